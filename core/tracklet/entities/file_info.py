@@ -1,0 +1,16 @@
+"""An entry of an artifact listing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracklet.entities.entity import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo(Entity):
+    """A file or folder below an artifact root; ``file_size`` in bytes, None for folders."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None

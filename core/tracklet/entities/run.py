@@ -1,0 +1,177 @@
+"""Runs: one training each, with what was recorded of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
+from tracklet.entities.entity import Entity, LifecycleStage
+from tracklet.errors import InvalidParameterValue
+
+
+class RunStatus:
+    """The states of a run; numbers are what ``meta.yaml`` holds."""
+
+    RUNNING: Final = 1
+    SCHEDULED: Final = 2
+    FINISHED: Final = 3
+    FAILED: Final = 4
+    KILLED: Final = 5
+
+    _names: Final = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
+
+    @classmethod
+    def from_string(cls, name: str) -> int:
+        """The number of a state's name.
+
+        Raises:
+            InvalidParameterValue: The name is no state.
+        """
+        try:
+            return cls._names[name]
+        except (KeyError, TypeError):
+            raise InvalidParameterValue(
+                f"{name!r} is not a run status; choose from {', '.join(cls._names)}"
+            ) from None
+
+    @classmethod
+    def to_string(cls, status: int) -> str:
+        """The name of a state's number."""
+        for name, number in cls._names.items():
+            if number == status:
+                return name
+        raise InvalidParameterValue(f"{status!r} is not a run status; choose from 1 to 5")
+
+    @classmethod
+    def is_terminated(cls, status: int | str) -> bool:
+        """Whether a run in this state is over."""
+        return status not in (cls.RUNNING, cls.SCHEDULED, "RUNNING", "SCHEDULED")
+
+    @classmethod
+    def all_status(cls) -> list[int]:
+        """All states' numbers."""
+        return list(cls._names.values())
+
+
+class SourceType:
+    """What started a run."""
+
+    NOTEBOOK: Final = 1
+    JOB: Final = 2
+    PROJECT: Final = 3
+    LOCAL: Final = 4
+    UNKNOWN: Final = 5
+
+    _names: Final = {"NOTEBOOK": 1, "JOB": 2, "PROJECT": 3, "LOCAL": 4, "UNKNOWN": 5}
+
+    @classmethod
+    def to_string(cls, source_type: int) -> str:
+        """The name of a source type's number."""
+        return next(name for name, number in cls._names.items() if number == source_type)
+
+    @classmethod
+    def from_string(cls, name: str) -> int:
+        """The number of a source type's name."""
+        return cls._names[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Entity):
+    """One point of a metric; ``timestamp`` in ms, ``step`` any 64-bit integer."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.dataset_name is None) != (self.dataset_digest is None):
+            raise InvalidParameterValue(
+                "a metric names its dataset by dataset_name and dataset_digest together; got "
+                f"dataset_name={self.dataset_name!r}, dataset_digest={self.dataset_digest!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Param(Entity):
+    """A key and a text, set once per run."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTag(Entity):
+    """A key and a text on a run; may be set again."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo(Entity):
+    """What identifies a run and where it stands. ``status`` is the state's name."""
+
+    run_id: str
+    experiment_id: str
+    user_id: str
+    status: str
+    start_time: int | None
+    end_time: int | None
+    lifecycle_stage: str = LifecycleStage.ACTIVE
+    artifact_uri: str | None = None
+    run_name: str | None = None
+
+    @property
+    def run_uuid(self) -> str:
+        """The id under its oldest name."""
+        return self.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class RunData(Entity):
+    """The latest value of each metric, and the params and tags.
+
+    The latest point of a metric is the greatest by (step, timestamp, value).
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs(Entity):
+    """The datasets and models that a run used."""
+
+    dataset_inputs: list[DatasetInput] = field(default_factory=list)
+    model_inputs: list[LoggedModelInput] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputs(Entity):
+    """The models that a run produced."""
+
+    model_outputs: list[LoggedModelOutput] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run(Entity):
+    """One training: its identity, its data, what it used and what it produced.
+
+    Not slotted: the active run that ``start_run`` returns is a subclass with a life of its own.
+    """
+
+    info: RunInfo
+    data: RunData = field(default_factory=RunData)
+    inputs: RunInputs = field(default_factory=RunInputs)
+    outputs: RunOutputs = field(default_factory=RunOutputs)
+
+    def __iter__(self) -> Any:
+        for name in ("info", "data", "inputs", "outputs"):
+            yield name, getattr(self, name)

@@ -1,0 +1,416 @@
+"""The contract of a store: what a place that keeps the record must be able to do.
+
+A store validates what it is given (:mod:`tracklet.validation`), raises the exceptions of
+:mod:`tracklet.errors`, and leaves nothing half-written when it refuses. All times are
+milliseconds since the epoch. Plugins register a store by URI scheme in the entry-point group
+``tracklet.stores``; the class is called with the URI. ``tracklet.testing.StoreContract`` is the
+test suite that every store passes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracklet.entities import (
+    DatasetInput,
+    Experiment,
+    LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    ModelVersion,
+    PagedList,
+    RegisteredModel,
+    Run,
+    RunInfo,
+    ViewType,
+)
+
+
+class RunWriter(ABC):
+    """The open record of one run, made for the training path.
+
+    Calls may come from any thread. When one returns, the record is with the operating system:
+    it survives the death of the process.
+    """
+
+    run_id: str
+
+    @abstractmethod
+    def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
+        """Append one point. ``value`` is a float already, ``step`` an int."""
+
+    @abstractmethod
+    def log_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Append points; all keys are checked before the first is written."""
+
+    @abstractmethod
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Set params; a key that is set already must keep its value. All or nothing is written.
+
+        Raises:
+            InvalidParameterValue: A key is malformed, or holds another value already.
+        """
+
+    @abstractmethod
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return when everything written would survive a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release descriptors and the claim that the run is alive. Idempotent."""
+
+
+class TrackingStore(ABC):
+    """Experiments, runs and logged models."""
+
+    uri: str
+    """Where the record is kept, as an absolute URI or path."""
+
+    # -- experiments ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def create_experiment(
+        self,
+        name: str,
+        artifact_location: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an experiment and return its id.
+
+        Raises:
+            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
+            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
+        """
+
+    @abstractmethod
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """The experiment, also when it is deleted.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+
+    @abstractmethod
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of that name, also when it is deleted; None if there is none."""
+
+    @abstractmethod
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Experiment]:
+        """A page of experiments; by default newest first."""
+
+    @abstractmethod
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
+
+    @abstractmethod
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Move an active experiment and its runs to the trash; ``0`` is refused."""
+
+    @abstractmethod
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take a deleted experiment and its runs back."""
+
+    @abstractmethod
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag of an active experiment."""
+
+    @abstractmethod
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        """Create a RUNNING run in an active experiment.
+
+        A missing name is invented; the name is also the tag ``mlflow.runName``.
+        """
+
+    @abstractmethod
+    def get_run(self, run_id: str) -> Run:
+        """The run with all that was recorded, also when it is deleted.
+
+        A run whose process died without a word is KILLED here, whatever its files still say.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+
+    @abstractmethod
+    def open_run(self, run_id: str, *, live: bool = True) -> RunWriter:
+        """A writer on an active run.
+
+        Args:
+            run_id: The run.
+            live: Whether this process now carries the run on: its status turns to RUNNING, and
+                it counts as lost if the process dies before ``close``.
+        """
+
+    @abstractmethod
+    def update_run(
+        self,
+        run_id: str,
+        status: str | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
+    ) -> RunInfo:
+        """Change what is given of an active run's status (a name), end time and name."""
+
+    @abstractmethod
+    def delete_run(self, run_id: str) -> None:
+        """Move a run to the trash; again is no error."""
+
+    @abstractmethod
+    def restore_run(self, run_id: str) -> None:
+        """Take a deleted run back."""
+
+    @abstractmethod
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of it on an active run; everything is checked before the first write."""
+
+    @abstractmethod
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
+
+    @abstractmethod
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """All points of a metric in the order in which they were logged; [] if there are none."""
+
+    @abstractmethod
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """A page of runs of these experiments; by default latest start first.
+
+        Raises:
+            InvalidParameterValue: The filter or the order is malformed; the message points at
+                the offending token.
+        """
+
+    @abstractmethod
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[DatasetInput] = (),
+        models: Sequence[LoggedModelInput] = (),
+    ) -> None:
+        """Record what an active run uses; the same dataset again changes nothing."""
+
+    @abstractmethod
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        """Record which logged models an active run produced."""
+
+    # -- logged models -------------------------------------------------------------------------
+
+    @abstractmethod
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """Create a PENDING model; a missing name is invented."""
+
+    @abstractmethod
+    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """The model; a deleted one only when asked for."""
+
+    @abstractmethod
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+        """Set the final status."""
+
+    @abstractmethod
+    def delete_logged_model(self, model_id: str) -> None:
+        """Move a model to the trash."""
+
+    @abstractmethod
+    def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
+        """Add params; a key that is set already must keep its value."""
+
+    @abstractmethod
+    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+
+    @abstractmethod
+    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
+        """Remove a tag; a missing one is ResourceDoesNotExist."""
+
+    @abstractmethod
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        datasets: Sequence[Mapping[str, str]] | None = None,
+        max_results: int = 100,
+        order_by: Sequence[Mapping[str, Any]] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[LoggedModel]:
+        """A page of active models; by default newest first."""
+
+    # -- the trash -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def purge_run(self, run_id: str) -> None:
+        """Remove a deleted run for good; an active one is InvalidParameterValue."""
+
+    @abstractmethod
+    def purge_experiment(self, experiment_id: str) -> None:
+        """Remove a deleted experiment and all in it for good."""
+
+    @abstractmethod
+    def purge_logged_model(self, model_id: str) -> None:
+        """Remove a deleted logged model for good."""
+
+
+class RegistryStore(ABC):
+    """Registered models and their versions."""
+
+    uri: str
+
+    @abstractmethod
+    def create_registered_model(
+        self,
+        name: str,
+        tags: Mapping[str, str] | None = None,
+        description: str | None = None,
+    ) -> RegisteredModel:
+        """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
+
+    @abstractmethod
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """The registered model with its tags, aliases and the newest version of each stage."""
+
+    @abstractmethod
+    def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
+        """Set the description."""
+
+    @abstractmethod
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Rename; versions, tags and aliases follow."""
+
+    @abstractmethod
+    def delete_registered_model(self, name: str) -> None:
+        """Delete it with its versions, tags and aliases."""
+
+    @abstractmethod
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """A page of registered models; by default by name."""
+
+    @abstractmethod
+    def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
+        """Set a tag."""
+
+    @abstractmethod
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
+
+    @abstractmethod
+    def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version, taking it from the one that has it."""
+
+    @abstractmethod
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; a missing one is no error."""
+
+    @abstractmethod
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        model_id: str | None = None,
+        storage_location: str | None = None,
+        user_id: str | None = None,
+    ) -> ModelVersion:
+        """Add the next version; numbers are never used twice."""
+
+    @abstractmethod
+    def get_model_version(self, name: str, version: int) -> ModelVersion:
+        """The version; a missing or deleted one is ResourceDoesNotExist."""
+
+    @abstractmethod
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        """The version that an alias points at; an unknown alias is InvalidParameterValue."""
+
+    @abstractmethod
+    def update_model_version(
+        self, name: str, version: int, description: str | None
+    ) -> ModelVersion:
+        """Set the description."""
+
+    @abstractmethod
+    def transition_model_version_stage(
+        self, name: str, version: int, stage: str, archive_existing_versions: bool = False
+    ) -> ModelVersion:
+        """Move a version to None, Staging, Production or Archived, in any case."""
+
+    @abstractmethod
+    def delete_model_version(self, name: str, version: int) -> None:
+        """Delete a version, its tags and its aliases."""
+
+    @abstractmethod
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """A page of versions; by default last updated first."""
+
+    @abstractmethod
+    def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
+        """Set a tag."""
+
+    @abstractmethod
+    def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
