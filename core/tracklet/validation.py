@@ -1,0 +1,275 @@
+"""The limits of keys, values and names, and the errors that explain them.
+
+The limits are MLflow's, so that what we accept its stores and servers accept too; where tracklet
+is deliberately wider (any Unicode key that the file layout can carry, values of any length) the
+function says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from tracklet.entities import Metric, ViewType
+from tracklet.errors import InvalidParameterValue
+
+MAX_KEY_LENGTH: Final = 250
+MAX_EXPERIMENT_NAME_LENGTH: Final = 500
+MAX_EXPERIMENT_TAG_LENGTH: Final = 20_000
+MAX_REGISTRY_TAG_LENGTH: Final = 100_000
+MAX_DATASET_NAME_LENGTH: Final = 500
+MAX_DATASET_DIGEST_LENGTH: Final = 36
+MAX_ARTIFACT_LOCATION_LENGTH: Final = 2048
+MAX_PATH_COMPONENT_BYTES: Final = 255
+
+MIN_STEP: Final = -(2**63)
+MAX_STEP: Final = 2**63 - 1
+
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+_EXPERIMENT_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
+_MODEL_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+_ALIAS = re.compile(r"[\w-]{1,255}")
+_VERSION_ALIAS = re.compile(r"[vV]\d+")
+
+_STAGES: Final = {
+    "none": "None",
+    "staging": "Staging",
+    "production": "Production",
+    "archived": "Archived",
+}
+
+
+def validate_key(kind: str, key: object) -> str:
+    """Check the key of a metric, param or tag.
+
+    Wider than MLflow's grammar (word characters, ``-``, ``.``, space, ``:``, ``/``): any text is
+    fine that can be a relative path in canonical form, since that is how files carry it.
+
+    Args:
+        kind: What the key is of, for the message: ``"metric"``, ``"param"``, ``"tag"``.
+        key: The key.
+
+    Raises:
+        InvalidParameterValue: It is None, too long, or no canonical relative path.
+        TypeError: It is no text.
+    """
+    if key is None:
+        raise InvalidParameterValue(f"a {kind} needs a key; got None")
+    if not isinstance(key, str):
+        raise TypeError(f"a {kind} key is text; got {key!r} of type {type(key).__name__}")
+    problem = _key_problem(key)
+    if problem:
+        raise InvalidParameterValue(
+            f"{key!r} cannot be a {kind} key: it {problem}. A key is a relative path in canonical "
+            f"form, such as 'loss' or 'train/loss', of at most {MAX_KEY_LENGTH} characters"
+        )
+    return key
+
+
+def _key_problem(key: str) -> str | None:
+    if not key:
+        return "is empty"
+    if len(key) > MAX_KEY_LENGTH:
+        return f"has {len(key)} characters"
+    if key.startswith("/"):
+        return "starts with '/'"
+    if not key.isprintable() and any(ord(c) < 32 or ord(c) == 127 for c in key):
+        return "contains a control character"
+    for part in key.split("/"):
+        if part == "":
+            return "has an empty path component"
+        if part in (".", ".."):
+            return f"has the path component {part!r}"
+        try:
+            size = len(part.encode())
+        except UnicodeEncodeError:
+            return "contains a lone surrogate, which no file name can carry"
+        if size > MAX_PATH_COMPONENT_BYTES:
+            return f"has a path component of {size} bytes (a file name carries 255)"
+    return None
+
+
+def validate_keys(kind: str, keys: Iterable[object]) -> None:
+    """Check several keys; see :func:`validate_key`."""
+    for key in keys:
+        validate_key(kind, key)
+
+
+def validate_metric(metric: Metric) -> Metric:
+    """Check key, value, timestamp and step of a point.
+
+    Raises:
+        InvalidParameterValue: The value is no number, the step no 64-bit integer, or the
+            timestamp no non-negative integer.
+    """
+    validate_key("metric", metric.key)
+    value = metric.value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidParameterValue(
+            f"the value of metric {metric.key!r} must be a number; got {value!r} "
+            f"of type {type(value).__name__}"
+        )
+    validate_step(metric.key, metric.step)
+    validate_timestamp(metric.key, metric.timestamp)
+    return metric
+
+
+def validate_step(key: str, step: object) -> int:
+    """Check a step: any 64-bit signed integer."""
+    if isinstance(step, bool) or not isinstance(step, int) or not MIN_STEP <= step <= MAX_STEP:
+        raise InvalidParameterValue(
+            f"the step of metric {key!r} must be an integer from -2**63 to 2**63-1; got {step!r}"
+        )
+    return step
+
+
+def validate_timestamp(key: str, timestamp: object) -> int:
+    """Check a timestamp: non-negative integer milliseconds since the epoch."""
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int) or timestamp < 0:
+        raise InvalidParameterValue(
+            f"the timestamp of metric {key!r} must be non-negative integer milliseconds since "
+            f"the epoch; got {timestamp!r}"
+        )
+    return timestamp
+
+
+def validate_text(kind: str, key: str, value: object, limit: int | None = None) -> str:
+    """Check the value of a param or tag: text of any length, unless a limit is given."""
+    if not isinstance(value, str):
+        raise InvalidParameterValue(
+            f"the value of {kind} {key!r} must be text; got {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    if limit is not None and len(value) > limit:
+        raise InvalidParameterValue(
+            f"the value of {kind} {key!r} has {len(value)} characters; at most {limit} are kept"
+        )
+    return value
+
+
+def validate_texts(kind: str, values: Mapping[str, object], limit: int | None = None) -> None:
+    """Check keys and values of several params or tags."""
+    for key, value in values.items():
+        validate_key(kind, key)
+        validate_text(kind, key, value, limit)
+
+
+def validate_run_id(run_id: object) -> str:
+    """Check the form of a run id."""
+    return _validate_id("run id", run_id, _RUN_ID)
+
+
+def validate_experiment_id(experiment_id: object) -> str:
+    """Check the form of an experiment id."""
+    return _validate_id("experiment id", experiment_id, _EXPERIMENT_ID)
+
+
+def validate_model_id(model_id: object) -> str:
+    """Check the form of a logged model's id."""
+    return _validate_id("model id", model_id, _MODEL_ID)
+
+
+def _validate_id(kind: str, value: object, pattern: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise InvalidParameterValue(
+            f"{value!r} is not a valid {kind}: it must be text that starts with a letter or digit "
+            "and goes on with letters, digits, '_' and '-'"
+        )
+    return value
+
+
+def validate_experiment_name(name: object) -> str:
+    """Check the name of an experiment: text, not blank, at most 500 characters."""
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidParameterValue(
+            f"an experiment's name must be text that is not blank; got {name!r}"
+        )
+    if len(name) > MAX_EXPERIMENT_NAME_LENGTH:
+        raise InvalidParameterValue(
+            f"an experiment's name has at most {MAX_EXPERIMENT_NAME_LENGTH} characters; "
+            f"this one has {len(name)}: {name[:60]!r}…"
+        )
+    return name
+
+
+def validate_logged_model_name(name: object) -> str:
+    """Check the name of a logged model: not blank and none of ``/ : . % " '``."""
+    bad = "/:.%\"'"
+    if not isinstance(name, str) or not name.strip() or any(c in bad for c in name):
+        raise InvalidParameterValue(
+            f"{name!r} cannot name a logged model: it must be text that is not blank and has none "
+            f"of the characters {' '.join(bad)}"
+        )
+    return name
+
+
+def validate_registered_model_name(name: object) -> str:
+    """Check the name of a registered model: not blank, no ``/`` and no ``:``."""
+    if (
+        not isinstance(name, str)
+        or not name.strip()
+        or any(c in "/:" for c in name)
+        or name in (".", "..")
+    ):
+        raise InvalidParameterValue(
+            f"{name!r} cannot name a registered model: it must be text that is not blank and "
+            "contains neither '/' nor ':'"
+        )
+    return name
+
+
+def validate_alias(alias: object) -> str:
+    """Check an alias: 1 to 255 of ``[\\w-]``, not ``latest`` and not like ``v3``."""
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+        raise InvalidParameterValue(
+            f"{alias!r} cannot be an alias: it must have 1 to 255 letters, digits, '_' or '-'"
+        )
+    if alias.lower() == "latest" or _VERSION_ALIAS.fullmatch(alias):
+        raise InvalidParameterValue(
+            f"{alias!r} cannot be an alias: 'latest' and names like 'v3' are reserved for versions"
+        )
+    return alias
+
+
+def validate_version(version: Any) -> int:
+    """Check a model version and return it as an int; digits as text are fine."""
+    try:
+        if isinstance(version, bool):
+            raise ValueError
+        number = int(version)
+    except (TypeError, ValueError):
+        raise InvalidParameterValue(f"a model version is a whole number; got {version!r}") from None
+    return number
+
+
+def canonical_stage(stage: object) -> str:
+    """The canonical spelling of a model version's stage, given in any case."""
+    canonical = _STAGES.get(stage.lower()) if isinstance(stage, str) else None
+    if canonical is None:
+        raise InvalidParameterValue(
+            f"{stage!r} is not a stage; choose from {', '.join(_STAGES.values())}"
+        )
+    return canonical
+
+
+def validate_max_results(max_results: object, limit: int = 50_000) -> int:
+    """Check the size of a page."""
+    if (
+        isinstance(max_results, bool)
+        or not isinstance(max_results, int)
+        or not 1 <= max_results <= limit
+    ):
+        raise InvalidParameterValue(
+            f"max_results must be a whole number from 1 to {limit}; got {max_results!r}"
+        )
+    return max_results
+
+
+def validate_view_type(view_type: object) -> int:
+    """Check a view type."""
+    if view_type not in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL):
+        raise InvalidParameterValue(
+            f"{view_type!r} is not a view type; use ViewType.ACTIVE_ONLY, DELETED_ONLY or ALL"
+        )
+    return view_type  # type: ignore[return-value]
