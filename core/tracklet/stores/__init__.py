@@ -1,0 +1,72 @@
+"""Places that keep the record, opened by URI.
+
+A plain path or ``file:`` URI is a folder in MLflow's file layout, the embedded default, and is
+opened without reading any plugin metadata. Every other scheme is looked up in the entry-point
+group ``tracklet.stores``.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from tracklet import plugins, settings
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores.store import RegistryStore, RunWriter, TrackingStore
+
+__all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store", "reset"]
+
+_open: dict[str, Any] = {}
+_lock = threading.RLock()
+
+
+def open_store(uri: str) -> TrackingStore:
+    """The tracking store at a URI; the same object for the same URI.
+
+    Raises:
+        InvalidParameterValue: No store is registered for the URI's scheme, or the one that is
+            keeps no runs.
+    """
+    return _opened(uri, TrackingStore, "runs")
+
+
+def open_registry(uri: str) -> RegistryStore:
+    """The model registry at a URI; the same object for the same URI."""
+    return _opened(uri, RegistryStore, "registered models")
+
+
+def reset() -> None:
+    """Close and forget all stores."""
+    with _lock:
+        for store in _open.values():
+            close = getattr(store, "close", None)
+            if close is not None:
+                close()
+        _open.clear()
+
+
+def _opened(uri: str, contract: type[Any], what: str) -> Any:
+    store = _open.get(uri)
+    if store is None:
+        with _lock:
+            store = _open.get(uri)
+            if store is None:
+                store = _open[uri] = _store_class(uri)(uri)
+    if not isinstance(store, contract):
+        raise InvalidParameterValue(f"the store at {uri!r} keeps no {what}; choose another URI")
+    return store
+
+
+def _store_class(uri: str) -> Any:
+    if settings.local_path(uri) is not None:
+        from tracklet.stores.files import FileStore
+
+        return FileStore
+    scheme = uri.partition(":")[0].partition("+")[0]
+    known = plugins.entry_points("stores")
+    if scheme not in known:
+        raise InvalidParameterValue(
+            f"no store is registered for {uri!r}: known are plain paths and the schemes "
+            f"{', '.join(sorted(known))}"
+        )
+    return plugins.load("stores", scheme)

@@ -1,0 +1,32 @@
+"""Places that keep artifacts, by URI scheme.
+
+Plain paths and ``file:`` URIs are local folders and are opened without reading plugin metadata;
+every other scheme is looked up in the entry-point group ``tracklet.artifacts``.
+"""
+
+from __future__ import annotations
+
+from tracklet import plugins, settings
+from tracklet.errors import InvalidParameterValue
+from tracklet.repositories.local import LocalArtifacts
+from tracklet.repositories.repository import ArtifactRepository, validate_artifact_path
+
+__all__ = ["ArtifactRepository", "LocalArtifacts", "repository", "validate_artifact_path"]
+
+
+def repository(uri: str) -> ArtifactRepository:
+    """The repository rooted at a URI.
+
+    Raises:
+        InvalidParameterValue: No repository is registered for the URI's scheme.
+    """
+    if settings.local_path(uri) is not None:
+        return LocalArtifacts(uri)
+    scheme = uri.partition(":")[0]
+    known = plugins.entry_points("artifacts")
+    if scheme not in known:
+        raise InvalidParameterValue(
+            f"no artifact repository is registered for {uri!r}: known are plain paths and the "
+            f"schemes {', '.join(sorted(known))}"
+        )
+    return plugins.load("artifacts", scheme)(uri)

@@ -1,0 +1,70 @@
+"""The contract of an artifact repository."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from tracklet.entities import FileInfo
+from tracklet.errors import InvalidParameterValue
+
+
+class ArtifactRepository(ABC):
+    """Files below one root. Paths are relative, canonical and separated by ``/``.
+
+    Plugins register a class by URI scheme in the entry-point group ``tracklet.artifacts``; it is
+    called with the root's URI.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    @abstractmethod
+    def put_file(self, local_file: Path, path: str | None = None) -> None:
+        """Store a file under its own name in the folder ``path`` (the root by default)."""
+
+    @abstractmethod
+    def put_tree(self, local_dir: Path, path: str | None = None) -> None:
+        """Store a folder's contents in the folder ``path`` (the root by default)."""
+
+    @abstractmethod
+    def list(self, path: str | None = None) -> list[FileInfo]:
+        """What is in a folder, sorted by path; [] for a file and for what is not there."""
+
+    @abstractmethod
+    def fetch(self, path: str = "", destination: Path | None = None) -> Path:
+        """Bring a file or folder to this machine and return where it lies.
+
+        Without a destination a local repository answers with the original itself.
+
+        Raises:
+            ResourceDoesNotExist: There is nothing at ``path``.
+        """
+
+    @abstractmethod
+    def delete(self, path: str = "") -> None:
+        """Remove a file or folder; nothing there is no error."""
+
+    def local_path(self, path: str = "") -> Path | None:
+        """Where an artifact lies on this machine's own disk; None for a remote repository."""
+        return None
+
+
+def validate_artifact_path(path: str | None) -> str:
+    """Check that a path stays below the root; None and ``""`` name the root itself.
+
+    Raises:
+        InvalidParameterValue: The path is absolute, leaves the root, or is not canonical.
+    """
+    if path is None or path == "":
+        return ""
+    if not isinstance(path, str):
+        raise InvalidParameterValue(f"an artifact path is text; got {path!r}")
+    parts = path.split("/")
+    if path.startswith("/") or "\\" in path or "\0" in path or ".." in parts or ":" in parts[0]:
+        raise InvalidParameterValue(
+            f"{path!r} cannot be an artifact path: it must be relative and stay below the run's "
+            "artifact folder, such as 'plots/roc.png'"
+        )
+    canonical = "/".join(part for part in parts if part not in ("", "."))
+    return canonical

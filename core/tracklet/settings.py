@@ -1,0 +1,184 @@
+"""Where the record is kept, and every other option, by one precedence.
+
+An argument beats ``TRACKLET_<NAME>``, which beats ``MLFLOW_<NAME>``, which beats
+``[tool.tracklet]`` in the working directory's ``pyproject.toml``, which beats the default.
+Environment variables are read, never written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+DEFAULT_FOLDER: Final = "mlruns"
+
+_logger = logging.getLogger(__name__)
+_tracking_uri: str | None = None
+_registry_uri: str | None = None
+_pyproject: dict[str, dict[str, Any]] = {}
+
+
+def option(name: str) -> str | None:
+    """The value of an option by the precedence above; None if nothing sets it.
+
+    Args:
+        name: In upper case without a prefix, such as ``"TRACKING_URI"``. In ``pyproject.toml``
+            the key is in lower case with dashes: ``tracking-uri``.
+    """
+    for prefix in ("TRACKLET_", "MLFLOW_"):
+        value = os.environ.get(prefix + name)
+        if value:
+            return value
+    value = _from_pyproject().get(name.lower().replace("_", "-"))
+    return None if value is None else str(value)
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """A yes-or-no option; ``true``, ``1``, ``yes`` and ``on`` say yes, in any case."""
+    value = option(name)
+    return default if value is None else value.strip().lower() in ("true", "1", "yes", "on")
+
+
+def strict() -> bool:
+    """Whether faults inside tracklet's own hooks are raised instead of contained (for tests)."""
+    return flag("STRICT") or flag("AUTOLOGGING_TESTING")
+
+
+def set_tracking_uri(uri: str | Path | None) -> None:
+    """Say where the record is kept, for this process; None forgets it.
+
+    Args:
+        uri: A folder, ``file:``, ``sqlite:///…``, ``postgresql://…`` or ``http(s)://…``. A
+            relative path is relative to the working directory of now, not of later.
+    """
+    global _tracking_uri
+    _tracking_uri = None if uri is None else _as_uri(uri)
+
+
+def set_registry_uri(uri: str | Path | None) -> None:
+    """Say where registered models are kept, if not with the rest of the record."""
+    global _registry_uri
+    _registry_uri = None if uri is None else _as_uri(uri)
+
+
+def tracking_uri() -> str:
+    """Where the record is kept, as an absolute path or URI."""
+    if _tracking_uri is not None:
+        return _tracking_uri
+    configured = option("TRACKING_URI")
+    return absolute_uri(configured) if configured else str(_working_directory() / DEFAULT_FOLDER)
+
+
+def registry_uri() -> str:
+    """Where registered models are kept; by default with the rest of the record."""
+    if _registry_uri is not None:
+        return _registry_uri
+    configured = option("REGISTRY_URI")
+    return absolute_uri(configured) if configured else tracking_uri()
+
+
+def is_tracking_uri_set() -> bool:
+    """Whether the place of the record was chosen, rather than left to the default."""
+    return _tracking_uri is not None or option("TRACKING_URI") is not None
+
+
+def absolute_uri(uri: str) -> str:
+    """The same place, independent of the working directory."""
+    scheme = uri.partition(":")[0] if ":" in uri else ""
+    if scheme == "file":
+        return uri
+    if scheme == "sqlite" and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        path = uri.removeprefix("sqlite:///")
+        if path in ("", ":memory:") or Path(path).is_absolute():
+            return uri
+        return f"sqlite:///{_working_directory() / path}"
+    if "://" in uri or scheme in ("databricks", "uc"):
+        return uri
+    return str(_working_directory() / Path(uri).expanduser())
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder or file that a plain path or ``file:`` URI names; None for other schemes."""
+    if uri.startswith("file:"):
+        parts = urlsplit(uri)
+        return Path(unquote(parts.path))
+    if "://" in uri:
+        return None
+    head, colon, _ = uri.partition(":")
+    if colon and len(head) > 1 and "/" not in head and head.isalnum():
+        return None
+    return Path(uri)
+
+
+def cache_dir() -> Path:
+    """The folder of what can be made again (the index); ``TRACKLET_CACHE_DIR`` overrides."""
+    configured = option("CACHE_DIR")
+    if configured:
+        return Path(configured)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("tracklet", appauthor=False))
+
+
+def config_dir() -> Path:
+    """The folder of the user's own configuration; ``TRACKLET_CONFIG_DIR`` overrides."""
+    configured = option("CONFIG_DIR")
+    if configured:
+        return Path(configured)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
+
+
+def reset() -> None:
+    """Forget what was set in this process."""
+    global _tracking_uri, _registry_uri
+    _tracking_uri = _registry_uri = None
+    _pyproject.clear()
+
+
+def _as_uri(uri: str | Path) -> str:
+    return absolute_uri(os.fspath(uri))
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        fallback = Path(tempfile.gettempdir()) / f"tracklet-{os.getuid()}"
+        _logger.warning(
+            "the working directory was deleted; records go to %s. Set TRACKLET_TRACKING_URI to "
+            "choose another place",
+            fallback,
+        )
+        return fallback
+
+
+def _from_pyproject() -> dict[str, Any]:
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - a Path costs more than the whole look-up
+    except FileNotFoundError:
+        return {}
+    if folder not in _pyproject:
+        _pyproject[folder] = _read_pyproject(Path(folder) / "pyproject.toml")
+    return _pyproject[folder]
+
+
+def _read_pyproject(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    if b"[tool.tracklet" not in content:
+        return {}
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode()).get("tool", {}).get("tracklet", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        _logger.warning("%s is not read: %s", path, error)
+        return {}
