@@ -40,7 +40,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "flavors": ("name", "requires", "owns", "save", "load"),
     "stores": (),
     "artifacts": (),
-    "run_context": (),
+    "run_context": ("in_context", "tags"),
 }
 _SINGULAR: Final[Mapping[str, str]] = {
     "integrations": "integration",
@@ -199,7 +199,7 @@ def _import(group: str, entry: EntryPoint) -> Any:
             f"{_title(group, entry)} fails when it is imported, with "
             f"{type(error).__name__}: {error}; {_way_out(entry)}"
         ) from error
-    if not callable(plugin):
+    if group != "run_context" and not callable(plugin):
         raise PluginError(
             f"{_title(group, entry)} is {plugin!r}, but must be a class: {_way_out(entry)}"
         )

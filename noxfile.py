@@ -1,0 +1,194 @@
+"""Every check of the project, each in an environment of its own: `nox -l` lists them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+EXTRAS = "sklearn,plots,images,sql,postgresql"
+FRAMEWORKS = ["sklearn"]
+
+# The smallest versions that pyproject.toml promises, for a Python that they still run on.
+OLDEST = [
+    "click==8.1.*",
+    "cloudpickle==2.2.*",
+    "packaging==23.0",
+    "platformdirs==4.0.*",
+    "PyYAML==6.0.1",
+    "SQLAlchemy==2.1.0",
+    "wrapt==1.15.*",
+    "scikit-learn==1.3.*",
+    "pandas==2.0.*",
+    "numpy==1.26.*",
+    "matplotlib==3.7.*",
+    "pillow==10.0.*",
+    "alembic==1.13.*",
+]
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one of pyproject.toml's dependency groups."""
+    return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+def clean_environment(session: nox.Session) -> dict[str, str | None]:
+    """No record of the user's is touched: everything goes to the session's own folder."""
+    home = Path(session.create_tmp()).resolve()
+    return {
+        "TRACKLET_CACHE_DIR": str(home / "cache"),
+        "TRACKLET_CONFIG_DIR": str(home / "config"),
+        "TRACKLET_TRACKING_URI": None,
+        "MLFLOW_TRACKING_URI": None,
+    }
+
+
+def workers() -> list[str]:
+    """Spread the tests over the processors, where there is more than one."""
+    return ["-n", "auto"] if (os.cpu_count() or 1) > 1 else []
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Install as a newcomer would, and train the example."""
+    session.install(".[sklearn]")
+    home = Path(session.create_tmp()).resolve()
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    example = Path("examples/quickstart.py").resolve()
+    session.chdir(home)
+    session.run("python", str(example), env=clean_environment(session))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, but for what needs the real mlflow or an installed outside plugin."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    session.run("pytest", *workers(), *session.posargs, env=clean_environment(session))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The suite with a report of the lines and branches that no test reached."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    env = clean_environment(session)
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    session.run("coverage", "combine")
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session
+@nox.parametrize("framework", FRAMEWORKS)
+def frameworks(session: nox.Session, framework: str) -> None:
+    """A plugin's own tests, with no framework installed but its own."""
+    session.install("-e", f".[{framework}]", *group("tests"))
+    folders = [
+        folder
+        for folder in (f"tests/integrations/{framework}", f"tests/flavors/{framework}")
+        if Path(folder).is_dir()
+    ]
+    session.run("pytest", *folders, *session.posargs, env=clean_environment(session))
+
+
+@nox.session(python="3.11")
+def oldest(session: nox.Session) -> None:
+    """The suite with the oldest versions that pyproject.toml allows."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"), *OLDEST)
+    session.run("pytest", *workers(), *session.posargs, env=clean_environment(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types of the three source roots."""
+    session.install("-e", f".[{EXTRAS}]", *group("types"))
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Who may import whom: import-linter's contracts, and what really gets imported."""
+    session.install("-e", ".", *group("layers"))
+    session.run("lint-imports", "--no-cache")
+    session.run("pytest", "tests/layers", env=clean_environment(session))
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """A distribution of someone else's: built, installed, found, used, and gone."""
+    wheels = Path(session.create_tmp()).resolve()
+    session.install(".", "pytest>=8.0", "pip")
+    session.run(
+        "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), "tests/plugin"
+    )
+    (wheel,) = wheels.glob("tracklet_toyframe-*.whl")
+    env = clean_environment(session)
+    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "tracklet-toyframe")
+    session.run("pytest", "tests/plugin/test_absent.py", env=env)
+    session.install("--no-deps", str(wheel))
+    session.run("pytest", "tests/plugin/test_installed.py", env=env)
+    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "tracklet-toyframe")
+    session.run("pytest", "tests/plugin/test_absent.py", env=env)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """What we write the real mlflow reads, and the reverse; mlflow has its own environment."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    mlflow = Path(session.virtualenv.location).resolve() / "mlflow"
+    python = mlflow / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        session.run("python", "-m", "venv", str(mlflow))
+    session.run(
+        str(python), "-m", "pip", "install", "-q", "mlflow>=3.17,<4", "scikit-learn", external=True
+    )
+    session.run(
+        "pytest",
+        "tests/interop",
+        *session.posargs,
+        env={**clean_environment(session), "TRACKLET_MLFLOW_PYTHON": str(python)},
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What tracklet costs, as ratios to a floor measured in the same run."""
+    session.install(f".[{EXTRAS}]")
+    for benchmark in sorted(Path("benchmarks").glob("bench_*.py")):
+        session.run("python", str(benchmark), *session.posargs, env=clean_environment(session))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every relative link of the documents leads somewhere, and their examples run."""
+    session.install("-e", ".[sklearn]", *group("tests"))
+    session.run("pytest", "tests/docs", env=clean_environment(session))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The distributions, checked and installed from the wheel."""
+    session.install(*group("build"))
+    dist = Path(session.create_tmp()).resolve()
+    for old in dist.glob("tracklet-*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    artifacts = [str(path) for path in sorted(dist.glob("tracklet-*"))]
+    session.run("twine", "check", "--strict", *artifacts)
+    (wheel,) = dist.glob("tracklet-*.whl")
+    session.install(str(wheel))
+    session.run("tracklet", "plugins", env=clean_environment(session))
