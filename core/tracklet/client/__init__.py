@@ -1,0 +1,8 @@
+"""`TrackletClient` (alias `MlflowClient`): every verb on the record, by explicit id."""
+
+from __future__ import annotations
+
+from tracklet.client.client import MlflowClient, TrackletClient
+from tracklet.client.operations import RunOperations
+
+__all__ = ["MlflowClient", "RunOperations", "TrackletClient"]

@@ -1,0 +1,149 @@
+"""Verbs on a run's artifacts: files as they are.
+
+A run's listing shows its own files and, under their names, the models that it produced, wherever
+their files live.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from tracklet.client.content import ContentVerbs
+from tracklet.entities import FileInfo, LoggedModel
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.repositories import ArtifactRepository, repository, validate_artifact_path
+
+
+class ArtifactVerbs(ContentVerbs):
+    """Store, list and fetch a run's artifacts."""
+
+    def log_artifact(
+        self, run_id: str, local_path: str | Path, artifact_path: str | None = None
+    ) -> None:
+        """Store a file, or a folder under its own name.
+
+        Args:
+            run_id: The run.
+            local_path: What to store.
+            artifact_path: The folder to store it in; the root by default.
+
+        Raises:
+            FileNotFoundError: There is nothing at ``local_path``.
+        """
+        path = Path(local_path)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file or folder {str(local_path)!r} to log")
+        target = self.run_repository(run_id)
+        if path.is_dir():
+            folder = "/".join(filter(None, (validate_artifact_path(artifact_path), path.name)))
+            target.put_tree(path, folder)
+        else:
+            target.put_file(path, artifact_path)
+
+    def log_artifacts(
+        self, run_id: str, local_dir: str | Path, artifact_path: str | None = None
+    ) -> None:
+        """Store a folder's contents.
+
+        Raises:
+            FileNotFoundError: There is no folder ``local_dir``.
+        """
+        path = Path(local_dir)
+        if not path.is_dir():
+            raise FileNotFoundError(f"there is no folder {str(local_dir)!r} to log")
+        self.run_repository(run_id).put_tree(path, artifact_path)
+
+    def log_stream(self, run_id: str, stream: IO[bytes], artifact_file: str) -> None:
+        """Store what a binary stream holds from where it stands."""
+        with self.artifact_to_write(run_id, artifact_file) as path, path.open("wb") as writer:
+            while chunk := stream.read(1 << 20):
+                writer.write(chunk)
+
+    def list_artifacts(self, run_id: str, path: str | None = None) -> list[FileInfo]:
+        """What is in a folder of a run's artifacts, sorted by path; [] for what is no folder."""
+        prefix = validate_artifact_path(path)
+        own = self.run_repository(run_id).list(prefix)
+        models = self._models_of(run_id)
+        if not prefix:
+            seen = {info.path for info in own}
+            shown = [FileInfo(name, True) for name in models if name not in seen]
+            return sorted([*own, *shown], key=lambda info: info.path)
+        name, _, below = prefix.partition("/")
+        if name not in models:
+            return own
+        found = {info.path: info for info in own}
+        for info in repository(models[name].artifact_location).list(below):
+            found.setdefault(f"{name}/{info.path}", replace(info, path=f"{name}/{info.path}"))
+        return [found[key] for key in sorted(found)]
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
+        """Bring a file or folder of a run here and return its local path.
+
+        Without ``dst_path``, what is on this machine already is not copied.
+
+        Raises:
+            ResourceDoesNotExist: There is nothing at ``path``.
+        """
+        wanted = validate_artifact_path(path)
+        destination = _existing_folder(dst_path)
+        try:
+            return str(self.run_repository(run_id).fetch(wanted, destination))
+        except ResourceDoesNotExist:
+            name, _, below = wanted.partition("/")
+            model = self._models_of(run_id).get(name)
+            if model is None:
+                shown = ", ".join(info.path for info in self.list_artifacts(run_id)) or "none"
+                raise ResourceDoesNotExist(
+                    f"run {run_id!r} has no artifact {path!r}; its root has: {shown}"
+                ) from None
+            files = repository(model.artifact_location)
+            if destination is not None and not below:
+                destination = destination / name
+            return str(files.fetch(below, destination))
+
+    def run_repository(self, run_id: str) -> ArtifactRepository:
+        """The repository of a run's own artifacts."""
+        uri = self.store.get_run(run_id).info.artifact_uri
+        if uri is None:
+            raise InvalidParameterValue(f"run {run_id!r} has no place for artifacts")
+        return repository(uri)
+
+    @contextmanager
+    def artifact_to_write(self, run_id: str, artifact_file: str) -> Iterator[Path]:
+        """A local path to write; on leaving, the file becomes the artifact, whole or not at all."""
+        target = validate_artifact_path(artifact_file)
+        if not target:
+            raise InvalidParameterValue("an artifact file needs a name, such as 'notes.txt'")
+        folder, _, name = target.rpartition("/")
+        files = self.run_repository(run_id)
+        with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
+            path = Path(scratch) / name
+            yield path
+            files.put_file(path, folder)
+
+    def _models_of(self, run_id: str) -> dict[str, LoggedModel]:
+        outputs = self.store.get_run(run_id).outputs.model_outputs
+        models: dict[str, LoggedModel] = {}
+        for output in outputs:
+            try:
+                model = self.store.get_logged_model(output.model_id)
+            except ResourceDoesNotExist:
+                continue
+            earlier = models.get(model.name)
+            if earlier is None or earlier.creation_timestamp <= model.creation_timestamp:
+                models[model.name] = model
+        return models
+
+
+def _existing_folder(path: Any) -> Path | None:
+    if path is None:
+        return None
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InvalidParameterValue(f"{str(path)!r} is no folder to download to; create it first")
+    return folder

@@ -1,0 +1,235 @@
+"""Verbs that turn an object into an artifact: text, dictionaries, figures, images, tables."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracklet.client import images, numbers, tables
+from tracklet.client.verbs import Verbs
+from tracklet.entities import Run
+from tracklet.errors import ResourceDoesNotExist
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PLOTLY_STATIC = (".png", ".jpeg", ".webp", ".svg", ".pdf")
+_IMAGE_KEY = re.compile(r"[\w\-. /]+")
+
+
+class ContentVerbs(Verbs):
+    """Store objects as artifacts of a run."""
+
+    @abstractmethod
+    def artifact_to_write(self, run_id: str, artifact_file: str) -> AbstractContextManager[Path]:
+        """A local path to write; on leaving, the file becomes the artifact."""
+
+    @abstractmethod
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
+        """Bring a file or folder of a run here and return its local path."""
+
+    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+        """Store text, in UTF-8."""
+        with self.artifact_to_write(run_id, artifact_file) as path:
+            path.write_bytes(text.encode())
+
+    def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
+        """Store a dictionary or list: as YAML for ``.yml`` and ``.yaml``, else as JSON.
+
+        In JSON, what JSON cannot hold becomes its text.
+        """
+        with self.artifact_to_write(run_id, artifact_file) as path:
+            if path.suffix in (".yml", ".yaml"):
+                import yaml
+
+                text = yaml.safe_dump(
+                    dictionary, default_flow_style=False, indent=2, allow_unicode=True
+                )
+            else:
+                text = json.dumps(dictionary, indent=2, default=str)
+            path.write_bytes(text.encode())
+
+    def log_figure(
+        self,
+        run_id: str,
+        figure: Any,
+        artifact_file: str,
+        *,
+        save_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store a matplotlib figure, or a plotly figure as ``.html`` or a static image.
+
+        Raises:
+            TypeError: The figure is of another library, or the file type of none of it.
+        """
+        library = type(figure).__module__.partition(".")[0]
+        options = dict(save_kwargs or {})
+        with self.artifact_to_write(run_id, artifact_file) as path:
+            if library == "matplotlib" or hasattr(figure, "savefig"):
+                figure.savefig(path, **options)
+            elif library == "plotly" and path.suffix == ".html":
+                figure.write_html(
+                    path, **{"include_plotlyjs": "cdn", "auto_open": False, **options}
+                )
+            elif library == "plotly" and path.suffix in _PLOTLY_STATIC:
+                figure.write_image(path, **options)
+            elif library == "plotly":
+                raise TypeError(
+                    f"a plotly figure can be stored as .html or {', '.join(_PLOTLY_STATIC)}; got "
+                    f"{artifact_file!r}"
+                )
+            else:
+                raise TypeError(
+                    f"a figure must come from matplotlib or plotly; got {type(figure)!r}"
+                )
+
+    def log_image(
+        self,
+        run_id: str,
+        image: Any,
+        artifact_file: str | None = None,
+        key: str | None = None,
+        step: int | None = None,
+        timestamp: int | None = None,
+        synchronous: bool | None = None,
+    ) -> None:
+        """Store an image under a file name, or as one point of a series of images.
+
+        Args:
+            run_id: The run.
+            image: A PIL image, a ``tracklet.Image``, or an array of shape (h, w), (h, w, 1),
+                (h, w, 3) or (h, w, 4): integers from 0 to 255, floats from 0 to 1, or booleans.
+            artifact_file: The file's name; or
+            key: the series' name, of letters, digits, ``_ - . /`` and spaces.
+            step: The point's step in the series; 0 by default.
+            timestamp: Milliseconds since the epoch; now by default.
+            synchronous: Accepted for compatibility; the image is stored when the call returns.
+
+        Raises:
+            TypeError: Not exactly one of ``artifact_file`` and ``key`` is given, or the image is
+                of a type that is none of the above.
+            ValueError: The key, the array's shape or a value is out of its range.
+        """
+        if (artifact_file is None) == (key is None):
+            raise TypeError(
+                "give log_image exactly one of artifact_file and key; got "
+                f"artifact_file={artifact_file!r}, key={key!r}"
+            )
+        picture = images.as_pil(image)
+        if artifact_file is not None:
+            with self.artifact_to_write(run_id, artifact_file) as path:
+                picture.save(path)
+            return
+        if not _IMAGE_KEY.fullmatch(str(key)):
+            raise ValueError(
+                f"{key!r} cannot be an image key: use letters, digits, '_', '-', '.', '/' and "
+                "spaces"
+            )
+        when = numbers.metric_timestamp(str(key), timestamp)
+        number = numbers.metric_step(str(key), step)
+        name = str(key).replace("/", "~")
+        stem = f"images/{name}+step+{number}+timestamp+{when}+{uuid.uuid4()}"
+        with self.artifact_to_write(run_id, f"{stem}.png") as path:
+            picture.save(path)
+        with self.artifact_to_write(run_id, f"{stem}+compressed.webp") as path:
+            images.compressed(picture).save(path)
+        self.store.log_batch(run_id, tags={"mlflow.loggedImages": "True"})
+
+    def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:
+        """Store a table, or append rows to one of that name.
+
+        Args:
+            run_id: The run.
+            data: A DataFrame or a dictionary of columns; cells may be images.
+            artifact_file: A name that ends in ``.json`` or ``.parquet``.
+
+        Raises:
+            ValueError: The name has another ending or one of the characters ``" ' , : [ ] { }``.
+        """
+        tables.validate_name(artifact_file)
+        frame = tables.as_frame(data)
+        frame = tables.with_images_stored(
+            frame, artifact_file, lambda file: self.artifact_to_write(run_id, file)
+        )
+        try:
+            earlier = tables.read(Path(self.download_artifacts(run_id, artifact_file)))
+        except ResourceDoesNotExist:
+            earlier = None
+        with self.artifact_to_write(run_id, artifact_file) as path:
+            tables.write(tables.joined(earlier, frame), path)
+        self._note_table(run_id, artifact_file)
+
+    def load_table(
+        self,
+        experiment_id: str,
+        artifact_file: str,
+        run_ids: Sequence[str] | None = None,
+        extra_columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The rows of a table over several runs.
+
+        Args:
+            experiment_id: Where to look for runs that have the table.
+            artifact_file: The table's name.
+            run_ids: Only these runs; all of the experiment by default.
+            extra_columns: Names of run attributes, params, metrics and tags to add as columns.
+
+        Raises:
+            ResourceDoesNotExist: No run has such a table.
+        """
+        frames = []
+        for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
+            frame = tables.read(Path(self.download_artifacts(run.info.run_id, artifact_file)))
+            for column in extra_columns or ():
+                frame[column] = _facts(run).get(column)
+            frames.append(frame)
+        if not frames:
+            raise ResourceDoesNotExist(
+                f"no run of experiment {experiment_id!r}"
+                + (f" among {list(run_ids)}" if run_ids else "")
+                + f" has a table {artifact_file!r}"
+            )
+        return tables.joined(*frames)
+
+    def _runs_with_table(
+        self, experiment_id: str, artifact_file: str, run_ids: Sequence[str] | None
+    ) -> Iterable[Run]:
+        if run_ids:
+            candidates: Iterable[Run] = [self.store.get_run(run_id) for run_id in run_ids]
+        else:
+            candidates = self._all_runs(experiment_id)
+        for run in candidates:
+            noted = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
+            if any(entry.get("path") == artifact_file for entry in noted):
+                yield run
+
+    def _all_runs(self, experiment_id: str) -> Iterable[Run]:
+        token = None
+        while True:
+            page = self.store.search_runs(
+                [experiment_id],
+                "tags.`mlflow.loggedArtifacts` IS NOT NULL",
+                order_by=["start_time ASC"],
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if token is None:
+                return
+
+    def _note_table(self, run_id: str, artifact_file: str) -> None:
+        tag = "mlflow.loggedArtifacts"
+        noted = json.loads(self.store.get_run(run_id).data.tags.get(tag, "[]"))
+        entry = {"path": artifact_file, "type": "table"}
+        if entry not in noted:
+            self.store.log_batch(run_id, tags={tag: json.dumps([*noted, entry])})
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {**dict(run.info), **run.data.tags, **run.data.params, **run.data.metrics}

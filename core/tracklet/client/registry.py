@@ -1,0 +1,261 @@
+"""Verbs on the model registry."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracklet import run_context, validation
+from tracklet.client.verbs import Verbs, texts
+from tracklet.entities import ModelVersion, PagedList, RegisteredModel
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
+
+_STAGES = ("None", "Staging", "Production", "Archived")
+
+
+class RegistryVerbs(Verbs):
+    """Register, find, change and delete models under a name and their versions."""
+
+    def create_registered_model(
+        self,
+        name: str,
+        tags: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        deployment_job_id: str | None = None,
+    ) -> RegisteredModel:
+        """Create a name to register versions under. ``deployment_job_id`` is not kept."""
+        return self.registry.create_registered_model(name, texts(tags), description)
+
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """The registered model with tags, aliases and the newest version of each stage."""
+        return self.registry.get_registered_model(name)
+
+    def update_registered_model(
+        self, name: str, description: str | None = None, deployment_job_id: str | None = None
+    ) -> RegisteredModel:
+        """Set the description."""
+        return self.registry.update_registered_model(name, description)
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Rename; versions, tags and aliases follow."""
+        return self.registry.rename_registered_model(name, new_name)
+
+    def delete_registered_model(self, name: str) -> None:
+        """Delete it with its versions, tags and aliases."""
+        self.registry.delete_registered_model(name)
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """A page of registered models, by default by name."""
+        return self.registry.search_registered_models(
+            filter_string, max_results, order_by, page_token
+        )
+
+    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
+        """Set a tag of a registered model."""
+        self.registry.set_registered_model_tag(name, key, str(value))
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove a tag of a registered model; a missing one is no error."""
+        self.registry.delete_registered_model_tag(name, key)
+
+    def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
+        """Point an alias at a version."""
+        number = validation.validate_version(version)
+        self.registry.set_registered_model_alias(name, alias, number)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; a missing one is no error."""
+        self.registry.delete_registered_model_alias(name, alias)
+
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        await_creation_for: int | None = 300,
+        model_id: str | None = None,
+    ) -> ModelVersion:
+        """Add the next version of a registered model.
+
+        Args:
+            name: The registered model.
+            source: The URI of the model's files, or ``models:/m-…`` of a logged model.
+            run_id: The run that made it; taken from the logged model if left out.
+            tags: Tags of the version.
+            run_link: A link to the run, if it is kept elsewhere.
+            description: A text.
+            await_creation_for: Accepted for compatibility; a version is ready at once.
+            model_id: The logged model; taken from ``source`` if that names one.
+        """
+        storage_location = None
+        if model_id is None and source.startswith("models:/m-"):
+            model_id = source.removeprefix("models:/")
+        if model_id is not None:
+            model = self.store.get_logged_model(model_id)
+            storage_location = model.artifact_location
+            run_id = run_id or model.source_run_id
+        return self.registry.create_model_version(
+            name,
+            source,
+            run_id,
+            texts(tags),
+            run_link,
+            description,
+            model_id,
+            storage_location,
+            run_context.user(),
+        )
+
+    def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersion:
+        """Register a version's model under another name, which is created if need be.
+
+        Args:
+            src_model_uri: ``models:/name/version`` or ``models:/name@alias``.
+            dst_name: The other name.
+        """
+        source = self.resolve_model_version(src_model_uri)
+        with contextlib.suppress(ResourceAlreadyExists):
+            self.create_registered_model(dst_name)
+        return self.registry.create_model_version(
+            dst_name,
+            f"models:/{source.name}/{source.version}",
+            source.run_id,
+            dict(source.tags),
+            source.run_link,
+            source.description,
+            source.model_id,
+            source.storage_location or source.source,
+            run_context.user(),
+        )
+
+    def get_model_version(self, name: str, version: int | str) -> ModelVersion:
+        """A version; a missing one is ResourceDoesNotExist."""
+        return self.registry.get_model_version(name, validation.validate_version(version))
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        """The version that an alias points at."""
+        return self.registry.get_model_version_by_alias(name, alias)
+
+    def get_model_version_download_uri(self, name: str, version: int | str) -> str:
+        """Where a version's files are."""
+        found = self.get_model_version(name, version)
+        return found.storage_location or found.source or ""
+
+    def get_model_version_stages(self, name: str, version: int | str) -> list[str]:
+        """The stages that there are."""
+        return list(_STAGES)
+
+    def get_latest_versions(
+        self, name: str, stages: Sequence[str] | None = None
+    ) -> list[ModelVersion]:
+        """The newest version of each stage, or of the given stages."""
+        wanted = {validation.canonical_stage(stage) for stage in stages or _STAGES}
+        versions = self.get_registered_model(name).latest_versions
+        return [version for version in versions if version.current_stage in wanted]
+
+    def update_model_version(
+        self, name: str, version: int | str, description: str | None = None
+    ) -> ModelVersion:
+        """Set a version's description."""
+        number = validation.validate_version(version)
+        return self.registry.update_model_version(name, number, description)
+
+    def transition_model_version_stage(
+        self,
+        name: str,
+        version: int | str,
+        stage: str,
+        archive_existing_versions: bool = False,
+    ) -> ModelVersion:
+        """Move a version to a stage: None, Staging, Production or Archived, in any case."""
+        number = validation.validate_version(version)
+        return self.registry.transition_model_version_stage(
+            name, number, stage, archive_existing_versions
+        )
+
+    def delete_model_version(self, name: str, version: int | str) -> None:
+        """Delete a version, its tags and its aliases."""
+        self.registry.delete_model_version(name, validation.validate_version(version))
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """A page of versions, by default last updated first."""
+        return self.registry.search_model_versions(filter_string, max_results, order_by, page_token)
+
+    def set_model_version_tag(
+        self,
+        name: str,
+        version: int | str | None = None,
+        key: str | None = None,
+        value: Any = None,
+        stage: str | None = None,
+    ) -> None:
+        """Set a tag of a version, named by its number or as the newest of a stage."""
+        number = self._version_of(name, version, stage)
+        self.registry.set_model_version_tag(name, number, key or "", str(value))
+
+    def delete_model_version_tag(
+        self,
+        name: str,
+        version: int | str | None = None,
+        key: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        """Remove a tag of a version; a missing one is no error."""
+        number = self._version_of(name, version, stage)
+        self.registry.delete_model_version_tag(name, number, key or "")
+
+    def resolve_model_version(self, model_uri: str) -> ModelVersion:
+        """The version that ``models:/name/version``, ``/latest``, ``/Stage`` or ``@alias`` names.
+
+        Raises:
+            InvalidParameterValue: The URI is not of this form, or the alias is unknown.
+            ResourceDoesNotExist: There is no such model or version.
+        """
+        path = model_uri.removeprefix("models:/").strip("/")
+        name, at, alias = path.partition("@")
+        if model_uri.startswith("models:/") and at and name and alias:
+            return self.get_model_version_by_alias(name, alias)
+        name, slash, version = path.partition("/")
+        if not model_uri.startswith("models:/") or not slash or not name or "/" in version:
+            raise InvalidParameterValue(
+                f"{model_uri!r} names no model version; write models:/name/1, models:/name/latest, "
+                "models:/name/Production or models:/name@alias"
+            )
+        if version.isdigit():
+            return self.get_model_version(name, version)
+        if version.lower() == "latest":
+            candidates = self.get_registered_model(name).latest_versions
+        else:
+            candidates = self.get_latest_versions(name, [version])
+        if not candidates:
+            raise InvalidParameterValue(f"{model_uri!r}: model {name!r} has no such version yet")
+        return max(candidates, key=lambda found: found.version)
+
+    def _version_of(self, name: str, version: int | str | None, stage: str | None) -> int:
+        if (version is None) == (stage is None):
+            raise InvalidParameterValue(
+                f"name a version of {name!r} by version or by stage; got version={version!r}, "
+                f"stage={stage!r}"
+            )
+        if version is not None:
+            return validation.validate_version(version)
+        found = self.get_latest_versions(name, [str(stage)])
+        if not found:
+            raise InvalidParameterValue(f"model {name!r} has no version in stage {stage!r}")
+        return found[0].version

@@ -1,0 +1,91 @@
+"""What is known of the process that starts a run: the system tags of a new run.
+
+Providers run in this order, later ones overriding earlier ones: the process itself, git, a
+notebook, the ``RUN_CONTEXT`` option, then plugins of the group ``tracklet.run_context`` (an
+object or class with ``in_context() -> bool`` and ``tags() -> dict``). A provider that fails is
+logged and skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from tracklet import plugins, settings
+from tracklet.run_context import git
+
+__all__ = ["reset", "tags"]
+
+_logger = logging.getLogger(__name__)
+
+
+def tags() -> dict[str, str]:
+    """The system tags of a run that starts now."""
+    found = dict(_process_tags())
+    for provider in (_notebook_tags, _environment_tags, _plugin_tags):
+        try:
+            found.update(provider())
+        except Exception as error:  # noqa: BLE001 - context is nice to have, the run is needed
+            _logger.warning("run context of %s is left out: %r", provider.__name__, error)
+    return found
+
+
+@functools.cache
+def user() -> str:
+    """The name of the operating system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def reset() -> None:
+    """Look everything up anew on the next run."""
+    _process_tags.cache_clear()
+    user.cache_clear()
+
+
+@functools.cache
+def _process_tags() -> dict[str, str]:
+    script = sys.argv[0] if sys.argv else ""
+    found = {
+        "mlflow.user": user(),
+        "mlflow.source.name": script or "<console>",
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = git.commit_of(Path(script)) if script and not script.startswith("-") else None
+    if commit:
+        found["mlflow.source.git.commit"] = commit
+    return found
+
+
+def _notebook_tags() -> dict[str, str]:
+    if "ipykernel" not in sys.modules:
+        return {}
+    name = os.environ.get("JPY_SESSION_NAME")
+    found = {"mlflow.source.type": "NOTEBOOK"}
+    if name:
+        found["mlflow.source.name"] = name
+    return found
+
+
+def _environment_tags() -> dict[str, str]:
+    text = settings.option("RUN_CONTEXT")
+    if not text:
+        return {}
+    return {str(key): str(value) for key, value in json.loads(text).items()}
+
+
+def _plugin_tags() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in plugins.entry_points("run_context"):
+        provider = plugins.load("run_context", name)
+        provider = provider() if isinstance(provider, type) else provider
+        if provider.in_context():
+            found.update({str(key): str(value) for key, value in provider.tags().items()})
+    return found
