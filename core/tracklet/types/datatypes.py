@@ -1,0 +1,250 @@
+"""The types that a column or a parameter may have.
+
+Scalars are members of :class:`DataType`; :class:`Array`, :class:`Object`, :class:`Map` and
+:class:`AnyType` compose them. Each writes itself as the JSON object that an ``MLmodel`` file holds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tracklet.errors import InvalidParameterValue, TrackletException
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class DataType(enum.Enum):
+    """The scalar types; the value is the name in JSON."""
+
+    boolean = "boolean"
+    integer = "integer"
+    long = "long"
+    float = "float"
+    double = "double"
+    string = "string"
+    binary = "binary"
+    datetime = "datetime"
+
+    def __repr__(self) -> str:
+        return self.value
+
+    def to_numpy(self) -> np.dtype[Any]:
+        """The NumPy dtype that holds a column of this type."""
+        import numpy as np
+
+        return np.dtype(_NUMPY[self])
+
+    def to_pandas(self) -> np.dtype[Any]:
+        """The dtype that a pandas column of this type has."""
+        import numpy as np
+
+        return np.dtype("object" if self is DataType.string else _NUMPY[self])
+
+    def to_python(self) -> type:
+        """The Python type of one value."""
+        return _PYTHON[self]
+
+    @classmethod
+    def get_all_types(cls) -> list[str]:
+        """The names of all scalar types."""
+        return [member.value for member in cls]
+
+
+_NUMPY = {
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+    DataType.string: "str",
+    DataType.binary: "bytes",
+    DataType.datetime: "datetime64[ns]",
+}
+
+_PYTHON: dict[DataType, type] = {
+    DataType.boolean: bool,
+    DataType.integer: int,
+    DataType.long: int,
+    DataType.float: float,
+    DataType.double: float,
+    DataType.string: str,
+    DataType.binary: bytes,
+    DataType.datetime: dt.datetime,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnyType:
+    """A value of which nothing is known; never required."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "any"}
+
+    def __repr__(self) -> str:
+        return "Any"
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A list of values of one type."""
+
+    dtype: ColumnType
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", as_type(self.dtype))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "array", "items": type_to_dict(self.dtype)}
+
+    def __repr__(self) -> str:
+        return f"Array({self.dtype!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A named value inside an :class:`Object`."""
+
+    name: str
+    dtype: ColumnType
+    required: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", as_type(self.dtype))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, keyed by the name."""
+        required = self.required and not isinstance(self.dtype, AnyType)
+        return {self.name: {**type_to_dict(self.dtype), "required": required}}
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype!r} ({'required' if self.required else 'optional'})"
+
+
+class Object:
+    """A mapping with known keys.
+
+    Args:
+        properties: The keys with their types; names are unique.
+
+    Raises:
+        InvalidParameterValue: A name occurs twice, or there is no property.
+    """
+
+    __slots__ = ("properties",)
+
+    properties: tuple[Property, ...]
+
+    def __init__(self, properties: Iterable[Property]) -> None:
+        ordered = tuple(sorted(properties, key=lambda item: item.name))
+        names = [item.name for item in ordered]
+        if not names or len(set(names)) != len(names):
+            raise InvalidParameterValue(
+                f"an object type needs at least one property and unique names; got {names}"
+            )
+        self.properties = ordered
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Object) and self.properties == other.properties
+
+    def __hash__(self) -> int:
+        return hash(self.properties)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form; properties are sorted by name."""
+        merged: dict[str, Any] = {}
+        for item in self.properties:
+            merged.update(item.to_dict())
+        return {"type": "object", "properties": merged}
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self.properties)) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A mapping from any text to values of one type."""
+
+    value_type: ColumnType
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value_type", as_type(self.value_type))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "map", "values": type_to_dict(self.value_type)}
+
+    def __repr__(self) -> str:
+        return f"Map(str -> {self.value_type!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkMLVector:
+    """Spark's vector column; kept so that such signatures can be read and written."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"type": "sparkml_vector"}
+
+    def __repr__(self) -> str:
+        return "sparkml_vector"
+
+
+ColumnType: TypeAlias = DataType | Array | Object | Map | AnyType | SparkMLVector
+
+
+def as_type(value: object) -> ColumnType:
+    """The type that is meant: a type itself or the name of a scalar type.
+
+    Raises:
+        TrackletException: It is neither.
+    """
+    if isinstance(value, DataType | Array | Object | Map | AnyType | SparkMLVector):
+        return value
+    if isinstance(value, str) and value in DataType.__members__:
+        return DataType[value]
+    if value == "any":
+        return AnyType()
+    raise TrackletException(
+        f"{value!r} is no column type; use a DataType, Array, Object, Map or AnyType, or one of "
+        f"the names {DataType.get_all_types()}"
+    )
+
+
+def type_to_dict(value: ColumnType) -> dict[str, Any]:
+    """The JSON form of a type."""
+    return {"type": value.value} if isinstance(value, DataType) else value.to_dict()
+
+
+def type_from_dict(data: Mapping[str, Any]) -> ColumnType:
+    """Read the JSON form of a type.
+
+    Raises:
+        TrackletException: The form is malformed or the kind unknown.
+    """
+    kind = data.get("type")
+    if kind == "array":
+        return Array(type_from_dict(data["items"]))
+    if kind == "object":
+        return Object(
+            Property(name, type_from_dict(item), _required(item))
+            for name, item in data["properties"].items()
+        )
+    if kind == "map":
+        return Map(type_from_dict(data["values"]))
+    if kind == "sparkml_vector":
+        return SparkMLVector()
+    return as_type(kind)
+
+
+def _required(data: Mapping[str, Any]) -> bool:
+    # MLflow 2.x of before 2.6 wrote the opposite key.
+    if "required" in data:
+        return bool(data["required"])
+    return not data.get("optional", False)

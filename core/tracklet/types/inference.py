@@ -1,0 +1,348 @@
+"""Inferring schemas from data: frames, series, arrays, sparse matrices, mappings, lists, scalars."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.types.datatypes import (
+    AnyType,
+    Array,
+    ColumnType,
+    DataType,
+    Object,
+    Property,
+)
+from tracklet.types.schema import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+
+
+class CannotInferSchema(TrackletException):
+    """The data has no schema that columns or tensors can express."""
+
+
+_BY_DTYPE = {
+    "bool": DataType.boolean,
+    "int8": DataType.integer,
+    "int16": DataType.integer,
+    "int32": DataType.integer,
+    "uint8": DataType.integer,
+    "uint16": DataType.integer,
+    "int64": DataType.long,
+    "uint32": DataType.long,
+    "float16": DataType.float,
+    "float32": DataType.float,
+    "float64": DataType.double,
+    "boolean": DataType.boolean,
+    "string": DataType.string,
+    "str": DataType.string,
+}
+
+_BY_INFERRED = {
+    "string": DataType.string,
+    "bytes": DataType.binary,
+    "boolean": DataType.boolean,
+    "integer": DataType.long,
+    "floating": DataType.double,
+    "mixed-integer-float": DataType.double,
+    "datetime": DataType.datetime,
+    "datetime64": DataType.datetime,
+    "date": DataType.datetime,
+}
+
+
+def infer_schema(data: Any) -> Schema:
+    """The schema of one batch of data.
+
+    Args:
+        data: A pandas frame or series, a NumPy array, a SciPy sparse matrix, a mapping, a list or
+            a scalar.
+
+    Raises:
+        CannotInferSchema: Nothing in the language of schemas describes the data.
+    """
+    if _is_from(data, "pandas"):
+        kind = type(data).__name__
+        if hasattr(data, "columns") and hasattr(data, "iloc"):
+            return _frame_schema(data)
+        if hasattr(data, "to_frame") and hasattr(data, "iloc"):
+            dtype, required = column_type(data)
+            return Schema([ColSpec(dtype, data.name, required)])
+        if not isinstance(data, dt.date):
+            raise CannotInferSchema(f"no schema describes a pandas {kind}")
+    if _is_from(data, "polars") and hasattr(data, "schema") and hasattr(data, "null_count"):
+        return _polars_schema(data)
+    if _is_ndarray(data) or _is_sparse(data):
+        return Schema([tensor_spec(data)])
+    if isinstance(data, Mapping):
+        return _mapping_schema(data)
+    if isinstance(data, list):
+        return _list_schema(data)
+    return Schema([ColSpec(_scalar_type(data))])
+
+
+def tensor_spec(data: Any, name: str | None = None) -> TensorSpec:
+    """The spec of an array or sparse matrix; its first dimension is free."""
+    if not data.shape:
+        raise CannotInferSchema("an array without dimensions has no batch to describe")
+    return TensorSpec(data.dtype, (-1, *data.shape[1:]), name)
+
+
+def _is_from(data: Any, package: str) -> bool:
+    return any(cls.__module__.partition(".")[0] == package for cls in type(data).__mro__)
+
+
+def _is_ndarray(data: Any) -> bool:
+    return _is_from(data, "numpy") and hasattr(data, "__array_finalize__") and hasattr(data, "flat")
+
+
+def _is_sparse(data: Any) -> bool:
+    return _is_from(data, "scipy") and hasattr(data, "nnz")
+
+
+def _frame_schema(frame: Any) -> Schema:
+    names = list(frame.columns)
+    if not names:
+        raise CannotInferSchema("a frame without columns has no schema")
+    if len(set(names)) != len(names):
+        raise CannotInferSchema("the frame has several columns of one name")
+    specs = []
+    for position, name in enumerate(names):
+        dtype, required = column_type(frame.iloc[:, position])
+        specs.append(ColSpec(dtype, name, required))
+    return Schema(specs)
+
+
+def column_type(series: Any) -> tuple[ColumnType, bool]:
+    """The type of a pandas column, and whether it has a value in every row."""
+    dtype: Any = series.dtype
+    if type(dtype).__name__ == "CategoricalDtype":
+        dtype = dtype.categories.dtype
+        if dtype == object:
+            return _object_type(series.astype(object))
+    name = str(dtype)
+    kind = getattr(dtype, "kind", "")
+    found = _BY_DTYPE.get(name) or _BY_DTYPE.get(name.lower())
+    if found is None and kind == "M":
+        found = DataType.datetime
+    if found is None and name.startswith("string"):
+        found = DataType.string
+    if found is not None:
+        if kind in "bui" and not hasattr(dtype, "na_value"):
+            return found, True  # such arrays cannot hold a null; do not look for one
+        return found, not bool(series.isna().any())
+    if name == "object":
+        return _object_type(series)
+    raise CannotInferSchema(f"no column type holds values of dtype {name}")
+
+
+def _object_type(series: Any) -> tuple[ColumnType, bool]:
+    import pandas as pd
+
+    inferred = pd.api.types.infer_dtype(series, skipna=True)
+    required = not bool(series.isna().any())
+    if inferred in _BY_INFERRED:
+        return _BY_INFERRED[inferred], required
+    if inferred == "empty":
+        return (AnyType(), False) if len(series) else (DataType.string, True)
+    if inferred == "mixed":
+        return _merge(_value_type(value) for value in series if not _is_null(value)), required
+    raise CannotInferSchema(f"the values of column {series.name!r} are {inferred}")
+
+
+def _polars_schema(frame: Any) -> Schema:
+    nulls = frame.null_count().row(0)
+    specs = []
+    for (name, dtype), count in zip(frame.schema.items(), nulls, strict=True):
+        specs.append(ColSpec(_polars_type(dtype), name, not count))
+    return Schema(specs)
+
+
+_BY_POLARS = {
+    "Boolean": DataType.boolean,
+    "Int8": DataType.integer,
+    "Int16": DataType.integer,
+    "Int32": DataType.integer,
+    "UInt8": DataType.integer,
+    "UInt16": DataType.integer,
+    "Int64": DataType.long,
+    "UInt32": DataType.long,
+    "Float32": DataType.float,
+    "Float64": DataType.double,
+    "String": DataType.string,
+    "Categorical": DataType.string,
+    "Enum": DataType.string,
+    "Binary": DataType.binary,
+    "Date": DataType.datetime,
+    "Datetime": DataType.datetime,
+    "Null": AnyType(),
+}
+
+
+def _polars_type(dtype: Any) -> ColumnType:
+    name = dtype.base_type().__name__
+    if name in ("List", "Array"):
+        return Array(_polars_type(dtype.inner))
+    if name == "Struct":
+        return Object(Property(field.name, _polars_type(field.dtype)) for field in dtype.fields)
+    if name not in _BY_POLARS:
+        raise CannotInferSchema(f"no column type holds values of polars' {name}")
+    return _BY_POLARS[name]
+
+
+def _mapping_schema(data: Mapping[Any, Any]) -> Schema:
+    if not data or not all(isinstance(key, str) for key in data):
+        raise CannotInferSchema("a mapping's keys must be texts, and there must be one")
+    if all(_is_ndarray(value) for value in data.values()):
+        return Schema(tensor_spec(value, name) for name, value in data.items())
+    specs = []
+    for name, value in data.items():
+        required = value is not None and not (
+            isinstance(value, list) and any(item is None for item in value)
+        )
+        specs.append(ColSpec(_value_type(value), name, required))
+    return Schema(specs)
+
+
+def _list_schema(data: list[Any]) -> Schema:
+    if not data:
+        return Schema([ColSpec(DataType.string)])
+    if all(isinstance(item, Mapping) for item in data):
+        merged = _merge(_value_type(item) for item in data)
+        if not isinstance(merged, Object):
+            raise CannotInferSchema("the dictionaries have nothing in common")
+        nulls = {key for item in data for key, value in item.items() if value is None}
+        return Schema(
+            ColSpec(item.dtype, item.name, item.required and item.name not in nulls)
+            for item in _in_first_order(merged, data)
+        )
+    return Schema([ColSpec(_merge(_value_type(item) for item in data))])
+
+
+def _in_first_order(merged: Object, data: list[Any]) -> list[Property]:
+    order = list(dict.fromkeys(key for item in data for key in item))
+    return sorted(merged.properties, key=lambda item: order.index(item.name))
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def _value_type(value: Any) -> ColumnType:
+    if value is None:
+        return AnyType()
+    if _is_ndarray(value):
+        if value.dtype.kind == "O":
+            return _value_type(value.tolist())
+        if not value.ndim:
+            return _scalar_type(value[()])
+        if value.dtype.kind in "US":
+            inner: ColumnType = DataType.string if value.dtype.kind == "U" else DataType.binary
+        elif value.dtype.kind == "M":
+            inner = DataType.datetime
+        else:
+            known = _BY_DTYPE.get(value.dtype.name)
+            if known is None:
+                raise CannotInferSchema(f"no column type holds values of dtype {value.dtype}")
+            inner = known
+        for _ in range(value.ndim):
+            inner = Array(inner)
+        return inner
+    if isinstance(value, list):
+        inner = _merge(_value_type(item) for item in value)
+        # Of an empty list nothing is known, so that it merges with a longer one.
+        return AnyType() if isinstance(inner, AnyType) else Array(inner)
+    if isinstance(value, Mapping):
+        if not value or not all(isinstance(key, str) for key in value):
+            raise CannotInferSchema("a mapping's keys must be texts, and there must be one")
+        return Object(
+            Property(key, _value_type(item), item is not None) for key, item in value.items()
+        )
+    return _scalar_type(value)
+
+
+def _scalar_type(value: Any) -> DataType:
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None and _is_from(value, "numpy"):
+        if dtype.kind in "US":
+            return DataType.string if dtype.kind == "U" else DataType.binary
+        if dtype.kind == "M":
+            return DataType.datetime
+        if dtype.name in _BY_DTYPE:
+            return _BY_DTYPE[dtype.name]
+    elif isinstance(value, bool):
+        return DataType.boolean
+    elif isinstance(value, int):
+        return DataType.long
+    elif isinstance(value, float):
+        return DataType.double
+    elif isinstance(value, str):
+        return DataType.string
+    elif isinstance(value, bytes | bytearray):
+        return DataType.binary
+    elif isinstance(value, dt.date):
+        return DataType.datetime
+    raise CannotInferSchema(f"no column type holds values of type {type(value).__name__}")
+
+
+def _merge(types: Iterable[ColumnType]) -> ColumnType:
+    merged: ColumnType = AnyType()
+    for item in types:
+        merged = _merged(merged, item)
+    return merged
+
+
+def _merged(one: ColumnType, two: ColumnType) -> ColumnType:
+    if one == two or isinstance(two, AnyType):
+        return one
+    if isinstance(one, AnyType):
+        return two
+    if isinstance(one, Array) and isinstance(two, Array):
+        return Array(_merged(one.dtype, two.dtype))
+    if isinstance(one, Object) and isinstance(two, Object):
+        left = {item.name: item for item in one.properties}
+        right = {item.name: item for item in two.properties}
+        properties = []
+        for name in left.keys() | right.keys():
+            if name in left and name in right:
+                dtype = _merged(left[name].dtype, right[name].dtype)
+                required = left[name].required and right[name].required
+            else:
+                dtype, required = (left.get(name) or right[name]).dtype, False
+            properties.append(Property(name, dtype, required))
+        return Object(properties)
+    raise CannotInferSchema(f"values of type {one!r} and {two!r} stand side by side")
+
+
+def infer_param_schema(params: Mapping[str, Any]) -> ParamSchema:
+    """The schema of parameters, with the given values as defaults.
+
+    Raises:
+        InvalidParameterValue: A value is neither a scalar, nor a flat list of them, nor a
+            dictionary.
+    """
+    if not isinstance(params, Mapping):
+        raise InvalidParameterValue(
+            f"params must be a dictionary; got {params!r} of type {type(params).__name__}"
+        )
+    return ParamSchema(_param_spec(str(name), value) for name, value in params.items())
+
+
+def _param_spec(name: str, value: Any) -> ParamSpec:
+    problem = f"parameter {name!r} must be a scalar, a flat list of scalars or a dictionary"
+    try:
+        if isinstance(value, list) or (_is_ndarray(value) and value.ndim == 1):
+            items = value if isinstance(value, list) else value.tolist()
+            if not items:
+                return ParamSpec(name, DataType.string, [], (-1,))
+            if _is_ndarray(value) and value.dtype.kind != "O":
+                kind = _scalar_type(value[0])
+            else:
+                kind = _merge(_scalar_type(item) for item in items)
+            return ParamSpec(name, kind, items, (-1,))  # type: ignore[arg-type]
+        if isinstance(value, Mapping):
+            return ParamSpec(name, _value_type(value), dict(value))  # type: ignore[arg-type]
+        return ParamSpec(name, _scalar_type(value), value)
+    except CannotInferSchema as error:
+        raise InvalidParameterValue(f"{problem}; got {value!r}: {error}") from None
