@@ -1,0 +1,42 @@
+"""The filter language: one grammar for everything that can be searched.
+
+``parse_filter`` turns a filter into a small tree of frozen values, ``parse_order_by`` the order
+asked for; a store compiles them, to SQL in :mod:`tracklet.stores.sql.compile`. Whatever MLflow's
+grammars accept means the same here; beyond them there are ``OR``, ``NOT``, parentheses, ``IN``
+and null tests on every key.
+"""
+
+from __future__ import annotations
+
+from tracklet.search.fields import (
+    EXPERIMENTS,
+    LOGGED_MODELS,
+    MODEL_VERSIONS,
+    REGISTERED_MODELS,
+    RUNS,
+    Vocabulary,
+)
+from tracklet.search.order import OrderBy, parse_order_by
+from tracklet.search.page import Page
+from tracklet.search.parser import parse_filter
+from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or, keys
+
+__all__ = [
+    "EXPERIMENTS",
+    "LOGGED_MODELS",
+    "MODEL_VERSIONS",
+    "REGISTERED_MODELS",
+    "RUNS",
+    "And",
+    "Comparison",
+    "Filter",
+    "Key",
+    "Not",
+    "Or",
+    "OrderBy",
+    "Page",
+    "Vocabulary",
+    "keys",
+    "parse_filter",
+    "parse_order_by",
+]

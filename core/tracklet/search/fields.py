@@ -1,0 +1,172 @@
+"""Which prefixes and attributes the filters of each kind of entity know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from tracklet.search.syntax import KeyKind
+
+ValueType: TypeAlias = Literal["text", "number", "version", "model status"]
+
+_ATTRIBUTE_PREFIXES: Final = dict.fromkeys(("attribute", "attributes", "attr"), "attribute")
+_TAG_PREFIXES: Final = dict.fromkeys(("tag", "tags"), "tag")
+_METRIC_PREFIXES: Final = dict.fromkeys(("metric", "metrics"), "metric")
+_PARAM_PREFIXES: Final = dict.fromkeys(("param", "params", "parameter", "parameters"), "param")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of one kind of entity.
+
+    Attributes:
+        noun: What is searched, in messages.
+        prefixes: What may stand before the dot, and which kind of key it announces.
+        attributes: The canonical names of the attributes, with their types.
+        aliases: Other names of attributes.
+        orderable: What an order may name: canonical names, ``"metric"``, ``"param"``, ``"tag"``.
+        order_aliases: Names of attributes that only an order knows.
+        example: A correct filter.
+    """
+
+    noun: str
+    prefixes: Mapping[str, KeyKind]
+    attributes: Mapping[str, ValueType]
+    orderable: frozenset[str]
+    example: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    order_aliases: Mapping[str, str] = field(default_factory=dict)
+    dataset_fields: tuple[str, ...] = ()
+
+    def canonical(self, name: str) -> str | None:
+        """The canonical name of an attribute, or None if it is none."""
+        name = self.aliases.get(name, name)
+        return name if name in self.attributes else None
+
+
+RUNS: Final = Vocabulary(
+    noun="runs",
+    prefixes={
+        **_ATTRIBUTE_PREFIXES,
+        "run": "attribute",
+        **_METRIC_PREFIXES,
+        **_PARAM_PREFIXES,
+        **_TAG_PREFIXES,
+        "dataset": "dataset",
+        "datasets": "dataset",
+    },  # type: ignore[arg-type]
+    attributes={
+        "run_id": "text",
+        "run_name": "text",
+        "user_id": "text",
+        "status": "text",
+        "artifact_uri": "text",
+        "start_time": "number",
+        "end_time": "number",
+    },
+    aliases={
+        "created": "start_time",
+        "Created": "start_time",
+        "run name": "run_name",
+        "Run name": "run_name",
+        "Run Name": "run_name",
+    },
+    orderable=frozenset(
+        {
+            "run_id",
+            "run_name",
+            "user_id",
+            "status",
+            "artifact_uri",
+            "start_time",
+            "end_time",
+            "metric",
+            "param",
+            "tag",
+        }
+    ),
+    dataset_fields=("name", "digest", "context"),
+    example="metrics.accuracy > 0.9 AND params.model = 'tree'",
+)
+
+EXPERIMENTS: Final = Vocabulary(
+    noun="experiments",
+    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
+    attributes={
+        "experiment_id": "text",
+        "name": "text",
+        "creation_time": "number",
+        "last_update_time": "number",
+    },
+    orderable=frozenset({"experiment_id", "name", "creation_time", "last_update_time"}),
+    example="name LIKE 'churn%' AND tags.team = 'growth'",
+)
+
+LOGGED_MODELS: Final = Vocabulary(
+    noun="logged models",
+    prefixes={
+        **_ATTRIBUTE_PREFIXES,
+        **_METRIC_PREFIXES,
+        **_PARAM_PREFIXES,
+        **_TAG_PREFIXES,
+    },  # type: ignore[arg-type]
+    attributes={
+        "name": "text",
+        "model_id": "text",
+        "model_type": "text",
+        "status": "model status",
+        "source_run_id": "text",
+        "experiment_id": "text",
+        "creation_timestamp": "number",
+        "last_updated_timestamp": "number",
+    },
+    aliases={
+        "creation_time": "creation_timestamp",
+        "last_updated_time": "last_updated_timestamp",
+    },
+    orderable=frozenset(
+        {
+            "name",
+            "model_id",
+            "model_type",
+            "status",
+            "source_run_id",
+            "experiment_id",
+            "creation_timestamp",
+            "last_updated_timestamp",
+            "metric",
+        }
+    ),
+    example="metrics.accuracy > 0.9 AND name = 'tree'",
+)
+
+REGISTERED_MODELS: Final = Vocabulary(
+    noun="registered models",
+    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
+    attributes={"name": "text"},
+    orderable=frozenset({"name", "last_updated_timestamp", "creation_timestamp"}),
+    order_aliases={
+        "timestamp": "last_updated_timestamp",
+        "last_updated_timestamp": "last_updated_timestamp",
+        "creation_timestamp": "creation_timestamp",
+    },
+    example="name LIKE 'churn%' AND tags.team = 'growth'",
+)
+
+MODEL_VERSIONS: Final = Vocabulary(
+    noun="model versions",
+    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
+    attributes={
+        "name": "text",
+        "version_number": "version",
+        "run_id": "text",
+        "source_path": "text",
+    },
+    orderable=frozenset({"name", "version_number", "creation_timestamp", "last_updated_timestamp"}),
+    order_aliases={
+        "creation_timestamp": "creation_timestamp",
+        "last_updated_timestamp": "last_updated_timestamp",
+    },
+    example="name = 'churn' AND version_number > 3",
+)
