@@ -1,0 +1,110 @@
+"""What the commands print: aligned tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print columns, each as wide as its widest cell; numbers are set to the right.
+
+    Args:
+        headings: One per column.
+        rows: Cells of any type; None is shown as nothing.
+    """
+    cells = [[text(cell) for cell in row] for row in rows]
+    raw = [list(headings), *cells]
+    widths = [max(len(row[column]) for row in raw) for column in range(len(headings))]
+    right = [
+        bool(cells) and all(_is_number(row[column]) for row in cells)
+        for column in range(len(headings))
+    ]
+    for row in raw:
+        line = "  ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(row, widths, right, strict=True)
+        )
+        click.echo(line.rstrip())
+
+
+def section(title: str, pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print a title and indented ``key  value`` lines; nothing if there are no pairs."""
+    lines = [(key, text(value)) for key, value in pairs]
+    if not lines:
+        return
+    click.echo(f"\n{title}")
+    width = max(len(key) for key, _ in lines)
+    for key, value in lines:
+        click.echo(f"  {key.ljust(width)}  {value}".rstrip())
+
+
+def as_json(document: Any) -> None:
+    """Print a document as JSON; numbers that JSON lacks become the texts NaN and ±Infinity."""
+    click.echo(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def text(value: Any) -> str:
+    """One cell: on one line, without control characters, floats with six significant digits."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "".join(character if character.isprintable() else " " for character in str(value))
+
+
+def clock(milliseconds: int | None) -> str:
+    """A point in time in the local time zone."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(start: int | None, end: int | None) -> str:
+    """The time between two points, such as ``1h 02m`` or ``3.2s``."""
+    if start is None or end is None:
+        return ""
+    seconds = max(end - start, 0) / 1000
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes, such as ``1.2 MB``."""
+    if count is None:
+        return ""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def finite(value: Any) -> Any:
+    """The same document with NaN and infinities as texts, which JSON has no numbers for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell == ""
+    return True
