@@ -1,0 +1,22 @@
+"""The file store: experiments, runs, models and the registry as folders in MLflow's layout.
+
+The folders are the truth. What a training process writes is with the operating system when a call
+returns; search goes through an index that can be rebuilt from the folders at any time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracklet.stores.files.store import FileStore
+
+__all__ = ["FileStore"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FileStore":
+        from tracklet.stores.files.store import FileStore
+
+        return FileStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

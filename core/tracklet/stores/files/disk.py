@@ -1,0 +1,297 @@
+"""Every system call that the file store makes, in one place.
+
+The calls are module attributes, looked up at each use, so a test can replace one and make the
+Nth call fail. Documents become visible whole or not at all: they are staged under a name that no
+reader lists, then renamed or linked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
+
+from tracklet.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; renames still are atomic there
+    fcntl = None
+
+open_file = os.open
+read = os.read
+write = os.write
+close = os.close
+fsync = os.fsync
+truncate = os.ftruncate
+replace = os.replace
+rename = os.rename
+link = os.link
+unlink = os.unlink
+mkdir = os.mkdir
+rmdir = os.rmdir
+
+_CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_CHUNK: Final = 1 << 16
+_LINK_UNSUPPORTED: Final = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+)
+_WAYS_OUT: Final = {
+    errno.ENOSPC: "free some space on that disk and try again",
+    errno.EDQUOT: "your disk quota is used up: free some space and try again",
+    errno.EROFS: "that file system is read-only: choose a folder that can be written to, "
+    "with set_tracking_uri",
+    errno.EACCES: "check the owner and permissions of that path, or choose another folder with "
+    "set_tracking_uri",
+    errno.EPERM: "check the owner and permissions of that path, or choose another folder with "
+    "set_tracking_uri",
+    errno.EMFILE: "this process has too many open files: raise the limit with 'ulimit -n'",
+    errno.ENFILE: "the system has too many open files",
+    errno.EIO: "the disk reports an error: check it, then try again",
+    errno.ENAMETOOLONG: "use a shorter key or name",
+}
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def storage_error(action: str, error: OSError, path: str | None = None) -> StorageError:
+    """A StorageError that names the path, the system's reason and a way out."""
+    where = error.filename or path
+    reason = error.strerror or str(error)
+    way_out = _WAYS_OUT.get(error.errno or 0, "check that path, then try again")
+    return StorageError(f"could not {action}: {reason}: {str(where)!r}; {way_out}")
+
+
+def reported(action: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Turn an OSError of a store's method into a StorageError that says what was tried."""
+
+    def decorate(method: Callable[P, T]) -> Callable[P, T]:
+        @wraps(method)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return method(*args, **kwargs)
+            except OSError as error:
+                raise storage_error(action, error, str(getattr(args[0], "root", ""))) from error
+
+        return call
+
+    return decorate
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file."""
+    fd = open_file(path, os.O_RDONLY | _CLOEXEC)
+    try:
+        data = read(fd, _CHUNK)
+        if len(data) < _CHUNK:
+            return data
+        chunks = [data]
+        while data:
+            data = read(fd, 1 << 20)
+            chunks.append(data)
+        return b"".join(chunks)
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        close(fd)
+
+
+def read_if_there(path: str) -> bytes | None:
+    """The content of a file, or None if there is none."""
+    try:
+        return read_bytes(path)
+    except FileNotFoundError:
+        return None
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Create a file that nobody else can have; it may be left behind torn if this raises."""
+    fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o666)
+    try:
+        rest = data
+        while True:
+            count = write(fd, rest)
+            if count == len(rest):
+                return
+            rest = rest[count:]
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        close(fd)
+
+
+def stage(directory: str, data: bytes) -> str:
+    """Write data to a new file in ``directory`` that no reader lists, and return its path."""
+    path = f"{directory}/.tracklet-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+    try:
+        try:
+            write_new(path, data)
+        except FileNotFoundError:
+            make_dirs(directory)
+            write_new(path, data)
+    except BaseException:
+        discard(path)
+        raise
+    return path
+
+
+def publish(path: str, data: bytes, staging: str) -> None:
+    """Put a document in place, whole; an earlier one is replaced.
+
+    Args:
+        path: Where readers find it. Its folder is created when it is missing.
+        data: The content.
+        staging: A folder on the same file system in which no reader looks.
+    """
+    staged = stage(staging, data)
+    try:
+        try:
+            replace(staged, path)
+        except FileNotFoundError:
+            make_dirs(os.path.dirname(path))
+            replace(staged, path)
+    except BaseException:
+        discard(staged)
+        raise
+
+
+def publish_once(staged: str, path: str) -> bool:
+    """Give a staged file its name unless the name is taken; say whether that worked.
+
+    The staged file is gone afterwards only if this succeeded.
+    """
+    try:
+        try:
+            link(staged, path)
+        except FileNotFoundError:
+            make_dirs(os.path.dirname(path))
+            link(staged, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _LINK_UNSUPPORTED:
+            raise
+        if os.path.lexists(path):
+            return False
+        replace(staged, path)
+        return True
+    discard(staged)
+    return True
+
+
+def make_dirs(path: str) -> None:
+    """Create a folder and those above it; existing ones are fine."""
+    try:
+        mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent == path or not parent:
+            raise
+        make_dirs(parent)
+        make_dirs(path)
+
+
+def discard(path: str) -> None:
+    """Remove a file if that is possible."""
+    with suppress(OSError):
+        unlink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder and all in it; what is gone already is fine."""
+    try:
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(entry.path)
+        else:
+            with suppress(FileNotFoundError):
+                unlink(entry.path)
+    with suppress(FileNotFoundError):
+        rmdir(path)
+
+
+def sync_path(path: str) -> None:
+    """Make a file or folder survive a power cut; one that is gone is fine."""
+    try:
+        fd = open_file(path, os.O_RDONLY | _CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fsync(fd)
+    finally:
+        close(fd)
+
+
+def open_append(path: str) -> int:
+    """A descriptor that appends to a file, created with its folders when missing."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _CLOEXEC
+    try:
+        return open_file(path, flags, 0o666)
+    except FileNotFoundError:
+        make_dirs(os.path.dirname(path))
+        return open_file(path, flags, 0o666)
+
+
+def lock_shared(fd: int) -> None:
+    """Say that this descriptor appends to its file; released when it is closed."""
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH)
+
+
+def lock_alone(fd: int) -> bool:
+    """Whether no other descriptor appends to the file; until ``lock_shared``, none can."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock of a file, across threads and processes.
+
+    Where the file system has no locks, or the file cannot be created, the work goes on without.
+    """
+    if fcntl is None:
+        yield
+        return
+    flags = os.O_RDWR | os.O_CREAT | _CLOEXEC
+    try:
+        fd = open_file(path, flags, 0o666)
+    except FileNotFoundError:
+        make_dirs(os.path.dirname(path))
+        fd = open_file(path, flags, 0o666)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            held = True
+        except OSError:
+            held = False
+        try:
+            yield
+        finally:
+            if held:  # said aloud: a child forked meanwhile shares the descriptor
+                fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        close(fd)
+
+
+def _named(error: OSError, path: str) -> OSError:
+    """The error with the path that a descriptor stands for."""
+    if error.filename is None:
+        return type(error)(error.errno, error.strerror, path)
+    return error

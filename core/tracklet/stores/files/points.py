@@ -1,0 +1,209 @@
+"""Metric files: one line per point, ``timestamp value step``, in the order of logging.
+
+Forms that are read: ``timestamp value`` (old, step 0), ``timestamp value step`` and
+``timestamp value step dataset digest``; in a logged model's files a run id follows the step. A
+last line without its line feed was torn by a crash; a line that ends with :data:`TORN` was torn
+and marked so by the next writer. Neither is a point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Final
+
+from tracklet.entities import Metric
+
+TORN: Final = b"<torn>"
+
+_NOT_BLANK: Final = bytes(sorted(set(range(256)) - {0x20, 0x0A}))
+_SLOTS: Final = {
+    name: getattr(Metric, name).__set__
+    for name in (
+        "key",
+        "value",
+        "timestamp",
+        "step",
+        "model_id",
+        "dataset_name",
+        "dataset_digest",
+        "run_id",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricHistory:
+    """What a metric file holds.
+
+    Attributes:
+        points: The points, in file order.
+        skipped: How many lines were torn or malformed.
+    """
+
+    points: list[Metric]
+    skipped: int = 0
+
+
+def parse_run_points(data: bytes, key: str) -> MetricHistory:
+    """The points of a run's metric file."""
+    columns = _columns(data)
+    if columns is not None:
+        return MetricHistory(_metrics(key, *columns))
+    points: list[Metric] = []
+    lines, skipped = _lines(data)
+    for line in lines:
+        point = _run_point(line, key)
+        if point is None:
+            skipped += 1
+        else:
+            points.append(point)
+    return MetricHistory(points, skipped)
+
+
+def parse_model_points(data: bytes, key: str, model_id: str) -> MetricHistory:
+    """The points of a logged model's metric file."""
+    points: list[Metric] = []
+    lines, skipped = _lines(data)
+    for line in lines:
+        point = _model_point(line, key, model_id)
+        if point is None:
+            skipped += 1
+        else:
+            points.append(point)
+    return MetricHistory(points, skipped)
+
+
+def latest_value(data: bytes) -> float | None:
+    """The value of the latest point of a run's metric file; None if there is no point.
+
+    Latest is the greatest by (step, timestamp, value), where NaN counts as the least value.
+    """
+    columns = _columns(data)
+    if columns is None:
+        point = latest(parse_run_points(data, "").points)
+        return None if point is None else point.value
+    timestamps, values, steps = columns
+    if not values:
+        return None
+    if len(values) == 1:
+        return values[0]
+    step = max(steps)
+    candidates = [i for i, other in enumerate(steps) if other == step]
+    return values[max(candidates, key=lambda i: (timestamps[i], _rank(values[i])))]
+
+
+def latest(points: Iterable[Metric]) -> Metric | None:
+    """The latest of some points; None if there are none."""
+    return max(points, key=lambda p: (p.step, p.timestamp, _rank(p.value)), default=None)
+
+
+def latest_per_dataset(points: Iterable[Metric]) -> list[Metric]:
+    """The latest point of each dataset (none is a dataset too), in order of appearance."""
+    groups: dict[tuple[str | None, str | None], list[Metric]] = {}
+    for point in points:
+        groups.setdefault((point.dataset_name, point.dataset_digest), []).append(point)
+    return [max(g, key=lambda p: (p.step, p.timestamp, _rank(p.value))) for g in groups.values()]
+
+
+def torn_tail(fragment: bytes) -> bytes:
+    """What turns a torn last line into a marked one that MLflow's reader can pass over too."""
+    fields = fragment.split(b" ")
+    if len(fields) == 1:
+        return b" nan 0 " + TORN + b" " + TORN + b"\n"
+    if len(fields) == 2:
+        value = b"" if _is_float(fields[1]) else b"0"
+        return value + b" 0 " + TORN + b" " + TORN + b"\n"
+    if len(fields) == 3:
+        step = b"" if fields[2].lstrip(b"-").isdigit() else b"0"
+        return step + b" " + TORN + b" " + TORN + b"\n"
+    return (b" " if len(fields) == 4 else b"") + TORN + b"\n"
+
+
+def _rank(value: float) -> float:
+    return -math.inf if value != value else value
+
+
+def _is_float(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _columns(data: bytes) -> tuple[list[int], list[float], list[int]] | None:
+    """The three columns of a file that has nothing but whole three-field lines."""
+    lines = data.count(b"\n")
+    if not data.endswith(b"\n") and data:
+        return None
+    if data.translate(None, _NOT_BLANK) != b"  \n" * lines:
+        return None
+    fields = data.split()
+    if len(fields) != 3 * lines:
+        return None
+    try:
+        return (
+            list(map(int, fields[0::3])),
+            list(map(float, fields[1::3])),
+            list(map(int, fields[2::3])),
+        )
+    except ValueError:
+        return None
+
+
+def _metrics(
+    key: str, timestamps: Sequence[int], values: Sequence[float], steps: Sequence[int]
+) -> list[Metric]:
+    """Points from columns; a dataclass's own constructor would cost four times as much."""
+    points: list[Metric] = list(map(object.__new__, repeat(Metric, len(values))))
+    columns: dict[str, Iterable[Any]] = {
+        "key": repeat(key),
+        "value": values,
+        "timestamp": timestamps,
+        "step": steps,
+    }
+    for name, assign in _SLOTS.items():
+        deque(map(assign, points, columns.get(name, repeat(None))), maxlen=0)
+    return points
+
+
+def _lines(data: bytes) -> tuple[list[bytes], int]:
+    """The whole lines that are not blank, and how many lines were torn."""
+    lines = data.split(b"\n")
+    torn = 1 if lines.pop() else 0
+    whole = [line for line in lines if line]
+    kept = [line for line in whole if not line.endswith(TORN)]
+    return kept, torn + len(whole) - len(kept)
+
+
+def _run_point(line: bytes, key: str) -> Metric | None:
+    fields = line.rstrip(b"\r").split(b" ", 3)
+    try:
+        timestamp, value = int(fields[0]), float(fields[1])
+        step = int(fields[2]) if len(fields) > 2 else 0
+        dataset = _dataset(fields[3]) if len(fields) > 3 else (None, None)
+    except (ValueError, IndexError):
+        return None
+    return Metric(key, value, timestamp, step, None, *dataset)
+
+
+def _model_point(line: bytes, key: str, model_id: str) -> Metric | None:
+    fields = line.rstrip(b"\r").split(b" ", 4)
+    try:
+        timestamp, value, step = int(fields[0]), float(fields[1]), int(fields[2])
+        run_id = fields[3].decode() if len(fields) > 3 else None
+        dataset = _dataset(fields[4]) if len(fields) > 4 else (None, None)
+    except (ValueError, IndexError):
+        return None
+    return Metric(key, value, timestamp, step, model_id, *dataset, run_id)
+
+
+def _dataset(text: bytes) -> tuple[str, str]:
+    name, blank, digest = text.decode("utf-8", "replace").rpartition(" ")
+    if not blank:
+        raise ValueError("a dataset's name without its digest")
+    return name, digest
