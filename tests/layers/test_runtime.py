@@ -1,0 +1,101 @@
+"""What really gets imported: each test looks into a fresh process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {
+    "tracklet": ROOT / "core",
+    "tracklet_integrations": ROOT / "integrations",
+    "tracklet_flavors": ROOT / "flavors",
+}
+FRAMEWORKS = {
+    "catboost", "jax", "keras", "lightgbm", "lightning", "matplotlib", "numpy", "pandas", "polars",
+    "pyarrow", "pytorch_lightning", "scipy", "sklearn", "statsmodels", "tensorflow", "torch",
+    "transformers", "xgboost",
+}  # fmt: skip
+OURS = {
+    "alembic",
+    "click",
+    "cloudpickle",
+    "packaging",
+    "platformdirs",
+    "sqlalchemy",
+    "wrapt",
+    "yaml",
+}
+PLUGINS = {"tracklet_integrations", "tracklet_flavors"}
+
+# The process notes every attempt to import one of the forbidden roots, installed or not, and every
+# metadata file of a distribution that is opened.
+PROBE = """
+import json, sys
+forbidden, modules = json.loads(sys.argv[1])
+noted = []
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in forbidden:
+            noted.append(name)
+
+def audit(event, args):
+    if event == "open" and str(args[0]).endswith(("METADATA", "PKG-INFO", "entry_points.txt")):
+        noted.append(f"opens {args[0]}")
+
+sys.meta_path.insert(0, Watch())
+sys.addaudithook(audit)
+for module in modules:
+    __import__(module)
+print(json.dumps(noted))
+"""
+
+
+def noted(modules: list[str], forbidden: set[str]) -> list[str]:
+    arguments = json.dumps([sorted(forbidden), modules])
+    # The repository's sources first, and nothing that a coverage tool or a test runner left behind.
+    path = os.pathsep.join(str(folder) for folder in SOURCES.values())
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def modules_of(package: str) -> list[str]:
+    found = []
+    for path in sorted((SOURCES[package] / package).rglob("*.py")):
+        parts = path.relative_to(SOURCES[package]).with_suffix("").parts
+        found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+# These stand above the plugins, or are run by Alembic inside its own environment.
+NOT_IMPORTED = ("tracklet.sklearn", "tracklet.pyfunc", "tracklet.stores.sql.migrations")
+CORE = [name for name in modules_of("tracklet") if not name.startswith(NOT_IMPORTED)]
+PLUGIN_MODULES = modules_of("tracklet_integrations") + modules_of("tracklet_flavors")
+
+
+def test_import_tracklet_loads_nothing_heavy_no_plugin_and_reads_no_metadata() -> None:
+    assert noted(["tracklet"], FRAMEWORKS | OURS | PLUGINS) == []
+
+
+def test_the_pytest_plugin_loads_nothing_of_tracklet_s_but_its_own_package() -> None:
+    assert noted(["tracklet.testing.pytest_plugin"], FRAMEWORKS | OURS | PLUGINS) == []
+
+
+def test_no_module_of_the_core_imports_a_framework_or_a_plugin_at_module_level() -> None:
+    attempts = noted(CORE, FRAMEWORKS | PLUGINS)
+    assert [attempt for attempt in attempts if not attempt.startswith("opens ")] == []
+
+
+@pytest.mark.parametrize("module", PLUGIN_MODULES)
+def test_a_plugin_module_imported_alone_pulls_in_no_framework(module: str) -> None:
+    assert noted([module], FRAMEWORKS) == []
