@@ -1,1 +1,253 @@
-"""tracklet."""
+"""tracklet keeps the record of machine-learning training.
+
+``tracklet.autolog()`` is one line, and every training run is on the record. The API speaks
+MLflow's dialect, so that ``import tracklet as mlflow`` runs existing scripts.
+
+Everything below is looked up when it is first used: importing this package imports nothing else.
+"""
+
+# ruff: noqa: F401 - what type checkers see under TYPE_CHECKING is resolved lazily at run time
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "active_run",
+            "delete_run",
+            "end_run",
+            "get_parent_run",
+            "get_run",
+            "last_active_run",
+            "restore_run",
+            "search_runs",
+            "start_run",
+        ),
+        "tracklet.fluent.runs",
+    ),
+    **dict.fromkeys(
+        (
+            "delete_tag",
+            "flush_async_logging",
+            "log_input",
+            "log_inputs",
+            "log_metric",
+            "log_metrics",
+            "log_outputs",
+            "log_param",
+            "log_params",
+            "set_tag",
+            "set_tags",
+        ),
+        "tracklet.fluent.records",
+    ),
+    **dict.fromkeys(
+        (
+            "create_experiment",
+            "delete_experiment",
+            "delete_experiment_tag",
+            "get_experiment",
+            "get_experiment_by_name",
+            "restore_experiment",
+            "search_experiments",
+            "set_experiment",
+            "set_experiment_tag",
+            "set_experiment_tags",
+        ),
+        "tracklet.fluent.experiments",
+    ),
+    **dict.fromkeys(
+        (
+            "get_artifact_uri",
+            "load_table",
+            "log_artifact",
+            "log_artifacts",
+            "log_dict",
+            "log_figure",
+            "log_image",
+            "log_stream",
+            "log_table",
+            "log_text",
+        ),
+        "tracklet.fluent.artifacts",
+    ),
+    **dict.fromkeys(
+        (
+            "ActiveModel",
+            "clear_active_model",
+            "create_external_model",
+            "delete_logged_model",
+            "delete_logged_model_tag",
+            "finalize_logged_model",
+            "get_active_model_id",
+            "get_logged_model",
+            "initialize_logged_model",
+            "last_logged_model",
+            "log_model_params",
+            "search_logged_models",
+            "set_active_model",
+            "set_logged_model_tags",
+        ),
+        "tracklet.fluent.models",
+    ),
+    **dict.fromkeys(
+        ("search_model_versions", "search_registered_models", "set_model_version_tag"),
+        "tracklet.fluent.registry",
+    ),
+    **dict.fromkeys(("log_model", "register_model"), "tracklet.models"),
+    **dict.fromkeys(
+        ("is_tracking_uri_set", "set_registry_uri", "set_tracking_uri"), "tracklet.settings"
+    ),
+    "ActiveRun": "tracklet.fluent.active",
+    "Image": "tracklet.client.images",
+    "MlflowClient": "tracklet.client",
+    "MlflowException": "tracklet.errors",
+    "TrackletClient": "tracklet.client",
+    "TrackletException": "tracklet.errors",
+}
+
+_RENAMED: dict[str, tuple[str, str]] = {
+    "get_registry_uri": ("tracklet.settings", "registry_uri"),
+    "get_tracking_uri": ("tracklet.settings", "tracking_uri"),
+}
+
+_MODULES = frozenset(
+    {
+        "artifacts",
+        "autolog",
+        "client",
+        "data",
+        "entities",
+        "errors",
+        "exceptions",
+        "models",
+        "plugins",
+        "pyfunc",
+        "settings",
+        "sklearn",
+        "testing",
+        "tracking",
+    }
+)
+
+if TYPE_CHECKING:
+    from tracklet import (
+        artifacts,
+        autolog,
+        client,
+        data,
+        entities,
+        errors,
+        exceptions,
+        models,
+        plugins,
+        pyfunc,
+        settings,
+        sklearn,
+        testing,
+        tracking,
+    )
+    from tracklet.client import MlflowClient, TrackletClient
+    from tracklet.client.images import Image
+    from tracklet.errors import MlflowException, TrackletException
+    from tracklet.fluent.active import ActiveRun
+    from tracklet.fluent.artifacts import (
+        get_artifact_uri,
+        load_table,
+        log_artifact,
+        log_artifacts,
+        log_dict,
+        log_figure,
+        log_image,
+        log_stream,
+        log_table,
+        log_text,
+    )
+    from tracklet.fluent.experiments import (
+        create_experiment,
+        delete_experiment,
+        delete_experiment_tag,
+        get_experiment,
+        get_experiment_by_name,
+        restore_experiment,
+        search_experiments,
+        set_experiment,
+        set_experiment_tag,
+        set_experiment_tags,
+    )
+    from tracklet.fluent.models import (
+        ActiveModel,
+        clear_active_model,
+        create_external_model,
+        delete_logged_model,
+        delete_logged_model_tag,
+        finalize_logged_model,
+        get_active_model_id,
+        get_logged_model,
+        initialize_logged_model,
+        last_logged_model,
+        log_model_params,
+        search_logged_models,
+        set_active_model,
+        set_logged_model_tags,
+    )
+    from tracklet.fluent.records import (
+        delete_tag,
+        flush_async_logging,
+        log_input,
+        log_inputs,
+        log_metric,
+        log_metrics,
+        log_outputs,
+        log_param,
+        log_params,
+        set_tag,
+        set_tags,
+    )
+    from tracklet.fluent.registry import (
+        search_model_versions,
+        search_registered_models,
+        set_model_version_tag,
+    )
+    from tracklet.fluent.runs import (
+        active_run,
+        delete_run,
+        end_run,
+        get_parent_run,
+        get_run,
+        last_active_run,
+        restore_run,
+        search_runs,
+        start_run,
+    )
+    from tracklet.models import log_model, register_model
+    from tracklet.settings import is_tracking_uri_set, set_registry_uri, set_tracking_uri
+    from tracklet.settings import registry_uri as get_registry_uri
+    from tracklet.settings import tracking_uri as get_tracking_uri
+
+__all__ = [
+    "__version__",
+    *sorted([*_HOME, *_RENAMED, *_MODULES]),
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _RENAMED:
+        module, original = _RENAMED[name]
+        value = getattr(importlib.import_module(module), original)
+    elif name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

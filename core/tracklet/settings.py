@@ -160,7 +160,7 @@ def _working_directory() -> Path:
 
 def _from_pyproject() -> dict[str, Any]:
     try:
-        folder = os.getcwd()  # noqa: PTH109 - a Path costs more than the whole look-up
+        folder = os.getcwd()
     except FileNotFoundError:
         return {}
     if folder not in _pyproject:

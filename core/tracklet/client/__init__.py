@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tracklet.client.client import MlflowClient, TrackletClient
-from tracklet.client.operations import RunOperations
+from tracklet.client.operations import RunOperations, carried_out
 
-__all__ = ["MlflowClient", "RunOperations", "TrackletClient"]
+__all__ = ["MlflowClient", "RunOperations", "TrackletClient", "carried_out"]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tracklet import settings
+
 
 class RunOperations:
     """One or more recorded operations; ``wait`` raises what went wrong in them."""
@@ -34,3 +36,18 @@ class RunOperations:
         """
         if self._error is not None:
             raise self._error
+
+
+def carried_out(operation: Callable[[], Any], synchronous: bool | None) -> RunOperations | None:
+    """Carry an operation out; if it is asked for asynchronously, answer with a waitable.
+
+    Args:
+        operation: What to do.
+        synchronous: Whether errors are raised here; None leaves it to ``ENABLE_ASYNC_LOGGING``.
+    """
+    if synchronous is None:
+        synchronous = not settings.flag("ENABLE_ASYNC_LOGGING")
+    if synchronous:
+        operation()
+        return None
+    return RunOperations.of(operation)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tracklet import run_context, settings
+from tracklet import run_context
 from tracklet.client import numbers
-from tracklet.client.operations import RunOperations
+from tracklet.client.operations import RunOperations, carried_out
 from tracklet.client.verbs import Verbs, texts
 from tracklet.entities import (
     DatasetInput,
@@ -106,13 +106,13 @@ class RunVerbs(Verbs):
             )
             self.store.log_batch(run_id, metrics=[metric])
 
-        return _carried_out(record, synchronous)
+        return carried_out(record, synchronous)
 
     def log_param(
         self, run_id: str, key: str, value: Any, synchronous: bool | None = None
     ) -> RunOperations | Any:
         """Set a param, kept as text; setting another value later is refused."""
-        answer = _carried_out(
+        answer = carried_out(
             lambda: self.store.log_batch(run_id, params={key: str(value)}), synchronous
         )
         return value if answer is None else answer
@@ -121,7 +121,7 @@ class RunVerbs(Verbs):
         self, run_id: str, key: str, value: Any, synchronous: bool | None = None
     ) -> RunOperations | None:
         """Set a tag, kept as text."""
-        return _carried_out(
+        return carried_out(
             lambda: self.store.log_batch(run_id, tags={key: str(value)}), synchronous
         )
 
@@ -147,7 +147,7 @@ class RunVerbs(Verbs):
                 run_id, list(metrics), _texts("param", params), _texts("tag", tags)
             )
 
-        return _carried_out(record, synchronous)
+        return carried_out(record, synchronous)
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """All points of a metric, in the order in which they were logged."""
@@ -201,12 +201,3 @@ def _texts(kind: str, values: Iterable[Any] | Mapping[str, Any]) -> dict[str, st
             )
         found[entity.key] = str(entity.value)
     return found
-
-
-def _carried_out(operation: Callable[[], Any], synchronous: bool | None) -> RunOperations | None:
-    if synchronous is None:
-        synchronous = not settings.flag("ENABLE_ASYNC_LOGGING")
-    if synchronous:
-        operation()
-        return None
-    return RunOperations.of(operation)

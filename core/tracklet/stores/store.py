@@ -47,6 +47,13 @@ class RunWriter(ABC):
     def log_metrics(self, metrics: Sequence[Metric]) -> None:
         """Append points; all keys are checked before the first is written."""
 
+    def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        """Append one point to each of several metrics; all keys are checked first.
+
+        Stores that can do better than making :class:`Metric` objects override this.
+        """
+        self.log_metrics([Metric(key, values[key], timestamp, step) for key in values])
+
     @abstractmethod
     def log_params(self, params: Mapping[str, str]) -> None:
         """Set params; a key that is set already must keep its value. All or nothing is written.

@@ -1,0 +1,31 @@
+"""The functions that scripts call: recording into the active run, without naming it."""
+
+from __future__ import annotations
+
+from tracklet.fluent import active, artifacts, experiments, models, records, registry, runs
+from tracklet.fluent.active import ActiveRun
+from tracklet.fluent.models import ActiveModel
+from tracklet.fluent.runs import active_run, end_run, start_run
+
+__all__ = [
+    "ActiveModel",
+    "ActiveRun",
+    "active",
+    "active_run",
+    "artifacts",
+    "end_run",
+    "experiments",
+    "models",
+    "records",
+    "registry",
+    "reset",
+    "runs",
+    "start_run",
+]
+
+
+def reset() -> None:
+    """Forget all state of this process: open runs, the active experiment and model."""
+    runs.reset()
+    experiments.reset()
+    models.reset()

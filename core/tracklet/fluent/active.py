@@ -1,0 +1,174 @@
+"""The active run: a stack in a ContextVar, so that threads and tasks do not meet.
+
+A thread or task without a run of its own records into the process's single open run; only if
+there are several, or none, does a record without a run open one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from tracklet.client.numbers import now
+from tracklet.entities import Run, RunStatus
+from tracklet.fluent import exits
+from tracklet.stores import RunWriter, TrackingStore
+
+_logger = logging.getLogger(__name__)
+
+_stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("tracklet_active_runs", default=())
+_open: dict[str, ActiveRun] = {}
+_last_run: ContextVar[tuple[TrackingStore, str] | None] = ContextVar(
+    "tracklet_last_run", default=None
+)
+
+
+class ActiveRun(Run):
+    """A run in progress; as a context manager it ends when the block does.
+
+    ``info`` and ``data`` are what they were when the run started; ``tracklet.get_run`` reads what
+    is recorded now. Leaving the block by an exception makes the run FAILED, by KeyboardInterrupt
+    KILLED, and the exception goes on; ``sys.exit(0)`` is no failure.
+    """
+
+    def __init__(self, run: Run, store: TrackingStore, writer: RunWriter) -> None:
+        super().__init__(run.info, run.data, run.inputs, run.outputs)
+        state = {
+            "store": store,
+            "writer": writer,
+            "is_open": True,
+            "pid": os.getpid(),
+            "thread": threading.get_ident(),
+            "outputs_by_step": {
+                output.step: output.model_id for output in reversed(run.outputs.model_outputs)
+            },
+            "on_end": [],
+        }
+        self.__dict__.update(state)  # the entity is frozen; what is kept here is no part of it
+
+    store: TrackingStore
+    writer: RunWriter
+    is_open: bool
+    pid: int
+    thread: int
+    outputs_by_step: dict[int, str]
+    on_end: list[Any]
+
+    def __enter__(self) -> ActiveRun:
+        exits.unwatch(self.info.run_id)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self.is_open:
+            return
+        status, reason = exits.outcome_of(error)
+        if error is None:
+            finish(self, status, reason)
+            return
+        try:
+            finish(self, status, reason)
+        except Exception as failure:  # noqa: BLE001 - the user's exception goes first
+            _logger.error("run %s could not be ended: %s", self.info.run_id, failure)
+
+
+def push(run: ActiveRun) -> None:
+    """Make a run the active one of this context."""
+    _stack.set((*(open_run for open_run in _stack.get() if open_run.is_open), run))
+    _open[run.info.run_id] = run
+    exits.watch(run.info.run_id, _end_all)
+
+
+def top() -> ActiveRun | None:
+    """The active run of this context."""
+    for run in reversed(_stack.get()):
+        if run.is_open:
+            return run
+    return None
+
+
+def to_record() -> ActiveRun | None:
+    """The run that a record of this context belongs to: its own, or the process's single one."""
+    run = top()
+    if run is None and len(_open) == 1:
+        run = next(iter(_open.values()), None)
+    return run
+
+
+def to_end() -> ActiveRun | None:
+    """The run that ``end_run`` ends: this context's, or one whose context this thread lost."""
+    run = top()
+    if run is None and len(_open) == 1:
+        other = next(iter(_open.values()), None)
+        if other is not None and other.thread == threading.get_ident():
+            return other
+    return run
+
+
+def opened(run_id: str) -> ActiveRun | None:
+    """The open run of that id in this process."""
+    return _open.get(run_id)
+
+
+def last() -> tuple[TrackingStore, str] | None:
+    """Where and under which id the run is kept that this context ended last."""
+    return _last_run.get()
+
+
+def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
+    """End a run.
+
+    In a forked child the run is only left: its process goes on with it.
+
+    Args:
+        run: The run.
+        status: ``FINISHED``, ``FAILED`` or ``KILLED``; also ``RUNNING`` or ``SCHEDULED``.
+        reason: Why it ended, if not by reaching its end; becomes the tag ``tracklet.end_reason``.
+    """
+    RunStatus.from_string(status)
+    run_id = run.info.run_id
+    if run.pid == os.getpid():
+        for callback in run.on_end:
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - a monitor must not keep a run from ending
+                _logger.warning("run %s: %r on its end", run_id, error)
+        run.on_end.clear()
+        if reason is not None:
+            run.writer.set_tags({"tracklet.end_reason": reason})
+        run.store.update_run(run_id, status, now())
+    run.writer.close()
+    run.__dict__["is_open"] = False
+    _open.pop(run_id, None)
+    exits.unwatch(run_id)
+    _stack.set(tuple(other for other in _stack.get() if other.is_open))
+    _last_run.set((run.store, run_id))
+
+
+def reset() -> None:
+    """Forget all open runs without ending them."""
+    for run in list(_open.values()):
+        run.writer.close()
+        run.__dict__["is_open"] = False
+        exits.unwatch(run.info.run_id)
+    _open.clear()
+    _stack.set(())
+    _last_run.set(None)
+
+
+def _end_all(status: str, reason: str | None) -> None:
+    for run in reversed(list(_open.values())):
+        if run.pid != os.getpid():
+            continue
+        try:
+            finish(run, status, reason)
+        except Exception as error:  # noqa: BLE001 - the interpreter is ending
+            _logger.error("run %s could not be ended: %s", run.info.run_id, error)

@@ -1,0 +1,272 @@
+"""Logged models as entities, and the active model that metrics are linked to."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tracklet import run_context, settings
+from tracklet.client import TrackletClient
+from tracklet.entities import LoggedModel, LoggedModelStatus
+from tracklet.errors import InvalidParameterValue
+from tracklet.fluent import active, experiments
+from tracklet.repositories import repository
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+linking = False
+"""Whether any active model may exist; the training path asks this before it asks which."""
+
+_active_model: ContextVar[str | None] = ContextVar("tracklet_active_model", default=None)
+_last_model: ContextVar[str | None] = ContextVar("tracklet_last_model", default=None)
+_cleared: set[str] = set()
+
+
+class ActiveModel(LoggedModel):
+    """The model that became active; as a context manager it restores the earlier one."""
+
+    __slots__ = ("_earlier",)
+
+    def __init__(self, model: LoggedModel, earlier: str | None) -> None:
+        super().__init__(**dict(model))
+        object.__setattr__(self, "_earlier", earlier)
+
+    def __enter__(self) -> ActiveModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _active_model.set(object.__getattribute__(self, "_earlier"))
+
+
+def initialize_logged_model(
+    name: str | None = None,
+    source_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    experiment_id: str | None = None,
+) -> LoggedModel:
+    """Create a PENDING model, to be filled and then finalised.
+
+    Args:
+        name: Its name, without ``/ : . % " '``; one is invented by default.
+        source_run_id: The run that makes it; the active run by default.
+        tags: Tags, beside those that say who makes what.
+        params: Params.
+        model_type: A word of your own.
+        experiment_id: Its experiment; the run's, or else the active one, by default.
+    """
+    client = TrackletClient()
+    run = active.top()
+    source = source_run_id or (run.info.run_id if run is not None else None)
+    if experiment_id is None:
+        if source_run_id is not None:
+            experiment_id = client.get_run(source_run_id).info.experiment_id
+        elif run is not None:
+            experiment_id = run.info.experiment_id
+        else:
+            experiment_id = experiments.experiment_for_new_run(client)
+    context = run_context.tags()
+    model = client.create_logged_model(
+        experiment_id, name, source, {**context, **(tags or {})}, params, model_type
+    )
+    note_last(model.model_id)
+    return model
+
+
+def create_external_model(
+    name: str | None = None,
+    source_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    experiment_id: str | None = None,
+) -> LoggedModel:
+    """Record a model whose files are kept elsewhere; it is READY and cannot be loaded.
+
+    Arguments are those of :func:`initialize_logged_model`.
+    """
+    import yaml
+
+    external = {"mlflow.model.isExternal": "true"}
+    model = initialize_logged_model(
+        name, source_run_id, {**(tags or {}), **external}, params, model_type, experiment_id
+    )
+    document = {
+        "artifact_path": model.artifact_location,
+        "flavors": {},
+        "metadata": {"mlflow.model.isExternal": True},
+        "model_id": model.model_id,
+        "model_uuid": model.model_id,
+        "run_id": model.source_run_id,
+    }
+    with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
+        path = Path(scratch) / "MLmodel"
+        path.write_text(yaml.safe_dump(document, default_flow_style=False))
+        repository(model.artifact_location).put_file(path)
+    return finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def finalize_logged_model(model_id: str, status: LoggedModelStatus | str) -> LoggedModel:
+    """Set a model's final status: ``READY`` or ``FAILED``; another is a ValueError."""
+    return TrackletClient().finalize_logged_model(model_id, status)
+
+
+def get_logged_model(model_id: str) -> LoggedModel:
+    """The model; a missing or deleted one is ResourceDoesNotExist."""
+    return TrackletClient().get_logged_model(model_id)
+
+
+def delete_logged_model(model_id: str) -> None:
+    """Move a model to the trash."""
+    TrackletClient().delete_logged_model(model_id)
+
+
+def last_logged_model() -> LoggedModel | None:
+    """The model that this context created last, as it is now; None if there is none."""
+    model_id = _last_model.get()
+    return None if model_id is None else get_logged_model(model_id)
+
+
+def note_last(model_id: str) -> None:
+    """Remember the model for :func:`last_logged_model`."""
+    _last_model.set(model_id)
+
+
+def search_logged_models(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    datasets: Sequence[Mapping[str, str]] | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[Mapping[str, Any]] | None = None,
+    output_format: str = "pandas",
+) -> pd.DataFrame | list[LoggedModel]:
+    """Find logged models, for example by ``metrics.accuracy > 0.95``.
+
+    Args:
+        experiment_ids: Where to search; the active experiment by default.
+        filter_string: Comparisons of ``metrics.*``, ``params.*``, ``tags.*`` and attributes.
+        datasets: ``{"dataset_name": …, "dataset_digest": …}``, the digest being optional: only
+            metrics measured on these datasets count.
+        max_results: At most so many; all by default.
+        order_by: ``{"field_name": "metrics.accuracy", "ascending": False}`` and the like.
+        output_format: ``"pandas"`` or ``"list"``; another is a ValueError.
+    """
+    if output_format not in ("pandas", "list"):
+        raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
+    client = TrackletClient()
+    ids = experiment_ids or [experiments.experiment_for_new_run(client)]
+    found: list[LoggedModel] = []
+    token = None
+    while max_results is None or len(found) < max_results:
+        size = 100 if max_results is None else min(100, max_results - len(found))
+        page = client.search_logged_models(ids, filter_string, datasets, size, order_by, token)
+        found.extend(page)
+        token = page.token
+        if token is None:
+            break
+    if output_format == "list":
+        return found
+    from tracklet.fluent import frames
+
+    return frames.of_logged_models(found)
+
+
+def log_model_params(params: Mapping[str, Any], model_id: str | None = None) -> None:
+    """Add params to a model; the active model by default.
+
+    Raises:
+        InvalidParameterValue: No model is given and none is active, or a key has another value.
+    """
+    target = model_id or get_active_model_id()
+    if target is None:
+        raise InvalidParameterValue(
+            "log_model_params needs a model: give model_id, or call tracklet.set_active_model first"
+        )
+    TrackletClient().log_model_params(target, params)
+
+
+def set_logged_model_tags(model_id: str, tags: Mapping[str, Any]) -> None:
+    """Set tags of a model."""
+    TrackletClient().set_logged_model_tags(model_id, tags)
+
+
+def delete_logged_model_tag(model_id: str, key: str) -> None:
+    """Remove a tag; ResourceDoesNotExist if the model has none of that key."""
+    TrackletClient().delete_logged_model_tag(model_id, key)
+
+
+def set_active_model(*, name: str | None = None, model_id: str | None = None) -> ActiveModel:
+    """Make a model the one that this context's metrics belong to.
+
+    Args:
+        name: The newest model of this name in the active experiment; one that does not exist is
+            created as an external model.
+        model_id: A model by its id.
+
+    Returns:
+        The model; as a context manager it restores the earlier one.
+
+    Raises:
+        InvalidParameterValue: Neither is given, or both are and do not agree.
+    """
+    global linking
+    if name is None and model_id is None:
+        raise InvalidParameterValue("give set_active_model a name or a model_id")
+    if model_id is not None:
+        model = get_logged_model(model_id)
+        if name is not None and model.name != name:
+            raise InvalidParameterValue(
+                f"model {model_id!r} is named {model.name!r}, not {name!r}; give only one of them"
+            )
+    else:
+        newest = search_logged_models(
+            filter_string=f"name = '{name}'", max_results=1, output_format="list"
+        )
+        model = newest[0] if len(newest) else create_external_model(name=name)
+    earlier = _active_model.get()
+    linking = True
+    _active_model.set(model.model_id)
+    return ActiveModel(model, earlier)
+
+
+def get_active_model_id() -> str | None:
+    """The id of the active model: this context's, or the option ``ACTIVE_MODEL_ID``."""
+    model_id = _active_model.get()
+    if model_id is not None:
+        return model_id
+    configured = settings.option("ACTIVE_MODEL_ID")
+    return None if configured in _cleared else configured
+
+
+def clear_active_model() -> None:
+    """From now on no model is active, not even a configured one."""
+    _active_model.set(None)
+    configured = settings.option("ACTIVE_MODEL_ID")
+    if configured is not None:
+        _cleared.add(configured)
+
+
+def look_for_configured_model() -> None:
+    """Link metrics to the model that the option ``ACTIVE_MODEL_ID`` names, if it is set."""
+    global linking
+    linking = linking or settings.option("ACTIVE_MODEL_ID") is not None
+
+
+def reset() -> None:
+    """Forget the active and the last model."""
+    global linking
+    linking = False
+    _active_model.set(None)
+    _last_model.set(None)
+    _cleared.clear()

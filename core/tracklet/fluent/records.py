@@ -1,0 +1,289 @@
+"""Recording into the active run: params, metrics, tags, inputs and outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracklet.client import RunOperations, TrackletClient, carried_out, numbers
+from tracklet.entities import (
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+)
+from tracklet.errors import InvalidParameterValue
+from tracklet.fluent import active, models
+from tracklet.fluent.active import ActiveRun, _stack
+from tracklet.fluent.runs import run_to_record
+from tracklet.validation import MAX_STEP, MIN_STEP
+
+_time_ns = time.time_ns
+
+
+def log_metric(
+    key: str,
+    value: Any,
+    step: int | None = None,
+    synchronous: bool | None = None,
+    timestamp: int | None = None,
+    run_id: str | None = None,
+    model_id: str | None = None,
+    dataset: Any = None,
+) -> RunOperations | None:
+    """Append one point to a metric of the active run.
+
+    When the call returns, the point is with the operating system and survives the death of this
+    process.
+
+    Args:
+        key: The metric's name, such as ``"loss"`` or ``"val/loss"``.
+        value: A number, numeric text, or a one-element array or tensor; NaN and infinities too.
+        step: Any 64-bit integer; 0 by default.
+        synchronous: False to get errors from the answer's ``wait()`` instead of here.
+        timestamp: Milliseconds since the epoch; now by default.
+        run_id: Another run than the active one.
+        model_id: The logged model that the value belongs to; by default the active model, or the
+            one that the run produced at this step.
+        dataset: The dataset that the value was measured on, recorded as an input if it is not yet.
+
+    Raises:
+        InvalidParameterValue: Key, value, step or timestamp break a rule.
+        TypeError: The value is of a kind that holds no number.
+    """
+    # The training path: one look-up, one write. What is rarer goes the long way below.
+    if (
+        run_id is None
+        and model_id is None
+        and dataset is None
+        and synchronous is None
+        and (stack := _stack.get())
+        and (run := stack[-1]).is_open
+        and not run.outputs_by_step
+        and not models.linking
+    ):
+        if type(value) is not float:
+            value = numbers.metric_value(key, value)
+        if step is None:
+            step = 0
+        elif type(step) is not int or not MIN_STEP <= step <= MAX_STEP:
+            step = numbers.metric_step(key, step)
+        if timestamp:
+            timestamp = numbers.metric_timestamp(key, timestamp)
+        else:
+            timestamp = _time_ns() // 1_000_000
+        run.writer.log_metric(key, value, step, timestamp)
+        return None
+    return carried_out(
+        lambda: _log_metrics({key: value}, step, timestamp, run_id, model_id, dataset, True),
+        synchronous,
+    )
+
+
+def log_metrics(
+    metrics: Mapping[str, Any],
+    step: int | None = None,
+    synchronous: bool | None = None,
+    run_id: str | None = None,
+    timestamp: int | None = None,
+    model_id: str | None = None,
+    dataset: Any = None,
+) -> RunOperations | None:
+    """Append one point to each of several metrics; a bad one refuses them all.
+
+    Arguments are those of :func:`log_metric`.
+    """
+    if (
+        run_id is None
+        and model_id is None
+        and dataset is None
+        and synchronous is None
+        and (run := active.top()) is not None
+        and not models.linking
+    ):
+        values = {
+            key: value if type(value) is float else numbers.metric_value(key, value)
+            for key, value in metrics.items()
+        }
+        number = numbers.metric_step("", step)
+        run.writer.log_values(values, number, numbers.metric_timestamp("", timestamp))
+        return None
+    return carried_out(
+        lambda: _log_metrics(metrics, step, timestamp, run_id, model_id, dataset, False),
+        synchronous,
+    )
+
+
+def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
+    """Set a param of the active run, kept as text of any length; returns the value.
+
+    Raises:
+        InvalidParameterValue: The key breaks a rule, or has another value already.
+    """
+    answer = log_params({key: value}, synchronous)
+    return value if answer is None else answer
+
+
+def log_params(
+    params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
+) -> RunOperations | None:
+    """Set several params, all or none; see :func:`log_param`."""
+
+    def record() -> None:
+        texts = {key: str(value) for key, value in params.items()}
+        if run_id is not None and active.opened(run_id) is None:
+            TrackletClient().log_batch(run_id, params=texts)
+        else:
+            _run(run_id).writer.log_params(texts)
+
+    return carried_out(record, synchronous)
+
+
+def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperations | None:
+    """Set a tag of the active run, kept as text; ``mlflow.runName`` also renames the run."""
+    return set_tags({key: value}, synchronous)
+
+
+def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> RunOperations | None:
+    """Set several tags of the active run."""
+    return carried_out(
+        lambda: run_to_record().writer.set_tags({key: str(tags[key]) for key in tags}),
+        synchronous,
+    )
+
+
+def delete_tag(key: str) -> None:
+    """Remove a tag of the active run; ResourceDoesNotExist if it has none of that key."""
+    run = run_to_record()
+    run.store.delete_tag(run.info.run_id, key)
+
+
+def log_input(
+    dataset: Any = None,
+    context: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model: LoggedModelInput | None = None,
+) -> None:
+    """Record a dataset, a model, or both, as inputs of the active run.
+
+    Args:
+        dataset: A dataset of :mod:`tracklet.data`.
+        context: Its role, such as ``"train"``; becomes the input tag ``mlflow.data.context``.
+        tags: Further tags of this use of the dataset.
+        model: A logged model.
+    """
+    datasets = None if dataset is None else [dataset]
+    log_inputs(datasets, [context], [tags], None if model is None else [model])
+
+
+def log_inputs(
+    datasets: Sequence[Any] | None = None,
+    contexts: Sequence[str | None] | None = None,
+    tags_list: Sequence[Mapping[str, Any] | None] | None = None,
+    models: Sequence[LoggedModelInput] | None = None,
+) -> None:
+    """Record several inputs; the lists belong together item by item.
+
+    Raises:
+        InvalidParameterValue: The lists differ in length.
+    """
+    count = len(datasets or ())
+    contexts = [None] * count if contexts is None else contexts
+    tags_list = [None] * count if tags_list is None else tags_list
+    if datasets and not count == len(contexts) == len(tags_list):
+        raise InvalidParameterValue(
+            f"datasets, contexts and tags_list belong together; got {count}, {len(contexts)} and "
+            f"{len(tags_list)} of them"
+        )
+    run = run_to_record()
+    inputs = [
+        _dataset_input(dataset, context, tags)
+        for dataset, context, tags in zip(datasets or (), contexts, tags_list, strict=False)
+    ]
+    run.store.log_inputs(run.info.run_id, inputs, models or ())
+
+
+def log_outputs(models: Sequence[LoggedModelOutput] | None) -> None:
+    """Record logged models as outputs of the active run."""
+    run = run_to_record()
+    run.store.log_outputs(run.info.run_id, models or ())
+    note_outputs(run, models or ())
+
+
+def note_outputs(run: ActiveRun, outputs: Sequence[LoggedModelOutput]) -> None:
+    """From now on the run's metrics of these steps belong to these models."""
+    for output in outputs:
+        run.outputs_by_step.setdefault(output.step, output.model_id)
+
+
+def flush_async_logging() -> None:
+    """Return when all records of the open runs would survive a power cut."""
+    for run in list(active._open.values()):
+        run.writer.flush()
+
+
+def _log_metrics(
+    metrics: Mapping[str, Any],
+    step: int | None,
+    timestamp: int | None,
+    run_id: str | None,
+    model_id: str | None,
+    dataset: Any,
+    by_step: bool,
+) -> None:
+    run = None if run_id is not None and active.opened(run_id) is None else _run(run_id)
+    owner = run_id if run is None else run.info.run_id
+    client = TrackletClient()
+    entity = None if dataset is None else _entity(dataset)
+    model = model_id or models.get_active_model_id()
+    points = []
+    for key, value in metrics.items():
+        number = numbers.metric_step(key, step)
+        linked = model
+        if linked is None and by_step and run is not None:
+            linked = run.outputs_by_step.get(number)
+        points.append(
+            Metric(
+                key,
+                numbers.metric_value(key, value),
+                numbers.metric_timestamp(key, timestamp),
+                number,
+                linked,
+                entity.name if entity is not None else None,
+                entity.digest if entity is not None else None,
+                owner,
+            )
+        )
+    if run is not None:
+        run.writer.log_metrics(points)
+        store = run.store
+    else:
+        client.log_batch(str(owner), metrics=points)
+        store = client.store
+    if model is not None:
+        store.log_inputs(str(owner), models=[LoggedModelInput(model)])
+    if entity is not None:
+        store.log_inputs(str(owner), datasets=[DatasetInput(entity)])
+
+
+def _run(run_id: str | None) -> ActiveRun:
+    if run_id is not None:
+        run = active.opened(run_id)
+        if run is not None:
+            return run
+    return run_to_record()
+
+
+def _entity(dataset: Any) -> Any:
+    return dataset.to_entity() if hasattr(dataset, "to_entity") else dataset
+
+
+def _dataset_input(
+    dataset: Any, context: str | None, tags: Mapping[str, Any] | None
+) -> DatasetInput:
+    input_tags = [InputTag(key, str(value)) for key, value in (tags or {}).items()]
+    if context is not None:
+        input_tags.append(InputTag("mlflow.data.context", context))
+    return DatasetInput(_entity(dataset), input_tags)
