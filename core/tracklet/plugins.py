@@ -92,6 +92,11 @@ def entry_points(group: Group) -> Mapping[str, EntryPoint]:
     return _read().unique[_known(group)]
 
 
+def conflicts(group: Group) -> frozenset[str]:
+    """The names in a group that are refused because two distributions claim them."""
+    return frozenset(_read().conflicts[_known(group)])
+
+
 def load(group: Group, name: str, base: type | None = None) -> Any:
     """Import a plugin and return the object that its entry point names.
 
