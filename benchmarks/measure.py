@@ -1,0 +1,74 @@
+"""What all benchmarks share: CPU time of this process or of a child, and ratios side by side.
+
+Figures are CPU seconds (user and system), which a busy machine disturbs less than wall time.
+Every benchmark prints JSON lines: what was measured, the floor it is compared with, the ratio.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def cpu_of_call(call: Callable[[], object], repeats: int = 5) -> float:
+    """The median CPU seconds of a call."""
+    taken = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
+
+
+def cpu_of_process(arguments: list[str], cwd: Path, repeats: int = 5) -> float:
+    """The median CPU seconds of a child process and its children."""
+    taken = []
+    for _ in range(repeats):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(arguments, cwd=cwd, check=True, capture_output=True, env=environment(cwd))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return statistics.median(taken)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment for a child: one thread, its own cache, MLflow allowed to use files."""
+    return {
+        **os.environ,
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+        "TRACKLET_CACHE_DIR": str(folder / "cache"),
+    }
+
+
+def mlflow_python() -> str | None:
+    """The interpreter of an environment with the real MLflow, if one is at hand."""
+    return os.environ.get("TRACKLET_MLFLOW_PYTHON")
+
+
+def report(
+    subject: str, ours: float, floor: float, mlflow: float | None = None, **more: object
+) -> None:
+    """Print one comparison; times in microseconds."""
+    row: dict[str, object] = {
+        "subject": subject,
+        "tracklet_us": round(ours * 1e6, 2),
+        "floor_us": round(floor * 1e6, 2),
+        "over_floor_us": round((ours - floor) * 1e6, 2),
+        "ratio_to_floor": round(ours / floor, 2) if floor else None,
+    }
+    if mlflow is not None:
+        row["mlflow_us"] = round(mlflow * 1e6, 2)
+        row["mlflow_over_tracklet"] = round(mlflow / ours, 1)
+    json.dump({**row, **more}, sys.stdout)
+    print(flush=True)
