@@ -3,7 +3,8 @@
 ``tracklet.autolog()`` is one line, and every training run is on the record. The API speaks
 MLflow's dialect, so that ``import tracklet as mlflow`` runs existing scripts.
 
-Everything below is looked up when it is first used: importing this package imports nothing else.
+Everything below is looked up when it is first used: importing this package imports nothing
+but what serves ``tracklet.<name>`` for plugins of other distributions.
 """
 
 # ruff: noqa: F401 - what type checkers see under TYPE_CHECKING is resolved lazily at run time
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from tracklet import facades
 
 __version__ = "0.1.0"
 
@@ -235,7 +238,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _resolve(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
     elif name in _RENAMED:
@@ -244,10 +247,18 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return facades.attribute(name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# A type checker that sees a module's __getattr__ takes every name for a good one, typing errors
+# too; it gets the names above instead.
+if not TYPE_CHECKING:
+    __getattr__ = _resolve
+
+facades.install()
