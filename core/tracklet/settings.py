@@ -108,9 +108,9 @@ def local_path(uri: str) -> Path | None:
         return Path(unquote(parts.path))
     if "://" in uri:
         return None
-    head, colon, _ = uri.partition(":")
-    if colon and len(head) > 1 and "/" not in head and head.isalnum():
-        return None
+    scheme, colon, _ = uri.partition(":")
+    if colon and len(scheme) > 1 and scheme.replace("-", "").replace("+", "").isalnum():
+        return None  # one letter is a drive
     return Path(uri)
 
 

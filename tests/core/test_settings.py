@@ -1,0 +1,93 @@
+"""Options come from one precedence, and places do not depend on where the process goes later."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import tracklet
+from tracklet import settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("TRACKLET_TRACKING_URI", "MLFLOW_TRACKING_URI", "TRACKLET_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    tracklet.testing.reset()
+
+
+def test_the_default_is_the_folder_mlruns_in_the_working_directory(tmp_path: Path) -> None:
+    assert tracklet.get_tracking_uri() == str(tmp_path / "mlruns")
+    assert not tracklet.is_tracking_uri_set()
+
+
+def test_an_argument_beats_our_variable_which_beats_mlflows_which_beats_pyproject(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.tracklet]\ntracking-uri = "/from/pyproject"\n')
+    tracklet.testing.reset()
+    assert tracklet.get_tracking_uri() == "/from/pyproject"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "/from/mlflow")
+    assert tracklet.get_tracking_uri() == "/from/mlflow"
+    monkeypatch.setenv("TRACKLET_TRACKING_URI", "/from/tracklet")
+    assert tracklet.get_tracking_uri() == "/from/tracklet"
+    tracklet.set_tracking_uri("/from/argument")
+    assert tracklet.get_tracking_uri() == "/from/argument"
+    tracklet.set_tracking_uri(None)
+    assert tracklet.get_tracking_uri() == "/from/tracklet"
+
+
+def test_a_relative_place_stays_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracklet.set_tracking_uri("store")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert tracklet.get_tracking_uri() == str(tmp_path / "store")
+
+
+def test_setting_the_place_touches_no_environment_variable(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    tracklet.set_tracking_uri(tmp_path)
+    tracklet.set_registry_uri(tmp_path)
+    assert dict(os.environ) == before
+
+
+def test_the_registry_lies_with_the_record_unless_it_is_set(tmp_path: Path) -> None:
+    tracklet.set_tracking_uri("/a")
+    assert tracklet.get_registry_uri() == "/a"
+    tracklet.set_registry_uri("/b")
+    assert tracklet.get_registry_uri() == "/b"
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("/a/b", Path("/a/b")),
+        ("file:///a/b%20c", Path("/a/b c")),
+        ("file:/a", Path("/a")),
+        ("sqlite:///x.db", None),
+        ("https://host/x", None),
+        ("mlflow-artifacts:/x", None),
+        ("models:/m", None),
+    ],
+)
+def test_a_local_path_is_told_from_a_uri_of_another_scheme(uri: str, path: Path | None) -> None:
+    assert settings.local_path(uri) == path
+
+
+def test_a_deleted_working_directory_leads_to_a_temporary_place_and_not_to_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    try:
+        assert Path(tracklet.get_tracking_uri()).is_absolute()
+    finally:
+        os.chdir(tmp_path)
+    assert "working directory was deleted" in caplog.text
