@@ -117,6 +117,7 @@ def types(session: nox.Session) -> None:
     """Static types of the three source roots."""
     session.install("-e", f".[{EXTRAS}]", *group("types"))
     session.run("pyright", *session.posargs)
+    session.run("pytest", "tests/typing", env=clean_environment(session))
 
 
 @nox.session
@@ -168,8 +169,7 @@ def interop(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What tracklet costs, as ratios to a floor measured in the same run."""
     session.install(f".[{EXTRAS}]")
-    for benchmark in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(benchmark), *session.posargs, env=clean_environment(session))
+    session.run("python", "benchmarks", env=clean_environment(session))
 
 
 @nox.session
