@@ -1,0 +1,76 @@
+"""The outside plugin, installed from its wheel beside tracklet: found, used, held to the contracts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tracklet_toyframe", reason="installed in the nox session `plugin`")
+
+import toyframe
+import tracklet
+from tracklet.testing import FlavorContract, IntegrationContract
+
+XS = [0.0, 1.0, 2.0, 3.0]
+YS = [1.0, 3.0, 5.0, 7.0]
+
+
+def test_it_is_listed_with_its_distribution_and_state() -> None:
+    command = [sys.executable, "-c", "from tracklet.cli import main; main()", "plugins", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = [one for one in json.loads(done.stdout) if one["name"] == "toyframe"]
+    assert [(one["group"], one["distribution"], one["version"], one["state"]) for one in found] == [
+        ("integrations", "tracklet-toyframe", "0.3.0", "active"),
+        ("flavors", "tracklet-toyframe", "0.3.0", "active"),
+    ]
+
+
+def test_its_own_autolog_records_a_training(tracklet_home: Path) -> None:
+    tracklet.toyframe.autolog(every_n_epoch=2)  # type: ignore[attr-defined]
+    callbacks: list[object] = []
+    line = toyframe.Line(epochs=6).fit(XS, YS, callbacks)
+    run = tracklet.last_active_run()
+    assert run is not None
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"rate": "0.05", "epochs": "6"}
+    history = tracklet.TrackletClient().get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in history] == [0, 2, 4]
+    assert callbacks == []
+    loaded = tracklet.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    assert loaded.predict(XS) == line.predict(XS)
+
+
+def test_the_general_autolog_finds_it_too(tracklet_home: Path) -> None:
+    tracklet.autolog()
+    toyframe.Line().fit(XS, YS)
+    run = tracklet.last_active_run()
+    assert run is not None
+    assert run.data.tags["mlflow.autologging"] == "toyframe"
+
+
+def test_a_failed_training_is_a_failed_run_and_the_error_passes(tracklet_home: Path) -> None:
+    tracklet.toyframe.autolog()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="4 inputs, but 1 targets"):
+        toyframe.Line().fit(XS, [1.0])
+    run = tracklet.last_active_run()
+    assert run is not None
+    assert run.info.status == "FAILED"
+
+
+def test_training_is_the_same_with_and_without(tracklet_home: Path) -> None:
+    bare = toyframe.Line().fit(XS, YS)
+    tracklet.autolog()
+    watched = toyframe.Line().fit(XS, YS)
+    assert (bare.slope, bare.intercept) == (watched.slope, watched.intercept)
+    assert vars(bare).keys() == vars(watched).keys()
+
+
+def test_its_models_are_saved_and_loaded_by_name(tracklet_home: Path, tmp_path: Path) -> None:
+    line = toyframe.Line().fit(XS, YS)
+    tracklet.toyframe.save_model(line, tmp_path / "line")  # type: ignore[attr-defined]
+    loaded = tracklet.toyframe.load_model(str(tmp_path / "line"))  # type: ignore[attr-defined]
+    assert loaded.predict(XS) == line.predict(XS)
+    info = tracklet.toyframe.log_model(line)  # type: ignore[attr-defined]
+    assert tracklet.pyfunc.load_model(info.model_uri).predict(XS) == line.predict(XS)
