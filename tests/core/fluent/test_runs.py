@@ -1,0 +1,299 @@
+"""Starting, ending, nesting and resuming runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+import tracklet
+from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+
+pytestmark = pytest.mark.usefixtures("tracklet_home")
+
+
+def test_a_run_is_active_inside_its_block_and_finished_after_it() -> None:
+    with tracklet.start_run(run_name="first") as run:
+        assert tracklet.active_run() is run
+        assert tracklet.get_run(run.info.run_id).info.status == "RUNNING"
+    assert tracklet.active_run() is None
+    stored = tracklet.get_run(run.info.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.info.run_name == "first"
+    assert stored.info.end_time is not None
+    assert stored.info.end_time >= (stored.info.start_time or 0)
+
+
+def test_a_new_run_says_who_runs_what() -> None:
+    with tracklet.start_run() as run:
+        pass
+    tags = tracklet.get_run(run.info.run_id).data.tags
+    assert {"mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.runName"} <= set(
+        tags
+    )
+    assert tags["mlflow.source.type"] == "LOCAL"
+    assert tags["mlflow.runName"] == run.info.run_name
+
+
+def test_an_exception_makes_the_run_failed_and_goes_on_as_the_same_object() -> None:
+    error = ValueError("mine")
+    with pytest.raises(ValueError, match="mine") as caught, tracklet.start_run() as run:
+        raise error
+    assert caught.value is error
+    stored = tracklet.get_run(run.info.run_id)
+    assert stored.info.status == "FAILED"
+    assert stored.data.tags["tracklet.end_reason"] == "exception: ValueError"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (KeyboardInterrupt(), "KILLED", "signal: SIGINT"),
+        (SystemExit(3), "FAILED", "exit code: 3"),
+        (SystemExit("bad"), "FAILED", "exit code: 1"),
+        (SystemExit(0), "FINISHED", None),
+        (SystemExit(), "FINISHED", None),
+    ],
+)
+def test_leaving_a_block_by_the_way_out_of_the_process_is_told_apart_from_failing(
+    error: BaseException, status: str, reason: str | None
+) -> None:
+    with pytest.raises(type(error)), tracklet.start_run() as run:
+        raise error
+    stored = tracklet.get_run(run.info.run_id)
+    assert stored.info.status == status
+    assert stored.data.tags.get("tracklet.end_reason") == reason
+
+
+def test_a_second_run_needs_nested_and_becomes_the_child_of_the_first() -> None:
+    with tracklet.start_run() as parent:
+        with pytest.raises(InvalidState, match="nested=True"):
+            tracklet.start_run()
+        with tracklet.start_run(nested=True) as child:
+            assert tracklet.active_run() is child
+        assert tracklet.active_run() is parent
+    stored = tracklet.get_parent_run(child.info.run_id)
+    assert stored is not None
+    assert stored.info.run_id == parent.info.run_id
+    assert tracklet.get_parent_run(parent.info.run_id) is None
+
+
+def test_parent_run_id_names_a_parent_that_is_not_active() -> None:
+    with tracklet.start_run() as parent:
+        pass
+    with tracklet.start_run(parent_run_id=parent.info.run_id) as child:
+        with pytest.raises(InvalidParameterValue, match="is not the active run"):
+            tracklet.start_run(nested=True, parent_run_id=parent.info.run_id)
+    stored = tracklet.get_parent_run(child.info.run_id)
+    assert stored is not None
+    assert stored.info.run_id == parent.info.run_id
+
+
+def test_a_run_goes_on_by_its_id() -> None:
+    with tracklet.start_run(run_name="once") as run:
+        tracklet.log_metric("m", 1.0, step=1)
+    with tracklet.start_run(run_id=run.info.run_id, tags={"again": True}) as resumed:
+        assert tracklet.get_run(run.info.run_id).info.status == "RUNNING"
+        tracklet.log_metric("m", 2.0, step=2)
+    stored = tracklet.get_run(resumed.info.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.info.run_name == "once"
+    assert stored.data.metrics == {"m": 2.0}
+    assert stored.data.tags["again"] == "True"
+
+
+def test_the_option_run_id_is_taken_once_and_stays_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tracklet.start_run() as first:
+        pass
+    monkeypatch.setenv("MLFLOW_RUN_ID", first.info.run_id)
+    with tracklet.start_run() as resumed:
+        pass
+    with tracklet.start_run() as other:
+        pass
+    assert resumed.info.run_id == first.info.run_id
+    assert other.info.run_id != first.info.run_id
+    assert os.environ["MLFLOW_RUN_ID"] == first.info.run_id
+
+
+def test_a_run_that_is_not_there_or_was_deleted_cannot_go_on() -> None:
+    with pytest.raises(ResourceDoesNotExist, match="f" * 32):
+        tracklet.start_run(run_id="f" * 32)
+    with tracklet.start_run() as run:
+        pass
+    tracklet.delete_run(run.info.run_id)
+    with pytest.raises(tracklet.TrackletException, match="restore"):
+        tracklet.start_run(run_id=run.info.run_id)
+    tracklet.restore_run(run.info.run_id)
+    tracklet.start_run(run_id=run.info.run_id)
+    tracklet.end_run()
+
+
+def test_a_run_of_another_experiment_than_the_active_one_is_refused() -> None:
+    with tracklet.start_run() as run:
+        pass
+    tracklet.set_experiment("other")
+    with pytest.raises(InvalidParameterValue, match="belongs to experiment '0'"):
+        tracklet.start_run(run_id=run.info.run_id)
+
+
+def test_a_bad_status_is_refused_and_the_run_stays_active() -> None:
+    run = tracklet.start_run()
+    with pytest.raises(InvalidParameterValue, match="'DONE' is not a run status"):
+        tracklet.end_run("DONE")
+    assert tracklet.active_run() is run
+    tracklet.end_run("FAILED")
+    assert tracklet.get_run(run.info.run_id).info.status == "FAILED"
+    tracklet.end_run()
+
+
+def test_a_description_is_the_note_and_cannot_be_given_twice() -> None:
+    with tracklet.start_run(description="why") as run:
+        pass
+    assert tracklet.get_run(run.info.run_id).data.tags["mlflow.note.content"] == "why"
+    with pytest.raises(InvalidParameterValue, match="same thing"):
+        tracklet.start_run(description="a", tags={"mlflow.note.content": "b"})
+    assert tracklet.active_run() is None
+
+
+def test_the_last_active_run_is_the_one_that_ended_last_as_it_is_now() -> None:
+    assert tracklet.last_active_run() is None
+    with tracklet.start_run() as run:
+        tracklet.log_metric("m", 1)
+        assert tracklet.last_active_run() is run
+    last = tracklet.last_active_run()
+    assert last is not None
+    assert (last.info.run_id, last.info.status) == (run.info.run_id, "FINISHED")
+    assert last.data.metrics == {"m": 1.0}
+
+
+def test_recording_without_a_run_starts_one() -> None:
+    tracklet.log_param("a", 1)
+    run = tracklet.active_run()
+    assert run is not None
+    tracklet.end_run()
+    assert tracklet.get_run(run.info.run_id).data.params == {"a": "1"}
+
+
+def test_a_thread_records_into_the_single_open_run_but_has_no_active_run() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        seen.append(tracklet.active_run())
+        tracklet.log_metric("from_thread", 1.0)
+
+    with tracklet.start_run() as run:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [None]
+    assert tracklet.get_run(run.info.run_id).data.metrics == {"from_thread": 1.0}
+    assert len(tracklet.search_runs(output_format="list")) == 1
+
+
+def test_threads_with_runs_of_their_own_do_not_meet() -> None:
+    barrier = threading.Barrier(8)
+    ids: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        with tracklet.start_run(run_name=f"thread-{number}") as run:
+            barrier.wait()
+            for step in range(50):
+                tracklet.log_metric("m", number, step=step)
+            ids[number] = run.info.run_id
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client = tracklet.TrackletClient()
+    for number, run_id in ids.items():
+        points = client.get_metric_history(run_id, "m")
+        assert [point.value for point in points] == [float(number)] * 50
+
+
+def test_asyncio_tasks_with_runs_of_their_own_do_not_meet() -> None:
+    async def work(number: int) -> str:
+        with tracklet.start_run() as run:
+            await asyncio.sleep(0)
+            tracklet.log_param("number", number)
+            await asyncio.sleep(0)
+        return run.info.run_id
+
+    async def main() -> list[str]:
+        return await asyncio.gather(*(work(number) for number in range(5)))
+
+    for number, run_id in enumerate(asyncio.run(main())):
+        assert tracklet.get_run(run_id).data.params == {"number": str(number)}
+
+
+def test_a_run_started_in_a_lost_context_is_still_ended_by_its_thread() -> None:
+    run = contextvars.Context().run(tracklet.start_run)
+    assert tracklet.active_run() is None
+    tracklet.log_metric("m", 1.0)
+    tracklet.end_run()
+    stored = tracklet.get_run(run.info.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.data.metrics == {"m": 1.0}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_records_into_the_run_and_does_not_end_it() -> None:
+    with tracklet.start_run() as run:
+        child = os.fork()
+        if child == 0:
+            try:
+                tracklet.log_metric("from_child", 2.0)
+                tracklet.end_run("FAILED")
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        stored = tracklet.get_run(run.info.run_id)
+        assert stored.info.status == "RUNNING"
+        assert stored.data.metrics == {"from_child": 2.0}
+    assert tracklet.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_names_do_not_come_from_the_users_random_generator() -> None:
+    random.seed(7)
+    expected = random.random()
+    random.seed(7)
+    with tracklet.start_run() as first:
+        pass
+    assert random.random() == expected
+    random.seed(7)
+    with tracklet.start_run() as second:
+        pass
+    assert (first.info.run_id, first.info.run_name) != (second.info.run_id, second.info.run_name)
+
+
+def test_an_unknown_experiment_id_is_refused_and_nothing_is_left(tracklet_home: Path) -> None:
+    with pytest.raises(ResourceDoesNotExist, match="424242"):
+        tracklet.start_run(experiment_id="424242")
+    assert tracklet.active_run() is None
+    assert tracklet.search_runs(search_all_experiments=True, output_format="list") == []
+
+
+def test_the_configured_experiment_is_created_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from the environment")
+    with tracklet.start_run() as run:
+        pass
+    experiment = tracklet.get_experiment_by_name("from the environment")
+    assert experiment is not None
+    assert run.info.experiment_id == experiment.experiment_id
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    with pytest.raises(InvalidParameterValue, match="unset one"):
+        tracklet.start_run()
+
+
+def test_system_metrics_are_refused_rather_than_silently_left_out() -> None:
+    with pytest.raises(InvalidParameterValue, match="log_system_metrics"):
+        tracklet.start_run(log_system_metrics=True)
