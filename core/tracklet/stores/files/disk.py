@@ -131,7 +131,7 @@ def stage(directory: str, data: bytes) -> str:
         try:
             write_new(path, data)
         except FileNotFoundError:
-            make_dirs(directory)
+            make_dir(directory)  # not those above: the entity may have been moved away
             write_new(path, data)
     except BaseException:
         discard(path)
@@ -183,19 +183,30 @@ def publish_once(staged: str, path: str) -> bool:
     return True
 
 
-def make_dirs(path: str) -> None:
-    """Create a folder and those above it; existing ones are fine."""
+def make_dir(path: str) -> None:
+    """Create a folder; an existing one is fine."""
     try:
         mkdir(path)
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+
+
+def make_dirs(path: str, below: str = "") -> None:
+    """Create a folder and those above it; existing ones are fine.
+
+    Args:
+        path: The folder.
+        below: A folder above it that is not to be created.
+    """
+    try:
+        make_dir(path)
     except FileNotFoundError:
         parent = os.path.dirname(path)
-        if parent == path or not parent:
+        if parent == path or len(parent) <= len(below):
             raise
-        make_dirs(parent)
-        make_dirs(path)
+        make_dirs(parent, below)
+        make_dir(path)
 
 
 def discard(path: str) -> None:
@@ -232,13 +243,18 @@ def sync_path(path: str) -> None:
         close(fd)
 
 
-def open_append(path: str) -> int:
-    """A descriptor that appends to a file, created with its folders when missing."""
+def open_append(path: str, below: str = "") -> int:
+    """A descriptor that appends to a file, created when missing.
+
+    Args:
+        path: The file.
+        below: A folder above it that must be there; those between are created.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _CLOEXEC
     try:
         return open_file(path, flags, 0o666)
     except FileNotFoundError:
-        make_dirs(os.path.dirname(path))
+        make_dirs(os.path.dirname(path), below)
         return open_file(path, flags, 0o666)
 
 

@@ -1,0 +1,270 @@
+"""The file store's experiments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tracklet import names, validation
+from tracklet.entities import Experiment, LifecycleStage
+from tracklet.errors import (
+    InvalidParameterValue,
+    InvalidState,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+)
+from tracklet.stores.files import changes, disk, documents, layout, reader, run_meta, texts
+from tracklet.stores.files.folder import Folder, now_ms
+
+
+class Experiments(Folder):
+    """Experiments: folders of the root, or of its trash when they are deleted."""
+
+    @disk.reported("create an experiment")
+    def create_experiment(
+        self,
+        name: str,
+        artifact_location: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an experiment and return its id.
+
+        Raises:
+            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
+            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
+        """
+        _check_name(name)
+        location = _artifact_location(artifact_location)
+        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        texts.check_free("experiment tag", f"{self.root}/-", data)
+        self._ensure_default()
+        with disk.locked(layout.lock_file(self.root)):
+            self._check_name_free(name)
+            experiment_id = names.experiment_id()
+            folder = f"{self.root}/{experiment_id}"
+            try:
+                if data:
+                    disk.make_dirs(folder)
+                    texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
+                self._write_experiment(experiment_id, name, location)
+            except BaseException:
+                _remove_quietly(folder)
+                raise
+        changes.announce(self.root, experiment_id)
+        return experiment_id
+
+    @disk.reported("read an experiment")
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """The experiment, also when it is deleted.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+        return reader.read_experiment(self._experiment_dir(experiment_id))
+
+    @disk.reported("read the experiments")
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of that name, also when it is deleted; None if there is none."""
+        if name == layout.DEFAULT_EXPERIMENT_NAME:
+            self._ensure_default()
+        folder = self._dir_of_name(name)
+        return None if folder is None else reader.read_experiment(folder)
+
+    @disk.reported("rename an experiment")
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
+        _check_name(new_name)
+        folder = self._experiment_dir(experiment_id)
+        if self._in_trash(folder):
+            raise InvalidState(
+                f"cannot rename experiment {experiment_id}: it is deleted; restore_experiment "
+                "takes it back"
+            )
+
+        def change(meta: dict[str, Any]) -> None:
+            if str(meta.get("name")) == new_name:
+                return
+            self._check_name_free(new_name)
+            meta.update(name=new_name, last_update_time=now_ms())
+
+        self._edit_experiment(folder, change)
+
+    @disk.reported("delete an experiment")
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Move an active experiment and its runs to the trash; ``0`` is refused."""
+        if experiment_id == layout.DEFAULT_EXPERIMENT_ID:
+            raise InvalidParameterValue(
+                "the default experiment '0' cannot be deleted: runs go there when no other "
+                "experiment is set; delete its runs instead"
+            )
+        trashed = f"{layout.trash(self.root)}/{experiment_id}"
+        with disk.locked(layout.lock_file(self.root)):
+            folder = self._experiment_dir(experiment_id)
+            if folder != trashed:
+                disk.make_dirs(layout.trash(self.root))
+                disk.rename(folder, trashed)
+            elif _is_marked(reader.read_meta(folder, "experiment")):
+                raise ResourceDoesNotExist(
+                    f"experiment {experiment_id} is deleted already; restore_experiment takes it "
+                    "back"
+                )
+        # From here on it is deleted by its place; the documents follow.
+        now = now_ms()
+        for run_dir in reader.run_dirs(trashed):
+            run_meta.edit(run_dir, lambda meta: bury(meta, now))
+        self._mark(trashed, LifecycleStage.DELETED)
+        changes.announce(self.root, experiment_id)
+
+    @disk.reported("restore an experiment")
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take a deleted experiment and its runs back."""
+        folder = self._experiment_dir(experiment_id)
+        if not self._in_trash(folder):
+            raise ResourceDoesNotExist(
+                f"experiment {experiment_id} is not deleted, so there is nothing to restore"
+            )
+        for run_dir in reader.run_dirs(folder):
+            run_meta.edit(run_dir, revive)
+        self._mark(folder, LifecycleStage.ACTIVE)
+        disk.rename(folder, f"{self.root}/{experiment_id}")
+        changes.announce(self.root, experiment_id)
+
+    @disk.reported("set a tag of an experiment")
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag of an active experiment."""
+        data = {key: _tag(key, value)}
+        folder = self._active_experiment_dir(experiment_id, "set a tag of")
+        texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
+        self._edit_experiment(folder, lambda meta: meta.update(last_update_time=now_ms()))
+
+    @disk.reported("delete a tag of an experiment")
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
+        folder = self._active_experiment_dir(experiment_id, "delete a tag of")
+        owner = f"experiment {experiment_id}"
+        texts.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
+        self._edit_experiment(folder, lambda meta: meta.update(last_update_time=now_ms()))
+
+    @disk.reported("remove an experiment for good")
+    def purge_experiment(self, experiment_id: str) -> None:
+        """Remove a deleted experiment and all in it for good."""
+        folder = self._experiment_dir(experiment_id)
+        if not self._in_trash(folder):
+            raise InvalidParameterValue(
+                f"experiment {experiment_id} is active; delete_experiment comes before its removal"
+            )
+        for run_dir in reader.run_dirs(folder):
+            disk.remove_tree(run_dir)
+        disk.remove_tree(folder)
+        changes.announce(self.root, experiment_id)
+
+    # -- names and documents -------------------------------------------------------------------
+
+    def _dir_of_name(self, name: str) -> str | None:
+        """The folder of the experiment of that name; documents are read once per version."""
+        deleted = None
+        for folder in reader.experiment_dirs(self.root):
+            if self._name_of(folder) == name:
+                if not self._in_trash(folder):
+                    return folder
+                deleted = folder
+        return deleted
+
+    def _name_of(self, folder: str) -> str | None:
+        path = layout.meta(folder)
+        try:
+            stat = os.stat(path)
+            version = (stat.st_mtime_ns, stat.st_ino)
+            known = self._names.get(folder)
+            if known is not None and known[0] == version:
+                return known[1]
+            name = str(documents.loads(disk.read_bytes(path), path).get("name"))
+        except FileNotFoundError:
+            return None
+        self._names[folder] = (version, name)
+        return name
+
+    def _check_name_free(self, name: str) -> None:
+        taken = self._dir_of_name(name)
+        if taken is None:
+            return
+        raise ResourceAlreadyExists(
+            f"an experiment named {name!r} exists already with the id {os.path.basename(taken)}"
+            + (
+                ", and is deleted; restore_experiment takes it back"
+                if self._in_trash(taken)
+                else "; use it, or choose another name"
+            )
+        )
+
+    def _mark(self, folder: str, stage: str) -> None:
+        self._edit_experiment(
+            folder, lambda meta: meta.update(lifecycle_stage=stage, last_update_time=now_ms())
+        )
+
+    def _edit_experiment(self, folder: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Apply a change to an experiment's document, one at a time."""
+        with disk.locked(layout.lock_file(self.root)):
+            meta = reader.read_meta(folder, "experiment")
+            before = dict(meta)
+            change(meta)
+            if meta != before:
+                disk.publish(layout.meta(folder), documents.dumps(meta), folder)
+        changes.announce(self.root, os.path.basename(folder))
+
+
+def bury(meta: dict[str, Any], now: int) -> None:
+    """Write a deletion into a run's document."""
+    if not _is_marked(meta):
+        meta.update(lifecycle_stage=LifecycleStage.DELETED, deleted_time=now)
+
+
+def revive(meta: dict[str, Any]) -> None:
+    """Take the deletion out of a run's document."""
+    meta["lifecycle_stage"] = LifecycleStage.ACTIVE
+    meta.pop("deleted_time", None)
+
+
+def _is_marked(meta: dict[str, Any]) -> bool:
+    return meta.get("lifecycle_stage") == LifecycleStage.DELETED
+
+
+def _check_name(name: object) -> None:
+    text = validation.validate_experiment_name(name)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameterValue(
+            f"an experiment's name must be valid Unicode; {text!r} contains a lone surrogate"
+        ) from None
+
+
+def _tag(key: str, value: object) -> bytes:
+    return texts.encoded("experiment tag", key, value, validation.MAX_EXPERIMENT_TAG_LENGTH)
+
+
+def _artifact_location(location: str | None) -> str | None:
+    if location is None or location == "":
+        return None
+    if len(location) > validation.MAX_ARTIFACT_LOCATION_LENGTH:
+        raise InvalidParameterValue(
+            f"an artifact location has at most {validation.MAX_ARTIFACT_LOCATION_LENGTH} "
+            f"characters; this one has {len(location)}: {location[:60]!r}…"
+        )
+    if location.startswith("runs:"):
+        raise InvalidParameterValue(
+            f"{location!r} cannot be an artifact location: 'runs:' URIs point into a run; give a "
+            "folder or the URI of an object store"
+        )
+    if layout.is_local(location) and not location.lower().startswith("file:"):
+        return os.path.abspath(location)
+    return location
+
+
+def _remove_quietly(folder: str) -> None:
+    try:
+        disk.remove_tree(folder)
+    except OSError:
+        return

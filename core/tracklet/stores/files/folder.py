@@ -1,0 +1,177 @@
+"""What all parts of the file store share: its root, and how things are found in it by id."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from tracklet import validation
+from tracklet.entities import LifecycleStage
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores.files import changes, disk, documents, layout, reader
+
+
+class Folder:
+    """A store's folder.
+
+    Args:
+        uri: A path or ``file:`` URI; a relative path is taken from the present working directory.
+    """
+
+    def __init__(self, uri: str | os.PathLike[str]) -> None:
+        location = os.fspath(uri)
+        if not layout.is_local(location):
+            raise InvalidParameterValue(
+                f"{location!r} is no path and no file: URI; a file store is a local folder"
+            )
+        path = layout.local_path(location) or "."
+        try:
+            self.root = os.path.abspath(path)
+        except FileNotFoundError as error:
+            raise disk.storage_error(
+                f"resolve the relative path {path!r}, since the working directory was deleted; "
+                "give an absolute path to set_tracking_uri",
+                error,
+                ".",
+            ) from error
+        self.uri = location if location.lower().startswith("file:") else self.root
+        self._run_dirs: dict[str, str] = {}
+        self._names: dict[str, tuple[tuple[int, int], str]] = {}
+        self._has_default = False
+
+    # -- finding -------------------------------------------------------------------------------
+
+    def _experiment_dir(self, experiment_id: str) -> str:
+        """The folder of an experiment, wherever it is; the default one is created when missing."""
+        validation.validate_experiment_id(experiment_id)
+        for home in (self.root, layout.trash(self.root)):
+            folder = f"{home}/{experiment_id}"
+            if os.path.exists(layout.meta(folder)):
+                return folder
+        if experiment_id == layout.DEFAULT_EXPERIMENT_ID:
+            self._ensure_default()
+            return f"{self.root}/{experiment_id}"
+        raise ResourceDoesNotExist(
+            f"there is no experiment with the id {experiment_id!r} in {self.root}; "
+            "search_experiments lists those that are there"
+        )
+
+    def _active_experiment_dir(self, experiment_id: str, action: str) -> str:
+        folder = self._experiment_dir(experiment_id)
+        if self._in_trash(folder):
+            raise InvalidParameterValue(
+                f"cannot {action} experiment {experiment_id}: it is deleted; "
+                "restore_experiment takes it back"
+            )
+        return folder
+
+    def _in_trash(self, experiment_dir: str) -> bool:
+        return os.path.dirname(experiment_dir) == layout.trash(self.root)
+
+    def _run_dir(self, run_id: str) -> str:
+        """The folder of a run, wherever it is."""
+        validation.validate_run_id(run_id)
+        known = self._run_dirs.get(run_id)
+        if known is not None and os.path.exists(layout.meta(known)):
+            return known
+        if run_id not in layout.NOT_RUNS:
+            folder = self._below_experiments(run_id)
+            if folder is not None:
+                self._remember_run(run_id, folder)
+                return folder
+        raise ResourceDoesNotExist(
+            f"there is no run with the id {run_id!r} in {self.root}; search_runs lists those "
+            "that are there"
+        )
+
+    def _remember_run(self, run_id: str, folder: str) -> None:
+        if len(self._run_dirs) >= 10_000:
+            self._run_dirs.clear()
+        self._run_dirs[run_id] = folder
+
+    def _active_run_dir(self, run_id: str, action: str) -> tuple[str, dict[str, Any]]:
+        """The folder and document of a run that is not deleted."""
+        folder = self._run_dir(run_id)
+        meta = reader.read_meta(folder, "run")
+        deleted = meta.get("lifecycle_stage") == LifecycleStage.DELETED
+        if deleted or self._in_trash(os.path.dirname(folder)):
+            raise InvalidParameterValue(
+                f"cannot {action} run {run_id}: it is deleted; restore_run takes it back"
+            )
+        return folder, meta
+
+    def _model_dir(self, model_id: str) -> str:
+        """The folder of a logged model, wherever it is, deleted or not."""
+        validation.validate_model_id(model_id)
+        folder = self._below_experiments(f"{layout.MODELS}/{model_id}")
+        if folder is None:
+            raise ResourceDoesNotExist(
+                f"there is no logged model with the id {model_id!r} in {self.root}; "
+                "search_logged_models lists those that are there"
+            )
+        return folder
+
+    def _below_experiments(self, tail: str) -> str | None:
+        """The first folder ``<experiment>/<tail>`` that holds an entity."""
+        for home in (self.root, layout.trash(self.root)):
+            try:
+                names = os.listdir(home)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for name in names:
+                if name in layout.NOT_EXPERIMENTS:
+                    continue
+                folder = f"{home}/{name}/{tail}"
+                if os.path.exists(layout.meta(folder)):
+                    return folder
+        return None
+
+    # -- the default experiment ----------------------------------------------------------------
+
+    def _ensure_default(self) -> None:
+        """Create the experiment ``0`` unless it is there; many processes may do so at once."""
+        if self._has_default:
+            return
+        experiment_id = layout.DEFAULT_EXPERIMENT_ID
+        if not any(
+            os.path.exists(layout.meta(f"{home}/{experiment_id}"))
+            for home in (self.root, layout.trash(self.root))
+        ):
+            self._write_experiment(experiment_id, layout.DEFAULT_EXPERIMENT_NAME, None)
+            changes.announce(self.root, experiment_id)
+        self._has_default = True
+
+    def _write_experiment(
+        self, experiment_id: str, name: str, artifact_location: str | None
+    ) -> bool:
+        """Make an experiment visible; False if one with this id is."""
+        folder = f"{self.root}/{experiment_id}"
+        now = now_ms()
+        document = documents.dumps(
+            {
+                "artifact_location": artifact_location or folder,
+                "creation_time": now,
+                "effective_trace_archival_retention": None,
+                "experiment_id": experiment_id,
+                "last_update_time": now,
+                "lifecycle_stage": LifecycleStage.ACTIVE,
+                "name": name,
+                "trace_location": None,
+                "workspace": "default",
+            }
+        )
+        disk.make_dirs(folder)
+        staged = disk.stage(folder, document)
+        created = False
+        try:
+            created = disk.publish_once(staged, layout.meta(folder))
+        finally:
+            if not created:
+                disk.discard(staged)
+        return created
+
+
+def now_ms() -> int:
+    """The time in ms since the epoch."""
+    return time.time_ns() // 1_000_000

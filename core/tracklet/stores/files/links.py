@@ -1,0 +1,109 @@
+"""What a run used and produced: links from runs to datasets and logged models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tracklet import validation
+from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunStatus
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores.files import disk, documents, layout, texts
+from tracklet.stores.files.runs import Runs
+
+MAX_SOURCE_TYPE_LENGTH: Final = 36
+MAX_INPUT_TAG_KEY_LENGTH: Final = 255
+
+
+class Links(Runs):
+    """Inputs and outputs: small documents in the run's folder that name datasets and models."""
+
+    @disk.reported("log inputs")
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[DatasetInput] = (),
+        models: Sequence[LoggedModelInput] = (),
+    ) -> None:
+        """Record what an active run uses; the same dataset again changes nothing."""
+        for given in datasets:
+            _check_dataset(given)
+        for model in models:
+            validation.validate_model_id(model.model_id)
+        folder, meta = self._active_run_dir(run_id, "log inputs of")
+        experiment_dir = os.path.dirname(folder)
+        for given in datasets:
+            dataset = given.dataset
+            dataset_id = layout.dataset_id(dataset.name, dataset.digest)
+            dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
+            self._link_once(dataset_dir, dict(dataset), experiment_dir)
+            link_id = layout.dataset_input_id(dataset_id, run_id)
+            link: dict[str, Any] = {
+                "destination_id": dataset_id,
+                "destination_type": "RUN",
+                "source_id": dataset_id,
+                "source_type": "DATASET",
+                "tags": {tag.key: tag.value for tag in given.tags},
+            }
+            self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+        for model in models:
+            link_id = layout.model_input_id(model.model_id, run_id)
+            link = {
+                "destination_id": model.model_id,
+                "destination_type": "RUN",
+                "source_id": model.model_id,
+                "source_type": "MODEL",
+                "tags": {},
+            }
+            self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+
+    @disk.reported("log outputs")
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        """Record which logged models an active run produced."""
+        for model in models:
+            validation.validate_model_id(model.model_id)
+            validation.validate_step(f"output {model.model_id}", model.step)
+        folder, meta = self._active_run_dir(run_id, "log outputs of")
+        for model in models:
+            link = {
+                "destination_id": model.model_id,
+                "destination_type": "MODEL_OUTPUT",
+                "source_id": model.model_id,
+                "source_type": "RUN_OUTPUT",
+                "step": model.step,
+                "tags": {},
+            }
+            path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
+            disk.publish(path, documents.dumps(link), layout.private(folder))
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+
+    def _link_once(self, folder: str, document: dict[str, Any], staging: str) -> None:
+        path = layout.meta(folder)
+        if not os.path.exists(path):
+            disk.publish(path, documents.dumps(document), staging)
+
+
+def _check_dataset(given: DatasetInput) -> None:
+    dataset: Dataset = given.dataset
+    for what, text, limit in (
+        ("name", dataset.name, validation.MAX_DATASET_NAME_LENGTH),
+        ("digest", dataset.digest, validation.MAX_DATASET_DIGEST_LENGTH),
+        ("source type", dataset.source_type, MAX_SOURCE_TYPE_LENGTH),
+    ):
+        if not isinstance(text, str) or not text or len(text) > limit:
+            raise InvalidParameterValue(
+                f"the {what} of a dataset must be text of 1 to {limit} characters; got {text!r}"
+            )
+    for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
+        texts.encoded("dataset", "field", text)
+    for tag in given.tags:
+        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
+            raise InvalidParameterValue(
+                f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
+                f"characters; got {tag.key!r}"
+            )
+        validation.validate_text("input tag", tag.key, tag.value)

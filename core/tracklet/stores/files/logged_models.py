@@ -1,0 +1,170 @@
+"""The file store's logged models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tracklet import names, validation
+from tracklet.entities import LifecycleStage, LoggedModel, LoggedModelStatus
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores.files import changes, disk, documents, layout, reader, texts
+from tracklet.stores.files.folder import now_ms
+from tracklet.stores.files.links import Links
+from tracklet.stores.files.runs import remove_quietly
+
+
+class LoggedModels(Links):
+    """Logged models: folders below ``models`` of their experiment's folder."""
+
+    @disk.reported("create a logged model")
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """Create a PENDING model; a missing name is invented."""
+        name = names.run_name() if name is None else validation.validate_logged_model_name(name)
+        keyed = {
+            layout.TAGS: {k: texts.encoded("model tag", k, v) for k, v in (tags or {}).items()},
+            layout.PARAMS: {
+                k: texts.encoded("model param", k, v) for k, v in (params or {}).items()
+            },
+        }
+        experiment_dir = self._active_experiment_dir(experiment_id, "create a model in")
+        for data in keyed.values():
+            texts.check_free("model param or tag", f"{experiment_dir}/-", data)
+        model_id = names.model_id()
+        folder = layout.logged_model(experiment_dir, model_id)
+        location = reader.experiment_location(
+            experiment_dir, reader.read_meta(experiment_dir, "experiment")
+        )
+        now = now_ms()
+        document: dict[str, Any] = {
+            "artifact_location": (
+                f"{location.rstrip('/')}/{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
+            ),
+            "creation_timestamp": now,
+            "experiment_id": experiment_id,
+            "last_updated_timestamp": now,
+            "model_id": model_id,
+            "model_type": model_type,
+            "name": name,
+            "source_run_id": source_run_id,
+            "status": LoggedModelStatus.PENDING.to_int(),
+            "status_message": None,
+        }
+        try:
+            disk.make_dirs(folder, os.path.dirname(experiment_dir))
+            for part in (layout.METRICS, layout.PARAMS, layout.TAGS):
+                disk.mkdir(f"{folder}/{part}")
+            for part, data in keyed.items():
+                for key, text in data.items():  # in place: nobody reads it without a document
+                    path = f"{folder}/{part}/{key}"
+                    disk.make_dirs(os.path.dirname(path), folder)
+                    disk.write_new(path, text)
+            disk.publish(layout.meta(folder), documents.dumps(document), layout.private(folder))
+        except BaseException:
+            remove_quietly(folder)
+            raise
+        self._announce_model(folder)
+        return reader.read_logged_model(folder)
+
+    @disk.reported("read a logged model")
+    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """The model; a deleted one only when asked for."""
+        model = reader.read_logged_model(self._model_dir(model_id))
+        if model.lifecycle_stage == LifecycleStage.DELETED and not deleted:
+            raise _deleted(model_id)
+        return model
+
+    @disk.reported("finalize a logged model")
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+        """Set the final status."""
+        try:
+            number = LoggedModelStatus(status).to_int()
+        except ValueError:
+            raise InvalidParameterValue(
+                f"{status!r} is not a status of a logged model; choose from "
+                f"{', '.join(member.value for member in LoggedModelStatus)}"
+            ) from None
+        folder = self._active_model_dir(model_id)
+        self._edit_model(folder, {"status": number})
+        return reader.read_logged_model(folder)
+
+    @disk.reported("delete a logged model")
+    def delete_logged_model(self, model_id: str) -> None:
+        """Move a model to the trash."""
+        folder = self._active_model_dir(model_id)
+        self._edit_model(folder, {"lifecycle_stage": LifecycleStage.DELETED})
+
+    @disk.reported("log params of a model")
+    def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
+        """Add params; a key that is set already must keep its value."""
+        data = {key: texts.encoded("model param", key, value) for key, value in params.items()}
+        folder = self._active_model_dir(model_id)
+        texts.put_params(
+            "model param",
+            f"{folder}/{layout.PARAMS}",
+            data,
+            layout.private(folder),
+            f"model {model_id}",
+        )
+        self._edit_model(folder, {})
+
+    @disk.reported("set tags of a model")
+    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+        data = {key: texts.encoded("model tag", key, value) for key, value in tags.items()}
+        folder = self._active_model_dir(model_id)
+        texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, layout.private(folder))
+        self._edit_model(folder, {})
+
+    @disk.reported("delete a tag of a model")
+    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
+        """Remove a tag; a missing one is ResourceDoesNotExist."""
+        folder = self._active_model_dir(model_id)
+        texts.remove("model tag", f"{folder}/{layout.TAGS}", key, f"model {model_id}")
+        self._edit_model(folder, {})
+
+    @disk.reported("remove a logged model for good")
+    def purge_logged_model(self, model_id: str) -> None:
+        """Remove a deleted logged model for good."""
+        folder = self._model_dir(model_id)
+        if reader.read_logged_model(folder).lifecycle_stage != LifecycleStage.DELETED:
+            raise InvalidParameterValue(
+                f"model {model_id} is active; delete_logged_model comes before its removal"
+            )
+        disk.remove_tree(folder)
+        self._announce_model(folder)
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _active_model_dir(self, model_id: str) -> str:
+        folder = self._model_dir(model_id)
+        meta = reader.read_meta(folder, "logged model")
+        in_trash = self._in_trash(os.path.dirname(os.path.dirname(folder)))
+        if in_trash or meta.get("lifecycle_stage") == LifecycleStage.DELETED:
+            raise _deleted(model_id)
+        return folder
+
+    def _edit_model(self, folder: str, values: dict[str, Any]) -> None:
+        with disk.locked(f"{layout.private(folder)}/lock"):
+            meta = reader.read_meta(folder, "logged model")
+            meta.update(values, last_updated_timestamp=now_ms())
+            disk.publish(layout.meta(folder), documents.dumps(meta), layout.private(folder))
+        self._announce_model(folder)
+
+    def _announce_model(self, folder: str) -> None:
+        experiment_id = os.path.basename(os.path.dirname(os.path.dirname(folder)))
+        entry = f"{experiment_id}/{layout.MODELS}/{os.path.basename(folder)}"
+        changes.announce(self.root, entry)
+
+
+def _deleted(model_id: str) -> ResourceDoesNotExist:
+    return ResourceDoesNotExist(f"the logged model {model_id} is deleted")

@@ -1,0 +1,363 @@
+"""The file store's registry: registered models and their versions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tracklet import validation
+from tracklet.entities import ModelVersion, RegisteredModel
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+    TrackletException,
+)
+from tracklet.stores.files import changes, disk, documents, layout, reader, texts
+from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.files.reader import DELETED_STAGE
+from tracklet.stores.files.runs import remove_quietly
+
+
+class Registry(Folder):
+    """Registered models: folders below ``models`` of the root, one folder inside per version.
+
+    Changes are ordered by the store's lock.
+    """
+
+    # -- registered models ---------------------------------------------------------------------
+
+    @disk.reported("create a registered model")
+    def create_registered_model(
+        self,
+        name: str,
+        tags: Mapping[str, str] | None = None,
+        description: str | None = None,
+    ) -> RegisteredModel:
+        """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
+        _check_name(name)
+        _check_description(description)
+        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        folder = layout.registered_model(self.root, name)
+        texts.check_free("model tag", f"{folder}/-", data)
+        disk.make_dirs(layout.registry(self.root))
+        with disk.locked(layout.lock_file(self.root)):
+            if os.path.exists(layout.meta(folder)):
+                raise _taken(name)
+            now = now_ms()
+            document = {
+                "aliases": {},
+                "creation_timestamp": now,
+                "deployment_job_id": None,
+                "deployment_job_state": None,
+                "description": description,
+                "last_updated_timestamp": now,
+                "name": name,
+                "workspace": "default",
+            }
+            try:
+                disk.make_dir(folder)
+                texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
+                disk.publish(layout.meta(folder), documents.dumps(document), folder)
+            except BaseException:
+                remove_quietly(folder)
+                raise
+        self._announce_name(name)
+        return reader.read_registered_model(folder)
+
+    @disk.reported("read a registered model")
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """The registered model with its tags, aliases and the newest version of each stage."""
+        return reader.read_registered_model(self._registered_dir(name))
+
+    @disk.reported("update a registered model")
+    def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
+        """Set the description."""
+        _check_description(description)
+        folder = self._registered_dir(name)
+        self._edit(folder, description=description)
+        return reader.read_registered_model(folder)
+
+    @disk.reported("rename a registered model")
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Rename; versions, tags and aliases follow."""
+        folder = self._registered_dir(name)
+        _check_name(new_name)
+        target = layout.registered_model(self.root, new_name)
+        with disk.locked(layout.lock_file(self.root)):
+            if os.path.exists(layout.meta(target)):
+                raise _taken(new_name)
+            disk.rename(folder, target)
+            # Renamed by its place from here on; readers of the documents follow.
+            now = now_ms()
+            for version_dir in reader.model_version_dirs(target):
+                meta = reader.read_meta(version_dir, "model version")
+                meta.update(name=new_name, last_updated_timestamp=now)
+                disk.publish(layout.meta(version_dir), documents.dumps(meta), target)
+            meta = reader.read_meta(target, "registered model")
+            meta.update(name=new_name, last_updated_timestamp=now)
+            disk.publish(layout.meta(target), documents.dumps(meta), target)
+        self._announce_name(name)
+        self._announce_name(new_name)
+        return reader.read_registered_model(target)
+
+    @disk.reported("delete a registered model")
+    def delete_registered_model(self, name: str) -> None:
+        """Delete it with its versions, tags and aliases."""
+        folder = self._registered_dir(name)
+        with disk.locked(layout.lock_file(self.root)):
+            disk.unlink(layout.meta(folder))  # gone for readers from here on
+            disk.remove_tree(folder)
+        self._announce_name(name)
+
+    @disk.reported("set a tag of a registered model")
+    def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
+        """Set a tag."""
+        data = {key: _tag(key, value)}
+        folder = self._registered_dir(name)
+        texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
+        self._edit(folder)
+
+    @disk.reported("delete a tag of a registered model")
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
+        folder = self._registered_dir(name)
+        if _removed("model tag", f"{folder}/{layout.TAGS}", key):
+            self._edit(folder)
+
+    @disk.reported("set an alias")
+    def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version, taking it from the one that has it."""
+        validation.validate_alias(alias)
+        folder = self._registered_dir(name)
+        number = validation.validate_version(version)
+        self._version_dir(name, number)
+        disk.publish(f"{folder}/{layout.ALIASES}/{alias}", str(number).encode(), folder)
+        self._edit(folder)
+
+    @disk.reported("delete an alias")
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; a missing one is no error."""
+        validation.validate_alias(alias)
+        folder = self._registered_dir(name)
+        if _removed("alias", f"{folder}/{layout.ALIASES}", alias):
+            self._edit(folder)
+
+    # -- versions ------------------------------------------------------------------------------
+
+    @disk.reported("create a model version")
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        model_id: str | None = None,
+        storage_location: str | None = None,
+        user_id: str | None = None,
+    ) -> ModelVersion:
+        """Add the next version; numbers are never used twice."""
+        if not isinstance(source, str) or not source:
+            raise InvalidParameterValue(
+                f"a model version needs a source, the path or URI of the model; got {source!r}"
+            )
+        _check_description(description)
+        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        folder = self._registered_dir(name)
+        texts.check_free("model version tag", f"{folder}/-", data)
+        with disk.locked(layout.lock_file(self.root)):
+            number = 1 + max(self._version_numbers(folder), default=0)
+            now = now_ms()
+            document = {
+                "creation_timestamp": now,
+                "current_stage": "None",
+                "deployment_job_state": None,
+                "description": description,
+                "last_updated_timestamp": now,
+                "model_id": model_id,
+                "name": name,
+                "run_id": run_id,
+                "run_link": run_link,
+                "source": source,
+                "status": "READY",
+                "status_message": None,
+                "storage_location": storage_location or source,
+                "user_id": user_id,
+                "version": number,
+                "workspace": "default",
+            }
+            version_dir = layout.version(folder, number)
+            try:
+                disk.mkdir(version_dir)
+                if data:
+                    tags_dir = f"{version_dir}/{layout.TAGS}"
+                    texts.put_tags("model version tag", tags_dir, data, version_dir)
+                disk.publish(layout.meta(version_dir), documents.dumps(document), version_dir)
+            except BaseException:
+                remove_quietly(version_dir)
+                raise
+        self._edit(folder)
+        return reader.read_model_version(version_dir)
+
+    @disk.reported("read a model version")
+    def get_model_version(self, name: str, version: int) -> ModelVersion:
+        """The version; a missing or deleted one is ResourceDoesNotExist."""
+        return reader.read_model_version(self._version_dir(name, version))
+
+    @disk.reported("read a model version")
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        """The version that an alias points at; an unknown alias is InvalidParameterValue."""
+        validation.validate_alias(alias)
+        number = reader.read_aliases(self._registered_dir(name)).get(alias)
+        if number is None:
+            raise InvalidParameterValue(
+                f"the registered model {name!r} has no alias {alias!r}; "
+                "set_registered_model_alias sets one"
+            )
+        return self.get_model_version(name, number)
+
+    @disk.reported("update a model version")
+    def update_model_version(
+        self, name: str, version: int, description: str | None
+    ) -> ModelVersion:
+        """Set the description."""
+        _check_description(description)
+        folder = self._version_dir(name, version)
+        self._edit(folder, description=description)
+        return reader.read_model_version(folder)
+
+    @disk.reported("move a model version to a stage")
+    def transition_model_version_stage(
+        self, name: str, version: int, stage: str, archive_existing_versions: bool = False
+    ) -> ModelVersion:
+        """Move a version to None, Staging, Production or Archived, in any case."""
+        canonical = validation.canonical_stage(stage)
+        if archive_existing_versions and canonical in ("None", "Archived"):
+            raise InvalidParameterValue(
+                f"archive_existing_versions goes with Staging or Production, not with {canonical}"
+            )
+        folder = self._version_dir(name, version)
+        self._edit(folder, current_stage=canonical)
+        if archive_existing_versions:
+            for other in reader.model_version_dirs(os.path.dirname(folder)):
+                if other != folder and reader.read_model_version(other).current_stage == canonical:
+                    self._edit(other, current_stage="Archived")
+        return reader.read_model_version(folder)
+
+    @disk.reported("delete a model version")
+    def delete_model_version(self, name: str, version: int) -> None:
+        """Delete a version, its tags and its aliases."""
+        folder = self._version_dir(name, version)
+        model_dir = os.path.dirname(folder)
+        for alias in reader.read_model_version(folder).aliases:
+            _removed("alias", f"{model_dir}/{layout.ALIASES}", alias)
+        self._edit(folder, current_stage=DELETED_STAGE)
+        disk.remove_tree(f"{folder}/{layout.TAGS}")
+
+    @disk.reported("set a tag of a model version")
+    def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
+        """Set a tag."""
+        data = {key: _tag(key, value)}
+        folder = self._version_dir(name, version)
+        texts.put_tags("model version tag", f"{folder}/{layout.TAGS}", data, folder)
+        self._edit(folder)
+
+    @disk.reported("delete a tag of a model version")
+    def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
+        folder = self._version_dir(name, version)
+        if _removed("model version tag", f"{folder}/{layout.TAGS}", key):
+            self._edit(folder)
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _registered_dir(self, name: str) -> str:
+        _check_name(name)
+        folder = layout.registered_model(self.root, name)
+        if not os.path.exists(layout.meta(folder)):
+            raise ResourceDoesNotExist(
+                f"there is no registered model {name!r} in {self.root}; create_registered_model "
+                "makes one, search_registered_models lists those that are there"
+            )
+        return folder
+
+    def _version_dir(self, name: str, version: object) -> str:
+        number = validation.validate_version(version)
+        folder = layout.version(self._registered_dir(name), number)
+        if os.path.exists(layout.meta(folder)):
+            meta = reader.read_meta(folder, "model version")
+            if meta.get("current_stage") != DELETED_STAGE:
+                return folder
+        raise ResourceDoesNotExist(f"the registered model {name!r} has no version {number}")
+
+    def _version_numbers(self, folder: str) -> list[int]:
+        """The numbers that are used, also by folders that lost their document."""
+        prefix = layout.VERSION_PREFIX
+        return [
+            int(name.removeprefix(prefix))
+            for name in os.listdir(folder)
+            if name.startswith(prefix) and name.removeprefix(prefix).isdecimal()
+        ]
+
+    def _edit(self, folder: str, **values: Any) -> None:
+        """Change a document; a version's registered model counts as updated too."""
+        is_version = os.path.dirname(folder) != layout.registry(self.root)
+        model_dir = os.path.dirname(folder) if is_version else folder
+        now = now_ms()
+        with disk.locked(layout.lock_file(self.root)):
+            if is_version:
+                self._rewrite(folder, "model version", {**values, "last_updated_timestamp": now})
+                values = {}
+            aliases = {alias: str(v) for alias, v in reader.read_aliases(model_dir).items()}
+            values = {**values, "aliases": aliases, "last_updated_timestamp": now}
+            self._rewrite(model_dir, "registered model", values)
+        self._announce_name(os.path.basename(model_dir))
+
+    def _rewrite(self, folder: str, kind: str, values: dict[str, Any]) -> None:
+        meta = reader.read_meta(folder, kind)
+        meta.update(values)
+        disk.publish(layout.meta(folder), documents.dumps(meta), folder)
+
+    def _announce_name(self, name: str) -> None:
+        changes.announce(self.root, f"{layout.MODELS}/{name}")
+
+
+def _check_name(name: object) -> None:
+    text = validation.validate_registered_model_name(name)
+    texts.encoded("registered model", "name", text)
+    if len(text.encode()) > validation.MAX_PATH_COMPONENT_BYTES:
+        raise InvalidParameterValue(
+            f"{text[:60]!r}… cannot name a registered model: a name has at most "
+            f"{validation.MAX_PATH_COMPONENT_BYTES} bytes in UTF-8"
+        )
+    if text.startswith(layout.PRIVATE) or any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise InvalidParameterValue(
+            f"{text!r} cannot name a registered model: names have no control characters and do "
+            f"not start with {layout.PRIVATE!r}"
+        )
+
+
+def _check_description(description: object) -> None:
+    if description is not None:
+        texts.encoded("registered model", "description", description)
+
+
+def _tag(key: str, value: object) -> bytes:
+    return texts.encoded("model tag", key, value, validation.MAX_REGISTRY_TAG_LENGTH)
+
+
+def _taken(name: str) -> TrackletException:
+    return ResourceAlreadyExists(
+        f"a registered model named {name!r} exists already; use it, or choose another name"
+    )
+
+
+def _removed(kind: str, folder: str, key: str) -> bool:
+    try:
+        texts.remove(kind, folder, key, "it")
+    except ResourceDoesNotExist:
+        return False
+    return True

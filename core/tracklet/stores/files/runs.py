@@ -1,0 +1,290 @@
+"""The file store's runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tracklet import names, validation
+from tracklet.entities import (
+    LifecycleStage,
+    Metric,
+    Run,
+    RunData,
+    RunInfo,
+    RunStatus,
+)
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores.files import changes, disk, layout, leases, reader, run_meta, texts
+from tracklet.stores.files.experiments import bury, revive
+from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.files.writer import FileRunWriter
+
+USER_TAG: Final = "mlflow.user"
+
+_log = logging.getLogger(__name__)
+
+
+class Runs(Folder):
+    """Runs: folders of their experiment's folder."""
+
+    @disk.reported("create a run")
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        """Create a RUNNING run in an active experiment.
+
+        A missing name is invented; the name is also the tag ``mlflow.runName``.
+        """
+        experiment_dir = self._active_experiment_dir(experiment_id, "create a run in")
+        texts_of_tags = dict(tags or {})
+        name = _run_name(run_name, texts_of_tags.get(reader.RUN_NAME_TAG))
+        texts_of_tags[reader.RUN_NAME_TAG] = name
+        data = {key: texts.encoded("tag", key, value) for key, value in texts_of_tags.items()}
+        texts.check_free("tag", f"{experiment_dir}/-", data)
+        started = now_ms() if start_time is None else _time("start time", start_time)
+        run_id = names.run_id()
+        run_dir = f"{experiment_dir}/{run_id}"
+        location = reader.experiment_location(
+            experiment_dir, reader.read_meta(experiment_dir, "experiment")
+        )
+        meta: dict[str, Any] = {
+            "artifact_uri": _below(location, f"{run_id}/{layout.ARTIFACTS}"),
+            "end_time": None,
+            "entry_point_name": "",
+            "experiment_id": experiment_id,
+            "lifecycle_stage": LifecycleStage.ACTIVE,
+            "run_id": run_id,
+            "run_name": name,
+            "source_name": "",
+            "source_type": 4,
+            "source_version": "",
+            "start_time": started,
+            "status": RunStatus.RUNNING,
+            "tags": [],
+            "user_id": user_id or texts_of_tags.get(USER_TAG) or _user(),
+        }
+        try:
+            disk.mkdir(run_dir)
+            for part in (layout.METRICS, layout.PARAMS, layout.TAGS, layout.ARTIFACTS):
+                disk.mkdir(f"{run_dir}/{part}")
+            for key, text in data.items():  # in place: nobody reads a run without a document
+                path = f"{run_dir}/{layout.TAGS}/{key}"
+                if "/" in key:
+                    disk.make_dirs(os.path.dirname(path), run_dir)
+                disk.write_new(path, text)
+            run_meta.write(run_dir, meta)
+        except BaseException:
+            remove_quietly(run_dir)
+            raise
+        self._remember_run(run_id, run_dir)
+        return Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
+
+    @disk.reported("read a run")
+    def get_run(self, run_id: str) -> Run:
+        """The run with all that was recorded, also when it is deleted.
+
+        A run whose process died without a word is KILLED here, and its files then say so too.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+        folder = self._run_dir(run_id)
+        run = reader.read_run(folder)
+        if run.info.status == "KILLED" and leases.paths(folder):
+            run_meta.settle(self.root, folder)
+        return run
+
+    @disk.reported("open a run")
+    def open_run(self, run_id: str, *, live: bool = True) -> FileRunWriter:
+        """A writer on an active run.
+
+        Args:
+            run_id: The run.
+            live: Whether this process now carries the run on: its status turns to RUNNING, and
+                it counts as lost if the process dies before ``close``.
+        """
+        folder, meta = self._active_run_dir(run_id, "log to")
+        settled = meta.get("status") != RunStatus.RUNNING
+        writer = FileRunWriter(
+            self.root,
+            folder,
+            live=live,
+            settled=settled and not live,
+            find_model=self._active_model_dir,
+        )
+        if live:
+            try:  # the lease is there already, so no reader takes the run for lost meanwhile
+                run_meta.edit(
+                    folder, lambda meta: meta.update(status=RunStatus.RUNNING, end_time=None)
+                )
+                disk.discard(f"{folder}/{layout.TAGS}/{leases.END_REASON_TAG}")
+                leases.drop_dead(folder)
+            except BaseException:
+                writer.close()
+                raise
+            if settled:
+                self._announce_run(folder)
+        return writer
+
+    @disk.reported("update a run")
+    def update_run(
+        self,
+        run_id: str,
+        status: str | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
+    ) -> RunInfo:
+        """Change what is given of an active run's status (a name), end time and name."""
+        given: dict[str, Any] = {}
+        if status is not None:
+            given["status"] = RunStatus.from_string(status)
+        if end_time is not None:
+            given["end_time"] = _time("end time", end_time)
+        if run_name:
+            given["run_name"] = run_name
+        name = texts.encoded("tag", reader.RUN_NAME_TAG, run_name) if run_name else None
+        folder, _ = self._active_run_dir(run_id, "update")
+        meta = run_meta.edit(folder, lambda meta: meta.update(given))
+        if name is not None:
+            tags_dir = f"{folder}/{layout.TAGS}"
+            texts.put_tags("tag", tags_dir, {reader.RUN_NAME_TAG: name}, layout.private(folder))
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+        return reader.run_info(folder, meta, {})
+
+    @disk.reported("delete a run")
+    def delete_run(self, run_id: str) -> None:
+        """Move a run to the trash; again is no error."""
+        folder = self._run_dir(run_id)
+        now = now_ms()
+        run_meta.edit(folder, lambda meta: bury(meta, now))
+        self._announce_run(folder)
+
+    @disk.reported("restore a run")
+    def restore_run(self, run_id: str) -> None:
+        """Take a deleted run back."""
+        folder = self._run_dir(run_id)
+        if self._in_trash(os.path.dirname(folder)):
+            experiment_id = os.path.basename(os.path.dirname(folder))
+            raise InvalidParameterValue(
+                f"cannot restore run {run_id}: its experiment {experiment_id} is deleted; "
+                "restore_experiment takes both back"
+            )
+        run_meta.edit(folder, revive)
+        self._announce_run(folder)
+
+    @disk.reported("log a batch")
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of it on an active run; everything is checked before the first write."""
+        writer = self.open_run(run_id, live=False)
+        try:
+            writer.check(metrics, params or {}, tags or {})
+            if params:
+                writer.log_params(params)
+            if metrics:
+                writer.log_metrics(metrics)
+            if tags:
+                writer.set_tags(tags)
+        finally:
+            writer.close()
+
+    @disk.reported("delete a tag of a run")
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
+        folder, meta = self._active_run_dir(run_id, "delete a tag of")
+        texts.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+
+    @disk.reported("read a metric")
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """All points of a metric in the order in which they were logged; [] if there are none."""
+        folder = self._run_dir(run_id)
+        validation.validate_key("metric", key)
+        path = f"{folder}/{layout.METRICS}/{key}"
+        history = reader.read_metric_history(path, key)
+        if history.skipped:
+            _log.warning(
+                "passed over %d torn or malformed lines of %s; its other points are whole",
+                history.skipped,
+                path,
+            )
+        return history.points
+
+    @disk.reported("remove a run for good")
+    def purge_run(self, run_id: str) -> None:
+        """Remove a deleted run for good; an active one is InvalidParameterValue."""
+        folder = self._run_dir(run_id)
+        if reader.read_run_info(folder).lifecycle_stage != LifecycleStage.DELETED:
+            raise InvalidParameterValue(
+                f"run {run_id} is active; delete_run comes before its removal"
+            )
+        disk.remove_tree(folder)
+        self._run_dirs.pop(run_id, None)
+        self._announce_run(folder)
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _announce_run(self, folder: str) -> None:
+        experiment_id = os.path.basename(os.path.dirname(folder))
+        changes.announce(self.root, f"{experiment_id}/{os.path.basename(folder)}")
+
+    def _active_model_dir(self, model_id: str) -> str:
+        """The folder of a logged model that is not deleted."""
+        raise NotImplementedError
+
+
+def remove_quietly(folder: str) -> None:
+    """Remove what a refused call has made, as far as the disk allows."""
+    try:
+        disk.remove_tree(folder)
+    except OSError:
+        _log.warning("could not remove %s, which a failed call left behind", folder)
+
+
+def _run_name(name: str | None, tag: str | None) -> str:
+    if name and tag and name != tag:
+        raise InvalidParameterValue(
+            f"run_name={name!r} and the tag {reader.RUN_NAME_TAG}={tag!r} name one run "
+            "differently; give one of them"
+        )
+    return name or tag or names.run_name()
+
+
+def _time(kind: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidParameterValue(
+            f"the {kind} of a run must be non-negative integer milliseconds since the epoch; "
+            f"got {value!r}"
+        )
+    return int(value)
+
+
+def _below(location: str, tail: str) -> str:
+    """A path below a location, before the query if it is a URI with one."""
+    base, mark, query = location.partition("?")
+    return f"{base.rstrip('/')}/{tail}{mark}{query}"
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown"

@@ -1,0 +1,155 @@
+"""Files of params and tags: the key is the path below the folder, the text is the content.
+
+A tag is replaced by renaming. A param is set once: a new file is linked to its name, which fails
+when another process was first, so that of two different values one writer gets an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from tracklet import validation
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores.files import disk
+
+
+def encoded(kind: str, key: str, value: object, limit: int | None = None) -> bytes:
+    """The bytes of a checked key's checked text."""
+    validation.validate_key(kind, key)
+    text = validation.validate_text(kind, key, value, limit)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameterValue(
+            f"the value of {kind} {key!r} contains a lone surrogate, which UTF-8 cannot carry; "
+            "replace it, for example with text.encode('utf-8', 'replace').decode()"
+        ) from None
+
+
+def check_free(kind: str, folder: str, keys: Iterable[str], known: Iterable[str] = ()) -> None:
+    """Refuse keys of which one would be both a file and a folder.
+
+    Args:
+        kind: What the keys are of, for the message.
+        folder: The folder of all such keys.
+        keys: Keys to be written.
+        known: Keys that are written already, so need no look at the disk.
+    """
+    wanted = set(keys)
+    written = set(known)
+    for key in sorted(wanted):
+        above = key
+        while "/" in above:
+            above = above.rpartition("/")[0]
+            if above in wanted or above in written or os.path.isfile(f"{folder}/{above}"):
+                raise _conflict(kind, key, above)
+        if key not in written and os.path.isdir(f"{folder}/{key}"):
+            raise _conflict(kind, key, f"{key}/…")
+
+
+def put_tags(kind: str, folder: str, tags: Mapping[str, bytes], staging: str) -> None:
+    """Set tags, replacing earlier values; every one is replaced whole."""
+    check_free(kind, folder, tags)
+    for key, data in tags.items():
+        try:
+            disk.publish(f"{folder}/{key}", data, staging)
+        except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+            raise _conflict(kind, key, str(error.filename or "")) from error
+
+
+def check_params(
+    kind: str, folder: str, params: Mapping[str, bytes], owner: str
+) -> dict[str, bytes]:
+    """The params that are new; one that holds another value already is refused."""
+    check_free(kind, folder, params)
+    new: dict[str, bytes] = {}
+    for key, data in params.items():
+        old = disk.read_if_there(f"{folder}/{key}")
+        if old is None:
+            new[key] = data
+        elif old != data:
+            raise _changed(kind, key, owner, old, data)
+    return new
+
+
+def put_params(
+    kind: str, folder: str, params: Mapping[str, bytes], staging: str, owner: str
+) -> None:
+    """Set params that must be new or hold these values already; all of them or none.
+
+    Args:
+        kind: What the keys are of, for the message.
+        folder: The folder of all params.
+        params: Checked keys and encoded values.
+        staging: A folder on the same file system in which no reader looks.
+        owner: Whose params these are, for the message, as ``"run 4f2a…"``.
+
+    Raises:
+        InvalidParameterValue: A key holds another value, or cannot be a file.
+    """
+    new = check_params(kind, folder, params, owner)
+    staged: dict[str, str] = {}
+    linked: list[str] = []
+    try:
+        for key, data in new.items():
+            staged[key] = disk.stage(staging, data)
+        for key, path in staged.items():
+            final = f"{folder}/{key}"
+            try:
+                created = disk.publish_once(path, final)
+                old = None if created else disk.read_bytes(final)
+            except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+                raise _conflict(kind, key, str(error.filename or "")) from error
+            if created:
+                linked.append(final)
+            elif old is not None and old != new[key]:
+                raise _changed(kind, key, owner, old, new[key])
+            else:
+                disk.discard(path)
+    except BaseException:
+        for path in (*staged.values(), *linked):
+            disk.discard(path)
+        raise
+
+
+def remove(kind: str, folder: str, key: str, owner: str) -> None:
+    """Remove a tag.
+
+    Raises:
+        ResourceDoesNotExist: There is none of that key.
+    """
+    validation.validate_key(kind, key)
+    path = f"{folder}/{key}"
+    try:
+        disk.unlink(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        if isinstance(error, PermissionError) and not os.path.isdir(path):
+            raise
+        raise ResourceDoesNotExist(f"{owner} has no {kind} {key!r}") from None
+    parent = os.path.dirname(path)
+    while len(parent) > len(folder):  # or the key 'a' could not be set after 'a/b'
+        try:
+            disk.rmdir(parent)
+        except OSError:
+            break
+        parent = os.path.dirname(parent)
+
+
+def _conflict(kind: str, key: str, other: str) -> InvalidParameterValue:
+    return InvalidParameterValue(
+        f"{kind} {key!r} cannot be stored beside {other!r}: a key is a file, and its parts before "
+        "'/' are folders, so one key cannot be the beginning of another; rename one of them"
+    )
+
+
+def _changed(kind: str, key: str, owner: str, old: bytes, new: bytes) -> InvalidParameterValue:
+    return InvalidParameterValue(
+        f"{kind} {key!r} of {owner} is set once and holds {_short(old)} already; the new value "
+        f"{_short(new)} was refused, and nothing of this call was stored. Use another key, or a tag"
+    )
+
+
+def _short(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    return repr(text if len(text) <= 200 else text[:200] + "…")

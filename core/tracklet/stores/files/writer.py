@@ -1,0 +1,358 @@
+"""The open record of a run in its folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from tracklet import validation
+from tracklet.entities import Metric
+from tracklet.errors import InvalidParameterValue, InvalidState
+from tracklet.stores.files import changes, disk, layout, leases, reader, run_meta, texts
+from tracklet.stores.files.appender import Appender
+from tracklet.stores.store import RunWriter
+
+MAX_OPEN_FILES: Final = 128
+"""How many metric files a writer keeps open; beyond it, one is closed for each that is opened."""
+
+_TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_MIN_STEP: Final = validation.MIN_STEP
+_MAX_STEP: Final = validation.MAX_STEP
+_chance = random.Random(os.urandom(8))
+_writers: weakref.WeakSet[FileRunWriter] = weakref.WeakSet()
+
+
+class FileRunWriter(RunWriter):
+    """Writes one run: a metric is one ``write(2)`` of one line to a file that stays open.
+
+    Args:
+        root: The store's folder.
+        run_dir: The run's folder.
+        live: Whether a lease says that this process carries the run on.
+        settled: Whether the run was over when it was opened, so that the index must be told.
+        find_model: The folder of a logged model, by its id.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        run_dir: str,
+        *,
+        live: bool,
+        settled: bool,
+        find_model: Callable[[str], str],
+    ) -> None:
+        self.run_id = os.path.basename(run_dir)
+        self.root = root
+        self._run_dir = run_dir
+        self._metrics_dir = f"{run_dir}/{layout.METRICS}"
+        self._find_model = find_model
+        self._settled = settled
+        self._live = live
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._open: dict[str, Appender] = {}
+        self._keys: set[str] = set()
+        self._params: dict[str, str] = {}
+        self._unsynced: set[str] = set()
+        self._closed = False
+        self._lease = leases.leave(run_dir) if live else None
+        _writers.add(self)
+
+    # -- metrics -------------------------------------------------------------------------------
+
+    def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
+        """Append one point.
+
+        Args:
+            key: The metric.
+            value: A float, also NaN or infinite; kept exactly.
+            step: Any 64-bit signed integer.
+            timestamp: Milliseconds since the epoch.
+
+        Raises:
+            InvalidParameterValue: Key, value, step or timestamp break a rule.
+            StorageError: The disk refused; what it took of the line is no point.
+        """
+        try:
+            file = self._open[key]
+        except (KeyError, TypeError):
+            file = self._appender(key)
+        if type(value) is not float or type(step) is not int or type(timestamp) is not int:
+            value, step, timestamp = _numbers(key, value, step, timestamp)
+        elif timestamp < 0 or not _MIN_STEP <= step <= _MAX_STEP:
+            _numbers(key, value, step, timestamp)
+        data = b"%d %a %d\n" % (timestamp, value, step)
+        try:
+            count = disk.write(file.fd, data)
+            if count != len(data):
+                file.resume(data, count)
+        except OSError as error:
+            self._forget(key)
+            raise disk.storage_error("log a metric", error, file.path) from error
+
+    def log_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Append points; all are checked before the first is written.
+
+        Points that belong to a logged model are written to the model's record as well.
+        """
+        batches: dict[str, list[bytes]] = {}
+        linked: list[tuple[Metric, bytes]] = []
+        for metric in metrics:
+            value, step, timestamp = metric.value, metric.step, metric.timestamp
+            if (
+                type(value) is not float
+                or type(step) is not int
+                or type(timestamp) is not int
+                or timestamp < 0
+                or not _MIN_STEP <= step <= _MAX_STEP
+            ):
+                value, step, timestamp = _numbers(metric.key, value, step, timestamp)
+            line = b"%d %a %d" % (timestamp, value, step)
+            if metric.model_id is not None or metric.dataset_name is not None:
+                dataset = _dataset_fields(metric)
+                if metric.model_id is not None:
+                    linked.append((metric, line + b" " + self.run_id.encode() + dataset + b"\n"))
+                line += dataset
+            batches.setdefault(metric.key, []).append(line + b"\n")
+        unknown = [key for key in batches if key not in self._keys]
+        if unknown:
+            self._check_keys(unknown)
+        models = self._model_files(linked) if linked else {}
+        for key, lines in batches.items():
+            self._append(key, b"".join(lines))
+        for (model_dir, path), data in models.items():
+            self._append_model(model_dir, path, data)
+        if self._settled and batches:
+            self._announce()
+
+    def check(
+        self, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Raise what recording these would raise, and write nothing."""
+        linked: list[tuple[Metric, bytes]] = []
+        for metric in metrics:
+            _numbers(metric.key, metric.value, metric.step, metric.timestamp)
+            _dataset_fields(metric)
+            if metric.model_id is not None:
+                linked.append((metric, b""))
+        self._model_files(linked)
+        self._check_keys([metric.key for metric in metrics])
+        folder = f"{self._run_dir}/{layout.PARAMS}"
+        data = {key: texts.encoded("param", key, value) for key, value in params.items()}
+        texts.check_params("param", folder, data, f"run {self.run_id}")
+        for key, value in tags.items():
+            texts.encoded("tag", key, value)
+        texts.check_free("tag", f"{self._run_dir}/{layout.TAGS}", tags)
+
+    def _append(self, key: str, data: bytes) -> None:
+        file = self._open.get(key) or self._appender(key)
+        try:
+            file.write(data)
+        except OSError as error:
+            self._forget(key)
+            raise disk.storage_error("log a metric", error, file.path) from error
+
+    def _model_files(self, linked: list[tuple[Metric, bytes]]) -> dict[tuple[str, str], bytes]:
+        """What to append to which file of which model."""
+        files: dict[tuple[str, str], bytes] = {}
+        for metric, line in linked:
+            model_dir = self._find_model(str(metric.model_id))
+            folder = f"{model_dir}/{layout.METRICS}"
+            texts.check_free("metric", folder, (metric.key,))
+            file = model_dir, f"{folder}/{metric.key}"
+            files[file] = files.get(file, b"") + line
+        return files
+
+    def _append_model(self, model_dir: str, path: str, data: bytes) -> None:
+        try:
+            Appender(path, model_dir).write(data)
+        except OSError as error:
+            raise disk.storage_error("log a metric of a model", error, path) from error
+        experiment = os.path.basename(os.path.dirname(os.path.dirname(model_dir)))
+        changes.announce(self.root, f"{experiment}/{layout.MODELS}/{os.path.basename(model_dir)}")
+        self._unsynced.add(path)
+
+    def _check_keys(self, keys: list[str]) -> None:
+        for key in keys:
+            validation.validate_key("metric", key)
+        texts.check_free("metric", self._metrics_dir, keys)
+
+    def _appender(self, key: str) -> Appender:
+        """The open file of a metric that was not open."""
+        validation.validate_key("metric", key)
+        with self._lock:
+            self._check_open()
+            if key in self._open:
+                return self._open[key]
+            if key not in self._keys:
+                texts.check_free("metric", self._metrics_dir, (key,))
+            path = f"{self._metrics_dir}/{key}"
+            while len(self._open) >= MAX_OPEN_FILES:
+                self._shed()
+            while True:
+                try:
+                    file = Appender(path, self._run_dir)
+                    break
+                except (NotADirectoryError, IsADirectoryError, FileExistsError):
+                    texts.check_free("metric", self._metrics_dir, [key])
+                    raise
+                except OSError as error:
+                    if error.errno in _TOO_MANY_OPEN and self._open:
+                        self._shed()
+                        continue
+                    raise disk.storage_error("log a metric", error, path) from error
+            self._keys.add(key)
+            self._open[key] = file
+        if self._settled:
+            self._announce()
+        return file
+
+    def _shed(self) -> None:
+        """Close one file, by chance: of keys logged in turn, some still find theirs open."""
+        key = _chance.choice(list(self._open))
+        self._unsynced.add(self._open.pop(key).path)
+
+    def _forget(self, key: str) -> None:
+        """Open the file anew next time, which looks for a torn line."""
+        file = self._open.pop(key, None)
+        if file is not None:
+            self._unsynced.add(file.path)
+
+    # -- params and tags -----------------------------------------------------------------------
+
+    @disk.reported("log params")
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Set params; a key that is set already must keep its value. All or nothing is written.
+
+        Raises:
+            InvalidParameterValue: A key is malformed, or holds another value already.
+        """
+        self._check_open()
+        known = self._params
+        new = {key: value for key, value in params.items() if known.get(key) != value}
+        if not new:
+            return
+        data = {key: texts.encoded("param", key, value) for key, value in new.items()}
+        folder = f"{self._run_dir}/{layout.PARAMS}"
+        private = layout.private(self._run_dir)
+        texts.put_params("param", folder, data, private, f"run {self.run_id}")
+        known.update(new)
+        self._unsynced.update(f"{folder}/{key}" for key in new)
+        if self._settled:
+            self._announce()
+
+    @disk.reported("set tags")
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values; ``mlflow.runName`` renames the run too."""
+        self._check_open()
+        data = {key: texts.encoded("tag", key, value) for key, value in tags.items()}
+        folder = f"{self._run_dir}/{layout.TAGS}"
+        texts.put_tags("tag", folder, data, layout.private(self._run_dir))
+        name = tags.get(reader.RUN_NAME_TAG)
+        if name:
+            run_meta.edit(self._run_dir, lambda meta: meta.update(run_name=name))
+        self._unsynced.update(f"{folder}/{key}" for key in tags)
+        if self._settled:
+            self._announce()
+
+    # -- end -----------------------------------------------------------------------------------
+
+    @disk.reported("flush a run to the disk")
+    def flush(self) -> None:
+        """Return when everything written would survive a power cut."""
+        with self._lock:
+            files = list(self._open.values())
+            paths = self._unsynced
+            self._unsynced = set()
+        folders = {os.path.dirname(file.path) for file in files}
+        try:
+            for file in files:
+                disk.fsync(file.fd)
+            for path in sorted(paths):
+                disk.sync_path(path)
+                folders.add(os.path.dirname(path))
+            disk.sync_path(layout.meta(self._run_dir))
+            for folder in sorted(folders | {self._run_dir, os.path.dirname(self._run_dir)}):
+                disk.sync_path(folder)
+        except OSError:
+            self._unsynced |= paths
+            raise
+
+    def close(self) -> None:
+        """Release descriptors and the claim that the run is alive. Idempotent.
+
+        In a process forked from the one that opened the run, the claim stays: it is not ours.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._open.clear()
+        if os.getpid() != self._pid:
+            return
+        if self._lease is not None:
+            disk.discard(self._lease)
+        if self._live or self._settled:
+            self._announce()
+
+    def _announce(self) -> None:
+        experiment_id = os.path.basename(os.path.dirname(self._run_dir))
+        changes.announce(self.root, f"{experiment_id}/{self.run_id}")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidState(
+                f"the writer of run {self.run_id} is closed; open the run again to log to it"
+            )
+
+
+def _numbers(key: str, value: object, step: object, timestamp: object) -> tuple[float, int, int]:
+    """Value, step and timestamp of types that print as the file wants them."""
+    validation.validate_key("metric", key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidParameterValue(
+            f"the value of metric {key!r} must be a number; got {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidParameterValue(
+            f"the value of metric {key!r} must fit a double; the given integer has "
+            f"{value.bit_length() if isinstance(value, int) else '?'} bits"
+        ) from None
+    return (
+        number,
+        int(validation.validate_step(key, step)),
+        int(validation.validate_timestamp(key, timestamp)),
+    )
+
+
+def _dataset_fields(metric: Metric) -> bytes:
+    name, digest = metric.dataset_name, metric.dataset_digest
+    if name is None or digest is None:
+        return b""
+    for what, text in (("name", name), ("digest", digest)):
+        blank = not text or not text.isprintable() or (what == "digest" and " " in text)
+        if blank:
+            raise InvalidParameterValue(
+                f"the dataset {what} {text!r} of metric {metric.key!r} cannot be stored: it must "
+                "be printable text on one line, and a digest has no spaces"
+            )
+    return f" {name} {digest}".encode()
+
+
+def _renew_locks() -> None:
+    """In a forked child, no thread is left that could release a lock."""
+    for writer in list(_writers):
+        writer._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
