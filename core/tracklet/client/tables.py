@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -90,7 +91,8 @@ def read(path: Path) -> pd.DataFrame:
     pandas = _pandas()
     if path.suffix == ".parquet":
         return pandas.read_parquet(path)
-    return pandas.read_json(path, orient="split", convert_dates=False)
+    document = json.loads(path.read_bytes())
+    return pandas.DataFrame(document["data"], columns=document["columns"])
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

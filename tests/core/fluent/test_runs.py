@@ -86,9 +86,10 @@ def test_a_second_run_needs_nested_and_becomes_the_child_of_the_first() -> None:
 def test_parent_run_id_names_a_parent_that_is_not_active() -> None:
     with tracklet.start_run() as parent:
         pass
-    with tracklet.start_run(parent_run_id=parent.info.run_id) as child:
-        with pytest.raises(InvalidParameterValue, match="is not the active run"):
-            tracklet.start_run(nested=True, parent_run_id=parent.info.run_id)
+    child = tracklet.start_run(parent_run_id=parent.info.run_id)
+    with pytest.raises(InvalidParameterValue, match="is not the active run"):
+        tracklet.start_run(nested=True, parent_run_id=parent.info.run_id)
+    tracklet.end_run()
     stored = tracklet.get_parent_run(child.info.run_id)
     assert stored is not None
     assert stored.info.run_id == parent.info.run_id
