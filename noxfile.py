@@ -50,6 +50,13 @@ def clean_environment(session: nox.Session) -> dict[str, str | None]:
     }
 
 
+def install_built(session: nox.Session, *requirements: str) -> None:
+    """Install the project as users do, not editable, and anew each time."""
+    # uv would take a build from its cache as long as pyproject.toml is the same.
+    anew = ["--reinstall-package", "tracklet"] if session.venv_backend == "uv" else []
+    session.install(*anew, *requirements)
+
+
 def workers() -> list[str]:
     """Spread the tests over the processors, where there is more than one."""
     return ["-n", "auto"] if (os.cpu_count() or 1) > 1 else []
@@ -58,7 +65,7 @@ def workers() -> list[str]:
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Install as a newcomer would, and train the example."""
-    session.install(".[sklearn]")
+    install_built(session, ".[sklearn]")
     home = Path(session.create_tmp()).resolve()
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -132,7 +139,7 @@ def layers(session: nox.Session) -> None:
 def plugin(session: nox.Session) -> None:
     """A distribution of someone else's: built, installed, found, used, and gone."""
     wheels = Path(session.create_tmp()).resolve()
-    session.install(".", "pytest>=8.0", "pip")
+    install_built(session, ".", "pytest>=8.0", "pip")
     session.run(
         "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), "tests/plugin"
     )
@@ -168,7 +175,7 @@ def interop(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """What tracklet costs, as ratios to a floor measured in the same run."""
-    session.install(f".[{EXTRAS}]")
+    install_built(session, f".[{EXTRAS}]")
     session.run("python", "benchmarks", env=clean_environment(session))
 
 

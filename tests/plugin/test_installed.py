@@ -1,5 +1,6 @@
 """The outside plugin, installed from its wheel beside tracklet: found, used, held to the contracts."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tracklet_toyframe", reason="installed in the nox session `plugin`")
+if importlib.util.find_spec("tracklet_toyframe") is None:
+    pytest.skip("tracklet-toyframe is installed in the session `plugin`", allow_module_level=True)
 
 import toyframe
 import tracklet
