@@ -34,7 +34,7 @@ from tracklet.search.syntax import (
 from tracklet.search.tokens import FilterText, Token
 
 MAX_CLAUSES: Final = 1_000
-MAX_DEPTH: Final = 100
+MAX_DEPTH: Final = 50
 _INFINITIES: Final = {"inf": math.inf, "infinity": math.inf}
 
 

@@ -1,0 +1,15 @@
+"""The record in a database: one schema and one set of queries, for the store and for the index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["SqlStore"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SqlStore":
+        from tracklet.stores.sql.store import SqlStore
+
+        return SqlStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
