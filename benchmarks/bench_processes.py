@@ -15,6 +15,7 @@ WRITER = """
     import sys, time
     import {library} as tracking
     tracking.set_tracking_uri(sys.argv[1])
+    tracking.start_run, tracking.log_metric  # imported before the race, the store is not made
     print("ready", flush=True)
     sys.stdin.readline()
     begun = time.perf_counter()
@@ -26,7 +27,7 @@ WRITER = """
 
 
 def race(python: str, library: str, place: Path, points: int) -> tuple[float, int, list[str]]:
-    """Wall seconds of all, how many failed, and the ids of the runs."""
+    """Wall seconds of the slowest, how many failed, and the ids of the runs."""
     script = textwrap.dedent(WRITER.format(library=library))
     writers = [
         subprocess.Popen(
@@ -41,7 +42,6 @@ def race(python: str, library: str, place: Path, points: int) -> tuple[float, in
     ]
     for writer in writers:
         writer.stdout.readline()
-    start = time.perf_counter()
     for writer in writers:
         try:
             writer.stdin.write("go\n")
@@ -49,9 +49,9 @@ def race(python: str, library: str, place: Path, points: int) -> tuple[float, in
         except BrokenPipeError:
             pass
     lines = [writer.communicate()[0] for writer in writers]
-    taken = time.perf_counter() - start
     failed = sum(writer.returncode != 0 for writer in writers)
-    return taken, failed, [line.split()[1] for line in lines if line.strip()]
+    reported = [line.split() for line in lines if line.strip()]
+    return max(float(words[0]) for words in reported), failed, [words[1] for words in reported]
 
 
 with tempfile.TemporaryDirectory() as scratch:

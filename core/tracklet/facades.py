@@ -11,6 +11,7 @@ or flavor has registered. Everything else stays the ImportError or AttributeErro
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib import import_module
@@ -40,7 +41,7 @@ def attribute(name: str) -> ModuleType:
         AttributeError: No installed integration or flavor has this name.
         PluginError: One has, but it cannot be loaded, or two distributions claim the name.
     """
-    if not _is_registered(name):
+    if _is_ours(name) or not _is_registered(name):
         raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
     return import_module(f"{_PACKAGE}.{name}")
 
@@ -87,6 +88,12 @@ class _Loader:
             functions |= _exported(flavor)
         module.__doc__ = f"The plugin {name!r}: {', '.join(sorted(functions))}."
         vars(module).update(functions, __all__=sorted(functions))
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a module of the package has the name, which ``from tracklet import`` asks first."""
+    folder = sys.modules[_PACKAGE].__path__[0]
+    return os.path.exists(f"{folder}/{name}.py") or os.path.isdir(f"{folder}/{name}")
 
 
 def _is_registered(name: str) -> bool:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 DEFAULT_FOLDER: Final = "mlruns"
 
@@ -104,6 +102,8 @@ def absolute_uri(uri: str) -> str:
 def local_path(uri: str) -> Path | None:
     """The folder or file that a plain path or ``file:`` URI names; None for other schemes."""
     if uri.startswith("file:"):
+        from urllib.parse import unquote, urlsplit
+
         parts = urlsplit(uri)
         return Path(unquote(parts.path))
     if "://" in uri:
@@ -149,6 +149,8 @@ def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
+        import tempfile
+
         fallback = Path(tempfile.gettempdir()) / f"tracklet-{os.getuid()}"
         _logger.warning(
             "the working directory was deleted; records go to %s. Set TRACKLET_TRACKING_URI to "

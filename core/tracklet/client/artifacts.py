@@ -6,7 +6,6 @@ their files live.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -121,6 +120,8 @@ class ArtifactVerbs(ContentVerbs):
             raise InvalidParameterValue("an artifact file needs a name, such as 'notes.txt'")
         folder, _, name = target.rpartition("/")
         files = self.run_repository(run_id)
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
             path = Path(scratch) / name
             yield path

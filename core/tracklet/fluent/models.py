@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -96,6 +95,8 @@ def create_external_model(
 
     Arguments are those of :func:`initialize_logged_model`.
     """
+    import tempfile
+
     import yaml
 
     external = {"mlflow.model.isExternal": "true"}

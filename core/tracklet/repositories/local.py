@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from pathlib import Path
@@ -115,7 +114,7 @@ def _copy(source: Path, target: Path) -> None:
                 f"{source} is not a regular file; only files and folders of files can be logged"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{secrets.token_hex(8)}{_PARTIAL}")
+        partial = target.with_name(f".{os.urandom(8).hex()}{_PARTIAL}")
         try:
             with partial.open("xb") as writer:
                 left = status.st_size
