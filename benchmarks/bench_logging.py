@@ -53,6 +53,7 @@ READ = """
     from {library}.tracking import MlflowClient
     tracking.set_tracking_uri(sys.argv[1])
     client = MlflowClient()
+    client.get_run(sys.argv[2])
     start = time.process_time()
     assert len(client.get_metric_history(sys.argv[2], "loss")) == 100_000
     print(time.process_time() - start)

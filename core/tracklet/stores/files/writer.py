@@ -131,6 +131,18 @@ class FileRunWriter(RunWriter):
         if self._settled and batches:
             self._announce()
 
+    def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        """Append one point to each of several metrics; all are checked before the first."""
+        unknown = [key for key in values if key not in self._keys]
+        if unknown:
+            self._check_keys(unknown)
+        for key, value in values.items():
+            if type(value) is not float:
+                _numbers(key, value, step, timestamp)
+        log_metric = self.log_metric
+        for key, value in values.items():
+            log_metric(key, value, step, timestamp)
+
     def check(
         self, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
