@@ -80,7 +80,7 @@ class _Loader:
         functions: dict[str, Any] = {}
         if _claims("integrations", name):
             integration = plugins.load("integrations", name)
-            functions["autolog"] = _autolog(name)
+            functions["autolog"] = _autolog(name, integration.Options)
             functions |= _exported(integration)
         if _claims("flavors", name):
             flavor = plugins.load("flavors", name)
@@ -114,9 +114,29 @@ def _exported(plugin: Any) -> dict[str, Any]:
     return {name: value for name, value in public.items() if not isinstance(value, type)}
 
 
-def _autolog(name: str) -> Callable[..., Any]:
-    autolog = import_module("tracklet.autolog")
-    return partial(autolog.enable, name)
+def _autolog(name: str, options: type) -> Callable[..., None]:
+    """The integration's switch, with its options as keyword arguments."""
+    import inspect
+    from dataclasses import MISSING, fields
+
+    enable = import_module("tracklet.autolog").enable
+
+    def autolog(**given: Any) -> None:
+        enable(name, **given)
+
+    keywords = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if each.default is MISSING else each.default,
+        )
+        for each in fields(options)
+    ]
+    off = inspect.Parameter("disable", inspect.Parameter.KEYWORD_ONLY, default=False)
+    autolog.__signature__ = inspect.Signature([off, *keywords], return_annotation=None)  # type: ignore[attr-defined]
+    autolog.__doc__ = inspect.getdoc(options)
+    autolog.integration_name = name  # type: ignore[attr-defined]  # MLflow's name for it
+    return autolog
 
 
 def _model_functions(name: str) -> dict[str, Callable[..., Any]]:

@@ -1,6 +1,7 @@
-"""The outside plugin, installed from its wheel beside tracklet: found, used, held to the contracts."""
+"""The outside plugin, installed from its wheel: found, used, and held to the contracts."""
 
 import importlib.util
+import inspect
 import json
 import subprocess
 import sys
@@ -12,8 +13,8 @@ if importlib.util.find_spec("tracklet_toyframe") is None:
     pytest.skip("tracklet-toyframe is installed in the session `plugin`", allow_module_level=True)
 
 import toyframe
+
 import tracklet
-from tracklet.testing import FlavorContract, IntegrationContract
 
 XS = [0.0, 1.0, 2.0, 3.0]
 YS = [1.0, 3.0, 5.0, 7.0]
@@ -42,6 +43,15 @@ def test_its_own_autolog_records_a_training(tracklet_home: Path) -> None:
     assert callbacks == []
     loaded = tracklet.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     assert loaded.predict(XS) == line.predict(XS)
+
+
+def test_its_autolog_shows_its_options_and_refuses_others() -> None:
+    autolog = tracklet.toyframe.autolog  # type: ignore[attr-defined]
+    parameters = inspect.signature(autolog).parameters
+    assert {"every_n_epoch", "log_models", "disable", "silent"} <= set(parameters)
+    assert parameters["every_n_epoch"].default == 1
+    with pytest.raises(tracklet.TrackletException, match="no option 'every'"):
+        autolog(every=2)
 
 
 def test_the_general_autolog_finds_it_too(tracklet_home: Path) -> None:
