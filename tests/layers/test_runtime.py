@@ -99,3 +99,8 @@ def test_no_module_of_the_core_imports_a_framework_or_a_plugin_at_module_level()
 @pytest.mark.parametrize("module", PLUGIN_MODULES)
 def test_a_plugin_module_imported_alone_pulls_in_no_framework(module: str) -> None:
     assert noted([module], FRAMEWORKS) == []
+
+
+@pytest.mark.parametrize("module", ["tracklet.sklearn", "tracklet.pyfunc"])
+def test_a_facade_pulls_in_no_framework_either(module: str) -> None:
+    assert noted([module], FRAMEWORKS) == []
