@@ -1,0 +1,352 @@
+"""Which integrations are on, with which options, and how they come on and go off.
+
+Enabling an integration registers import hooks for its framework and no more; nothing is imported.
+When the framework is there, its version is checked and its patches are applied. The options in
+force are those of the last call that succeeded.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from types import ModuleType
+from typing import Any, Final, Literal
+
+from tracklet import plugins, settings
+from tracklet.autolog import session
+from tracklet.autolog.integration import Integration, Options
+from tracklet.errors import InvalidParameterValue
+from tracklet.patching import (
+    ImportHook,
+    Patch,
+    PatchError,
+    on_fault,
+    report,
+    strict_when,
+    watch_in_this_process,
+    when_imported,
+)
+
+Origin = Literal["generic", "explicit"]
+State = Literal["waiting", "active", "declined", "broken", "disabled"]
+
+GROUP: Final = "integrations"
+logger = logging.getLogger("tracklet.autolog")
+
+
+@dataclass(slots=True, eq=False)
+class Enabled:
+    """One integration as it was last configured."""
+
+    name: str
+    plugin: type[Integration] | None
+    options: Options
+    origin: Origin
+    state: State = "waiting"
+    reason: str = ""
+    version: str = ""
+    framework: ModuleType | None = None
+    hooks: list[ImportHook] = field(default_factory=list)
+    # Weak, because a patch lives as long as its target: patched classes may be collected.
+    patches: weakref.WeakSet[Patch] = field(default_factory=weakref.WeakSet)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+_lock = threading.RLock()
+_entries: dict[str, Enabled] = {}
+_pending: deque[Callable[[], None]] = deque()
+_stop_listening: Callable[[], None] | None = None
+
+
+def enable(
+    name: str, *, disable: bool = False, origin: Origin = "explicit", **options: Any
+) -> None:
+    """Configure one integration; what ``tracklet.<name>.autolog`` calls.
+
+    Args:
+        name: The integration.
+        disable: Put everything back as it was, instead.
+        origin: Whether the generic call asks; see :func:`tracklet.autolog`.
+        **options: Fields of the integration's ``Options``.
+
+    Raises:
+        PluginError: There is no such integration, or it cannot be loaded.
+        InvalidParameterValue: An option is unknown or its value breaks a rule. What was
+            configured before stays in force.
+    """
+    plugin: type[Integration] = plugins.load(GROUP, name, Integration)
+    chosen = _options(plugin, options)
+    with _exclusively():
+        earlier = _entries.get(name)
+        entry = Enabled(name, plugin, chosen, origin)
+        if earlier is not None:
+            _retire(earlier)
+        _entries[name] = entry
+        if disable:
+            entry.state = "disabled"
+            return
+        _listen()
+        watch_in_this_process()
+        for module in plugin.modules:
+            if entry.state == "waiting":
+                entry.reason = f"for {' or '.join(plugin.modules)}"
+            entry.hooks.append(when_imported(module, _activation(entry), name))
+
+
+def disable_all(origin: Origin = "generic") -> None:
+    """Turn every integration off and put back what they replaced."""
+    with _exclusively():
+        for name in tuple(_entries):
+            turn_off(name, origin)
+
+
+def turn_off(name: str, origin: Origin) -> None:
+    """Turn one integration off, whether it is on or not, and without loading its plugin."""
+    with _exclusively():
+        earlier = _entries.get(name)
+        if earlier is None:
+            _entries[name] = Enabled(name, None, Options(), origin, state="disabled")
+            return
+        _retire(earlier)
+        _entries[name] = Enabled(name, earlier.plugin, earlier.options, origin, state="disabled")
+
+
+def mark_broken(name: str, reason: str) -> None:
+    """Remember that an integration cannot be used, and why."""
+    with _exclusively():
+        earlier = _entries.get(name)
+        if earlier is not None:
+            _retire(earlier)
+        entry = Enabled(name, None, Options(), "generic", state="broken", reason=reason)
+        _entries[name] = entry
+
+
+def entry(name: str) -> Enabled | None:
+    """How an integration was last configured; None if it never was."""
+    return _entries.get(name)
+
+
+def configured() -> tuple[str, ...]:
+    """The names of the integrations that a call has configured, in whichever way."""
+    return tuple(_entries)
+
+
+def reset() -> None:
+    """Put back what was replaced and forget all configuration."""
+    global _stop_listening
+    with _exclusively():
+        for each in _entries.values():
+            _retire(each)
+        _entries.clear()
+        _pending.clear()
+        if _stop_listening is not None:
+            _stop_listening()
+            _stop_listening = None
+    session.reset()
+
+
+def _options(plugin: type[Integration], given: Mapping[str, Any]) -> Options:
+    known = {each.name for each in fields(plugin.Options)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InvalidParameterValue(
+            f"{plugin.name}.autolog has no option {', '.join(map(repr, unknown))}; it has "
+            f"{', '.join(sorted(known))}"
+        )
+    return plugin.Options(**given)
+
+
+@contextmanager
+def _exclusively() -> Iterator[None]:
+    try:
+        with _lock:
+            yield
+    finally:
+        _drain()
+
+
+def _soon(work: Callable[[], None]) -> None:
+    """Do this under the lock, without ever waiting for it.
+
+    An import hook holds the import lock of its module. If it waited for ours while its holder
+    waits for that import, both would wait forever; so the holder does the work instead.
+    """
+    _pending.append(work)
+    _drain()
+
+
+def _drain() -> None:
+    while _pending:
+        if not _lock.acquire(blocking=False):
+            return
+        try:
+            while _pending:
+                _pending.popleft()()
+        finally:
+            _lock.release()
+
+
+def _listen() -> None:
+    global _stop_listening
+    if _stop_listening is None:
+        strict_when(settings.strict)
+        _stop_listening = on_fault(_count)
+
+
+def _count(error: Exception, place: str, label: str) -> bool:
+    """Count a fault on the run that it happened in; True if nothing is to be said of it."""
+    current = session.current()
+    if current is not None and current.recorder is not None:
+        current.recorder.count_fault(error, place)
+    configured = _entries.get(label)
+    return configured is not None and configured.options.silent
+
+
+def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
+    def activate(module: ModuleType) -> None:
+        _soon(lambda: _activate(entry, module))
+
+    return activate
+
+
+def _activate(entry: Enabled, framework: ModuleType) -> None:
+    if _entries.get(entry.name) is not entry or entry.plugin is None:
+        return  # configured anew in the meantime
+    if entry.state == "active" and entry.framework is framework:
+        _reapply(entry)
+        return
+    entry.version = _version(entry.plugin, framework)
+    unsupported = _unsupported(entry.plugin, entry.version)
+    if unsupported:
+        entry.state, entry.reason = "declined", unsupported
+        _say(entry, logging.WARNING, "autologging of %s is off: it %s", entry.name, unsupported)
+        return
+    entry.framework = framework
+    try:
+        _apply_all(entry, framework)
+    except Exception as error:  # noqa: BLE001 (a broken integration is a state, not an accident)
+        _revert(entry)
+        entry.state, entry.reason = "broken", f"{type(error).__name__}: {error}"
+        entry.framework = None
+        report(error, f"the integration {entry.name!r}", entry.name)
+        return
+    entry.state, entry.reason = "active", ""
+    _say(entry, logging.INFO, "autologging of %s %s is on", entry.name, entry.version)
+
+
+def _apply_all(entry: Enabled, framework: ModuleType) -> None:
+    assert entry.plugin is not None
+    integration = entry.plugin(entry.options, lambda patch: _apply_later(entry, patch))
+    entry.skipped.clear()
+    waiting = 0
+    for patch in integration.patches(framework, entry.options):
+        patch.label = entry.name
+        if patch.owner is None and patch.module not in sys.modules:
+            waiting += 1
+            entry.hooks.append(
+                when_imported(patch.module, _deferred(entry, patch), label=entry.name)
+            )
+            continue
+        _apply(entry, patch)
+    if entry.skipped and not entry.patches and not waiting:
+        reason = next(iter(entry.skipped.values()))
+        raise PatchError(f"nothing of it can be watched; first of {len(entry.skipped)}: {reason}")
+
+
+def _apply(entry: Enabled, patch: Patch) -> None:
+    try:
+        patch.apply()
+    except PatchError as error:
+        # This version of the framework lacks the target; the others are watched all the same.
+        entry.skipped[patch.place] = error.message
+        logger.debug("%s: %s", entry.name, error)
+    else:
+        entry.patches.add(patch)
+
+
+def _deferred(entry: Enabled, patch: Patch) -> Callable[[ModuleType], None]:
+    def work() -> None:
+        if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
+            _apply(entry, patch)
+
+    return lambda module: _soon(work)
+
+
+def _apply_later(entry: Enabled, patch: Patch) -> None:
+    patch.label = entry.name
+
+    def work() -> None:
+        if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
+            _apply(entry, patch)
+
+    _soon(work)
+
+
+def _reapply(entry: Enabled) -> None:
+    """After a reload of the framework its functions are new ones."""
+    for patch in tuple(entry.patches):
+        with suppress(PatchError):
+            patch.apply()
+
+
+def _retire(entry: Enabled) -> None:
+    for hook in entry.hooks:
+        hook.cancel()
+    entry.hooks.clear()
+    _revert(entry)
+    entry.framework = None
+
+
+def _revert(entry: Enabled) -> None:
+    for patch in tuple(entry.patches):
+        try:
+            patch.revert()
+        except Exception as error:  # noqa: BLE001 (the other patches are taken back all the same)
+            report(error, f"taking back {patch.place}", entry.name)
+    entry.patches.clear()
+
+
+def _version(plugin: type[Integration], framework: ModuleType) -> str:
+    """The framework's version: what it says itself, or else its distribution's."""
+    version = getattr(framework, "__version__", None)
+    if isinstance(version, str) and version:
+        return version
+    if not plugin.requires:
+        return ""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    from packaging.requirements import Requirement
+
+    try:
+        return installed(Requirement(plugin.requires).name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _unsupported(plugin: type[Integration], version: str) -> str:
+    """Why this version is declined; empty if it is not, or if nothing can be said."""
+    if not plugin.requires or not version:
+        return ""
+    from packaging.requirements import Requirement
+    from packaging.version import InvalidVersion
+
+    requirement = Requirement(plugin.requires)
+    try:
+        # Nightly builds are pre-releases; they are tried rather than declined.
+        if requirement.specifier.contains(version, prereleases=True):
+            return ""
+    except InvalidVersion:
+        return ""
+    return f"needs {plugin.requires}, and {requirement.name} {version} is installed"
+
+
+def _say(entry: Enabled, level: int, message: str, *args: object) -> None:
+    if not entry.options.silent:
+        logger.log(level, message, *args)

@@ -1,0 +1,103 @@
+"""The one line: ``tracklet.autolog()`` for every framework, whether imported yet or not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from tracklet import plugins
+from tracklet.autolog import enabling
+from tracklet.autolog.integration import Integration, Options
+from tracklet.errors import InvalidParameterValue, PluginError
+
+
+def autolog(
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    log_traces: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    extra_tags: Mapping[str, Any] | None = None,
+    exclude_flavors: Iterable[str] | None = None,
+) -> None:
+    """Record every training, of every framework that an installed integration knows.
+
+    Frameworks that are not imported yet are watched as soon as they are; none is imported by this.
+    An integration that was configured by its own call (``tracklet.sklearn.autolog(...)``) keeps
+    that configuration, unless this call disables.
+
+    Args:
+        log_input_examples: Store the first rows of the training data with the model.
+        log_model_signatures: Store the schema of inputs and outputs with the model.
+        log_models: Log the trained model.
+        log_datasets: Record what was trained on as inputs of the run.
+        log_traces: For integrations that trace; the training integrations have no use for it.
+        disable: Turn every integration off, however it was configured, and put everything back.
+        exclusive: Record only into runs that autologging started, never into the user's.
+        disable_for_unsupported_versions: Accepted for compatibility: a framework whose version the
+            integration does not support is always declined, with a line in the log.
+        silent: Say nothing in the log.
+        extra_tags: Further tags for the runs that autologging starts.
+        exclude_flavors: Names of integrations to leave as they are.
+
+    Raises:
+        InvalidParameterValue: ``extra_tags`` is no mapping, or ``exclude_flavors`` no list of
+            names. Nothing was changed then.
+    """
+    excluded = _names(exclude_flavors)
+    Options(extra_tags=extra_tags)  # refuses before anything is changed
+    given = {
+        "log_input_examples": log_input_examples,
+        "log_model_signatures": log_model_signatures,
+        "log_models": log_models,
+        "log_datasets": log_datasets,
+        "log_traces": log_traces,
+        "exclusive": exclusive,
+        "disable_for_unsupported_versions": disable_for_unsupported_versions,
+        "silent": silent,
+        "extra_tags": extra_tags,
+    }
+    for name in plugins.entry_points("integrations"):
+        if name in excluded:
+            continue
+        entry = enabling.entry(name)
+        if disable:
+            # An explicit "off" stays explicit, so that a later generic call leaves it off.
+            explicit_off = entry is not None and entry.origin == "explicit"
+            off = explicit_off and entry is not None and entry.state == "disabled"
+            enabling.turn_off(name, "explicit" if off else "generic")
+            continue
+        if entry is not None and entry.origin == "explicit":
+            continue
+        _enable(name, given, silent)
+
+
+autolog.integration_name = "mlflow"  # type: ignore[attr-defined]  # the name that scripts look for
+
+
+def _enable(name: str, given: Mapping[str, Any], silent: bool) -> None:
+    try:
+        plugin = plugins.load("integrations", name, Integration)
+        known = {each.name for each in fields(plugin.Options)}
+        options = {key: value for key, value in given.items() if key in known}
+        enabling.enable(name, origin="generic", **options)
+    except PluginError as error:
+        enabling.mark_broken(name, error.message)
+        if not silent:
+            enabling.logger.log(logging.WARNING, "%s", error)
+
+
+def _names(exclude_flavors: Iterable[str] | None) -> frozenset[str]:
+    if exclude_flavors is None:
+        return frozenset()
+    if isinstance(exclude_flavors, str) or not isinstance(exclude_flavors, Iterable):
+        raise InvalidParameterValue(
+            f"exclude_flavors is a list of names such as ['sklearn']; got {exclude_flavors!r}"
+        )
+    return frozenset(exclude_flavors)

@@ -1,0 +1,138 @@
+"""Around an outermost watched call: its session, its run, and how both end."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from tracklet.autolog import muting, session
+from tracklet.autolog.integration import Options
+from tracklet.autolog.recorder import Recorder
+from tracklet.autolog.session import FitSession
+from tracklet.fluent import active
+from tracklet.fluent.active import ActiveRun
+from tracklet.fluent.runs import start_run
+from tracklet.patching import Outcome, checkpoint, report
+
+AUTOLOGGING_TAG = "mlflow.autologging"
+
+
+class recording:  # noqa: N801 (used as a function in `with`)
+    """Record what happens in this block as one training, if it is the outermost one.
+
+    Gives a :class:`Recorder`, or None if nothing is to be recorded: inside of another watched call,
+    while autologging is muted, in a user's run with ``exclusive``, or if no run could be had.
+    Without an active run one is started, tagged, and ended by how the original ended; a run of the
+    user's is only added to::
+
+        with recording("toy", options) as recorder:
+            if recorder is None:
+                yield
+                return
+            recorder.params(...)
+            outcome = yield
+            recorder.finish(outcome)
+
+    Args:
+        label: The integration's name.
+        options: Its options.
+        muted: Open the session, so that nothing inside is recorded, but record nothing either.
+    """
+
+    def __init__(self, label: str, options: Options, *, muted: bool = False) -> None:
+        self._label = label
+        self._options = options
+        self._muted = muted
+        self._session: FitSession | None = None
+        self._managed: ActiveRun | None = None
+        self._recorder: TrainingRecorder | None = None
+
+    def __enter__(self) -> TrainingRecorder | None:
+        if session.current() is not None:
+            return None
+        if muting.is_muted(self._label) and not muting.is_all_muted():
+            return None  # only this integration is off; others may record what is inside
+        self._session = FitSession()
+        self._session.__enter__()
+        if self._muted or muting.is_all_muted():
+            return None
+        try:
+            return self._open()
+        except BaseException as error:
+            try:
+                self._close(error)
+            finally:
+                self._session.__exit__()
+            raise
+
+    def _open(self) -> TrainingRecorder | None:
+        started = perf_counter()
+        try:
+            checkpoint("step start")
+            run = active.top()
+            if run is None:
+                run = self._managed = self._start()
+            elif self._options.exclusive:
+                return None
+        except Exception as error:  # noqa: BLE001 (without a run there is no record; training goes on)
+            report(error, f"{self._label}: starting a run", self._label)
+            return None
+        self._recorder = TrainingRecorder(run, self._label)
+        self._recorder.spent("start", perf_counter() - started)
+        if self._session is not None:
+            self._session.recorder = self._recorder
+        return self._recorder
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        try:
+            self._close(error)
+        finally:
+            if self._session is not None:
+                self._session.__exit__()
+
+    def _start(self) -> ActiveRun:
+        tags = {**(self._options.extra_tags or {}), AUTOLOGGING_TAG: self._label}
+        # As a context manager, so that nothing global watches over how the process ends.
+        return start_run(tags=tags).__enter__()
+
+    def _close(self, error: BaseException | None) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        if isinstance(error, Exception):
+            # The advice itself failed. It is counted before the run is closed, and reported
+            # by the weaver; how the run ended is decided by the original alone.
+            recorder.count_fault(error, f"{self._label}: advice")
+        try:
+            checkpoint("step close")
+            recorder.close()
+        except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            report(problem, f"{self._label}: closing the record", self._label)
+        finally:
+            if self._managed is not None:
+                self._end(self._managed, recorder.outcome, error)
+
+    def _end(self, run: ActiveRun, outcome: Outcome, error: BaseException | None) -> None:
+        cause = outcome.error
+        if cause is None and error is not None and not isinstance(error, Exception):
+            cause = error  # the user's Ctrl-C arrived while we were recording
+        try:
+            checkpoint("step end")
+        except Exception as problem:  # noqa: BLE001 (an injected fault must not leave the run open)
+            report(problem, f"{self._label}: ending the run", self._label)
+        try:
+            run.__exit__(type(cause) if cause is not None else None, cause, None)
+        except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            report(problem, f"{self._label}: ending the run", self._label)
+
+
+class TrainingRecorder(Recorder):
+    """A recorder that also learns how the training ended."""
+
+    def __init__(self, run: ActiveRun, label: str) -> None:
+        super().__init__(run, label)
+        self.outcome = Outcome()
+
+    def finish(self, outcome: Outcome) -> None:
+        """Say how the original ended; a managed run gets its status from this alone."""
+        self.outcome = outcome

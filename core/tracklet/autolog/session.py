@@ -1,0 +1,87 @@
+"""The outermost watched call: a Pipeline, a search or a trainer is recorded once.
+
+A session lives in a ContextVar, so concurrent fits in threads or tasks do not meet. A worker thread
+of joblib's threading backend has an empty context; it belongs to the fit that started its pool,
+which is found by the thread that created the worker.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracklet.autolog.recorder import Recorder
+
+_MAX_POOL_DEPTH = 16
+
+
+class FitSession:
+    """One outermost watched call. Watched calls inside of it record nothing by themselves.
+
+    Args:
+        recorder: What records the call; None for a call that is not to be recorded, nor anything
+            inside of it.
+    """
+
+    __slots__ = ("_thread", "_token", "recorder")
+
+    def __init__(self, recorder: Recorder | None = None) -> None:
+        self.recorder = recorder
+        self._thread = 0
+        self._token: Token[FitSession | None] | None = None
+
+    def __enter__(self) -> FitSession:
+        self._thread = threading.get_ident()
+        self._token = _current.set(self)
+        _by_thread.setdefault(self._thread, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if _by_thread.get(self._thread) is self:
+            del _by_thread[self._thread]
+        if self._token is not None:
+            try:
+                _current.reset(self._token)
+            except ValueError:  # entered in another context, as an event loop may do
+                _current.set(None)
+            self._token = None
+
+
+_current: ContextVar[FitSession | None] = ContextVar("tracklet_fit_session", default=None)
+_by_thread: dict[int, FitSession] = {}
+
+
+def current() -> FitSession | None:
+    """The session that this code runs in; None outside of any watched call."""
+    session = _current.get()
+    if session is None and _by_thread:
+        session = _of_joblib_worker()
+    return session
+
+
+def reset() -> None:
+    """Forget the sessions of this process, which a forked child inherits from its parent."""
+    _by_thread.clear()
+    _current.set(None)
+
+
+def _of_joblib_worker() -> FitSession | None:
+    joblib = sys.modules.get("joblib.parallel")
+    thread: Any = threading.current_thread()
+    if joblib is None or thread is threading.main_thread():
+        return None
+    backend: Any = joblib.get_active_backend()[0]
+    if not getattr(backend, "nesting_level", 0):
+        return None
+    for _ in range(_MAX_POOL_DEPTH):
+        # The thread that made the pool: what multiprocessing.pool.ThreadPool's workers know.
+        thread = getattr(thread, "_parent", None)
+        if thread is None:
+            return None
+        session = _by_thread.get(getattr(thread, "ident", None) or 0)
+        if session is not None:
+            return session
+    return None

@@ -1,0 +1,126 @@
+"""What kind of estimator this is: which classes there are, and what may be called on one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+FITTING: Final = ("fit", "fit_transform", "fit_predict")
+
+# Preparing data is no training; as a step of a pipeline it is recorded with the pipeline.
+_PREPARING: Final = (
+    "sklearn.preprocessing",
+    "sklearn.impute",
+    "sklearn.feature_extraction",
+    "sklearn.feature_selection",
+)
+_PREPARING_CLASSES: Final = {("sklearn.compose._column_transformer", "ColumnTransformer")}
+
+_TRUSTED: Final = frozenset({"sklearn", "numpy", "scipy", "builtins", "math", "operator"})
+
+
+def existing_classes(base: type) -> Iterator[type]:
+    """The class and all its subclasses that exist now, each once."""
+    seen = {base}
+    waiting = [base]
+    while waiting:
+        cls = waiting.pop()
+        yield cls
+        for each in type.__subclasses__(cls):
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+
+
+def own_fitting_methods(cls: type) -> Iterable[str]:
+    """Those of ``fit``, ``fit_transform`` and ``fit_predict`` that a class defines itself."""
+    own = vars(cls)
+    for name in FITTING:
+        if name in own and not getattr(own[name], "__isabstractmethod__", False):
+            yield name
+
+
+def prepares_data(cls: type) -> bool:
+    """Whether an estimator by itself is a preparation rather than a training."""
+    module = cls.__module__
+    if (module, cls.__name__) in _PREPARING_CLASSES:
+        return True
+    return any(module == each or module.startswith(each + ".") for each in _PREPARING)
+
+
+def is_known_pure(estimator: Any, params: Mapping[str, Any]) -> bool:
+    """Whether predicting calls nothing but scikit-learn's own code.
+
+    The estimator, every estimator inside of it and every function among its params must be
+    scikit-learn's, NumPy's or SciPy's. A subclass or a callable of the user's may count calls,
+    write files or draw random numbers, so such an estimator is only ever called by the user.
+
+    Args:
+        estimator: The estimator.
+        params: Its ``get_params(deep=True)``.
+    """
+    if not _is_trusted(type(estimator)):
+        return False
+    return all(_is_pure_value(value) for value in params.values())
+
+
+def _is_pure_value(value: Any, depth: int = 0) -> bool:
+    if value is None or isinstance(value, bool | int | float | str | bytes | complex):
+        return True
+    if isinstance(value, list | tuple | set | frozenset) and depth < 4:
+        return len(value) > 1000 or all(_is_pure_value(each, depth + 1) for each in value)
+    if isinstance(value, dict) and depth < 4:
+        return all(_is_pure_value(each, depth + 1) for each in value.values())
+    if callable(value) and not isinstance(value, type):
+        home = getattr(value, "__module__", None) or type(value).__module__
+        return home.partition(".")[0] in _TRUSTED and getattr(value, "__name__", "") != "<lambda>"
+    return _is_trusted(value if isinstance(value, type) else type(value)) or _is_data(value)
+
+
+def _is_trusted(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] in _TRUSTED
+
+
+def _is_data(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def may_overwrite_input(params: Mapping[str, Any]) -> bool:
+    """Whether fitting may change the training data in place, as ``copy_X=False`` allows."""
+    return any(
+        value is False and key.rpartition("__")[2] in ("copy", "copy_X", "copy_x")
+        for key, value in params.items()
+    )
+
+
+def generators_in(params: Mapping[str, Any]) -> list[Any]:
+    """The NumPy random generators among an estimator's params; the user may own them."""
+    random: Any = sys.modules.get("numpy.random")
+    if random is None:
+        return []
+    kinds = (random.Generator, random.RandomState)
+    return [value for value in params.values() if isinstance(value, kinds)]
+
+
+def is_search(estimator: Any) -> bool:
+    """Whether this is a parameter search: something that fits many candidates and keeps one."""
+    return any(cls.__name__ == "BaseSearchCV" for cls in type(estimator).__mro__)
+
+
+def step_of_default_score(estimator: Any) -> Any:
+    """The estimator whose class decides what ``score`` means: a pipeline's or search's innermost.
+
+    None if that cannot be known without calling it.
+    """
+    for _ in range(32):
+        kinds = {cls.__name__ for cls in type(estimator).__mro__ if _is_trusted(cls)}
+        if "Pipeline" in kinds:
+            estimator = estimator.steps[-1][1]
+        elif "BaseSearchCV" in kinds:
+            if estimator.scoring is not None:
+                return None
+            estimator = getattr(estimator, "best_estimator_", None)
+        else:
+            return estimator
+    return None

@@ -1,0 +1,179 @@
+"""What is recorded of one outermost fit, before it and after it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tracklet.autolog import TrainingRecorder
+from tracklet.patching import Call, Outcome
+from tracklet_integrations.sklearn import estimators, inputs, training_metrics
+from tracklet_integrations.sklearn.inputs import TrainingData
+from tracklet_integrations.sklearn.options import SklearnOptions
+from tracklet_integrations.sklearn.training_metrics import Measured, TooSlow
+
+_logger = logging.getLogger("tracklet.autolog")
+
+
+class FitRecord:
+    """Records one fit of one estimator.
+
+    Args:
+        estimator: What is fitted.
+        recorder: What it is recorded through.
+        options: What is wanted.
+    """
+
+    def __init__(self, estimator: Any, recorder: TrainingRecorder, options: SklearnOptions) -> None:
+        self._estimator = estimator
+        self._recorder = recorder
+        self._options = options
+        self._is_search = estimators.is_search(estimator)
+        self._data = TrainingData()
+        self._deep_params: Mapping[str, Any] = {}
+        self._texts: dict[str, str] = {}
+        self._dataset: Any = None
+
+    def before(self, call: Call) -> None:
+        """Record what is known before the fit: params, tags, the dataset."""
+        recorder, estimator = self._recorder, self._estimator
+        with recorder.step("params"):
+            self._deep_params = estimator.get_params(deep=True)
+            recorder.guard_generators(estimators.generators_in(self._deep_params))
+        shown = self._deep_params
+        if self._is_search:
+            with recorder.step("params"):
+                shown = estimator.get_params(deep=False)
+        self._texts = recorder.params(shown)
+        kind = type(estimator)
+        recorder.tags(
+            {
+                "estimator_name": kind.__name__,
+                "estimator_class": f"{kind.__module__}.{kind.__name__}",
+            }
+        )
+        with recorder.step("data"):
+            self._data = inputs.of_call(call.arguments())
+            if estimators.may_overwrite_input(self._deep_params):
+                self._data.features = None  # what remains after the fit is no training data
+        if self._options.log_datasets and self._data.features is not None:
+            self._dataset = recorder.dataset(self._data.features, self._data.targets)
+
+    def after(self, outcome: Outcome) -> None:
+        """Record what the fit has brought: metrics, the model, a search's results."""
+        recorder, estimator = self._recorder, self._estimator
+        measured = self._measured()
+        best_params = self._search_params() if self._is_search else {}
+        model_id = None
+        if self._options.log_models:
+            model_id = self._log_model(outcome, measured.predictions, best_params)
+        metrics = dict(measured.metrics)
+        if self._is_search and hasattr(estimator, "best_score_"):
+            metrics["best_cv_score"] = estimator.best_score_
+        if metrics:
+            recorder.metrics(metrics, model_id=model_id, dataset=self._dataset)
+        if self._is_search:
+            with recorder.step("search"):
+                recorder.text(_as_csv(estimator.cv_results_), "cv_results.csv")
+
+    def _may_predict(self) -> bool:
+        which = self._options.training_metrics
+        if which == "auto":
+            return estimators.is_known_pure(self._estimator, self._deep_params)
+        return which == "all"
+
+    def _measured(self) -> Measured:
+        measured = Measured()
+        with self._recorder.step("training metrics"):
+            if self._may_predict() and (not self._is_search or self._can_predict()):
+                try:
+                    measured = training_metrics.measure(
+                        self._estimator,
+                        self._data,
+                        self._options.pos_label,
+                        self._options.training_metrics_seconds,
+                    )
+                except TooSlow as slow:
+                    _logger.info("training metrics are left out: %s", slow)
+                    self._recorder.tags({"tracklet.training_metrics": f"left out: {slow}"})
+        return measured
+
+    def _can_predict(self) -> bool:
+        """A search with ``refit=False`` has no estimator to ask."""
+        return hasattr(self._estimator, "best_estimator_")
+
+    def _search_params(self) -> dict[str, str]:
+        best = {}
+        with self._recorder.step("search"):
+            found = getattr(self._estimator, "best_params_", {})
+            best = {f"best_{key}": value for key, value in found.items()}
+        return self._recorder.params(best) if best else {}
+
+    def _log_model(
+        self, outcome: Outcome, predictions: Any, best_params: dict[str, str]
+    ) -> str | None:
+        options, recorder = self._options, self._recorder
+        signature = self._signature(outcome, predictions) if options.log_model_signatures else None
+        example = self._data.example if options.log_input_examples else None
+        info = recorder.model(
+            self._estimator,
+            "model",
+            # False rather than None: a missing one must not be made up by calling predict.
+            signature=signature if signature is not None else False,
+            input_example=example,
+            params={**self._texts, **best_params},
+            registered_model_name=options.registered_model_name,
+            serialization_format=options.serialization_format,
+        )
+        best = getattr(self._estimator, "best_estimator_", None) if self._is_search else None
+        if best is not None:
+            with recorder.step("params"):
+                texts = {key: str(value) for key, value in best.get_params(deep=True).items()}
+                recorder.model(
+                    best,
+                    "best_estimator",
+                    signature=signature if signature is not None else False,
+                    input_example=example,
+                    params=texts,
+                    serialization_format=options.serialization_format,
+                )
+        return info.model_id if info is not None else None
+
+    def _signature(self, outcome: Outcome, predictions: Any) -> Any:
+        signature = None
+        with self._recorder.step("signature"):
+            if self._data.example is None:
+                return None
+            from tracklet.models import infer_signature
+
+            signature = infer_signature(
+                self._data.example, self._example_output(outcome, predictions)
+            )
+        return signature
+
+    def _example_output(self, outcome: Outcome, predictions: Any) -> Any:
+        """The model's answer to the example rows, without another call where one was made."""
+        count = inputs.row_count(self._data.example)
+        if predictions is not None:
+            return inputs.first_rows(predictions, count)
+        if outcome.value is not self._estimator and inputs.is_touchable(outcome.value):
+            return inputs.first_rows(outcome.value, count)
+        if not self._may_predict():
+            return None
+        for method in ("predict", "transform"):
+            ask = getattr(self._estimator, method, None)
+            if ask is not None:
+                return ask(inputs.first_rows(self._data.example, count))
+        return None
+
+
+def _as_csv(results: Mapping[str, Any]) -> str:
+    """A search's ``cv_results_`` as CSV, one line per candidate."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(results)
+    writer.writerows(zip(*results.values(), strict=True))
+    return text.getvalue()

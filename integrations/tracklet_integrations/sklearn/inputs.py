@@ -1,0 +1,87 @@
+"""The training data of a call: finding it, and copying a few rows without disturbing it.
+
+Only types that are known to be safe to slice are looked into. Iterators are never advanced, lazy
+frames never collected, and unknown objects not touched at all.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+EXAMPLE_ROWS: Final = 5
+
+_FRAMES: Final = {
+    ("pandas", "DataFrame"),
+    ("pandas", "Series"),
+    ("polars", "DataFrame"),
+    ("polars", "Series"),
+    ("pyarrow", "Table"),
+}
+
+
+@dataclass(slots=True)
+class TrainingData:
+    """What an estimator is fitted on; each is None if it was not given or may not be touched."""
+
+    features: Any = None
+    targets: Any = None
+    sample_weight: Any = None
+    example: Any = None
+
+
+def of_call(arguments: Mapping[str, Any]) -> TrainingData:
+    """Features and labels are the first two arguments, whatever their names."""
+    named = dict(arguments)
+    weight = named.pop("sample_weight", None)
+    values = list(named.values())
+    names = list(named)
+    features = values[0] if values else None
+    targets = values[1] if len(values) > 1 and not isinstance(values[1], dict) else None
+    if len(names) > 1 and names[0] == "y":  # given by keyword in another order
+        features, targets = named.get("X"), named["y"]
+    data = TrainingData()
+    if is_touchable(features):
+        data.features = features
+        data.example = first_rows(features)
+    if is_touchable(targets):
+        data.targets = targets
+    if is_touchable(weight):
+        data.sample_weight = weight
+    return data
+
+
+def is_touchable(value: Any) -> bool:
+    """Whether a value is of a kind that can be read, sliced and measured without a side effect."""
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    if kind in (list, tuple):
+        return True
+    if library == "numpy":
+        return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0
+    if library == "scipy":
+        return hasattr(value, "tocsr") and hasattr(value, "shape")
+    return (library, kind.__name__) in _FRAMES
+
+
+def row_count(value: Any) -> int:
+    """The number of rows."""
+    shape = getattr(value, "shape", None)
+    return int(shape[0]) if shape else len(value)
+
+
+def first_rows(value: Any, count: int = EXAMPLE_ROWS) -> Any:
+    """A copy of the first rows, of the same type; the value must be touchable."""
+    library = type(value).__module__.partition(".")[0]
+    if library == "pandas":
+        return value.iloc[:count].copy()
+    if library == "scipy":
+        # A COO or DIA matrix cannot be sliced, and converting all of it would copy it.
+        return value[:count].copy() if hasattr(value, "__getitem__") else None
+    if library == "numpy":
+        return value[:count].copy()
+    if library in ("polars", "pyarrow"):
+        return value[:count] if library == "polars" else value.slice(0, count)
+    return copy.deepcopy(value[:count])

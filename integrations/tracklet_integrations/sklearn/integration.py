@@ -1,0 +1,137 @@
+"""Watching how scikit-learn trains."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from types import ModuleType
+from typing import ClassVar, Final
+
+from tracklet.autolog import Explanation, Integration, Options, recording
+from tracklet.patching import Call, Outcome, Patch
+from tracklet_integrations.sklearn import estimators, training_metrics
+from tracklet_integrations.sklearn.fit_record import FitRecord
+from tracklet_integrations.sklearn.options import SklearnOptions
+
+_BASE: Final = "BaseEstimator"
+
+# Their folds are no trainings of their own. The functions that do the fitting are watched as well,
+# because the public ones may have been imported by name before.
+_VALIDATING: Final = (
+    "cross_validate",
+    "cross_val_predict",
+    "cross_val_score",
+    "learning_curve",
+    "permutation_test_score",
+    "validation_curve",
+)
+_FITTING_FOLDS: Final = (
+    "_fit_and_score",
+    "_fit_and_predict",
+    "_permutation_test_score",
+    "_incremental_fit_estimator",
+)
+
+
+class SklearnIntegration(Integration):
+    """Records every outermost ``fit`` of a scikit-learn estimator, also of the user's own.
+
+    Every subclass of ``BaseEstimator`` is watched where it defines ``fit``, ``fit_transform`` or
+    ``fit_predict`` itself: those that exist, and those that come into being later by an import or
+    by the user's class statement. Nothing of scikit-learn is imported for it.
+    """
+
+    name: ClassVar[str] = "sklearn"
+    modules: ClassVar[tuple[str, ...]] = ("sklearn",)
+    requires: ClassVar[str] = "scikit-learn>=1.3"
+    Options: ClassVar[type[Options]] = SklearnOptions
+
+    def patches(self, framework: ModuleType, options: SklearnOptions) -> Iterable[Patch]:
+        """The fits of every estimator class, the birth of new classes, and cross-validation."""
+        from sklearn.base import BaseEstimator
+
+        yield Patch("sklearn.base", f"{_BASE}.__init_subclass__", self.watch_new_class)
+        for cls in estimators.existing_classes(BaseEstimator):
+            yield from self._of_class(cls)
+        for module in ("sklearn.model_selection", "sklearn.model_selection._validation"):
+            for function in _VALIDATING:
+                yield Patch(module, function, self.watch_validation)
+        for function in _FITTING_FOLDS:
+            yield Patch("sklearn.model_selection._validation", function, self.watch_validation)
+
+    def explain(self, options: SklearnOptions) -> Explanation:
+        """What is recorded of a fit."""
+        return Explanation(tuple(_recorded(options)), dict(_omitted(options)))
+
+    def _of_class(self, cls: type) -> Iterator[Patch]:
+        for method in estimators.own_fitting_methods(cls):
+            target = f"{cls.__qualname__}.{method}"
+            yield Patch(cls.__module__, target, self.watch_fit, owner=cls)
+
+    def watch_new_class(self, call: Call) -> Generator[None, Outcome, None]:
+        """``BaseEstimator.__init_subclass__``: a class has come into being."""
+        outcome = yield
+        if outcome.error is None and isinstance(call.instance, type):
+            for patch in self._of_class(call.instance):
+                self.watch(patch)
+
+    def watch_validation(self, call: Call) -> Generator[None, Outcome, None]:
+        """Cross-validation and curves: nothing inside is recorded."""
+        with recording(self.name, self.options, muted=True):
+            yield
+
+    def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
+        """``fit``, ``fit_transform`` and ``fit_predict`` of any estimator."""
+        estimator = call.instance
+        if isinstance(estimator, type) or estimator is None:
+            yield
+            return
+        muted = estimators.prepares_data(type(estimator))
+        with recording(self.name, self.options, muted=muted) as recorder:
+            if recorder is None:
+                yield
+                return
+            record = FitRecord(estimator, recorder, self.options)
+            record.before(call)
+            outcome = yield
+            recorder.finish(outcome)
+            if outcome.error is None:
+                record.after(outcome)
+
+
+def _recorded(options: SklearnOptions) -> Iterator[str]:
+    yield "params of the estimator and of the estimators inside of it"
+    yield "tags estimator_name, estimator_class"
+    if options.training_metrics != "none":
+        yield from training_metrics.explain()
+    if options.log_models:
+        parts = [options.serialization_format]
+        parts += ["signature"] if options.log_model_signatures else []
+        parts += ["input example"] if options.log_input_examples else []
+        yield f"the fitted model ({', '.join(parts)})"
+    if options.log_datasets:
+        yield "the training dataset's name, digest and schema"
+    yield "parameter searches: best_ params, best_cv_score, cv_results.csv, the best estimator"
+
+
+def _omitted(options: SklearnOptions) -> Iterator[tuple[str, str]]:
+    yield (
+        "fits by sklearn.preprocessing, impute, feature_extraction, feature_selection and "
+        "ColumnTransformer alone",
+        "preparing data is no training",
+    )
+    yield "fits inside of another fit and inside of cross-validation", "the outermost is recorded"
+    if options.training_metrics == "auto":
+        yield (
+            "training metrics of estimators with classes or functions of yours",
+            "calling predict may have side effects; training_metrics='all' allows it",
+        )
+    if options.training_metrics == "none":
+        yield "training metrics", "training_metrics='none'"
+    if not options.log_models:
+        yield "models", "log_models=False"
+    if not options.log_datasets:
+        yield "datasets", "log_datasets=False"
+    if options.max_tuning_runs != 0:
+        yield "child runs of parameter searches", "not in this version; see cv_results.csv"
+    if options.log_post_training_metrics:
+        yield "metrics computed after the fit", "not in this version"

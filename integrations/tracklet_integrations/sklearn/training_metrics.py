@@ -1,0 +1,216 @@
+"""Metrics on the training data, from one ``predict`` and at most one ``predict_proba``.
+
+What is called, when, and what is left out: docs/decisions/0005-training-metrics.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final
+
+from tracklet_integrations.sklearn import estimators, inputs
+from tracklet_integrations.sklearn.inputs import TrainingData
+
+_logger = logging.getLogger("tracklet.autolog")
+
+# Below so many rows predicting is too cheap to be estimated first.
+_ESTIMATED_FROM: Final = 20_000
+_PROBE_SHARE: Final = 0.01
+
+
+class TooSlow(Exception):
+    """Predicting the training data would take longer than was granted."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """The metrics by key, the predictions they come from, and what was left out and why."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    predictions: Any = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def measure(estimator: Any, data: TrainingData, pos_label: Any, seconds: float) -> Measured:
+    """Measure a fitted estimator on its training data.
+
+    Args:
+        estimator: It is called, so it must be known to be free of side effects.
+        data: Features and labels.
+        pos_label: The positive class of precision, recall and F1; None averages over classes.
+        seconds: How long predicting may take by estimate.
+
+    Raises:
+        TooSlow: It would take longer.
+    """
+    from sklearn.base import is_classifier, is_regressor
+
+    measured = Measured()
+    if data.features is None or data.targets is None:
+        return measured
+    _check_time(estimator, data.features, seconds)
+    if is_classifier(estimator):
+        _classifier(estimator, data, pos_label, measured)
+    elif is_regressor(estimator):
+        _regressor(estimator, data, measured)
+    if "training_score" not in measured.metrics and hasattr(estimator, "score"):
+        with _leaving_out(measured, "training_score"):
+            measured.metrics["training_score"] = _score(estimator, data)
+    return measured
+
+
+def _check_time(estimator: Any, features: Any, seconds: float) -> None:
+    rows = inputs.row_count(features)
+    if rows < _ESTIMATED_FROM or not hasattr(estimator, "predict"):
+        return
+    sample = inputs.first_rows(features, max(1, int(rows * _PROBE_SHARE)))
+    if sample is None:
+        return
+    started = perf_counter()
+    estimator.predict(sample)
+    estimate = (perf_counter() - started) * rows / inputs.row_count(sample)
+    if estimate > seconds:
+        raise TooSlow(
+            f"predicting {rows} rows would take about {estimate:.0f} s; "
+            f"training_metrics_seconds={seconds:g} allows less"
+        )
+
+
+def _classifier(estimator: Any, data: TrainingData, pos_label: Any, measured: Measured) -> None:
+    from sklearn import metrics
+    from sklearn.utils.multiclass import type_of_target
+
+    labels = _one_column(data.targets)
+    kind = type_of_target(labels)
+    if kind not in ("binary", "multiclass", "multilabel-indicator"):
+        measured.left_out["training metrics"] = f"labels are {kind}"
+        return
+    weight = data.sample_weight
+    predicted = measured.predictions = estimator.predict(data.features)
+    found = measured.metrics
+    with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
+        precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+            labels,
+            predicted,
+            average="weighted" if pos_label is None else "binary",
+            pos_label=1 if pos_label is None else pos_label,
+            sample_weight=weight,
+            zero_division=0,  # the value that is the default, without its warning
+        )
+        found["training_precision_score"] = float(precision)
+        found["training_recall_score"] = float(recall)
+        found["training_f1_score"] = float(f1)
+    with _leaving_out(measured, "training_accuracy_score"):
+        accuracy = float(metrics.accuracy_score(labels, predicted, sample_weight=weight))
+        found["training_accuracy_score"] = accuracy
+    if kind != "multilabel-indicator" and hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(data.features)
+        _of_probabilities(labels, probabilities, weight, measured)
+    _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
+
+
+def _of_probabilities(labels: Any, probabilities: Any, weight: Any, measured: Measured) -> None:
+    import numpy as np
+    from sklearn import metrics
+
+    classes = len(np.unique(labels))
+    if classes < 2:
+        measured.left_out["training_log_loss, training_roc_auc"] = "there is only one class"
+        return
+    with _leaving_out(measured, "training_log_loss"):
+        # By position: scikit-learn 1.9 renames the parameter and warns about the old name.
+        loss = metrics.log_loss(labels, probabilities, sample_weight=weight)
+        measured.metrics["training_log_loss"] = float(loss)
+    if classes > 2 and weight is not None:
+        measured.left_out["training_roc_auc"] = "multi-class ROC AUC takes no sample weights"
+        return
+    with _leaving_out(measured, "training_roc_auc"):
+        scores = probabilities[:, 1] if classes == 2 else probabilities
+        area = metrics.roc_auc_score(
+            labels, scores, average="weighted", sample_weight=weight, multi_class="ovo"
+        )
+        measured.metrics["training_roc_auc"] = float(area)
+
+
+def _regressor(estimator: Any, data: TrainingData, measured: Measured) -> None:
+    from sklearn import metrics
+
+    targets, weight = data.targets, data.sample_weight
+    predicted = measured.predictions = estimator.predict(data.features)
+    wanted: dict[str, Callable[..., Any]] = {
+        "training_mean_squared_error": metrics.mean_squared_error,
+        "training_mean_absolute_error": metrics.mean_absolute_error,
+        "training_r2_score": metrics.r2_score,
+    }
+    found = measured.metrics
+    for key, function in wanted.items():
+        with _leaving_out(measured, key):
+            found[key] = float(function(targets, predicted, sample_weight=weight))
+    if "training_mean_squared_error" in found:
+        found["training_root_mean_squared_error"] = found["training_mean_squared_error"] ** 0.5
+    _default_score(estimator, "RegressorMixin", found, "training_r2_score")
+
+
+def _default_score(estimator: Any, mixin: str, found: dict[str, float], key: str) -> None:
+    """``score`` as the mixin defines it is a metric that is there already."""
+    if key not in found:
+        return
+    decides = estimators.step_of_default_score(estimator)
+    if decides is None:
+        return
+    for cls in type(decides).__mro__:
+        if "score" in vars(cls):
+            if cls.__name__ == mixin and cls.__module__ == "sklearn.base":
+                found["training_score"] = found[key]
+            return
+
+
+def _score(estimator: Any, data: TrainingData) -> float:
+    weighted = "sample_weight" in inspect.signature(estimator.score).parameters
+    if weighted and data.sample_weight is not None:
+        return float(estimator.score(data.features, data.targets, sample_weight=data.sample_weight))
+    return float(estimator.score(data.features, data.targets))
+
+
+def _one_column(labels: Any) -> Any:
+    """Labels in one column as a flat array, without the warning of doing so."""
+    import numpy as np
+
+    if getattr(labels, "ndim", 1) == 2 and labels.shape[1] == 1:
+        return np.asarray(labels).ravel()
+    return labels
+
+
+class _leaving_out:  # noqa: N801 (used as a function in `with`)
+    """What fails in this block is left out; the other metrics are kept."""
+
+    def __init__(self, measured: Measured, what: str) -> None:
+        self._measured = measured
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._measured.left_out[self._what] = f"{type(error).__name__}: {error}"
+        _logger.debug("%s is left out: %s", self._what, error)
+        return True
+
+
+def explain() -> Iterator[str]:
+    """The metrics by kind of estimator, for the plan."""
+    yield (
+        "classifiers: training_precision_score, training_recall_score, training_f1_score, "
+        "training_accuracy_score, training_log_loss, training_roc_auc, training_score"
+    )
+    yield (
+        "regressors: training_mean_squared_error, training_root_mean_squared_error, "
+        "training_mean_absolute_error, training_r2_score, training_score"
+    )
+    yield "others with labels and a score method: training_score"
