@@ -220,7 +220,7 @@ def validate_registered_model_name(name: object) -> str:
 
 
 def validate_alias(alias: object) -> str:
-    """Check an alias: 1 to 255 of ``[\\w-]``, not ``latest`` and not like ``v3``."""
+    r"""Check an alias: 1 to 255 of ``[\w-]``, not ``latest`` and not like ``v3``."""
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
         raise InvalidParameterValue(
             f"{alias!r} cannot be an alias: it must have 1 to 255 letters, digits, '_' or '-'"

@@ -1,0 +1,1 @@
+"""Integrations: how each framework's training is watched and recorded."""

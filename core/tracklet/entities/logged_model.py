@@ -9,16 +9,13 @@ from tracklet.entities.entity import Entity, LifecycleStage
 from tracklet.entities.run import Metric
 
 
-class LoggedModelStatus(str, enum.Enum):
+class LoggedModelStatus(enum.StrEnum):
     """Whether a model's files are complete."""
 
     UNSPECIFIED = "UNSPECIFIED"
     PENDING = "PENDING"
     READY = "READY"
     FAILED = "FAILED"
-
-    def __str__(self) -> str:
-        return self.value
 
     def to_int(self) -> int:
         """The number that ``meta.yaml`` and databases hold."""
