@@ -175,3 +175,8 @@ class Run(Entity):
     def __iter__(self) -> Any:
         for name in ("info", "data", "inputs", "outputs"):
             yield name, getattr(self, name)
+
+    def _repr_html_(self) -> str:
+        from tracklet.entities import html  # only notebooks ask for it
+
+        return html.of_run(self)

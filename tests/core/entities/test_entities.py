@@ -1,0 +1,79 @@
+"""Entities are frozen values that iterate, compare and show themselves safely."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import FrozenInstanceError
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracklet.entities import (
+    LoggedModelStatus,
+    Metric,
+    Run,
+    RunData,
+    RunInfo,
+    RunStatus,
+    ViewType,
+)
+from tracklet.errors import InvalidParameterValue, TrackletException
+
+INFO = RunInfo("r" * 32, "0", "ann", "FINISHED", 1_790_000_000_000, None, run_name="n")
+
+
+def test_an_entity_iterates_as_its_fields() -> None:
+    assert dict(INFO)["user_id"] == "ann"
+    run = Run(INFO, RunData({"m": 1.0}, {"p": "1"}, {}))
+    assert run.to_dictionary()["data"] == {"metrics": {"m": 1.0}, "params": {"p": "1"}, "tags": {}}
+    assert run.info.run_uuid == INFO.run_id
+
+
+def test_an_entity_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        INFO.status = "FAILED"  # type: ignore[misc]
+
+
+def test_a_metric_names_its_dataset_by_name_and_digest_or_not_at_all() -> None:
+    with pytest.raises(InvalidParameterValue, match="together"):
+        Metric("m", 1.0, 0, 0, dataset_name="d")
+
+
+def test_states_and_views_go_from_names_to_numbers_and_back() -> None:
+    for number in RunStatus.all_status():
+        assert RunStatus.from_string(RunStatus.to_string(number)) == number
+    assert not RunStatus.is_terminated("RUNNING")
+    assert RunStatus.is_terminated(RunStatus.KILLED)
+    assert ViewType.from_string("ALL") == ViewType.ALL
+    for status in LoggedModelStatus:
+        assert LoggedModelStatus.from_int(status.to_int()) is status
+
+
+def test_errors_survive_pickling_with_their_code() -> None:
+    error = pickle.loads(pickle.dumps(InvalidParameterValue("why", hint="so")))
+    assert isinstance(error, InvalidParameterValue)
+    assert (error.message, error.error_code) == ("why", "INVALID_PARAMETER_VALUE")
+    assert error.get_http_status_code() == 400
+    assert '"hint": "so"' in error.serialize_as_json()
+    assert isinstance(TrackletException.invalid_parameter_value("x"), InvalidParameterValue)
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        assert not attrs
+
+
+@given(st.text(min_size=1), st.text())
+def test_nothing_recorded_becomes_markup_in_a_notebook(key: str, value: str) -> None:
+    payload = f"<script>{value}</script><img src=x onerror={key}>"
+    run = Run(INFO, RunData({payload: 1.0}, {payload: payload}, {payload: payload}))
+    parser = _Tags()
+    parser.feed(run._repr_html_())
+    assert parser.seen <= {"p", "b", "code", "table", "caption", "tr", "td"}
