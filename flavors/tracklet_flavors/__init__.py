@@ -1,0 +1,1 @@
+"""Flavors: how models of each framework are saved, loaded and asked."""

@@ -1,0 +1,55 @@
+"""Models: a folder that says what it is, what it takes, what it gives and what it needs."""
+
+from __future__ import annotations
+
+from tracklet.models.code import ModelConfig, set_model
+from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
+from tracklet.models.loading import get_model_info, load_model, set_signature
+from tracklet.models.model import Model, ModelInfo
+from tracklet.models.registering import register_model
+from tracklet.models.saving import log_model, save_model
+from tracklet.models.signature import ModelSignature, infer_signature
+from tracklet.types import (
+    AnyType,
+    Array,
+    ColSpec,
+    DataType,
+    Map,
+    Object,
+    ParamSchema,
+    ParamSpec,
+    Property,
+    Schema,
+    TensorSpec,
+)
+
+__all__ = [
+    "AnyType",
+    "Array",
+    "ColSpec",
+    "DataType",
+    "Flavor",
+    "FlavorConfig",
+    "Map",
+    "Model",
+    "ModelConfig",
+    "ModelInfo",
+    "ModelSignature",
+    "Object",
+    "ParamSchema",
+    "ParamSpec",
+    "Predictor",
+    "Property",
+    "Schema",
+    "TensorSpec",
+    "flavor",
+    "flavor_of",
+    "get_model_info",
+    "infer_signature",
+    "load_model",
+    "log_model",
+    "register_model",
+    "save_model",
+    "set_model",
+    "set_signature",
+]

@@ -1,4 +1,4 @@
-"""Inferring schemas from data: frames, series, arrays, sparse matrices, mappings, lists, scalars."""
+"""Inferring schemas from frames, series, arrays, sparse matrices, mappings, lists and scalars."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def column_type(series: Any) -> tuple[ColumnType, bool]:
     dtype: Any = series.dtype
     if type(dtype).__name__ == "CategoricalDtype":
         dtype = dtype.categories.dtype
-        if dtype == object:
+        if dtype.name == "object":
             return _object_type(series.astype(object))
     name = str(dtype)
     kind = getattr(dtype, "kind", "")
@@ -333,11 +333,12 @@ def _param_spec(name: str, value: Any) -> ParamSpec:
     problem = f"parameter {name!r} must be a scalar, a flat list of scalars or a dictionary"
     try:
         if isinstance(value, list) or (_is_ndarray(value) and value.ndim == 1):
-            items = value if isinstance(value, list) else value.tolist()
+            array: Any = value
+            items = value if isinstance(value, list) else array.tolist()
             if not items:
                 return ParamSpec(name, DataType.string, [], (-1,))
-            if _is_ndarray(value) and value.dtype.kind != "O":
-                kind = _scalar_type(value[0])
+            if _is_ndarray(value) and array.dtype.kind != "O":
+                kind = _scalar_type(array[0])
             else:
                 kind = _merge(_scalar_type(item) for item in items)
             return ParamSpec(name, kind, items, (-1,))  # type: ignore[arg-type]

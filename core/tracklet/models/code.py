@@ -1,0 +1,188 @@
+"""Models from code: a Python file that says what the model is, instead of a pickle of it.
+
+The file calls :func:`set_model`; :func:`run_file` executes it and returns what it set.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.models.unpickle import mlflow_installed
+from tracklet.models.yaml_text import load_yaml
+
+_NOT_SET: Any = object()
+_model: ContextVar[Any] = ContextVar("tracklet_model_from_code", default=None)
+_config: ContextVar[Any] = ContextVar("tracklet_model_config", default=None)
+
+
+def set_model(model: Any) -> None:
+    """Say which object is the model that this file defines.
+
+    Args:
+        model: A :class:`~tracklet.pyfunc.PythonModel`, a function of the model's input, or an
+            object with a method ``predict`` or ``invoke``.
+
+    Raises:
+        TrackletException: It is none of these.
+    """
+    if isinstance(model, str) or not (
+        callable(model) or hasattr(model, "predict") or hasattr(model, "invoke")
+    ):
+        raise InvalidParameterValue(
+            f"set_model takes a PythonModel or a function; got {model!r} of type "
+            f"{type(model).__name__}"
+        )
+    holder = _model.get()
+    if holder is not None:
+        holder[0] = model
+    theirs = sys.modules.get("mlflow.models")
+    if theirs is not None and not str(getattr(theirs, "__name__", "")).startswith("tracklet"):
+        # The file runs under MLflow and says `import tracklet as mlflow`.
+        theirs.set_model(model)
+
+
+class ModelConfig:
+    """The configuration of a model from code.
+
+    While the model is being developed it is ``development_config``; once it is logged or loaded,
+    what ``model_config`` said there.
+
+    Args:
+        development_config: A dictionary, or the path of a YAML file.
+
+    Raises:
+        FileNotFoundError: The path names no file.
+        ResourceDoesNotExist: There is no configuration at all.
+    """
+
+    def __init__(self, *, development_config: str | Path | Mapping[str, Any] | None = None) -> None:
+        logged = _config.get()
+        self.config = logged if logged is not None else development_config
+        if self.config is None:
+            raise ResourceDoesNotExist(
+                "there is no model configuration: give development_config, or log the model with "
+                "model_config"
+            )
+        self._values = read_config(self.config)
+
+    def get(self, key: str) -> Any:
+        """The value of a key; KeyError if there is none."""
+        if key not in self._values:
+            raise KeyError(f"the model configuration has no key {key!r}; it has {[*self._values]}")
+        return self._values[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it."""
+        return dict(self._values)
+
+
+def read_config(config: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration given as a dictionary or as the path of a YAML file."""
+    if isinstance(config, Mapping):
+        return dict(config)
+    path = Path(config)
+    if not path.is_file():
+        raise FileNotFoundError(f"the model configuration {str(path)!r} is no file")
+    content = load_yaml(path.read_text(encoding="utf-8"), path)
+    if not isinstance(content, dict):
+        raise InvalidParameterValue(f"the model configuration {str(path)!r} holds no mapping")
+    return content
+
+
+def run_file(path: Path, config: Mapping[str, Any] | str | None = None) -> Any:
+    """Execute a file and return the model that it sets.
+
+    The file may say ``import mlflow`` where MLflow is not installed: it gets tracklet.
+
+    Args:
+        path: The Python file.
+        config: What :class:`ModelConfig` answers while the file runs.
+
+    Raises:
+        InvalidParameterValue: There is no such file.
+        TrackletException: The file fails, or never calls :func:`set_model`.
+    """
+    if not path.is_file():
+        hint = "" if path.suffix else f"; did you mean {path.name + '.py'!r}?"
+        raise InvalidParameterValue(f"the model's code {str(path)!r} is no file{hint}")
+    name = f"code_model_{uuid.uuid4().hex}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InvalidParameterValue(f"the model's code {str(path)!r} is no Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    holder = [_NOT_SET]
+    token, config_token = _model.set(holder), _config.set(config)
+    sys.modules[name] = module
+    try:
+        with mlflow_alias():
+            spec.loader.exec_module(module)
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise TrackletException(
+            f"the model's code {path} fails with {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        _model.reset(token)
+        _config.reset(config_token)
+    if holder[0] is _NOT_SET:
+        sys.modules.pop(name, None)
+        raise TrackletException(
+            f"the model's code {path} does not say what the model is: it must call "
+            "tracklet.models.set_model(model)"
+        )
+    return holder[0]
+
+
+@contextmanager
+def mlflow_alias() -> Iterator[None]:
+    """While it lasts, ``import mlflow`` gives tracklet, if MLflow is not installed."""
+    if mlflow_installed():
+        yield
+        return
+    aliases = {
+        "mlflow": "tracklet",
+        "mlflow.models": "tracklet.models",
+        "mlflow.pyfunc": "tracklet.pyfunc",
+        "mlflow.types": "tracklet.types",
+        "mlflow.exceptions": "tracklet.errors",
+    }
+    sys.modules.update({alias: importlib.import_module(name) for alias, name in aliases.items()})
+    try:
+        yield
+    finally:
+        for alias in aliases:
+            sys.modules.pop(alias, None)
+
+
+@contextmanager
+def importable(folder: Path | None) -> Iterator[None]:
+    """Put a model's ``code`` folder at the front of ``sys.path``, for good if loading succeeds.
+
+    A model imports its modules when it is loaded and may import more when it is asked, so the
+    folder stays.
+    """
+    if folder is None:
+        yield
+        return
+    if not folder.is_dir():
+        raise TrackletException(f"the model is corrupt: its code folder {folder} is missing")
+    entry = str(folder)
+    added = entry not in sys.path
+    if added:
+        sys.path.insert(0, entry)
+        importlib.invalidate_caches()
+    try:
+        yield
+    except BaseException:
+        if added and entry in sys.path:
+            sys.path.remove(entry)
+        raise

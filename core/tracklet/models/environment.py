@@ -1,0 +1,275 @@
+"""What a model needs in order to run: requirements and the files that list them.
+
+Requirements come from the modules that the model really uses (the globals that its pickle names)
+and from its flavor; versions from the installed metadata. No child process is started.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from mmap import mmap
+from pathlib import Path
+from typing import Any, Final
+
+import tracklet
+from tracklet.errors import InvalidParameterValue
+from tracklet.models import distributions
+from tracklet.models.yaml_text import dump_yaml, load_yaml
+
+REQUIREMENTS: Final = "requirements.txt"
+CONSTRAINTS: Final = "constraints.txt"
+CONDA: Final = "conda.yaml"
+PYTHON_ENV: Final = "python_env.yaml"
+
+# In protocols 4 and 5: the module's name, the global's name, and the opcode that looks it up.
+_GLOBAL: Final = re.compile(
+    rb"\x8c.([A-Za-z_][\w.]*)(?:\x94)?\x8c.[\w.<>]+(?:\x94)?\x93", re.DOTALL
+)
+# In protocols 0 to 3.
+_OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\n[\w.]+\n")
+# A call with one text: how cloudpickle brings modules back.
+_IMPORT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)(?:\x94)?\x85(?:\x94)?R", re.DOTALL)
+_TEXT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)", re.DOTALL)
+
+
+def pickled_modules(data: bytes | mmap, *, code: bool = False) -> set[str]:
+    """The top-level modules that a pickle refers to.
+
+    Args:
+        data: The pickle. It is searched for the byte patterns of globals, in C; nothing is
+            unpickled.
+        code: Whether functions may be in it by value; then the names that their code uses count
+            as well where they are loaded modules.
+    """
+    found = {match.group(1) for match in _GLOBAL.finditer(data)}
+    found |= {match.group(1) for match in _IMPORT.finditer(data)}
+    if data[:1] != b"\x80" or data[1:2] < b"\x04":
+        found |= {match.group(1) for match in _OLD_GLOBAL.finditer(data)}
+    tops = {name.decode().partition(".")[0] for name in found}
+    if code:
+        texts = {match.group(1).decode().partition(".")[0] for match in _TEXT.finditer(data)}
+        tops |= {name for name in texts if name in sys.modules}
+    return tops
+
+
+def source_modules(source: str) -> set[str]:
+    """The top-level modules that a Python source imports; none if it does not parse."""
+    import ast
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def inferred(modules: Iterable[str], declared: Iterable[str] = ()) -> list[str]:
+    """Pinned requirements, sorted, with tracklet itself first.
+
+    Args:
+        modules: Modules that the model uses.
+        declared: Requirements that its flavor declares; names without a version are pinned.
+    """
+    pins: dict[str, str] = {}
+    for module in modules:
+        name = distributions.of_module(module)
+        if name is not None:
+            pins[_canonical(name)] = distributions.pinned(name)
+    for requirement in declared:
+        name = _name(requirement)
+        bare = name == requirement.strip()
+        pins[_canonical(name)] = distributions.pinned(requirement) if bare else requirement
+    return [own_requirement(), *sorted(pins.values(), key=str.lower)]
+
+
+def own_requirement() -> str:
+    """The requirement on tracklet itself."""
+    return f"tracklet=={own_version()}"
+
+
+@functools.cache
+def own_version() -> str:
+    """The version of tracklet that writes."""
+    return distributions.version("tracklet") or str(getattr(tracklet, "__version__", "0"))
+
+
+def _name(requirement: str) -> str:
+    match = re.match(r"\s*([A-Za-z0-9][\w.-]*)", requirement)
+    return match.group(1) if match else requirement.strip()
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Environment:
+    """The environment of a model, ready to be written.
+
+    Args:
+        requirements: Lines of ``requirements.txt``.
+        constraints: Lines of ``constraints.txt``; no file if there are none.
+        conda: The content of ``conda.yaml``; made from the requirements by default.
+    """
+
+    def __init__(
+        self,
+        requirements: Sequence[str],
+        constraints: Sequence[str] = (),
+        conda: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.requirements = list(requirements)
+        self.constraints = list(constraints)
+        self.conda = dict(conda) if conda is not None else None
+
+    def write(self, folder: Path) -> None:
+        """Write ``requirements.txt``, ``conda.yaml``, ``python_env.yaml``, ``constraints.txt``."""
+        lines = list(self.requirements)
+        if self.constraints:
+            (folder / CONSTRAINTS).write_text("\n".join(self.constraints), encoding="utf-8")
+            lines.append(f"-c {CONSTRAINTS}")
+        (folder / REQUIREMENTS).write_text("\n".join(lines), encoding="utf-8")
+        conda = self.conda if self.conda is not None else _conda(lines)
+        (folder / CONDA).write_text(dump_yaml(conda, sort_keys=False), encoding="utf-8")
+        (folder / PYTHON_ENV).write_text(_python_env(), encoding="utf-8")
+
+
+def _conda(lines: Sequence[str]) -> dict[str, Any]:
+    pip = distributions.version("pip")
+    return {
+        "channels": ["conda-forge"],
+        "dependencies": [
+            f"python={platform.python_version()}",
+            f"pip<={pip}" if pip else "pip",
+            {"pip": list(lines)},
+        ],
+        "name": "mlflow-env",
+    }
+
+
+@functools.cache
+def _python_env() -> str:
+    build = [distributions.pinned(name) for name in ("pip", "setuptools")]
+    content = {
+        "python": platform.python_version(),
+        "build_dependencies": [*build, "wheel"],
+        "dependencies": [f"-r {REQUIREMENTS}"],
+    }
+    return dump_yaml(content, sort_keys=False)
+
+
+def check(
+    conda_env: Any,
+    pip_requirements: Any,
+    extra_pip_requirements: Any,
+) -> None:
+    """Check that the ways to say an environment do not contradict each other.
+
+    Raises:
+        ValueError: More than one of them is given.
+    """
+    if conda_env is not None and (
+        pip_requirements is not None or extra_pip_requirements is not None
+    ):
+        raise ValueError(
+            "conda_env says the whole environment; give it alone, without pip_requirements and "
+            "extra_pip_requirements"
+        )
+    if pip_requirements is not None and extra_pip_requirements is not None:
+        raise ValueError("give pip_requirements or extra_pip_requirements, not both")
+
+
+def described(
+    infer: Any,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    pip_requirements: str | Path | Iterable[str] | None = None,
+    extra_pip_requirements: str | Path | Iterable[str] | None = None,
+) -> Environment:
+    """The environment by precedence: ``conda_env``, ``pip_requirements``, what ``infer()`` finds.
+
+    Raises:
+        ValueError: More than one way is used.
+        InvalidParameterValue: A requirement is malformed, or a file is missing.
+    """
+    check(conda_env, pip_requirements, extra_pip_requirements)
+    if conda_env is not None:
+        content = _conda_content(conda_env)
+        pip = [
+            line
+            for item in content.get("dependencies") or ()
+            if isinstance(item, Mapping)
+            for line in item.get("pip") or ()
+        ]
+        return Environment([str(line) for line in pip], conda=content)
+    if pip_requirements is not None:
+        lines, constraints = _parsed(pip_requirements)
+        ours = any(_canonical(_name(line)) in ("tracklet", "mlflow") for line in lines)
+        return Environment(lines if ours else [own_requirement(), *lines], constraints)
+    found = infer()
+    if extra_pip_requirements is None:
+        return Environment(found)
+    extra, constraints = _parsed(extra_pip_requirements)
+    named = {_canonical(_name(line)) for line in extra if not line.startswith("-")}
+    kept = [line for line in found if _canonical(_name(line)) not in named]
+    return Environment([*kept, *extra], constraints)
+
+
+def _conda_content(conda_env: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(conda_env, Mapping):
+        return dict(conda_env)
+    path = Path(conda_env)
+    content = load_yaml(_file_text(path, "conda_env"), path)
+    if not isinstance(content, dict):
+        raise InvalidParameterValue(f"conda_env {str(path)!r} holds no mapping")
+    return content
+
+
+def _file_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidParameterValue(f"{what} names {str(path)!r}, which is no file") from error
+
+
+def _parsed(given: str | Path | Iterable[str]) -> tuple[list[str], list[str]]:
+    """Requirements and constraints out of a file's path or of lines; ``-r`` and ``-c`` followed."""
+    if isinstance(given, str | Path):
+        return _lines(_file_text(Path(given), "a requirements argument"), Path(given).parent)
+    return _lines("\n".join(str(line) for line in given), Path())
+
+
+def _lines(text: str, folder: Path) -> tuple[list[str], list[str]]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    requirements: list[str] = []
+    constraints: list[str] = []
+    for raw in text.splitlines():
+        line = re.sub(r"(^|\s)#.*$", "", raw).strip()
+        if not line:
+            continue
+        option, _, value = line.partition(" ")
+        if option in ("-r", "--requirement", "-c", "--constraint"):
+            path = folder / value.strip()
+            found, bound = _lines(_file_text(path, option), path.parent)
+            if option in ("-r", "--requirement"):
+                requirements += found
+                constraints += bound
+            else:
+                constraints += found
+            continue
+        if not line.startswith("-") and "://" not in line and not Path(line).exists():
+            try:
+                Requirement(line)
+            except InvalidRequirement as error:
+                raise InvalidParameterValue(f"{line!r} is no pip requirement: {error}") from error
+        requirements.append(line)
+    return requirements, constraints

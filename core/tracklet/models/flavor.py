@@ -1,0 +1,195 @@
+"""Flavors: who knows how a framework's models are saved, loaded and asked.
+
+A flavor is a plugin (entry-point group ``tracklet.flavors``). It never imports its framework until
+it has a model of it in hand; which flavor a model belongs to is decided by the names of the
+modules in its type's MRO.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from tracklet import plugins
+from tracklet.errors import InvalidParameterValue, PluginError
+from tracklet.models.model import PYFUNC
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """The pyfunc view of a model: one call, whatever the framework."""
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer to one batch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorConfig:
+    """What a flavor says of what it saved.
+
+    Args:
+        config: The flavor's own entry in the ``MLmodel`` file.
+        pyfunc: What it adds to the ``python_function`` entry; None if there is no pyfunc view.
+            The loader, the Python version and the environment files are added by the core.
+        modules: Top-level modules that the saved files refer to; they become requirements.
+    """
+
+    config: dict[str, Any]
+    pyfunc: dict[str, Any] | None = None
+    modules: frozenset[str] = field(default_factory=frozenset)
+
+
+class Flavor(ABC):
+    """How models of one framework are saved, loaded and asked.
+
+    Args of the class:
+        name: The flavor's name in ``MLmodel`` files; also the entry point's.
+        requires: The framework as a requirement, such as ``"scikit-learn>=1.3"``.
+        modules: Top-level modules whose classes make a model this flavor's.
+        loader_module: The name under which MLflow finds its own loader, so that it loads what we
+            wrote.
+        other_loaders: Further loader names in ``MLmodel`` files that mean this flavor.
+    """
+
+    name: ClassVar[str]
+    requires: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]] = ()
+    loader_module: ClassVar[str]
+    other_loaders: ClassVar[tuple[str, ...]] = ()
+    priority: ClassVar[int] = 0
+    """Who wins where two flavors know a model equally well; the higher."""
+
+    def owns(self, model: Any) -> bool:
+        """Whether a model is this flavor's, by the modules of its type's MRO."""
+        return self.distance(model) is not None
+
+    def distance(self, model: Any) -> int | None:
+        """How far up the MRO the first class of this flavor's modules stands; None if nowhere."""
+        for position, cls in enumerate(type(model).__mro__):
+            if cls.__module__.partition(".")[0] in self.modules:
+                return position
+        return None
+
+    @abstractmethod
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+        """Write the model's files into an existing, private folder.
+
+        Args:
+            model: The native model.
+            path: The folder; ``MLmodel`` and the environment files are the core's.
+            options: The flavor's own options; unknown ones were refused before.
+
+        Raises:
+            InvalidParameterValue: The model is not of a type that the flavor saves, or an option
+                is wrong.
+        """
+
+    @abstractmethod
+    def load(self, path: Path, config: Mapping[str, Any]) -> Any:
+        """The native model, from its folder and the flavor's entry in the ``MLmodel`` file.
+
+        Args:
+            path: The model's folder.
+            config: The entry, and ``own``: whether tracklet wrote the folder.
+
+        Raises:
+            TrackletException: The files are missing or corrupt.
+        """
+
+    @abstractmethod
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        """The pyfunc view of a loaded model.
+
+        Args:
+            model: What :meth:`load` returned.
+            config: The ``python_function`` entry of the ``MLmodel`` file; its key ``config`` holds
+                the model's configuration, with what the loading call overrode, and ``path`` the
+                model's folder.
+        """
+
+    def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        """The pyfunc view of a model that is being saved, to be asked for a sample's answer.
+
+        Args:
+            model: The native model, as the user gave it.
+            config: As for :meth:`predictor`; what was saved so far lies in its ``path``.
+        """
+        return self.predictor(model, config)
+
+    def requirements(self, model: Any) -> Sequence[str]:
+        """Distributions that every model of the flavor needs; names alone are pinned."""
+        return ()
+
+    def options(self) -> frozenset[str]:
+        """The names of the options that :meth:`save` understands."""
+        return frozenset()
+
+    def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
+        """The native model by the ``python_function`` entry alone.
+
+        For folders that have no entry of the flavor itself; overridden where that can be.
+        """
+        return self.load(path, {})
+
+
+def flavor(name: str) -> Flavor:
+    """The flavor of a name.
+
+    Raises:
+        PluginError: There is none, or it is broken.
+    """
+    return plugins.load("flavors", name, Flavor)()
+
+
+def flavor_of(model: Any) -> Flavor:
+    """The flavor that a model belongs to.
+
+    Raises:
+        InvalidParameterValue: No installed flavor knows the model's type.
+    """
+    best: tuple[int, int, str] | None = None
+    chosen: Flavor | None = None
+    broken = []
+    for name in plugins.entry_points("flavors"):
+        try:
+            candidate = flavor(name)
+        except PluginError as error:
+            broken.append(error.message)
+            continue
+        if not candidate.owns(model):
+            continue
+        distance = candidate.distance(model)
+        key = (10**6 if distance is None else distance, -candidate.priority, name)
+        if best is None or key < best:
+            best, chosen = key, candidate
+    if chosen is None:
+        kind = type(model)
+        known = ", ".join(plugins.entry_points("flavors")) or "none"
+        hint = f" Broken flavors: {'; '.join(broken)}" if broken else ""
+        raise InvalidParameterValue(
+            f"no installed flavor saves models of type {kind.__module__}.{kind.__qualname__}; "
+            f"installed flavors: {known}. Install the flavor's plugin, or wrap the model in a "
+            f"tracklet.pyfunc.PythonModel.{hint}"
+        )
+    return chosen
+
+
+def flavor_of_loader(loader_module: str) -> Flavor | None:
+    """The flavor that takes the place of MLflow's loader module; None if there is none."""
+    for name in plugins.entry_points("flavors"):
+        try:
+            candidate = flavor(name)
+        except PluginError:
+            continue
+        if loader_module in (getattr(candidate, "loader_module", ""), *candidate.other_loaders):
+            return candidate
+    return None
+
+
+def native_flavors(flavors: Mapping[str, Any]) -> list[str]:
+    """The names of the flavors in an ``MLmodel`` file that are not the pyfunc view."""
+    return [name for name in flavors if name != PYFUNC]

@@ -1,0 +1,89 @@
+"""Loading a model back: the native object, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
+from tracklet.models import code, uris
+from tracklet.models.flavor import flavor as flavor_named
+from tracklet.models.flavor import native_flavors
+from tracklet.models.model import PYFUNC, Model, ModelInfo
+from tracklet.models.signature import ModelSignature
+
+
+def load_model(
+    model_uri: str | Path, dst_path: str | Path | None = None, *, flavor: str | None = None
+) -> Any:
+    """The native model, as its framework made it.
+
+    Args:
+        model_uri: ``runs:/…``, ``models:/…``, a path or another URI; see
+            :mod:`tracklet.models.uris`.
+        dst_path: A folder to copy the files into first.
+        flavor: The flavor to load; by default the model's own.
+
+    Raises:
+        ResourceDoesNotExist: There is no model there.
+        InvalidParameterValue: The model does not have the flavor.
+        TrackletException: The files are corrupt.
+    """
+    path = uris.resolve(model_uri, dst_path)
+    about = Model.load(path)
+    name, config = _entry(about, flavor, str(model_uri))
+    return load_folder(path, name, config, about)
+
+
+def load_folder(path: Path, name: str, config: Mapping[str, Any], about: Model) -> Any:
+    """The native model out of a local folder, by one of its flavors."""
+    entry = about.flavors.get(PYFUNC, {}).get("code") or config.get("code")
+    with code.importable(path / entry if entry else None):
+        own = about.tracklet_version is not None
+        return flavor_named(name).load(path, {**config, "own": own, "path": str(path)})
+
+
+def _entry(about: Model, name: str | None, uri: str) -> tuple[str, dict[str, Any]]:
+    if not about.flavors:
+        raise BadRequest(f"{uri!r} records a model that is kept elsewhere; there are no files")
+    if name is None:
+        native = native_flavors(about.flavors)
+        name = native[0] if native else PYFUNC
+    if name not in about.flavors:
+        raise InvalidParameterValue(
+            f"{uri!r} has no flavor {name!r}; it has {', '.join(about.flavors)}"
+        )
+    config = about.flavors[name]
+    if not isinstance(config, dict):
+        raise TrackletException(f"{uri!r} is corrupt: its flavor {name!r} is {config!r}")
+    return name, dict(config)
+
+
+def get_model_info(model_uri: str | Path) -> ModelInfo:
+    """What is known of a model, without loading it."""
+    about = Model.load(uris.resolve(model_uri))
+    return about.get_model_info()
+
+
+def set_signature(model_uri: str | Path, signature: ModelSignature) -> None:
+    """Give a model another signature; its files must be on this machine's disk.
+
+    Raises:
+        InvalidParameterValue: ``signature`` is none, or the URI names a registered version, whose
+            files belong to the version.
+    """
+    if not isinstance(signature, ModelSignature):
+        raise InvalidParameterValue(f"signature must be a ModelSignature; got {signature!r}")
+    text = str(model_uri)
+    if text.startswith("models:/") and uris.model_id_of(text) is None:
+        raise InvalidParameterValue(
+            f"{text!r} is a registered version, which does not change; set the signature of the "
+            "logged model and register that"
+        )
+    path = uris.resolve(text)
+    about = Model.load(path)
+    about.signature = signature
+    partial = path / ".MLmodel.tracklet-partial"
+    about.save(partial)
+    partial.replace(path / "MLmodel")

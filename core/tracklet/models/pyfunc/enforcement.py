@@ -1,0 +1,411 @@
+"""Bringing data into the form that a model's signature asks for, or saying why that cannot be.
+
+Conversions never lose anything: a column keeps its dtype or is widened within its kind. What
+passes and what it becomes agrees with MLflow (docs/decisions, and the tests' matrix).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tracklet.errors import InvalidParameterValue
+from tracklet.types import (
+    AnyType,
+    Array,
+    ColSpec,
+    ColumnType,
+    DataType,
+    Map,
+    Object,
+    ParamSchema,
+    Schema,
+    TensorSpec,
+)
+
+_logger = logging.getLogger(__name__)
+
+_EXACT = {
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+    DataType.datetime: "datetime64[ns]",
+}
+
+
+class SchemaMismatch(InvalidParameterValue):
+    """The data does not fit the model's signature."""
+
+
+def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any]:
+    """The parameters of one call, with defaults, converted without loss.
+
+    Unknown names are left out with a warning in the log.
+
+    Raises:
+        InvalidParameterValue: They are no dictionary, or a value does not fit.
+    """
+    if params is not None and not isinstance(params, Mapping):
+        raise InvalidParameterValue(
+            f"params must be a dictionary; got {params!r} of type {type(params).__name__}"
+        )
+    given = {str(name): value for name, value in (params or {}).items()}
+    if schema is None:
+        if given:
+            _logger.warning(
+                "the model's signature has no params, so %s are left out", sorted(given)
+            )
+        return {}
+    known = {spec.name for spec in schema}
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        _logger.warning("params %s are not in the model's signature and are left out", unknown)
+    return {
+        spec.name: spec.convert(given[spec.name]) if spec.name in given else spec.default
+        for spec in schema
+    }
+
+
+def enforce(data: Any, schema: Schema) -> Any:
+    """The data in the form that the schema asks for; the very object if it has it already.
+
+    Raises:
+        SchemaMismatch: Something is missing, or cannot be converted without loss.
+    """
+    if schema.is_tensor_spec():
+        return _enforce_tensors(data, schema)
+    frame = _as_frame(data, schema)
+    if schema.has_input_names():
+        frame = _select(frame, schema)
+    elif frame.shape[1] < len(schema):
+        raise SchemaMismatch(
+            f"the model takes {len(schema)} columns; got {frame.shape[1]}: {list(frame.columns)}"
+        )
+    elif frame.shape[1] > len(schema):
+        frame = frame.iloc[:, : len(schema)]
+    return _convert_columns(frame, schema)
+
+
+def _as_frame(data: Any, schema: Schema) -> Any:
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, pd.Series):
+        return data.to_frame()
+    if isinstance(data, Mapping):
+        return pd.DataFrame(_column_lists(data, schema))
+    single = len(schema) == 1
+    name = schema.inputs[0].name if single and schema.has_input_names() else None
+    if isinstance(data, list):
+        if single and isinstance(schema.inputs[0].type, Array):
+            return pd.DataFrame({name if name is not None else 0: data})
+        if name is not None and not any(isinstance(item, Mapping | list) for item in data):
+            return pd.DataFrame({name: data})
+        return pd.DataFrame(data)
+    if hasattr(data, "__array_interface__") and getattr(data, "ndim", 0) in (1, 2):
+        if name is not None and data.ndim == 1:
+            return pd.DataFrame({name: data})
+        return pd.DataFrame(data)
+    if isinstance(data, str | bytes | int | float | bool):
+        if single:
+            return pd.DataFrame({name if name is not None else 0: [data]})
+    elif hasattr(data, "to_pandas"):  # polars, pyarrow
+        return data.to_pandas()
+    elif hasattr(data, "toarray"):
+        return pd.DataFrame(data.toarray())
+    raise SchemaMismatch(
+        f"the model takes a DataFrame, or what can become one, with {_facts(schema)}; got "
+        f"{type(data).__name__}"
+    )
+
+
+def _column_lists(data: Mapping[Any, Any], schema: Schema) -> dict[Any, Any]:
+    """One list per column out of a mapping of scalars, lists, arrays or structures."""
+    kinds = schema.input_types_dict() if schema.has_input_names() else {}
+    structured = any(isinstance(kind, Array | Object | Map) for kind in kinds.values())
+    listed = [isinstance(v, list) or getattr(v, "ndim", 0) > 0 for v in data.values()]
+    if structured or not any(listed):
+        return {name: [value] for name, value in data.items()}
+    return {
+        name: value if is_list else [value]
+        for (name, value), is_list in zip(data.items(), listed, strict=True)
+    }
+
+
+def _select(frame: Any, schema: Schema) -> Any:
+    names = schema.input_names()
+    columns = frame.columns.tolist()
+    if columns == names:
+        return frame
+    present = set(columns)
+    missing = [name for name in schema.required_input_names() if name not in present]
+    extra = [name for name in columns if name not in set(names)]
+    if missing:
+        also = f"; it has the extra columns {extra}" if extra else ""
+        raise SchemaMismatch(
+            f"the data lacks the columns {missing}{also}. The model takes {_facts(schema)}"
+        )
+    if extra:
+        _logger.warning("columns %s are not in the model's signature and are left out", extra)
+    return frame[[name for name in names if name in present]]
+
+
+def _facts(schema: Schema) -> str:
+    shown = repr(schema)
+    return shown if len(shown) <= 500 else shown[:499] + "…"
+
+
+def _convert_columns(frame: Any, schema: Schema) -> Any:
+    specs: list[ColSpec] = schema.inputs
+    if schema.has_input_names() and len(specs) != frame.shape[1]:
+        by_name = schema.input_dict()
+        specs = [by_name[name] for name in frame.columns]
+    changed: dict[int, Any] = {}
+    for position, (spec, dtype) in enumerate(zip(specs, frame.dtypes.tolist(), strict=True)):
+        kind: ColumnType = spec.type
+        if isinstance(kind, AnyType) or (
+            isinstance(kind, DataType) and dtype.name == _EXACT.get(kind)
+        ):
+            continue
+        series = frame.iloc[:, position]
+        converted = _convert(series, spec)
+        if converted is not series:
+            changed[position] = converted
+    if not changed:
+        return frame
+    import pandas as pd
+
+    parts = [changed.get(i, frame.iloc[:, i]) for i in range(frame.shape[1])]
+    return pd.DataFrame(
+        dict(enumerate(parts)), index=frame.index, copy=False
+    ).set_axis(frame.columns, axis=1)  # fmt: skip
+
+
+def _convert(series: Any, spec: ColSpec) -> Any:
+    kind = spec.type
+    name = series.name if spec.name is None else spec.name
+    if isinstance(kind, DataType):
+        return _convert_scalars(series, kind, name)
+    values = [_check_value(value, kind, spec.required, str(name)) for value in series]
+    import pandas as pd
+
+    return pd.Series(values, index=series.index, name=series.name, dtype=object)
+
+
+def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
+    original = series.dtype
+    if original.name == "object" and kind not in (DataType.string, DataType.binary):
+        series = series.infer_objects()
+    dtype = series.dtype
+    letter = getattr(dtype, "kind", "O")
+    size = getattr(dtype, "itemsize", 0)
+    categorical = type(dtype).__name__ == "CategoricalDtype"
+    is_object = dtype.name == "object"
+    text = dtype.name in ("str", "string") or dtype.name.startswith("string")
+    target: str | None = None
+    match kind:
+        case DataType.string | DataType.binary:
+            if is_object or text:
+                return series
+        case DataType.boolean:
+            # An object column may hold booleans and nulls; which it does is the model's affair.
+            if is_object or dtype.name == "bool":
+                return series
+            if dtype.name == "boolean":
+                target = "bool"
+        case DataType.integer:
+            if (letter == "i" and size <= 4) or (letter == "u" and size <= 2):
+                target = "int32"
+        case DataType.long:
+            if letter == "i" or (letter == "u" and size <= 4):
+                target = "int64"
+        case DataType.float:
+            if (letter == "f" and size <= 4) or (dtype.name == "int64" and _zeros_and_ones(series)):
+                target = "float32"
+        case DataType.double:
+            small = letter in "iu" and size <= 4
+            if (
+                letter == "f"
+                or small
+                or is_object
+                or (dtype.name == "int64" and _zeros_and_ones(series))
+            ):
+                target = "float64"
+        case DataType.datetime:
+            if (letter == "M" and not hasattr(dtype, "tz")) or is_object:
+                target = "datetime64[ns]"
+    if target is None or categorical:
+        raise SchemaMismatch(_refusal(series, kind, name, original))
+    if dtype.name == target:
+        return series
+    try:
+        return series.astype(target)
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(_refusal(series, kind, name, original)) from error
+
+
+def _zeros_and_ones(series: Any) -> bool:
+    return bool(series.isin((0, 1)).all())
+
+
+def _refusal(series: Any, kind: DataType, name: Any, dtype: Any) -> str:
+    message = (
+        f"column {name!r} is a {kind.value} by the model's signature; got {dtype}, which cannot "
+        "be converted without loss"
+    )
+    if kind in (DataType.integer, DataType.long) and getattr(dtype, "kind", "") == "f":
+        filled = series.dropna()
+        if len(filled) < len(series) and bool((filled % 1 == 0).all()):
+            message += (
+                ". Missing values turn a column of integers into floats: declare the column as "
+                "double, or infer the signature from data with missing values"
+            )
+    return message
+
+
+def _check_value(value: Any, kind: ColumnType, required: bool, where: str) -> Any:
+    if isinstance(kind, AnyType):
+        return value
+    if value is None and not required:
+        return None
+    if isinstance(kind, DataType):
+        return _check_scalar(value, kind, where)
+    if isinstance(kind, Array):
+        return _check_array(value, kind, where)
+    if isinstance(kind, Object):
+        return _check_object(value, kind, where)
+    if isinstance(kind, Map):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise SchemaMismatch(
+                f"{where} is a mapping with texts as keys by the model's signature; got {value!r}"
+            )
+        return {
+            key: _check_value(item, kind.value_type, True, f"{where}[{key!r}]")
+            for key, item in value.items()
+        }
+    return value
+
+
+def _check_scalar(value: Any, kind: DataType, where: str) -> Any:
+    import pandas as pd
+
+    try:
+        converted = _convert_scalars(pd.Series([value]), kind, where)
+    except SchemaMismatch:
+        raise SchemaMismatch(
+            f"{where} is a {kind.value} by the model's signature; got {value!r} of type "
+            f"{type(value).__name__}"
+        ) from None
+    return converted.iloc[0] if converted.dtype != object else value
+
+
+def _check_array(value: Any, kind: Array, where: str) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    is_array = isinstance(value, np.ndarray)
+    if not isinstance(value, list) and not is_array:
+        raise SchemaMismatch(
+            f"{where} is a list or an array of {kind.dtype!r} by the model's signature; got "
+            f"{value!r} of type {type(value).__name__}"
+        )
+    if isinstance(kind.dtype, DataType):
+        if not len(value):
+            return value
+        series = pd.Series(value) if not is_array or value.ndim == 1 else pd.Series(list(value))
+        converted = _convert_scalars(series, kind.dtype, where)
+        return converted.to_numpy() if is_array else converted.tolist()
+    items = [_check_value(item, kind.dtype, True, f"{where}[{i}]") for i, item in enumerate(value)]
+    return np.array(items) if is_array else items
+
+
+def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SchemaMismatch(
+            f"{where} is a dictionary {kind!r} by the model's signature; got {value!r} of type "
+            f"{type(value).__name__}"
+        )
+    known = {item.name: item for item in kind.properties}
+    unknown = sorted(str(key) for key in value if key not in known)
+    missing = sorted(n for n, item in known.items() if item.required and n not in value)
+    if missing or unknown:
+        facts = [f"lacks {missing}" if missing else "", f"has {unknown}" if unknown else ""]
+        raise SchemaMismatch(
+            f"{where} {' and '.join(filter(None, facts))}; by the model's signature it is {kind!r}"
+        )
+    return {
+        name: _check_value(item, known[name].dtype, known[name].required, f"{where}.{name}")
+        for name, item in value.items()
+    }
+
+
+def _enforce_tensors(data: Any, schema: Schema) -> Any:
+    specs: list[TensorSpec] = schema.inputs
+    if not schema.has_input_names():
+        return _one_tensor(data, specs[0])
+    if _is_frame(data):
+        data = {name: _stacked(data[name]) for name in data.columns}
+    if not isinstance(data, Mapping):
+        raise SchemaMismatch(
+            f"the model takes a dictionary of arrays, {schema!r}; got {type(data).__name__}"
+        )
+    missing = [spec.name for spec in specs if spec.name not in data]
+    if missing:
+        raise SchemaMismatch(f"the data lacks the tensors {missing}; the model takes {schema!r}")
+    return {spec.name: _checked_tensor(data[spec.name], spec) for spec in specs}
+
+
+def _one_tensor(data: Any, spec: TensorSpec) -> Any:
+    if _is_frame(data) or hasattr(data, "to_frame"):
+        data = _frame_to_array(data, spec)
+    return _checked_tensor(data, spec)
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
+def _frame_to_array(data: Any, spec: TensorSpec) -> Any:
+    if not _is_frame(data):
+        data = data.to_frame()
+    if data.shape[1] == 1:
+        array = _stacked(data.iloc[:, 0])
+        return array.reshape(-1, 1) if array.ndim == 1 and len(spec.shape) == 2 else array
+    return data.to_numpy()
+
+
+def _stacked(series: Any) -> Any:
+    """A column as an array; cells that are lists or arrays become its further dimensions."""
+    import numpy as np
+
+    if series.dtype == object and len(series) and isinstance(series.iloc[0], list | np.ndarray):
+        return np.stack([np.asarray(cell) for cell in series])
+    return series.to_numpy()
+
+
+def _checked_tensor(data: Any, spec: TensorSpec) -> Any:
+    where = "the input" if spec.name is None else f"tensor {spec.name!r}"
+    if not hasattr(data, "dtype") or not hasattr(data, "shape"):
+        raise SchemaMismatch(
+            f"{where} is an array {spec.type.name}{spec.shape} by the model's signature; got "
+            f"{type(data).__name__}"
+        )
+    dtype = data.dtype
+    same = dtype.kind == spec.type.kind if spec.type.kind in "US" else dtype == spec.type
+    if not same:
+        raise SchemaMismatch(
+            f"{where} has the dtype {spec.type.name} by the model's signature; got {dtype}"
+        )
+    fits = len(data.shape) == len(spec.shape) and all(
+        want in (-1, have) for have, want in zip(data.shape, spec.shape, strict=True)
+    )
+    if not fits:
+        raise SchemaMismatch(
+            f"{where} has the shape {spec.shape} by the model's signature (-1 is any size); got "
+            f"{tuple(data.shape)}"
+        )
+    return data

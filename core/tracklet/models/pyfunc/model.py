@@ -1,0 +1,261 @@
+"""Any model behind one method: ``predict`` on checked data."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
+from tracklet.models import code, uris
+from tracklet.models.flavor import Predictor, flavor_of_loader
+from tracklet.models.model import PYFUNC, Model
+from tracklet.models.pyfunc import enforcement
+from tracklet.models.pyfunc.python_model import takes_params
+from tracklet.models.signature import ModelSignature
+from tracklet.types import ParamSchema, Schema
+
+_logger = logging.getLogger(__name__)
+
+
+class PyFuncModel:
+    """A loaded model of any flavor.
+
+    Args:
+        metadata: Its ``MLmodel`` file.
+        predictor: What answers.
+        raw_model: The native model.
+        predict_fn: The predictor's method to call.
+    """
+
+    def __init__(
+        self, metadata: Model, predictor: Predictor, raw_model: Any, predict_fn: str = "predict"
+    ) -> None:
+        self.metadata = metadata
+        self._predictor = predictor
+        self._raw_model = raw_model
+        self._predict = getattr(predictor, predict_fn)
+        self._inputs = metadata.get_input_schema()
+        self._params = metadata.get_params_schema()
+
+    @property
+    def model_id(self) -> str | None:
+        """The id of the logged model; None if the model was only saved."""
+        return self.metadata.model_id
+
+    @property
+    def loader_module(self) -> str:
+        """The name under which the model's loader is found."""
+        return str(self.metadata.flavors[PYFUNC]["loader_module"])
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        """The model's configuration, with what the loading call overrode."""
+        return dict(getattr(self._predictor, "model_config", None) or {})
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer to one batch.
+
+        Args:
+            data: What the signature asks for: a frame, an array, a mapping, a list, a scalar.
+            params: Values for the signature's params; the others keep their defaults.
+
+        Raises:
+            InvalidParameterValue: Data or params do not fit the signature; the message names the
+                column, what came and what is expected.
+        """
+        params = enforcement.enforce_params(params, self._params)
+        if self._inputs is not None:
+            data = enforcement.enforce(data, self._inputs)
+        return self._predict(data, params or None)
+
+    def __call__(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The same as :meth:`predict`."""
+        return self.predict(data, params)
+
+    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+        """The model's answer piece by piece, if the model streams."""
+        stream = getattr(self._predictor, "predict_stream", None)
+        if stream is None or not self.metadata.flavors[PYFUNC].get("streamable"):
+            raise TrackletException("this model does not stream; use predict")
+        params = enforcement.enforce_params(params, self._params)
+        if self._inputs is not None:
+            data = enforcement.enforce(data, self._inputs)
+        return stream(data, params or None)
+
+    def unwrap_python_model(self) -> Any:
+        """The :class:`~tracklet.pyfunc.PythonModel` behind the model.
+
+        Raises:
+            TrackletException: The model is none.
+        """
+        model = getattr(self._predictor, "python_model", None)
+        if model is None:
+            raise TrackletException(
+                f"this model is of type {type(self._raw_model).__name__}, no PythonModel; "
+                "get_raw_model() returns it"
+            )
+        return model
+
+    def get_raw_model(self) -> Any:
+        """The native model."""
+        return self._raw_model
+
+    @property
+    def input_schema(self) -> Schema | None:
+        """What the model takes."""
+        return self._inputs
+
+    @property
+    def signature(self) -> ModelSignature | None:
+        """What the model takes and gives."""
+        return self.metadata.signature
+
+    @property
+    def params_schema(self) -> ParamSchema | None:
+        """Which parameters the model understands."""
+        return self._params
+
+    def __repr__(self) -> str:
+        facts = [f"loader_module={self.loader_module!r}"]
+        for name in ("run_id", "model_id"):
+            value = getattr(self.metadata, name)
+            if value:
+                facts.append(f"{name}={value!r}")
+        return f"<PyFuncModel: {', '.join(facts)}>"
+
+
+def load_model(
+    model_uri: str | Path,
+    suppress_warnings: bool = False,
+    dst_path: str | Path | None = None,
+    model_config: str | Path | Mapping[str, Any] | None = None,
+) -> PyFuncModel:
+    """Load any model that has a pyfunc view.
+
+    Args:
+        model_uri: ``runs:/…``, ``models:/…``, a path or another URI.
+        suppress_warnings: Keep quiet about another Python version than the model's.
+        dst_path: A folder to copy the files into first.
+        model_config: Values for the model's configuration; keys that it does not have are left
+            out with a warning in the log.
+
+    Raises:
+        ResourceDoesNotExist: There is no model there.
+        InvalidParameterValue: The model has no pyfunc view.
+        TrackletException: The files are corrupt, or a library is missing.
+    """
+    path = uris.resolve(model_uri, dst_path)
+    about = Model.load(path)
+    pyfunc = about.flavors.get(PYFUNC)
+    if not about.flavors:
+        raise BadRequest(
+            f"{str(model_uri)!r} records a model that is kept elsewhere; there are no files"
+        )
+    if not isinstance(pyfunc, dict) or not pyfunc.get("loader_module"):
+        raise InvalidParameterValue(
+            f"{str(model_uri)!r} has no pyfunc view; it has the flavors {', '.join(about.flavors)}"
+        )
+    if not suppress_warnings:
+        _warn_of_python(pyfunc)
+    config = _merged_config(pyfunc.get("config"), model_config)
+    pyfunc = {**pyfunc, **({"config": config} if config is not None else {})}
+    with code.importable(path / pyfunc["code"] if pyfunc.get("code") else None):
+        predictor, raw = _loaded(path, about, pyfunc)
+    if config and not hasattr(predictor, "model_config"):
+        _remember_config(predictor, config)
+    return PyFuncModel(about, predictor, raw)
+
+
+def _remember_config(predictor: Any, config: dict[str, Any]) -> None:
+    try:
+        predictor.model_config = config
+    except AttributeError:
+        return
+
+
+def _loaded(path: Path, about: Model, pyfunc: dict[str, Any]) -> tuple[Predictor, Any]:
+    loader = str(pyfunc["loader_module"])
+    own = {"own": about.tracklet_version is not None, "path": str(path)}
+    chosen = flavor_of_loader(loader)
+    if chosen is None:
+        return _foreign(loader, path, pyfunc)
+    entry = about.flavors.get(chosen.name)
+    if entry is not None:
+        raw = chosen.load(path, {**entry, **(pyfunc if chosen.name == PYFUNC else {}), **own})
+    else:
+        raw = chosen.load_data_path(path, {**pyfunc, **own})
+    return chosen.predictor(raw, {**pyfunc, **own}), raw
+
+
+def _foreign(loader: str, path: Path, pyfunc: Mapping[str, Any]) -> tuple[Predictor, Any]:
+    """A model whose loader is a module of someone else's: MLflow's protocol for loaders."""
+    try:
+        module = importlib.import_module(loader)
+    except ImportError as error:
+        raise TrackletException(
+            f"the model needs the loader {loader!r}, which cannot be imported ({error}); install "
+            "the flavor's plugin, or what the model's requirements.txt lists"
+        ) from error
+    load = getattr(module, "_load_pyfunc", None)
+    if load is None:
+        raise TrackletException(f"{loader!r} is no loader: it has no _load_pyfunc")
+    data = path / pyfunc["data"] if pyfunc.get("data") else path
+    if pyfunc.get("config") is not None:
+        raw = load(str(data), pyfunc["config"])
+    else:
+        raw = load(str(data))
+    return _Foreign(raw, str(pyfunc.get("predict_fn") or "predict")), raw
+
+
+class _Foreign:
+    """What a foreign loader returned; not all of them take params."""
+
+    def __init__(self, model: Any, predict_fn: str) -> None:
+        self._predict = getattr(model, predict_fn)
+        self._takes_params = takes_params(self._predict)
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        return self._predict(data, params=params) if self._takes_params else self._predict(data)
+
+
+def _merged_config(
+    logged: Any, override: str | Path | Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    base = dict(logged) if isinstance(logged, Mapping) else None
+    if override is None:
+        return base
+    values = code.read_config(override)
+    if base is None:
+        _logger.warning("the model has no configuration, so %s is left out", sorted(values))
+        return None
+    unknown = sorted(values.keys() - base.keys())
+    if unknown:
+        _logger.warning("the model's configuration has no keys %s; they are left out", unknown)
+    return {**base, **{key: value for key, value in values.items() if key in base}}
+
+
+def _warn_of_python(pyfunc: Mapping[str, Any]) -> None:
+    wrote = str(pyfunc.get("python_version") or "")
+    here = platform.python_version()
+    if wrote and wrote.split(".")[:2] != here.split(".")[:2]:
+        _logger.warning("the model was saved under Python %s; this is %s", wrote, here)
+
+
+def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:
+    """The path of the file that lists what a model needs.
+
+    Args:
+        model_uri: The model.
+        format: ``"pip"`` for ``requirements.txt``, ``"conda"`` for ``conda.yaml``.
+    """
+    files = {"pip": "requirements.txt", "conda": "conda.yaml"}
+    if format not in files:
+        raise InvalidParameterValue(f"format must be 'pip' or 'conda'; got {format!r}")
+    path = uris.resolve(model_uri) / files[format]
+    if not path.is_file():
+        raise InvalidParameterValue(f"{str(model_uri)!r} has no file {files[format]}")
+    return str(path)

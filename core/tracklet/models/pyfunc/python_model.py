@@ -1,0 +1,118 @@
+"""Models that are Python code: classes with a ``predict`` method, and plain functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class PythonModelContext:
+    """What a :class:`PythonModel` gets to know when it is loaded.
+
+    Args:
+        artifacts: Name → local path of the files that were logged with the model.
+        model_config: The model's configuration.
+    """
+
+    def __init__(self, artifacts: dict[str, str], model_config: dict[str, Any] | None = None):
+        self._artifacts = artifacts
+        self._model_config = model_config
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """Name → local path."""
+        return self._artifacts
+
+    @property
+    def model_config(self) -> dict[str, Any] | None:
+        """The configuration."""
+        return self._model_config
+
+
+class PythonModel:
+    """Derive from it to log any Python code as a model.
+
+    ``predict`` may be ``(self, context, model_input, params=None)`` or
+    ``(self, model_input, params=None)``, with or without ``params``.
+    """
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read artifacts; called once, when the model is loaded."""
+
+    # Not an abstract class: what MLflow pickled of a subclass could not be made again.
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer to one batch; every model has its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no method predict")
+
+    def predict_stream(
+        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
+    ) -> Iterator[Any]:
+        """The model's answer, piece by piece; only models that stream have one."""
+        raise NotImplementedError(f"{type(self).__name__} does not stream")
+
+
+class FunctionModel(PythonModel):
+    """A function of the model's input, as a model."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        # The names of these two attributes are part of the pickles that MLflow shares with us.
+        self.func = function
+        self.signature = None
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """What the function returns."""
+        if takes_params(self.func):
+            return self.func(model_input, params=params)
+        return self.func(model_input)
+
+
+_FunctionPythonModel = FunctionModel  # the name in those pickles
+
+
+def takes_params(function: Callable[..., Any]) -> bool:
+    """Whether a callable has a parameter ``params`` or takes any keyword."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.name == "params" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def takes_context(method: Callable[..., Any]) -> bool:
+    """Whether a bound ``predict`` takes the context before the input."""
+    positional = [
+        p.name
+        for p in inspect.signature(method).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "params"
+    ]
+    return len(positional) >= 2 or positional[:1] == ["context"]
+
+
+class PythonModelPredictor:
+    """Calls a :class:`PythonModel` (ours, MLflow's, or alike) with the arguments that it takes.
+
+    Args:
+        model: The loaded model; its context was loaded.
+        context: What it gets as ``context``.
+    """
+
+    def __init__(self, model: Any, context: PythonModelContext) -> None:
+        self.python_model = model
+        self.context = context
+        self._context = (context,) if takes_context(model.predict) else ()
+        self._params = takes_params(model.predict)
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer."""
+        if self._params:
+            return self.python_model.predict(*self._context, data, params=params)
+        return self.python_model.predict(*self._context, data)
+
+    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+        """The model's answer, piece by piece."""
+        stream = self.python_model.predict_stream
+        context = (self.context,) if takes_context(stream) else ()
+        if takes_params(stream):
+            return stream(*context, data, params=params)
+        return stream(*context, data)

@@ -1,0 +1,263 @@
+"""Saving a model as a folder, and logging it to the record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracklet import fluent
+from tracklet.client import TrackletClient
+from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric
+from tracklet.errors import InvalidParameterValue
+from tracklet.models import folder, registering
+from tracklet.models.flavor import Flavor
+from tracklet.models.folder import Description
+from tracklet.models.model import Model, ModelInfo
+from tracklet.models.signature import ModelSignature
+from tracklet.repositories import repository
+from tracklet.validation import validate_logged_model_name
+
+_logger = logging.getLogger(__name__)
+
+
+def save_model(
+    model: Any,
+    path: str | Path,
+    *,
+    flavor: str | Flavor | None = None,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    metadata: dict[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Save a model as a folder; no run is involved.
+
+    Args:
+        model: The native model.
+        path: The folder; it must not exist, or be empty.
+        flavor: The flavor's name; by default the one that the model's type belongs to.
+        mlflow_model: An ``MLmodel`` to complete instead of a new one.
+        signature: What the model takes and gives; by default inferred from ``input_example``,
+            with False none.
+        input_example: A sample of the input, or ``(input, params)``.
+        conda_env: The environment as a conda dictionary or file, instead of an inferred one.
+        pip_requirements: The environment as requirements or a requirements file.
+        extra_pip_requirements: Requirements beside the inferred ones.
+        code_paths: Files and folders to be importable where the model is loaded.
+        metadata: Facts of your own for the ``MLmodel`` file.
+        **options: The flavor's own options.
+
+    Raises:
+        ResourceAlreadyExists: There is something at ``path``.
+        InvalidParameterValue: No flavor knows the model, or an argument is wrong. Nothing is
+            written then.
+    """
+    described = Description(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        options,
+    )
+    chosen = folder.chosen_flavor(model, flavor)
+    folder.check(chosen, described)
+    with folder.appearing(Path(path)) as partial:
+        folder.write(chosen, model, partial, mlflow_model or Model(), described)
+
+
+def log_model(
+    model: Any,
+    name: str | None = None,
+    *,
+    flavor: str | Flavor | None = None,
+    run_id: str | None = None,
+    artifact_path: str | None = None,
+    registered_model_name: str | None = None,
+    await_registration_for: int | None = 300,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    metadata: dict[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    **options: Any,
+) -> ModelInfo:
+    """Log a model: its files, its signature, its environment, its link to the run.
+
+    It can be loaded by ``models:/<model id>`` and, if there is a run, ``runs:/<run id>/<name>``.
+
+    Args:
+        model: The native model.
+        name: The logged model's name; ``"model"`` by default.
+        flavor: The flavor's name; by default the one that the model's type belongs to.
+        run_id: The run that made it; the active run by default, and none if there is none.
+        artifact_path: An older word for ``name``.
+        registered_model_name: Register the model under this name as well.
+        await_registration_for: Accepted for compatibility; a version is ready at once.
+        signature: As in :func:`save_model`; so are ``input_example``, ``conda_env``,
+            ``pip_requirements``, ``extra_pip_requirements``, ``code_paths`` and ``metadata``.
+        input_example: See ``signature``.
+        conda_env: See ``signature``.
+        pip_requirements: See ``signature``.
+        extra_pip_requirements: See ``signature``.
+        code_paths: See ``signature``.
+        metadata: See ``signature``.
+        params: Params of the logged model, beside those of the run.
+        tags: Tags of the logged model.
+        model_type: A word of your own.
+        step: The step at which the run produced the model.
+        model_id: A PENDING logged model to fill, instead of a new one.
+        **options: The flavor's own options.
+
+    Returns:
+        Where the model is and what is known of it.
+
+    Raises:
+        InvalidParameterValue: No flavor knows the model, or an argument is wrong; nothing is
+            created then.
+    """
+    chosen_name = _name(name, artifact_path)
+    described = Description(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        options,
+    )
+    chosen = folder.chosen_flavor(model, flavor)
+    folder.check(chosen, described)
+    if registered_model_name is not None:
+        registering.check_name(registered_model_name)
+    client = TrackletClient()
+    active = fluent.active.to_record() if run_id is None else fluent.active.opened(run_id)
+    run_id = active.info.run_id if active is not None else run_id
+    logged = _logged_model(client, chosen_name, run_id, model_id, params, tags, model_type)
+    try:
+        if run_id is not None:
+            _link(client, run_id, logged.model_id, step)
+        about = Model(
+            artifact_path=logged.artifact_location,
+            run_id=run_id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+        )
+        _write_files(chosen, model, about, described, logged.artifact_location)
+        logged = client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    except BaseException:
+        _give_up(client, logged.model_id)
+        raise
+    info = about.get_model_info(logged)
+    if registered_model_name is not None:
+        version = registering.register_model(
+            info.model_uri, registered_model_name, await_registration_for
+        )
+        info.registered_model_version = version.version
+        versions = [{"name": version.name, "version": version.version}]
+        client.set_logged_model_tags(
+            logged.model_id, {"mlflow.modelVersions": json.dumps(versions)}
+        )
+    return info
+
+
+def _name(name: str | None, artifact_path: str | None) -> str:
+    if name is not None and artifact_path is not None:
+        raise InvalidParameterValue(
+            f"name={name!r} and artifact_path={artifact_path!r} say the same; give only name"
+        )
+    return validate_logged_model_name(name or artifact_path or "model")
+
+
+def _logged_model(
+    client: TrackletClient,
+    name: str,
+    run_id: str | None,
+    model_id: str | None,
+    params: Mapping[str, Any] | None,
+    tags: Mapping[str, Any] | None,
+    model_type: str | None,
+) -> LoggedModel:
+    if model_id is not None:
+        logged = client.get_logged_model(model_id)
+        if params:
+            client.log_model_params(model_id, params)
+        if tags:
+            client.set_logged_model_tags(model_id, tags)
+        return logged
+    inherited = client.get_run(run_id).data.params if run_id is not None else {}
+    return fluent.models.initialize_logged_model(
+        name, run_id, tags, {**inherited, **(params or {})}, model_type
+    )
+
+
+def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None:
+    """Record that the run produced the model, and give it the run's metrics of that step."""
+    output = LoggedModelOutput(model_id, step)
+    client.log_outputs(run_id, [output])
+    run = fluent.active.opened(run_id)
+    if run is not None:
+        fluent.records.note_outputs(run, [output])
+    points = []
+    for key in client.get_run(run_id).data.metrics:
+        last = client.get_metric_history(run_id, key)[-1:]
+        points += [
+            Metric(
+                point.key,
+                point.value,
+                point.timestamp,
+                point.step,
+                model_id,
+                point.dataset_name,
+                point.dataset_digest,
+                run_id,
+            )
+            for point in last
+            if point.step == step and point.model_id is None
+        ]
+    if points:
+        client.log_batch(run_id, metrics=points)
+
+
+def _write_files(
+    flavor: Flavor, model: Any, about: Model, described: Description, location: str
+) -> None:
+    target = repository(location)
+    local = target.local_path("")
+    if local is not None and not (local.is_dir() and any(local.iterdir())):
+        with folder.appearing(local) as partial:
+            folder.write(flavor, model, partial, about, described)
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="tracklet-model-"))
+    try:
+        folder.write(flavor, model, scratch, about, described)
+        target.put_tree(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _give_up(client: TrackletClient, model_id: str) -> None:
+    try:
+        client.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
+    except Exception as error:  # noqa: BLE001 - the first failure is the one to report
+        _logger.warning("logged model %s could not be marked FAILED: %s", model_id, error)

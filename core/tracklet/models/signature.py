@@ -1,0 +1,113 @@
+"""What a model takes, gives and understands: its signature."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tracklet.errors import TrackletException
+from tracklet.types import (
+    AnyType,
+    ColSpec,
+    ParamSchema,
+    Schema,
+    infer_param_schema,
+    infer_schema,
+)
+from tracklet.types.schema import optional_json
+
+_logger = logging.getLogger(__name__)
+
+
+class ModelSignature:
+    """The schemas of a model's inputs, outputs and parameters; at least one is there.
+
+    Raises:
+        ValueError: All are None.
+        TypeError: One is of another type.
+    """
+
+    __slots__ = ("from_type_hint", "inputs", "outputs", "params", "type_hint_from_example")
+
+    def __init__(
+        self,
+        inputs: Schema | None = None,
+        outputs: Schema | None = None,
+        params: ParamSchema | None = None,
+    ) -> None:
+        for name, value, kind in (
+            ("inputs", inputs, Schema),
+            ("outputs", outputs, Schema),
+            ("params", params, ParamSchema),
+        ):
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(
+                    f"{name} must be a {kind.__name__} or None; got {type(value).__name__}"
+                )
+        if inputs is None and outputs is None and params is None:
+            raise ValueError("a signature needs inputs, outputs or params; all are None")
+        self.inputs = inputs
+        self.outputs = outputs
+        self.params = params
+        self.from_type_hint = False
+        self.type_hint_from_example = False
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The form in an ``MLmodel`` file: a JSON text or None per part."""
+        return {
+            "inputs": optional_json(self.inputs),
+            "outputs": optional_json(self.outputs),
+            "params": optional_json(self.params),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelSignature:
+        """Read the form in an ``MLmodel`` file; parts may be absent."""
+        inputs, outputs, params = (data.get(key) for key in ("inputs", "outputs", "params"))
+        return cls(
+            Schema.from_json(inputs) if inputs else None,
+            Schema.from_json(outputs) if outputs else None,
+            ParamSchema.from_json(params) if params else None,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelSignature) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = (("inputs", self.inputs), ("outputs", self.outputs), ("params", self.params))
+        return "".join(f"{name}: \n  {value!r}\n" for name, value in parts)
+
+
+def infer_signature(
+    model_input: Any = None, model_output: Any = None, params: Mapping[str, Any] | None = None
+) -> ModelSignature:
+    """The signature of a model that turns ``model_input`` into ``model_output``.
+
+    Data that no schema describes becomes one column of any type, with a warning in the log.
+
+    Args:
+        model_input: A frame, series, array, sparse matrix, mapping, list or scalar.
+        model_output: Likewise; what the model gave.
+        params: The parameters of inference with their defaults.
+
+    Raises:
+        ValueError: Nothing is given.
+        InvalidParameterValue: A parameter is neither a scalar, nor a flat list, nor a dictionary.
+    """
+    return ModelSignature(
+        None if model_input is None else _schema_or_any("inputs", model_input),
+        None if model_output is None else _schema_or_any("outputs", model_output),
+        infer_param_schema(params) if params else None,
+    )
+
+
+def _schema_or_any(what: str, data: Any) -> Schema:
+    try:
+        return infer_schema(data)
+    except TrackletException as error:  # CannotInferSchema, or an unnamed column with nulls
+        reason = error.message
+    _logger.warning("the signature says nothing of the %s: %s", what, reason)
+    return Schema([ColSpec(AnyType())])

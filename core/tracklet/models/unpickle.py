@@ -1,0 +1,118 @@
+"""The one place that unpickles.
+
+Everything that turns a model's bytes into objects by running what they say goes through here, so
+that there is one place for policy. Globals of ``mlflow.*`` are found in tracklet where MLflow is
+not installed, or where tracklet wrote the pickle.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import io
+import pickle
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any, Final
+
+from tracklet.errors import TrackletException
+
+# MLflow's homes of the classes that a user's model derives from or refers to → ours.
+_HOMES: Final = {
+    "mlflow": "tracklet",
+    "mlflow.pyfunc": "tracklet.pyfunc",
+    "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
+    "mlflow.pyfunc.context": "tracklet.models.pyfunc.python_model",
+    "mlflow.models": "tracklet.models",
+    "mlflow.models.model": "tracklet.models.model",
+    "mlflow.models.signature": "tracklet.models.signature",
+    "mlflow.models.model_config": "tracklet.models.code",
+    "mlflow.exceptions": "tracklet.errors",
+    "mlflow.types": "tracklet.types",
+    "mlflow.types.schema": "tracklet.types",
+}
+
+
+def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
+    """The object that a pickle holds.
+
+    Args:
+        source: The file, its bytes, or an open binary stream.
+        own: Whether tracklet wrote it, so that ``mlflow.*`` names mean tracklet's classes even
+            where MLflow is installed.
+
+    Raises:
+        TrackletException: The bytes are corrupt, or name what is not installed.
+    """
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as stream:
+                return _load(stream, str(source), own)
+        except FileNotFoundError:
+            raise TrackletException(f"the model is corrupt: {source} is missing") from None
+    if isinstance(source, bytes):
+        return _load(io.BytesIO(source), "the pickle", own)
+    return _load(source, str(getattr(source, "name", "the pickle")), own)
+
+
+def _load(stream: IO[bytes], name: str, own: bool) -> Any:
+    unpickler = _Unpickler(stream)
+    unpickler.mapped = own or not mlflow_installed()
+    try:
+        return unpickler.load()
+    except ModuleNotFoundError as error:
+        raise TrackletException(
+            f"{name} needs the module {error.name!r}, which is not installed; the model's "
+            "requirements.txt lists what to install"
+        ) from error
+    except TrackletException:
+        raise
+    except Exception as error:
+        # A damaged pickle fails in any way whatever: with UnpicklingError, EOFError, KeyError…
+        raise TrackletException(
+            f"{name} cannot be unpickled: it is corrupt, or was written under other versions of "
+            f"its libraries than are installed ({type(error).__name__}: {error})"
+        ) from error
+
+
+class _Unpickler(pickle.Unpickler):
+    mapped = False
+
+    def find_class(self, module: str, name: str) -> Any:
+        if self.mapped:
+            if module == "importlib" and name == "import_module":
+                return _import_module
+            if module == "mlflow" or module.startswith("mlflow."):
+                return functools.reduce(getattr, name.split("."), _import_module(module))
+            if name == "subimport" and module.startswith("cloudpickle"):
+                return _subimport
+        return super().find_class(module, name)
+
+
+def _import_module(name: str, package: str | None = None) -> ModuleType:
+    if name == "mlflow" or name.startswith("mlflow."):
+        if name not in _HOMES:
+            raise ModuleNotFoundError(f"tracklet has nothing in place of {name}", name=name)
+        name = _HOMES[name]
+    return importlib.import_module(name, package)
+
+
+def _subimport(name: str) -> ModuleType:
+    """What cloudpickle calls to bring a module back."""
+    return _import_module(name)
+
+
+@functools.cache
+def mlflow_installed() -> bool:
+    """Whether the real MLflow can be imported; it is not imported to find out."""
+    return "mlflow" in sys.modules or importlib.util.find_spec("mlflow") is not None
+
+
+def mlflow_home(module: str) -> str | None:
+    """MLflow's name of one of our modules, for pickles that MLflow alone shall load."""
+    for theirs, ours in _HOMES.items():
+        if ours == module:
+            return theirs
+    return None

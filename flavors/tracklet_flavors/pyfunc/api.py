@@ -1,0 +1,120 @@
+"""``tracklet.pyfunc``: saving and logging models that are Python code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracklet import models
+from tracklet.errors import InvalidParameterValue
+from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.pyfunc import PythonModel
+
+
+def save_model(
+    path: str | Path,
+    python_model: PythonModel | Callable[..., Any] | str | Path | None = None,
+    artifacts: Mapping[str, str] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    model_config: str | Path | Mapping[str, Any] | None = None,
+    streamable: bool | None = None,
+) -> None:
+    """Save Python code as a model's folder.
+
+    Args:
+        path: The folder; it must not exist, or be empty.
+        python_model: An instance of :class:`PythonModel`, a function of the input, or the path of
+            a file that calls ``tracklet.models.set_model``.
+        artifacts: Name → URI or path of files that the model needs.
+        code_paths: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        conda_env: See there.
+        mlflow_model: See there.
+        signature: See there.
+        input_example: See there.
+        pip_requirements: See there.
+        extra_pip_requirements: See there.
+        metadata: See there.
+        model_config: What the model gets as its configuration: a dictionary or a YAML file.
+        streamable: Whether ``predict_stream`` may be called; found out by default.
+    """
+    models.save_model(
+        _given(python_model),
+        path,
+        flavor="python_function",
+        mlflow_model=mlflow_model,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        artifacts=artifacts,
+        model_config=model_config,
+        streamable=streamable,
+    )
+
+
+def log_model(
+    artifact_path: str | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    python_model: PythonModel | Callable[..., Any] | str | Path | None = None,
+    artifacts: Mapping[str, str] | None = None,
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = 300,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    model_config: str | Path | Mapping[str, Any] | None = None,
+    streamable: bool | None = None,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+) -> ModelInfo:
+    """Log Python code as a model; see :func:`tracklet.models.log_model` and :func:`save_model`."""
+    return models.log_model(
+        _given(python_model),
+        name,
+        flavor="python_function",
+        artifact_path=artifact_path,
+        registered_model_name=registered_model_name,
+        await_registration_for=await_registration_for,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        params=params,
+        tags=tags,
+        model_type=model_type,
+        step=step,
+        model_id=model_id,
+        artifacts=artifacts,
+        model_config=model_config,
+        streamable=streamable,
+    )
+
+
+def _given(python_model: Any) -> Any:
+    if python_model is None:
+        raise InvalidParameterValue(
+            "say what the model is: python_model=<an instance of PythonModel, a function, or the "
+            "path of a Python file>"
+        )
+    return python_model

@@ -1,0 +1,187 @@
+"""How models that are Python code are saved, loaded and asked."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FunctionType, MethodType
+from typing import Any, ClassVar, Final
+
+import cloudpickle
+
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import Flavor, FlavorConfig, Predictor, code, environment, unpickle, uris
+from tracklet.models.pyfunc.python_model import (
+    FunctionModel,
+    PythonModel,
+    PythonModelContext,
+    PythonModelPredictor,
+)
+from tracklet_flavors.pyfunc.pickling import dumps
+
+_FROM_CODE: Final = "mlflow.pyfunc.loaders.code_model"
+_BASES: Final = frozenset(("tracklet.models.pyfunc.python_model", "mlflow.pyfunc.model"))
+
+
+class PyfuncFlavor(Flavor):
+    """Instances of :class:`~tracklet.pyfunc.PythonModel`, functions, and files of Python code.
+
+    Options:
+        artifacts: Name → URI or path of files to save with the model.
+        model_config: A dictionary or YAML file that the model gets when it is loaded.
+        streamable: Whether ``predict_stream`` may be called; found out by default.
+    """
+
+    name: ClassVar[str] = "python_function"
+    requires: ClassVar[str] = ""
+    loader_module: ClassVar[str] = "mlflow.pyfunc.model"
+    other_loaders: ClassVar[tuple[str, ...]] = (_FROM_CODE,)
+    priority: ClassVar[int] = -1
+
+    def distance(self, model: Any) -> int | None:
+        if isinstance(model, FunctionType | MethodType | Path) or _is_code_path(model):
+            return 0
+        for position, cls in enumerate(type(model).__mro__):
+            if cls.__module__ in _BASES:
+                return position
+        return None
+
+    def options(self) -> frozenset[str]:
+        return frozenset(("artifacts", "model_config", "streamable"))
+
+    def requirements(self, model: Any) -> Sequence[str]:
+        return ("cloudpickle",)
+
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+        if self.distance(model) is None:
+            raise InvalidParameterValue(
+                f"the flavor 'python_function' saves instances of tracklet.pyfunc.PythonModel, "
+                f"functions and paths of Python files; got {type(model).__module__}."
+                f"{type(model).__qualname__}"
+                + (", a class: give an instance of it" if isinstance(model, type) else "")
+            )
+        config: dict[str, Any] = {"cloudpickle_version": cloudpickle.__version__}
+        model_config = options.get("model_config")
+        if model_config is not None:
+            config["config"] = code.read_config(model_config)
+        if isinstance(model, str | Path):
+            modules, config["model_code_path"] = _save_code(Path(model), path, config.get("config"))
+            config["loader_module"] = _FROM_CODE
+            streams = False
+        else:
+            python_model = model
+            if isinstance(model, FunctionType | MethodType):
+                python_model = FunctionModel(model)
+            elif type(model).predict is PythonModel.predict:
+                raise InvalidParameterValue(
+                    f"{type(model).__name__} has no method predict of its own"
+                )
+            data = dumps(python_model)
+            (path / "python_model.pkl").write_bytes(data)
+            config["python_model"] = "python_model.pkl"
+            modules = environment.pickled_modules(data, code=True)
+            streams = _streams(python_model)
+        artifacts = _save_artifacts(options.get("artifacts"), path)
+        if artifacts:
+            config["artifacts"] = artifacts
+        wanted = options.get("streamable")
+        config["streamable"] = streams if wanted is None else bool(wanted)
+        return FlavorConfig(config, config, frozenset(modules))
+
+    def load(self, path: Path, config: Mapping[str, Any]) -> Any:
+        own = bool(config.get("own"))
+        if config.get("loader_module") == _FROM_CODE:
+            # The recorded path is that of another machine; the file lies beside MLmodel.
+            name = str(config.get("model_code_path") or "").replace("\\", "/").rpartition("/")[2]
+            if not (path / name).is_file():
+                raise TrackletException(f"the model is corrupt: its code {path / name} is missing")
+            model = code.run_file(path / name, config.get("config"))
+            if not hasattr(model, "predict"):
+                model = FunctionModel(model)
+        else:
+            model = _unpickled(path / str(config.get("python_model") or "python_model.pkl"), own)
+        if not hasattr(model, "predict"):
+            raise TrackletException(
+                f"{path} holds a {type(model).__name__}, which has no method 'predict'"
+            )
+        prepare = getattr(model, "load_context", None)
+        if prepare is not None:
+            prepare(_context(path, config))
+        return model
+
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        return PythonModelPredictor(model, _context(Path(str(config["path"])), config))
+
+    def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        # The user's instance is left as it is: its load_context was not called.
+        path = Path(str(config["path"]))
+        entry = config.get("code")
+        with code.importable(path / str(entry) if entry else None):
+            return self.predictor(self.load(path, config), config)
+
+    def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
+        return self.load(path, pyfunc)
+
+
+def _is_code_path(model: Any) -> bool:
+    return isinstance(model, str) and (model.endswith(".py") or Path(model).is_file())
+
+
+def _streams(model: Any) -> bool:
+    method = getattr(type(model), "predict_stream", None)
+    return method is not None and getattr(method, "__module__", "") not in _BASES
+
+
+def _save_code(source: Path, path: Path, config: Any) -> tuple[set[str], str]:
+    """Run the file once, so that one that cannot be loaded is not logged, and keep a copy."""
+    code.run_file(source, config)
+    shutil.copyfile(source, path / source.name)
+    return environment.source_modules(source.read_text(encoding="utf-8")), str(source.resolve())
+
+
+def _save_artifacts(artifacts: Any, path: Path) -> dict[str, dict[str, str]]:
+    saved: dict[str, dict[str, str]] = {}
+    if artifacts is None:
+        return saved
+    if not isinstance(artifacts, Mapping):
+        raise InvalidParameterValue(
+            f"artifacts maps names to paths or URIs; got {type(artifacts).__name__}"
+        )
+    folder = path / "artifacts"
+    for name, uri in artifacts.items():
+        source = uris.resolve(str(uri))
+        if not source.exists():
+            raise InvalidParameterValue(f"artifact {name!r} is {str(uri)!r}, where nothing is")
+        target = folder / source.name
+        if target.exists():  # two artifacts of one file name
+            target = folder / str(name) / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+        saved[str(name)] = {"path": target.relative_to(path).as_posix(), "uri": str(uri)}
+    return saved
+
+
+def _context(path: Path, config: Mapping[str, Any]) -> PythonModelContext:
+    artifacts = {
+        str(name): str(path / str(entry["path"]))
+        for name, entry in (config.get("artifacts") or {}).items()
+    }
+    model_config = config.get("config")
+    return PythonModelContext(artifacts, None if model_config is None else dict(model_config))
+
+
+def _unpickled(file: Path, own: bool) -> Any:
+    if not file.is_file():
+        raise TrackletException(f"the model is corrupt: {file} is missing")
+    opener = {".xz": lzma, ".bz2": bz2, ".gz": gzip}.get(file.suffix)
+    if opener is None:
+        return unpickle.load(file, own=own)
+    with opener.open(file, "rb") as stream:
+        return unpickle.load(stream, own=own)

@@ -1,0 +1,57 @@
+"""Pickling Python models so that they load without tracklet, where MLflow is."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from types import FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from tracklet.errors import TrackletException
+from tracklet.models.unpickle import mlflow_home
+
+
+def dumps(model: Any) -> bytes:
+    """The pickle of a model.
+
+    What the model takes from tracklet (its base class, the module that its code calls) is written
+    under MLflow's names for it; our own loader finds them in tracklet again.
+
+    Raises:
+        TrackletException: Something in the model cannot be pickled.
+    """
+    buffer = io.BytesIO()
+    try:
+        _Pickler(buffer).dump(model)
+    except Exception as error:
+        raise TrackletException(
+            f"{type(model).__name__} cannot be pickled ({type(error).__name__}: {error}); keep "
+            "what cannot be pickled out of the model's attributes and make it in load_context, or "
+            "log the model from code"
+        ) from error
+    return buffer.getvalue()
+
+
+class _Reference:
+    """A module of MLflow's, which need not be installed here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class _Pickler(cloudpickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, _Reference):
+            return importlib.import_module, (obj.name,)
+        if isinstance(obj, ModuleType):
+            home = mlflow_home(obj.__name__)
+            if home is not None:
+                return importlib.import_module, (home,)
+        elif isinstance(obj, type | FunctionType):
+            home = mlflow_home(obj.__module__ or "")
+            if home is not None:
+                name = "_FunctionPythonModel" if obj.__name__ == "FunctionModel" else obj.__name__
+                return getattr, (_Reference(home), name)
+        return super().reducer_override(obj)

@@ -1,0 +1,113 @@
+"""``tracklet.sklearn``: saving, logging and loading, by MLflow's names and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracklet import models
+from tracklet.models import Model, ModelInfo, ModelSignature
+
+
+def save_model(
+    sk_model: Any,
+    path: str | Path,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    mlflow_model: Model | None = None,
+    serialization_format: str = "cloudpickle",
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: dict[str, Any] | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
+) -> None:
+    """Save an estimator as a folder.
+
+    Args:
+        sk_model: The estimator or pipeline.
+        path: The folder; it must not exist, or be empty.
+        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        code_paths: See there.
+        mlflow_model: See there.
+        serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
+        signature: See there.
+        input_example: See there.
+        pip_requirements: See there.
+        extra_pip_requirements: See there.
+        pyfunc_predict_fn: The method that the pyfunc view calls.
+        metadata: See there.
+        skops_trusted_types: Types that skops may load, beside those that it trusts itself.
+    """
+    models.save_model(
+        sk_model,
+        path,
+        flavor="sklearn",
+        mlflow_model=mlflow_model,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        serialization_format=serialization_format,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+        skops_trusted_types=skops_trusted_types,
+    )
+
+
+def log_model(
+    sk_model: Any,
+    artifact_path: str | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    serialization_format: str = "cloudpickle",
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = 300,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: dict[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    name: str | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
+) -> ModelInfo:
+    """Log an estimator; see :func:`tracklet.models.log_model` and :func:`save_model`."""
+    return models.log_model(
+        sk_model,
+        name,
+        flavor="sklearn",
+        artifact_path=artifact_path,
+        registered_model_name=registered_model_name,
+        await_registration_for=await_registration_for,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        params=params,
+        tags=tags,
+        model_type=model_type,
+        step=step,
+        model_id=model_id,
+        serialization_format=serialization_format,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+        skops_trusted_types=skops_trusted_types,
+    )
+
+
+def load_model(model_uri: str | Path, dst_path: str | Path | None = None) -> Any:
+    """The estimator; see :func:`tracklet.models.load_model`."""
+    return models.load_model(model_uri, dst_path, flavor="sklearn")
