@@ -15,13 +15,13 @@ from tracklet.errors import StorageError
 _LINE: Final = re.compile(
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*):"
     r"(?: (?:(?P<int>-?(?:0|[1-9][0-9]*))"
-    r"|(?P<hex>(?!0b)(?=[0-9]*[a-f])[0-9a-f]{32})"
+    r"|(?P<hex>(?!0b[01]{30})(?=[0-9]*[a-f])[0-9a-f]{32})"
     r"|(?P<plain>[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./][A-Za-z0-9_./-]*)*)"
     r"|'(?P<quoted>(?:[^']|'')*)'"
     r"|(?P<empty>\[\]|\{\})))"
 )
 _PLAIN: Final = re.compile(
-    r"(?!0b)(?=[0-9]*[a-f])[0-9a-f]{32}"
+    r"(?!0b[01]{30})(?=[0-9]*[a-f])[0-9a-f]{32}"
     r"|[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./][A-Za-z0-9_./-]*)*"
 )
 _DIGITS: Final = re.compile(r"0|[1-9][0-9]*")

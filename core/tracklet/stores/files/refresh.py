@@ -1,0 +1,493 @@
+"""How the index catches up with the folders.
+
+Cheap signs are read before every search: the change log that our writers append to, the times of
+the folders that hold entities, and all runs that may be in progress. What other programs change
+in between is found by sweeps over everything, which are spaced so that they cost little in sum.
+Nothing is locked while the folders are read; the index is locked to write what was found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tracklet.entities import LoggedModel, Metric, Run, RunData
+from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.stores.files import layout, leases, points, reader
+from tracklet.stores.files.stamps import (
+    EXPERIMENT,
+    KINDS,
+    LOGGED_MODEL,
+    REGISTERED_MODEL,
+    RUN,
+    Kind,
+    Stamp,
+    stamp,
+)
+from tracklet.stores.files.tails import Tails
+from tracklet.stores.sql import bulk
+
+SCHEMA: Final = """
+CREATE TABLE folders (
+    path TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    entity INTEGER,
+    quick INTEGER NOT NULL,
+    deep INTEGER NOT NULL,
+    running INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+_SPACING: Final = 20
+_WATCHED: Final = 20
+_RUNNING_AT_ONCE: Final = 100
+_BATCH: Final = 500
+_MAX_PENDING: Final = 1000
+_MAX_LOG_BYTES: Final = 4 << 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A folder that the index knows."""
+
+    kind: Kind
+    entity: int | None
+    quick: int
+    deep: int
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A folder that was read; ``put`` takes it in, and None says that it is gone."""
+
+    path: str
+    kind: Kind
+    stamp: Stamp
+    running: bool = False
+    put: Callable[[sqlite3.Connection], int] | None = None
+    gone: bool = False
+
+
+class Refresh:
+    """Catches one database up with one store's folder.
+
+    Args:
+        root: The store's folder.
+        db: The index; its schema is in place.
+    """
+
+    def __init__(self, root: str, db: sqlite3.Connection) -> None:
+        self.root = root
+        self.db = db
+        self.known: dict[str, Entry] = {}
+        self._experiments: set[str] = set()
+        self._unsettled: set[str] = set()
+        self._states: dict[str, int] = {}
+        self._version: int | None = None
+        self._tails = Tails()
+        self._times: dict[str, int] = {}
+        self._pending: set[str] = set()
+        self._watched: dict[str, None] = {}
+        self._warned: set[str] = set()
+        self._swept = False
+        self._sweep_seconds = 0.0
+        self._next_sweep = 0.0
+        self._next_running = 0.0
+        self._unanalyzed = 0
+
+    # -- the way through a refresh -----------------------------------------------------------
+
+    def complete(self) -> bool:
+        """Whether the folders were looked through to the end at least once."""
+        return bool(self._state("complete"))
+
+    def run(self) -> None:
+        """Catch up."""
+        self._reload()
+        offset, announced = self._announced()
+        dirty: dict[str, bool] = dict.fromkeys(announced, True)
+        for path in self._watched:
+            dirty.setdefault(path, True)
+        self._watch(announced)
+        for path in self._running():
+            dirty.setdefault(path, True)
+        for path in self._new_and_gone():
+            dirty.setdefault(path, True)
+        sweep = self._sweep_depth()
+        if sweep is not None:
+            for path in list(self.known):
+                dirty.setdefault(path, sweep)
+        self._take_in(dirty)
+        if offset is not None:
+            self._set_state("offset", offset)
+        if sweep is not None:
+            self._after_sweep(sweep)
+        if self._unanalyzed > 1000 + len(self.known) // 2:
+            # The planner needs to know how selective the indexes are.
+            self._unanalyzed = 0
+            with self._writing():
+                self.db.execute("ANALYZE")
+
+    def _sweep_depth(self) -> bool | None:
+        """Whether to sweep deeply (True), quickly (False) or not at all (None)."""
+        now = time.time()
+        if now * 1000 >= self._state("next_deep_sweep"):
+            return True
+        if not self._swept or time.monotonic() >= self._next_sweep:
+            return False
+        return None
+
+    def _after_sweep(self, deep: bool) -> None:
+        self._swept = True
+        rest = _SPACING * self._sweep_seconds
+        self._next_sweep = time.monotonic() + rest
+        if deep:
+            self._set_state("next_deep_sweep", int((time.time() + rest) * 1000))
+            self._set_state("complete", 1)
+
+    # -- what to look at ---------------------------------------------------------------------
+
+    def _announced(self) -> tuple[int | None, list[str]]:
+        """How far the change log was read, and which folders it names since last time."""
+        path = layout.changes_file(self.root)
+        offset = self._state("offset")
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return (0 if offset else None), []
+        if size == offset:
+            return None, []
+        if size < offset:  # emptied, or another log: only a sweep can tell
+            offset = 0
+            self._swept = False
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        lines = dict.fromkeys(data[:end].decode("utf-8", "replace").split("\n"))
+        offset += end
+        if offset > _MAX_LOG_BYTES:
+            with contextlib.suppress(OSError):
+                os.truncate(path, 0)
+                offset = 0
+        return offset, [path for line in lines if line for path in self._named(line)]
+
+    def _named(self, line: str) -> Iterator[str]:
+        """The folders that a line of the change log may mean."""
+        parts = line.split("/")
+        if ".." in parts or line.startswith("/"):
+            return
+        if parts[0] == layout.MODELS:
+            yield line
+        elif len(parts) <= 3:
+            yield line
+            yield f"{layout.TRASH}/{line}"
+            if len(parts) == 1:
+                self._times.pop("", None)
+                self._times.pop(line, None)
+
+    def _watch(self, paths: Iterable[str]) -> None:
+        """Look at these again for a while: more may follow that is not announced."""
+        for path in paths:
+            if path in self.known:
+                self._watched.pop(path, None)
+                self._watched[path] = None
+        while len(self._watched) > _WATCHED:
+            del self._watched[next(iter(self._watched))]
+
+    def _running(self) -> list[str]:
+        """The runs that may be in progress, the latest first; of many, all only now and then."""
+        running = list(self._unsettled)
+        if len(running) <= _RUNNING_AT_ONCE:
+            return running
+        running.sort(key=lambda path: self.known[path].entity or 0, reverse=True)
+        if time.monotonic() < self._next_running:
+            return running[:_RUNNING_AT_ONCE]
+        self._next_running = time.monotonic() + _SPACING * 60e-6 * len(running)
+        return running
+
+    def _new_and_gone(self) -> Iterator[str]:
+        """Folders that appeared or vanished, by the times of the folders that hold them."""
+        for path in list(self._pending):
+            if os.path.exists(f"{self.root}/{path}/{layout.META}"):
+                self._pending.discard(path)
+                yield path
+        yield from self._listed("", layout.NOT_EXPERIMENTS)
+        yield from self._listed(layout.TRASH, frozenset())
+        for path in list(self._experiments):
+            yield from self._listed(path, layout.NOT_RUNS)
+            yield from self._listed(f"{path}/{layout.MODELS}", frozenset())
+        yield from self._listed(layout.MODELS, frozenset())
+
+    def _listed(self, home: str, skipped: frozenset[str]) -> Iterator[str]:
+        """The unknown and the vanished folders in one folder, if it changed."""
+        folder = f"{self.root}/{home}" if home else self.root
+        now = time.time_ns()
+        try:
+            changed = os.stat(folder).st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            changed = 0
+        if self._times.get(home) == changed:
+            return
+        present: set[str] = set()
+        if changed:
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                os.scandir(folder) as entries,
+            ):
+                for entry in entries:
+                    if entry.name in skipped or entry.name.startswith(layout.PRIVATE):
+                        continue
+                    if entry.is_dir():
+                        present.add(f"{home}/{entry.name}" if home else entry.name)
+        settled = now - changed > (20_000_000 if changed % 1_000_000_000 else 2_000_000_000)
+        self._times[home] = changed if settled else -1
+        yield from present - self.known.keys()
+        prefix = f"{home}/" if home else ""
+        depth = prefix.count("/")
+        yield from [
+            path
+            for path in self.known
+            if path.startswith(prefix) and path.count("/") == depth and path not in present
+        ]
+
+    # -- taking in ---------------------------------------------------------------------------
+
+    def _take_in(self, dirty: dict[str, bool]) -> None:
+        """Look at folders, read those that changed and write them down, a batch at a time."""
+        found: list[Found] = []
+        waiting = list(dirty.items())
+        waiting.reverse()
+        seen: set[str] = set()
+        self._sweep_seconds = 0.0
+        while waiting:
+            path, deep = waiting.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            kind = _kind(path)
+            if kind is None:
+                continue
+            began = time.perf_counter()
+            result = self._look(path, kind, deep)
+            if result is None:
+                self._sweep_seconds += time.perf_counter() - began
+                continue
+            found.append(result)
+            if kind is EXPERIMENT and result.gone:
+                below = f"{path}/"
+                for other in [other for other in self.known if other.startswith(below)]:
+                    if other not in seen:
+                        waiting.append((other, True))
+            elif kind is EXPERIMENT and path not in self.known:
+                inside = (
+                    *self._listed(path, layout.NOT_RUNS),
+                    *self._listed(f"{path}/{layout.MODELS}", frozenset()),
+                )
+                waiting.extend((other, True) for other in inside)
+            if len(found) >= _BATCH:
+                self._write(found)
+                found = []
+        self._write(found)
+
+    def _look(self, path: str, kind: Kind, deep: bool) -> Found | None:
+        """What to write down of a folder; None if it is as the index knows it."""
+        folder = f"{self.root}/{path}"
+        entry = self.known.get(path)
+        now = time.time_ns()
+        looks = stamp(folder, kind, now, deep=deep or entry is None)
+        if looks is None:
+            if len(self._pending) < _MAX_PENDING and os.path.isdir(folder):
+                self._pending.add(path)
+            return Found(path, kind, Stamp(0), gone=True) if entry is not None else None
+        if entry is not None and entry.quick and looks.quick == entry.quick:
+            same = not deep or looks.deep == entry.deep
+            if same and not (entry.running and leases.is_lost(folder)):
+                return None
+        if not looks.deep:
+            looks = stamp(folder, kind, now, deep=True) or looks
+        try:
+            return self._read(path, folder, kind, looks)
+        except (ResourceDoesNotExist, FileNotFoundError):
+            return Found(path, kind, Stamp(0), gone=True) if entry is not None else None
+        except (TrackletException, OSError, ValueError) as error:
+            if path not in self._warned:
+                self._warned.add(path)
+                _log.warning("left out of searches: %s", error)
+            return Found(path, kind, looks)
+
+    def _read(self, path: str, folder: str, kind: Kind, looks: Stamp) -> Found:
+        if kind is EXPERIMENT:
+            experiment = reader.read_experiment(folder)
+            return Found(path, kind, looks, put=lambda db: bulk.put_experiment(db, experiment))
+        if kind is RUN:
+            run, latest = self._read_run(folder)
+            running = run.info.status == "RUNNING"
+            return Found(path, kind, looks, running, lambda db: bulk.put_run(db, run, latest))
+        if kind is LOGGED_MODEL:
+            model, measured = _read_logged_model(folder)
+            return Found(
+                path, kind, looks, put=lambda db: bulk.put_logged_model(db, model, measured)
+            )
+        registered = reader.read_registered_model(folder)
+        versions = [
+            reader.read_model_version(version_dir, registered.aliases)
+            for version_dir in reader.model_version_dirs(folder)
+        ]
+        return Found(
+            path, kind, looks, put=lambda db: bulk.put_registered_model(db, registered, versions)
+        )
+
+    def _read_run(self, folder: str) -> tuple[Run, list[Metric]]:
+        meta = reader.read_meta(folder, "run")
+        tags = reader.read_texts(f"{folder}/{layout.TAGS}")
+        info = reader.run_info(folder, meta, tags)
+        if info.status == "RUNNING" and leases.is_lost(folder):
+            info = reader.lost_info(info, folder)
+            tags.setdefault(leases.END_REASON_TAG, leases.LOST)
+        latest = self._tails.latest(folder, remember=info.status == "RUNNING")
+        data = RunData({}, reader.read_texts(f"{folder}/{layout.PARAMS}"), tags)
+        run = Run(info, data, reader.read_inputs(folder), reader.read_outputs(folder))
+        return run, latest
+
+    # -- the database ------------------------------------------------------------------------
+
+    def _write(self, found: list[Found]) -> None:
+        if not found:
+            return
+        # What vanished goes first: a folder that moved comes back under another path.
+        found.sort(key=lambda item: not item.gone)
+        with self._writing():
+            for item in found:
+                self._write_one(item)
+        self._unanalyzed += len(found)
+
+    def _write_one(self, item: Found) -> None:
+        db = self.db
+        entry = self.known.get(item.path)
+        if item.gone:
+            if entry is not None and entry.entity is not None:
+                bulk.remove(db, item.kind.table, entry.entity)
+            db.execute("DELETE FROM folders WHERE path = ?", (item.path,))
+            self.known.pop(item.path, None)
+            self._experiments.discard(item.path)
+            self._unsettled.discard(item.path)
+            self._watched.pop(item.path, None)
+            self._times.pop(item.path, None)
+            self._times.pop(f"{item.path}/{layout.MODELS}", None)
+            self._tails.forget(f"{self.root}/{item.path}")
+            return
+        entity: int | None = None
+        if entry is not None and entry.entity is not None:
+            bulk.remove(db, item.kind.table, entry.entity)
+        if item.put is not None:
+            db.execute("SAVEPOINT entity")
+            try:
+                entity = item.put(db)
+            except (sqlite3.IntegrityError, OverflowError, UnicodeError) as error:
+                db.execute("ROLLBACK TO entity")
+                if item.path not in self._warned:
+                    self._warned.add(item.path)
+                    _log.warning("left out of searches: %s/%s: %s", self.root, item.path, error)
+            db.execute("RELEASE entity")
+        db.execute(
+            "INSERT OR REPLACE INTO folders (path, kind, entity, quick, deep, running) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                item.path,
+                item.kind.name,
+                entity,
+                item.stamp.quick,
+                item.stamp.deep,
+                int(item.running),
+            ),
+        )
+        self._know(
+            item.path, Entry(item.kind, entity, item.stamp.quick, item.stamp.deep, item.running)
+        )
+
+    def _know(self, path: str, entry: Entry) -> None:
+        self.known[path] = entry
+        if entry.kind is EXPERIMENT:
+            self._experiments.add(path)
+        if entry.running or not entry.quick:
+            self._unsettled.add(path)
+        else:
+            self._unsettled.discard(path)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def _reload(self) -> None:
+        """Learn what other processes wrote."""
+        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        if version == self._version:
+            return
+        self._version = version
+        self.known = {}
+        self._experiments = set()
+        self._unsettled = set()
+        for path, kind, entity, quick, deep, running in self.db.execute(
+            "SELECT path, kind, entity, quick, deep, running FROM folders"
+        ):
+            self._know(path, Entry(KINDS[kind], entity, quick, deep, bool(running)))
+        self._states = dict(self.db.execute("SELECT name, value FROM state"))
+
+    def forget(self) -> None:
+        """Start from what is written, after a refresh that could not write what it had found."""
+        self._version = None
+        self._times.clear()
+        self._tails = Tails()
+
+    def _state(self, name: str) -> int:
+        if self._version is None:
+            self._reload()
+        return self._states.get(name, 0)
+
+    def _set_state(self, name: str, value: int) -> None:
+        if self._states.get(name) == value:
+            return
+        self.db.execute("INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", (name, value))
+        self._states[name] = value
+
+
+def _kind(path: str) -> Kind | None:
+    """What a folder below the root holds, by where it is."""
+    parts = path.split("/")
+    if parts[0] == layout.TRASH:
+        parts = parts[1:]
+    elif parts[0] == layout.MODELS:
+        return REGISTERED_MODEL if len(parts) == 2 else None
+    if len(parts) == 1:
+        return EXPERIMENT
+    if len(parts) == 2:
+        return None if parts[1] in layout.NOT_RUNS else RUN
+    if len(parts) == 3 and parts[1] == layout.MODELS:
+        return LOGGED_MODEL
+    return None
+
+
+def _read_logged_model(folder: str) -> tuple[LoggedModel, list[Metric]]:
+    model = reader.read_logged_model(folder)
+    measured: list[Metric] = []
+    for key, path in reader.key_files(f"{folder}/{layout.METRICS}"):
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            measured += points.parse_model_points(file.read(), key, model.model_id).points
+    return model, measured
