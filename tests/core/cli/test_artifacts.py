@@ -21,7 +21,7 @@ def test_artifacts_are_listed_by_folder(
     assert answer("artifacts", "list", "latest") == [
         {"path": "notes", "is_dir": True, "file_size": None}
     ]
-    assert "notes/hello.txt   5 B" in call("artifacts", "list", run_id, "notes").stdout
+    assert "notes/hello.txt  5 B" in call("artifacts", "list", run_id, "notes").stdout
 
 
 def test_an_artifact_is_copied_to_a_folder(

@@ -1,0 +1,77 @@
+"""``tracklet index``: the search index over a folder of runs."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from tracklet import settings
+from tracklet.cli import options, output
+from tracklet.entities import ViewType
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores.files.index import FolderIndex
+
+
+@click.group()
+def index() -> None:
+    """Look after the search index, a cache that is made from the folders."""
+
+
+@index.command()
+@options.common
+def rebuild(json_output: bool) -> None:
+    """Forget the index and look through all folders anew; the runs themselves are not touched."""
+    uri = settings.tracking_uri()
+    folder = settings.local_path(uri)
+    if folder is None:
+        raise InvalidParameterValue(f"{uri!r} is no folder; only folders of runs have an index")
+    if not folder.is_dir():
+        raise InvalidParameterValue(f"there is no folder {str(folder)!r}; nothing to index")
+    started = time.perf_counter()
+    built = FolderIndex(folder)
+    try:
+        built.rebuild()
+        experiments = runs = 0
+        for experiment_ids in _pages(built):
+            experiments += len(experiment_ids)
+            runs += _count_runs(built, experiment_ids)
+    finally:
+        built.close()
+    seconds = time.perf_counter() - started
+    if json_output:
+        output.as_json(
+            {
+                "folder": str(folder),
+                "index": built.path,
+                "experiments": experiments,
+                "runs": runs,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        click.echo(
+            f"indexed {experiments} experiments and {runs} runs of {folder} in {seconds:.1f} s"
+        )
+        click.echo(f"the index is {built.path}")
+
+
+def _pages(built: FolderIndex) -> list[list[str]]:
+    pages, token = [], None
+    while True:
+        page = built.search_experiments(ViewType.ALL, 1000, page_token=token)
+        pages.append([experiment.experiment_id for experiment in page])
+        token = page.token
+        if not token:
+            return pages
+
+
+def _count_runs(built: FolderIndex, experiment_ids: list[str]) -> int:
+    count, token = 0, None
+    while experiment_ids:
+        page = built.search_runs(experiment_ids, "", ViewType.ALL, 5000, page_token=token)
+        count += len(page)
+        token = page.token
+        if not token:
+            break
+    return count
