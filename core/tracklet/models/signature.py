@@ -81,6 +81,14 @@ class ModelSignature:
         return "".join(f"{name}: \n  {value!r}\n" for name, value in parts)
 
 
+class _TypeHints:
+    """The hints of a model's ``predict``, as MLflow keeps them in pickled models."""
+
+    def __init__(self, input: Any = None, output: Any = None) -> None:
+        self.input = input
+        self.output = output
+
+
 def infer_signature(
     model_input: Any = None, model_output: Any = None, params: Mapping[str, Any] | None = None
 ) -> ModelSignature:

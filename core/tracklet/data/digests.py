@@ -1,0 +1,83 @@
+"""Fingerprints of data: cheap, and the same as MLflow's for the same data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+MAX_ROWS: Final = 10_000
+"""Rows (of a frame) or values (of an array) that enter a fingerprint."""
+
+
+def of_frame(frame: Any) -> str:
+    """The fingerprint of a pandas frame: 8 hexadecimal digits.
+
+    The values of text and number columns in the first rows, the index, the number of rows and all
+    names count.
+    """
+    import numpy as np
+    import pandas as pd
+
+    texts = [_is_text(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    numbers = frame.select_dtypes(include=["number", "timedelta"]).columns
+    # The order in which MLflow takes them: sorted, where the names can be sorted.
+    head = frame.head(MAX_ROWS)[frame.columns[texts].union(numbers)]
+    return of_bytes(
+        [
+            pd.util.hash_pandas_object(head).to_numpy(),
+            np.int64(len(frame)),
+            *(str(name).encode() for name in frame.columns),
+        ]
+    )
+
+
+def _is_text(series: Any) -> bool:
+    """Whether every value is a text; a null is none."""
+    import pandas as pd
+
+    dtype = series.dtype
+    if type(dtype).__name__ == "CategoricalDtype":
+        return bool(series.notna().all()) and _is_text(dtype.categories.to_series())
+    if dtype.name != "object" and not pd.api.types.is_string_dtype(dtype):
+        return False
+    return bool(pd.api.types.infer_dtype(series, skipna=False) == "string")
+
+
+def of_arrays(features: Any, targets: Any = None) -> str:
+    """The fingerprint of arrays, or dictionaries of them: 8 hexadecimal digits."""
+    parts: list[Any] = []
+    for data in (features, targets):
+        if isinstance(data, Mapping):
+            for name in sorted(data):
+                parts += _array_parts(data[name])
+        elif data is not None:
+            parts += _array_parts(data)
+    return of_bytes(parts)
+
+
+def _array_parts(array: Any) -> Iterable[Any]:
+    import numpy as np
+    import pandas as pd
+
+    if hasattr(array, "nnz"):
+        # A sparse matrix is fingerprinted as it is stored; spreading it out could fill the memory.
+        stored = array.tocsr()
+        for part in (stored.data, stored.indices, stored.indptr):
+            yield from _array_parts(part)
+    else:
+        flat = array.ravel()[:MAX_ROWS]
+        try:
+            yield pd.util.hash_array(np.ascontiguousarray(flat))
+        except TypeError:
+            yield np.int64(array.size)
+    for size in array.shape:
+        yield np.int64(size)
+
+
+def of_bytes(parts: Iterable[Any]) -> str:
+    """The fingerprint of buffers, one after the other."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:8]
