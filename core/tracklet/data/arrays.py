@@ -85,5 +85,9 @@ def _size(array: Any) -> int:
 def _nbytes(array: Any) -> int:
     if hasattr(array, "nbytes"):
         return int(array.nbytes)
-    parts = (getattr(array, name, None) for name in ("data", "indices", "indptr", "row", "col"))
+    parts: list[Any] = [
+        getattr(array, name)
+        for name in ("data", "indices", "indptr", "row", "col")
+        if hasattr(array, name)
+    ]
     return sum(int(part.nbytes) for part in parts if hasattr(part, "nbytes"))

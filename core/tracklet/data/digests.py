@@ -17,7 +17,7 @@ def of_frame(frame: Any) -> str:
     names count.
     """
     import numpy as np
-    import pandas as pd
+    from pandas.util import hash_pandas_object
 
     texts = [_is_text(frame.iloc[:, position]) for position in range(frame.shape[1])]
     numbers = frame.select_dtypes(include=["number", "timedelta"]).columns
@@ -25,7 +25,7 @@ def of_frame(frame: Any) -> str:
     head = frame.head(MAX_ROWS)[frame.columns[texts].union(numbers)]
     return of_bytes(
         [
-            pd.util.hash_pandas_object(head).to_numpy(),
+            hash_pandas_object(head).to_numpy(),
             np.int64(len(frame)),
             *(str(name).encode() for name in frame.columns),
         ]
@@ -37,10 +37,12 @@ def _is_text(series: Any) -> bool:
     import pandas as pd
 
     dtype = series.dtype
-    if type(dtype).__name__ == "CategoricalDtype":
-        return bool(series.notna().all()) and _is_text(dtype.categories.to_series())
-    if dtype.name != "object" and not pd.api.types.is_string_dtype(dtype):
+    if series.hasnans:
         return False
+    if type(dtype).__name__ == "CategoricalDtype":
+        return _is_text(dtype.categories.to_series())
+    if dtype.name != "object":
+        return bool(pd.api.types.is_string_dtype(dtype))
     return bool(pd.api.types.infer_dtype(series, skipna=False) == "string")
 
 
@@ -58,7 +60,7 @@ def of_arrays(features: Any, targets: Any = None) -> str:
 
 def _array_parts(array: Any) -> Iterable[Any]:
     import numpy as np
-    import pandas as pd
+    from pandas.util import hash_array
 
     if hasattr(array, "nnz"):
         # A sparse matrix is fingerprinted as it is stored; spreading it out could fill the memory.
@@ -68,7 +70,7 @@ def _array_parts(array: Any) -> Iterable[Any]:
     else:
         flat = array.ravel()[:MAX_ROWS]
         try:
-            yield pd.util.hash_array(np.ascontiguousarray(flat))
+            yield hash_array(np.ascontiguousarray(flat))
         except TypeError:
             yield np.int64(array.size)
     for size in array.shape:
