@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,8 +68,10 @@ class Recorder:
         started = perf_counter()
         try:
             with suppressed(), randomness.preserved(*self._generators):
-                checkpoint(f"step {phase}")
                 yield
+                # After the block, because a context manager cannot skip it: a failure put in here
+                # is contained where the block's own would be.
+                checkpoint(f"step {phase}")
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(error, f"{self.label}: {phase}", self.label)
         finally:
@@ -242,8 +245,7 @@ def _shortened(text: str) -> str:
 
 def _dataset_of(features: Any, targets: Any, name: str) -> Any:
     """A dataset of a kind that can be fingerprinted without densifying or iterating; or None."""
-    from tracklet import data
-
+    data: Any = import_module("tracklet.data")
     kind = type(features)
     library = kind.__module__.partition(".")[0]
     if library == "pandas" and kind.__name__ == "DataFrame":

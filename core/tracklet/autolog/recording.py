@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -124,6 +125,10 @@ class recording:  # noqa: N801 (used as a function in `with`)
             run.__exit__(type(cause) if cause is not None else None, cause, None)
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(problem, f"{self._label}: ending the run", self._label)
+        finally:
+            if run.is_open:
+                with suppress(Exception):
+                    active.abandon(run)
 
 
 class TrainingRecorder(Recorder):

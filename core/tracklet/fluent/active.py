@@ -153,6 +153,20 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
     _last_run.set((run.store, run_id))
 
 
+def abandon(run: ActiveRun) -> None:
+    """Let go of a run whose end could not be recorded; it is active no more.
+
+    Its readers find that nobody carries it on.
+    """
+    try:
+        run.writer.close()
+    finally:
+        run.__dict__["is_open"] = False
+        _open.pop(run.info.run_id, None)
+        exits.unwatch(run.info.run_id)
+        _stack.set(tuple(other for other in _stack.get() if other.is_open))
+
+
 def reset() -> None:
     """Forget all open runs without ending them."""
     for run in list(_open.values()):

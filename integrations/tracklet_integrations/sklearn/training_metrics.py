@@ -93,13 +93,14 @@ def _classifier(estimator: Any, data: TrainingData, pos_label: Any, measured: Me
     predicted = measured.predictions = estimator.predict(data.features)
     found = measured.metrics
     with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
+        no_prediction: Any = 0  # the default, without its warning
         precision, recall, f1, _ = metrics.precision_recall_fscore_support(
             labels,
             predicted,
             average="weighted" if pos_label is None else "binary",
             pos_label=1 if pos_label is None else pos_label,
             sample_weight=weight,
-            zero_division=0,  # the value that is the default, without its warning
+            zero_division=no_prediction,
         )
         found["training_precision_score"] = float(precision)
         found["training_recall_score"] = float(recall)

@@ -1,0 +1,40 @@
+"""The scikit-learn integration sees everything and touches nothing."""
+
+from __future__ import annotations
+
+from tracklet.testing import IntegrationContract
+
+
+class TestSklearnIntegration(IntegrationContract):
+    name = "sklearn"
+    modules = ("sklearn",)
+    targets = (
+        "sklearn.pipeline:Pipeline.fit",
+        "sklearn.linear_model._logistic:LogisticRegression.fit",
+        "sklearn.preprocessing._data:StandardScaler.fit",
+    )
+    training = """
+    def train():
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 3))
+        y = (X[:, 0] > 0).astype(int)
+        model = make_pipeline(StandardScaler(), LogisticRegression())
+        assert model.fit(X, y) is model
+        return model[-1].coef_.tobytes(), model.predict_proba(X).tobytes(), sorted(vars(model))
+
+
+    def fail(error):
+        from sklearn.linear_model import LinearRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        def raising(X):
+            raise error
+
+        make_pipeline(FunctionTransformer(raising), LinearRegression()).fit([[0.0], [1.0]], [0, 1])
+    """
