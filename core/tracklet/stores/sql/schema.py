@@ -1,7 +1,8 @@
 """The tables, one schema for two jobs: the index over folders, and the SQL store.
 
 Rows refer to one another by small integers, whatever the ids of the entities look like, which
-keeps the many rows of metrics, params and tags narrow. A metric's value is NULL where it is NaN.
+keeps the many rows of metrics, params and tags narrow; no integer is used twice. A metric's value
+is NULL where it is NaN.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ experiments = Table(
     Column("last_update_time", BigInteger),
     CheckConstraint("lifecycle_stage IN ('active', 'deleted')", name="lifecycle_stage"),
     Index(None, "name"),
+    sqlite_autoincrement=True,
 )
 experiment_tags = _texts("experiment_tags", "experiment", "experiments")
 
@@ -95,6 +97,7 @@ runs = Table(
     Column("deleted_time", BigInteger),
     Column("artifact_uri", Words),
     CheckConstraint("lifecycle_stage IN ('active', 'deleted')", name="lifecycle_stage"),
+    sqlite_autoincrement=True,
 )
 Index(
     "ix_runs_listing",
@@ -120,6 +123,7 @@ metrics = Table(
     Column("dataset_name", Words),
     Column("dataset_digest", Words),
     Index(None, "run", "key"),
+    sqlite_autoincrement=True,
 )
 latest_metrics = Table(
     "latest_metrics",
@@ -146,6 +150,7 @@ datasets = Table(
     Column("schema", Words),
     Column("profile", Words),
     UniqueConstraint("experiment_id", "name", "digest"),
+    sqlite_autoincrement=True,
 )
 inputs = Table(
     "inputs",
@@ -155,6 +160,7 @@ inputs = Table(
     _owner("dataset", "datasets"),
     Index(None, "run"),
     Index(None, "dataset"),
+    sqlite_autoincrement=True,
 )
 input_tags = _texts("input_tags", "input", "inputs")
 model_inputs = Table(
@@ -164,6 +170,7 @@ model_inputs = Table(
     _owner("run", "runs"),
     Column("model_id", Words, nullable=False),
     UniqueConstraint("run", "model_id"),
+    sqlite_autoincrement=True,
 )
 model_outputs = Table(
     "model_outputs",
@@ -173,6 +180,7 @@ model_outputs = Table(
     Column("model_id", Words, nullable=False),
     Column("step", BigInteger, nullable=False),
     UniqueConstraint("run", "model_id"),
+    sqlite_autoincrement=True,
 )
 leases = Table(
     "leases",
@@ -199,6 +207,7 @@ logged_models = Table(
     CheckConstraint("lifecycle_stage IN ('active', 'deleted')", name="lifecycle_stage"),
     Index(None, "experiment_id", "lifecycle_stage", "creation_timestamp"),
     Index(None, "source_run_id"),
+    sqlite_autoincrement=True,
 )
 logged_model_params = _texts("logged_model_params", "model", "logged_models")
 logged_model_tags = _texts("logged_model_tags", "model", "logged_models")
@@ -216,6 +225,7 @@ logged_model_metrics = Table(
     Column("dataset_digest", Words),
     Index(None, "model", "key"),
     Index(None, "key", "value"),
+    sqlite_autoincrement=True,
 )
 
 registered_models = Table(
@@ -226,6 +236,7 @@ registered_models = Table(
     Column("creation_timestamp", BigInteger, nullable=False),
     Column("last_updated_timestamp", BigInteger, nullable=False),
     Column("description", Words),
+    sqlite_autoincrement=True,
 )
 registered_model_tags = _texts("registered_model_tags", "model", "registered_models")
 registered_model_aliases = Table(
@@ -256,17 +267,25 @@ model_versions = Table(
     Column("storage_location", Words),
     UniqueConstraint("model", "version"),
     Index(None, "run_id"),
+    sqlite_autoincrement=True,
 )
 model_version_tags = _texts("model_version_tags", "version", "model_versions")
 
 
+def sqlite_statements() -> list[str]:
+    """What creates all tables and indexes in SQLite."""
+    dialect = sqlite.dialect()
+    statements: list[str] = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += sorted(
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in table.indexes
+            if not str(index.name).endswith("_key_head")
+        )
+    return statements
+
+
 def fingerprint() -> int:
     """A positive 31-bit number that changes when a table, column or index does."""
-    dialect = sqlite.dialect()
-    texts: list[str] = []
-    for table in metadata.sorted_tables:
-        texts.append(str(CreateTable(table).compile(dialect=dialect)))
-        texts.extend(
-            sorted(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
-        )
-    return zlib.crc32("\n".join(texts).encode()) & 0x7FFFFFFF or 1
+    return zlib.crc32("\n".join(sqlite_statements()).encode()) & 0x7FFFFFFF or 1

@@ -1,0 +1,495 @@
+"""The index over a store's folder: a cache that is never lost, never wrong for long."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tracklet.entities import Metric, ViewType
+from tracklet.stores.files import FileStore, refresh
+from tracklet.stores.files.index import MEMORY, FolderIndex
+
+MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "/tmp/envs/mlf/bin/python")
+needs_mlflow = pytest.mark.skipif(not os.path.exists(MLFLOW), reason=f"there is no {MLFLOW}")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "mlruns"
+
+
+@pytest.fixture
+def store(root):
+    store = FileStore(str(root))
+    yield store
+    store._index.close()
+
+
+@pytest.fixture
+def index(root):
+    index = FolderIndex(root)
+    yield index
+    index.close()
+
+
+def run_with(store, experiment_id, status="FINISHED", metrics=None, params=None, tags=None):
+    run = store.create_run(experiment_id, tags=tags)
+    points = [Metric(key, value, 1, 0) for key, value in (metrics or {}).items()]
+    store.log_batch(run.info.run_id, points, params or {})
+    if status != "RUNNING":
+        store.update_run(run.info.run_id, status, 5)
+    return run.info.run_id
+
+
+def ids(found):
+    return {run.info.run_id for run in found}
+
+
+def settle():
+    """Let the clock's tick pass in which two changes look alike."""
+    time.sleep(0.03)
+
+
+def assert_equal_to_files(store, index):
+    """What the index holds is what the files hold, of every run."""
+    experiments = index.search_experiments(ViewType.ALL)
+    found = {
+        run.info.run_id: run
+        for run in index.search_runs(
+            [e.experiment_id for e in experiments], run_view_type=ViewType.ALL
+        )
+    }
+    for run_id, run in found.items():
+        assert repr(run) == repr(store.get_run(run_id))
+    return found
+
+
+def test_a_deleted_index_comes_back_whole(store, index, root):
+    """The index is a cache: removing its file loses nothing, even while it is open."""
+    experiment = store.create_experiment("e")
+    wanted = {
+        run_with(store, experiment, metrics={"a": float(n)}, params={"p": str(n)}, tags={"t": "x"})
+        for n in range(5)
+    }
+    assert ids(index.search_runs([experiment])) == wanted
+    for path in Path(index.path).parent.iterdir():
+        path.unlink()
+    assert ids(index.search_runs([experiment])) == wanted
+    assert os.path.exists(index.path)
+    index.rebuild()
+    assert ids(index.search_runs([experiment], "params.p IN ('1', '2')")) < wanted
+    assert set(assert_equal_to_files(store, index)) == wanted
+
+
+def test_the_index_is_private(store, index):
+    """It holds what runs recorded, so no other user may read it."""
+    store.create_experiment("e")
+    index.search_experiments()
+    assert stat.S_IMODE(os.stat(index.path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(index.path)).st_mode) == 0o700
+
+
+def test_every_write_of_the_store_is_found_by_the_next_search(store, index):
+    """Whatever the library writes is announced to the index, or looked at anyway."""
+    experiment = store.create_experiment("e", tags={"k": "1"})
+    assert [e.name for e in index.search_experiments(filter_string="tags.k = '1'")] == ["e"]
+    run = store.create_run(experiment).info.run_id
+    assert ids(index.search_runs([experiment], "status = 'RUNNING'")) == {run}
+    store.log_batch(run, [Metric("a", 1.0, 1, 0)], {"p": "1"}, {"t": "1"})
+    assert ids(index.search_runs([experiment], "metrics.a = 1 and params.p = '1'")) == {run}
+    store.log_batch(run, [Metric("a", 2.0, 2, 1)])
+    store.log_batch(run, [Metric("a", 3.0, 1, 0)])
+    assert ids(index.search_runs([experiment], "metrics.a = 2")) == {run}
+    store.update_run(run, "FAILED", 9, "renamed")
+    assert ids(index.search_runs([experiment], "end_time = 9 and run_name = 'renamed'")) == {run}
+    for value in "123":
+        store.log_batch(run, (), {}, {"t": value})
+        assert ids(index.search_runs([experiment], f"tags.t = '{value}'")) == {run}
+    for step in range(5):
+        store.log_batch(run, [Metric("late", float(step), 1, step)])
+        assert ids(index.search_runs([experiment], f"metrics.late = {step}")) == {run}
+    store.delete_tag(run, "t")
+    assert not index.search_runs([experiment], "tags.t IS NOT NULL")
+    store.delete_run(run)
+    assert not index.search_runs([experiment])
+    store.restore_run(run)
+    assert ids(index.search_runs([experiment])) == {run}
+    store.rename_experiment(experiment, "f")
+    assert [e.name for e in index.search_experiments(filter_string="name = 'f'")] == ["f"]
+    store.delete_experiment(experiment)
+    assert not index.search_runs([experiment])
+    assert ids(index.search_runs([experiment], run_view_type=ViewType.DELETED_ONLY)) == {run}
+    store.restore_experiment(experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    assert_equal_to_files(store, index)
+
+
+def test_the_registry_is_indexed(store, index):
+    """Registered models, versions, tags, aliases and deletions."""
+    store.create_registered_model("m", tags={"k": "v"}, description="d")
+    for _ in range(2):
+        store.create_model_version("m", "src", run_id="r")
+    store.set_registered_model_alias("m", "champion", 2)
+    store.set_model_version_tag("m", 1, "t", "x")
+    (model,) = index.search_registered_models("tags.k = 'v'")
+    assert model == store.get_registered_model("m")
+    assert {v.version for v in index.search_model_versions("name = 'm'")} == {1, 2}
+    assert index.search_model_versions("tags.t = 'x'") == [store.get_model_version("m", 1)]
+    store.delete_model_version("m", 2)
+    assert [v.version for v in index.search_model_versions()] == [1]
+    store.rename_registered_model("m", "n")
+    assert [m.name for m in index.search_registered_models()] == ["n"]
+    store.delete_registered_model("n")
+    assert not index.search_registered_models()
+    assert not index.search_model_versions()
+
+
+def test_logged_models_are_indexed(store, index):
+    """With params, tags and metrics, and gone when deleted."""
+    experiment = store.create_experiment("e")
+    run = store.create_run(experiment).info.run_id
+    model = store.create_logged_model(experiment, "m", run, {"t": "1"}, {"p": "2"}, "kind")
+    store.log_batch(
+        run, [Metric("acc", 0.9, 1, 0, model.model_id, "data", "d1"), Metric("b", 1.0, 1, 0)]
+    )
+    assert [
+        m.model_id
+        for m in index.search_logged_models(
+            [experiment], "metrics.acc > 0.5 and params.p = '2'", [{"dataset_name": "data"}]
+        )
+    ] == [model.model_id]
+    assert not index.search_logged_models([experiment], None, [{"dataset_name": "other"}])
+    assert index.search_logged_models([experiment]) == [store.get_logged_model(model.model_id)]
+    store.delete_logged_model(model.model_id)
+    assert not index.search_logged_models([experiment])
+
+
+def test_a_run_whose_process_died_is_found_as_killed(store, index, root):
+    """No file changes when a process dies; the index notices all the same."""
+    experiment = store.create_experiment("e")
+    code = textwrap.dedent(
+        f"""
+        import os, sys
+        from tracklet.stores.files import FileStore
+        store = FileStore({str(root)!r})
+        run = store.create_run({experiment!r}).info.run_id
+        writer = store.open_run(run)
+        writer.log_metric("a", 1.0, 0, 1)
+        print(run, flush=True)
+        sys.stdin.read()
+        os._exit(1)
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        run = process.stdout.readline().strip()
+        assert ids(index.search_runs([experiment], "status = 'RUNNING'")) == {run}
+        process.stdin.close()
+        process.wait()
+    assert ids(index.search_runs([experiment], "status = 'KILLED'")) == {run}
+    assert_equal_to_files(store, index)
+
+
+def edit_every_way(root: Path, experiment: str, run: str) -> None:
+    folder = root / experiment / run
+    (folder / "tags" / "t").write_text("changed in place")
+    with (folder / "metrics" / "a").open("a") as file:
+        file.write("9 7.5 9\n")
+    (folder / "params" / "new").write_text("added")
+
+
+def test_changes_in_place_by_others_are_found_by_a_sweep(store, index, root):
+    """Files that another program rewrites or appends to change no folder's time."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, metrics={"a": 1.0}, tags={"t": "1"})
+    other = run_with(store, experiment, metrics={"a": 1.0})
+    assert ids(index.search_runs([experiment])) == {run, other}
+    settle()
+    edit_every_way(root, experiment, run)
+    shutil.rmtree(root / experiment / other)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        found = index.search_runs([experiment], "tags.t LIKE 'changed%' and metrics.a = 7.5")
+        if found and len(index.search_runs([experiment])) == 1:
+            break
+    assert ids(found) == {run}
+    assert found[0].data.params["new"] == "added"
+    assert_equal_to_files(store, index)
+
+
+@needs_mlflow
+@pytest.mark.interop
+def test_what_mlflow_writes_is_found(store, index, root):
+    """New experiments, runs, values and registered models of the real mlflow, also later ones."""
+    code = """
+    import mlflow, sys
+    mlflow.set_tracking_uri(sys.argv[1])
+    client = mlflow.MlflowClient()
+    if len(sys.argv) == 2:
+        e = client.create_experiment("theirs")
+        r = client.create_run(e).info.run_id
+        client.log_param(r, "p", "1"); client.log_metric(r, "a", 0.5, step=3)
+        client.set_tag(r, "t", "old"); client.set_terminated(r)
+        client.create_registered_model("m"); client.create_model_version("m", "src", r)
+        print(e, r)
+    else:
+        r = sys.argv[2]
+        client.set_tag(r, "t", "new"); client.log_metric(r, "a", 0.25, step=4)
+        print(client.search_runs([client.get_run(r).info.experiment_id])[0].to_dictionary()["data"])
+    """
+
+    def mlflow(*args):
+        return subprocess.run(
+            [MLFLOW, "-c", textwrap.dedent(code), str(root), *args],
+            env={
+                **os.environ,
+                "MLFLOW_ALLOW_FILE_STORE": "true",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            },
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+
+    store.create_experiment("ours")
+    assert len(index.search_experiments()) >= 1
+    experiment, run = mlflow()[-2:]
+    assert ids(index.search_runs([experiment], "tags.t = 'old' and metrics.a = 0.5")) == {run}
+    assert [m.name for m in index.search_registered_models()] == ["m"]
+    assert [v.run_id for v in index.search_model_versions("name = 'm'")] == [run]
+    mlflow(run)
+    fresh = FolderIndex(root)
+    try:
+        assert ids(fresh.search_runs([experiment], "tags.t = 'new' and metrics.a = 0.25")) == {run}
+    finally:
+        fresh.close()
+    assert_equal_to_files(store, index)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "middle", "foreign", "empty"])
+def test_a_damaged_index_heals_itself(store, index, damage, caplog):
+    """Whatever happened to the file, the next search answers right."""
+    caplog.set_level(logging.ERROR)
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, params={f"p{n}": "x" * 200}) for n in range(60)}
+    assert ids(index.search_runs([experiment])) == wanted
+    index.close()
+    path = Path(index.path)
+    data = path.read_bytes()
+    if damage == "garbage":
+        path.write_bytes(os.urandom(len(data)))
+    elif damage == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "middle":
+        path.write_bytes(data[:4096] + b"\xff" * (len(data) - 8192) + data[-4096:])
+    elif damage == "foreign":
+        path.unlink()
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+                "c.execute('create table runs (x)'); c.commit(); c.close()",
+                str(path),
+            ],
+            check=True,
+        )
+    else:
+        path.write_bytes(b"")
+    assert ids(index.search_runs([experiment])) == wanted
+    assert ids(index.search_runs([experiment], "params.p7 LIKE 'x%'")) < wanted
+    assert index.path != MEMORY
+
+
+def test_an_index_damaged_while_open_heals_itself(store, index):
+    """Damage that is met in the middle of a search is repaired, and the search answered."""
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, params={f"p{n}": "x" * 500}) for n in range(60)}
+    assert ids(index.search_runs([experiment])) == wanted
+    db = index._refresh.db
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = os.path.getsize(index.path)
+    with open(index.path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    db.execute("PRAGMA shrink_memory")
+    index.close()
+    assert ids(index.search_runs([experiment], "params.p7 LIKE 'x%' or params.p8 != '1'"))
+    assert ids(index.search_runs([experiment])) == wanted
+
+
+def test_without_a_cache_folder_the_index_lives_in_memory(store, root, tmp_path, monkeypatch):
+    """A home that cannot be written to costs time, not function."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file")
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(blocked / "cache"))
+    index = FolderIndex(root)
+    try:
+        assert index.path == MEMORY
+        assert ids(index.search_runs([experiment])) == {run}
+        index.rebuild()
+        assert ids(index.search_runs([experiment])) == {run}
+    finally:
+        index.close()
+
+
+def test_unreadable_and_odd_folders_are_left_out(store, index, root, caplog):
+    """One broken run costs one warning, not the search."""
+    experiment = store.create_experiment("e")
+    good = run_with(store, experiment)
+    bad = run_with(store, experiment)
+    (root / experiment / bad / "meta.yaml").write_text("]not yaml[")
+    (root / experiment / "no-meta").mkdir()
+    (root / "junk").mkdir()
+    (root / "file").write_text("x")
+    with caplog.at_level(logging.WARNING, "tracklet"):
+        for _ in range(3):
+            assert ids(index.search_runs([experiment])) == {good}
+    assert len([r for r in caplog.records if bad in r.getMessage()]) == 1
+
+
+def test_a_folder_that_gets_its_document_late_is_found(store, index, root):
+    """A run is a folder first and a document later; a search in between misses nothing."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    copy = root / experiment / "b0000000000000000000000000000000"
+    copy.mkdir()
+    assert ids(index.search_runs([experiment])) == {run}
+    settle()
+    index.search_runs([experiment])
+    meta = (root / experiment / run / "meta.yaml").read_text().replace(run, copy.name)
+    (copy / "meta.yaml").write_text(meta)
+    assert ids(index.search_runs([experiment])) == {run, copy.name}
+
+
+def test_two_processes_keep_one_index(store, index, root):
+    """Both write it at once while a third one records; each finds all in the end."""
+    experiment = store.create_experiment("e")
+    code = textwrap.dedent(
+        f"""
+        import json, sys
+        from tracklet.stores.files.index import FolderIndex
+        index = FolderIndex({str(root)!r})
+        print(index.path, flush=True)
+        for line in sys.stdin:
+            found = index.search_runs([{experiment!r}])
+            print(json.dumps(sorted(run.info.run_id for run in found)), flush=True)
+        index.close()
+        """
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        assert {process.stdout.readline().strip() for process in processes} == {index.path}
+        wanted = set()
+        for number in range(12):
+            wanted.add(run_with(store, experiment, metrics={"a": float(number)}))
+            for process in processes:
+                process.stdin.write("search\n")
+                process.stdin.flush()
+            if number % 3 == 0:
+                assert ids(index.search_runs([experiment])) == wanted
+            for process in processes:
+                assert set(json.loads(process.stdout.readline())) == wanted
+    finally:
+        for process in processes:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+    assert ids(index.search_runs([experiment])) == wanted
+
+
+def test_an_index_that_is_locked_answers_with_what_it_has(store, index, root):
+    """A search does not wait for another process that writes the index for long."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    other = FolderIndex(root)
+    other.search_runs([experiment])
+    other._refresh.db.execute("BEGIN IMMEDIATE")
+    later = run_with(store, experiment)
+    began = time.monotonic()
+    assert ids(index.search_runs([experiment])) == {run}
+    assert time.monotonic() - began < 5
+    other._refresh.db.execute("ROLLBACK")
+    other.close()
+    assert ids(index.search_runs([experiment])) == {run, later}
+
+
+def test_a_forked_process_searches_too(store, index):
+    """The child opens the index anew; the parent's connection stays whole."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if ids(index.search_runs([experiment])) == {run} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    later = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run, later}
+
+
+def test_a_full_change_log_is_emptied_and_nothing_is_missed(store, index, root, monkeypatch):
+    """The log does not grow without end."""
+    monkeypatch.setattr(refresh, "_MAX_LOG_BYTES", 1000)
+    experiment = store.create_experiment("e")
+    wanted = set()
+    for _ in range(30):
+        wanted.add(run_with(store, experiment))
+        assert ids(index.search_runs([experiment])) == wanted
+    assert (root / ".tracklet.changes").stat().st_size < 2000
+
+
+def test_a_moved_store_is_searched_in_its_new_place(store, index, root, tmp_path):
+    """Folders may be moved; what they hold is found where they are now."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    moved = tmp_path / "elsewhere"
+    root.rename(moved)
+    other = FolderIndex(moved)
+    try:
+        (found,) = other.search_runs([experiment])
+        assert str(moved) in found.info.artifact_uri
+    finally:
+        other.close()
+    assert not index.search_runs([experiment])
+
+
+def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
+    """Of many runs that may be in progress, the latest are always looked at, others in turn."""
+    monkeypatch.setattr(refresh, "_RUNNING_AT_ONCE", 3)
+    experiment = store.create_experiment("e")
+    runs = [run_with(store, experiment, "RUNNING", metrics={"a": 0.0}) for _ in range(12)]
+    assert len(index.search_runs([experiment])) == 12
+    settle()
+    writer = store.open_run(runs[-1], live=False)
+    writer.log_metric("a", 1.0, 1, 1)
+    writer.log_metric("a", 2.0, 2, 1)
+    writer.close()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and not index.search_runs([experiment], "metrics.a = 2"):
+        pass
+    assert ids(index.search_runs([experiment], "metrics.a = 2")) == {runs[-1]}
