@@ -15,6 +15,7 @@ if importlib.util.find_spec("tracklet_toyframe") is None:
 import toyframe
 
 import tracklet
+from tracklet.testing import IntegrationContract
 
 XS = [0.0, 1.0, 2.0, 3.0]
 YS = [1.0, 3.0, 5.0, 7.0]
@@ -86,3 +87,21 @@ def test_its_models_are_saved_and_loaded_by_name(tracklet_home: Path, tmp_path: 
     assert loaded.predict(XS) == line.predict(XS)
     info = tracklet.toyframe.log_model(line)  # type: ignore[attr-defined]
     assert tracklet.pyfunc.load_model(info.model_uri).predict(XS) == line.predict(XS)
+
+
+class TestToyframeIntegration(IntegrationContract):
+    name = "toyframe"
+    modules = ("toyframe",)
+    targets = ("toyframe:Line.fit",)
+    training = """
+    def train():
+        import toyframe
+        line = toyframe.Line(epochs=7).fit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
+        return line.slope, line.intercept, line.predict([4.0])
+
+    def fail(error):
+        import toyframe
+        def callback(epoch, loss):
+            raise error
+        toyframe.Line().fit([0.0, 1.0], [1.0, 3.0], callbacks=[callback])
+    """
