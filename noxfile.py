@@ -39,9 +39,20 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PYPROJECT, name))
 
 
+def scratch(session: nox.Session) -> Path:
+    """A folder of the session's own.
+
+    Not `session.create_tmp`, which also moves TMPDIR below it: paths get longer than a Unix
+    socket's may be, and temporary folders would lie inside a git repository.
+    """
+    folder = Path(session.virtualenv.location).resolve() / "scratch"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def clean_environment(session: nox.Session) -> dict[str, str | None]:
     """No record of the user's is touched: everything goes to the session's own folder."""
-    home = Path(session.create_tmp()).resolve()
+    home = scratch(session)
     return {
         "TRACKLET_CACHE_DIR": str(home / "cache"),
         "TRACKLET_CONFIG_DIR": str(home / "config"),
@@ -66,9 +77,8 @@ def workers() -> list[str]:
 def quickstart(session: nox.Session) -> None:
     """Install as a newcomer would, and train the example."""
     install_built(session, ".[sklearn]")
-    home = Path(session.create_tmp()).resolve()
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
+    shutil.rmtree(scratch(session))
+    home = scratch(session)
     example = Path("examples/quickstart.py").resolve()
     session.chdir(home)
     session.run("python", str(example), env=clean_environment(session))
@@ -138,7 +148,7 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def plugin(session: nox.Session) -> None:
     """A distribution of someone else's: built, installed, found, used, and gone."""
-    wheels = Path(session.create_tmp()).resolve()
+    wheels = scratch(session)
     install_built(session, ".", "pytest>=8.0", "pip")
     session.run(
         "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), "tests/plugin"
@@ -190,7 +200,7 @@ def docs(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """The distributions, checked and installed from the wheel."""
     session.install(*group("build"))
-    dist = Path(session.create_tmp()).resolve()
+    dist = scratch(session)
     for old in dist.glob("tracklet-*"):
         old.unlink()
     session.run("python", "-m", "build", "--outdir", str(dist))
