@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ def of_frame(frame: Any) -> str:
     names count.
     """
     import numpy as np
-    from pandas.util import hash_pandas_object
+
+    hash_rows = _hashing().hash_pandas_object
 
     texts = [_is_text(frame.iloc[:, position]) for position in range(frame.shape[1])]
     numbers = frame.select_dtypes(include=["number", "timedelta"]).columns
@@ -25,11 +27,15 @@ def of_frame(frame: Any) -> str:
     head = frame.head(MAX_ROWS)[frame.columns[texts].union(numbers)]
     return of_bytes(
         [
-            hash_pandas_object(head).to_numpy(),
+            hash_rows(head).to_numpy(),
             np.int64(len(frame)),
             *(str(name).encode() for name in frame.columns),
         ]
     )
+
+
+def _hashing() -> Any:
+    return importlib.import_module("pandas.util")
 
 
 def _is_text(series: Any) -> bool:
@@ -60,7 +66,8 @@ def of_arrays(features: Any, targets: Any = None) -> str:
 
 def _array_parts(array: Any) -> Iterable[Any]:
     import numpy as np
-    from pandas.util import hash_array
+
+    hash_array = _hashing().hash_array
 
     if hasattr(array, "nnz"):
         # A sparse matrix is fingerprinted as it is stored; spreading it out could fill the memory.

@@ -74,18 +74,31 @@ class Flavor(ABC):
                 return position
         return None
 
+    def check(self, model: Any, options: Mapping[str, Any]) -> None:
+        """Refuse what :meth:`save` could not save, before anything is created.
+
+        Raises:
+            InvalidParameterValue: The model is not of a type that the flavor saves, or an option
+                is wrong.
+        """
+        if not self.owns(model):
+            raise InvalidParameterValue(
+                f"the flavor {self.name!r} saves models of {', '.join(self.modules) or 'no one'}; "
+                f"got {type(model).__module__}.{type(model).__qualname__}. "
+                "tracklet.log_model(model) finds the flavor by the model's type"
+            )
+
     @abstractmethod
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         """Write the model's files into an existing, private folder.
 
         Args:
-            model: The native model.
+            model: The native model; it passed :meth:`check`.
             path: The folder; ``MLmodel`` and the environment files are the core's.
             options: The flavor's own options; unknown ones were refused before.
 
         Raises:
-            InvalidParameterValue: The model is not of a type that the flavor saves, or an option
-                is wrong.
+            TrackletException: The model cannot be written.
         """
 
     @abstractmethod

@@ -61,12 +61,12 @@ def chosen_flavor(model: Any, name: str | Flavor | None) -> Flavor:
     return flavor_of(model) if name is None else flavor_named(name)
 
 
-def check(flavor: Flavor, described: Description) -> None:
+def check(flavor: Flavor, model: Any, described: Description) -> None:
     """Refuse what cannot be saved before anything is created.
 
     Raises:
-        InvalidParameterValue: An option is unknown, the signature is no signature, or a code path
-            is missing.
+        InvalidParameterValue: The flavor does not save such models, an option is unknown, the
+            signature is no signature, or a code path is missing.
         ValueError: The environment is said in more than one way.
     """
     unknown = sorted(described.options.keys() - flavor.options())
@@ -75,6 +75,7 @@ def check(flavor: Flavor, described: Description) -> None:
             f"the flavor {flavor.name!r} has no options {unknown}; it has "
             f"{sorted(flavor.options())}"
         )
+    flavor.check(model, described.options)
     signature = described.signature
     if not (signature is None or signature is False or isinstance(signature, ModelSignature)):
         raise InvalidParameterValue(

@@ -8,8 +8,8 @@ from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models import code, uris
+from tracklet.models.flavor import Flavor, native_flavors
 from tracklet.models.flavor import flavor as flavor_named
-from tracklet.models.flavor import native_flavors
 from tracklet.models.model import PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature
 
@@ -41,7 +41,23 @@ def load_folder(path: Path, name: str, config: Mapping[str, Any], about: Model) 
     entry = about.flavors.get(PYFUNC, {}).get("code") or config.get("code")
     with code.importable(path / entry if entry else None):
         own = about.tracklet_version is not None
-        return flavor_named(name).load(path, {**config, "own": own, "path": str(path)})
+        return loaded(flavor_named(name), path, {**config, "own": own, "path": str(path)})
+
+
+def loaded(flavor: Flavor, path: Path, config: Mapping[str, Any]) -> Any:
+    """What a flavor loads; every way to fail becomes one of ours, with the cause chained.
+
+    Raises:
+        TrackletException: The files are missing or corrupt, or a library is not installed.
+    """
+    try:
+        return flavor.load(path, config)
+    except (TrackletException, ImportError):
+        raise
+    except Exception as error:
+        raise TrackletException(
+            f"the flavor {flavor.name!r} cannot load {path}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _entry(about: Model, name: str | None, uri: str) -> tuple[str, dict[str, Any]]:

@@ -73,7 +73,7 @@ def save_model(
         options,
     )
     chosen = folder.chosen_flavor(model, flavor)
-    folder.check(chosen, described)
+    folder.check(chosen, model, described)
     with folder.appearing(Path(path)) as partial:
         folder.write(chosen, model, partial, mlflow_model or Model(), described)
 
@@ -147,7 +147,7 @@ def log_model(
         options,
     )
     chosen = folder.chosen_flavor(model, flavor)
-    folder.check(chosen, described)
+    folder.check(chosen, model, described)
     if registered_model_name is not None:
         registering.check_name(registered_model_name)
     client = TrackletClient()

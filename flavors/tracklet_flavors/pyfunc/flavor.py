@@ -43,7 +43,7 @@ class PyfuncFlavor(Flavor):
     priority: ClassVar[int] = -1
 
     def distance(self, model: Any) -> int | None:
-        if isinstance(model, FunctionType | MethodType | Path) or _is_code_path(model):
+        if isinstance(model, FunctionType | MethodType) or _is_code_path(model):
             return 0
         for position, cls in enumerate(type(model).__mro__):
             if cls.__module__ in _BASES:
@@ -56,14 +56,20 @@ class PyfuncFlavor(Flavor):
     def requirements(self, model: Any) -> Sequence[str]:
         return ("cloudpickle",)
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
-        if self.distance(model) is None:
+    def check(self, model: Any, options: Mapping[str, Any]) -> None:
+        if not self.owns(model):
             raise InvalidParameterValue(
-                f"the flavor 'python_function' saves instances of tracklet.pyfunc.PythonModel, "
+                "the flavor 'python_function' saves instances of tracklet.pyfunc.PythonModel, "
                 f"functions and paths of Python files; got {type(model).__module__}."
                 f"{type(model).__qualname__}"
                 + (", a class: give an instance of it" if isinstance(model, type) else "")
             )
+        if getattr(type(model), "predict", None) is PythonModel.predict:
+            raise InvalidParameterValue(f"{type(model).__name__} has no method predict of its own")
+        if _is_code_path(model) and not Path(model).is_file():
+            raise InvalidParameterValue(f"the model's code {str(model)!r} is no file")
+
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         config: dict[str, Any] = {"cloudpickle_version": cloudpickle.__version__}
         model_config = options.get("model_config")
         if model_config is not None:
@@ -76,10 +82,6 @@ class PyfuncFlavor(Flavor):
             python_model = model
             if isinstance(model, FunctionType | MethodType):
                 python_model = FunctionModel(model)
-            elif type(model).predict is PythonModel.predict:
-                raise InvalidParameterValue(
-                    f"{type(model).__name__} has no method predict of its own"
-                )
             data = dumps(python_model)
             (path / "python_model.pkl").write_bytes(data)
             config["python_model"] = "python_model.pkl"
@@ -128,7 +130,7 @@ class PyfuncFlavor(Flavor):
 
 
 def _is_code_path(model: Any) -> bool:
-    return isinstance(model, str) and (model.endswith(".py") or Path(model).is_file())
+    return isinstance(model, Path) or (isinstance(model, str) and model.endswith(".py"))
 
 
 def _streams(model: Any) -> bool:

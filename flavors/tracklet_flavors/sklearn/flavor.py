@@ -35,14 +35,20 @@ class SklearnFlavor(Flavor):
     def requirements(self, model: Any) -> Sequence[str]:
         return ("scikit-learn",)
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+    def check(self, model: Any, options: Mapping[str, Any]) -> None:
         kind = options.get("serialization_format") or "cloudpickle"
         if kind not in SERIALIZATION_FORMATS:
             raise InvalidParameterValue(
                 f"serialization_format={kind!r} is unknown; choose from "
                 f"{', '.join(SERIALIZATION_FORMATS)}"
             )
-        self._check(model)
+        # Estimators of other libraries need not derive from scikit-learn's classes.
+        is_instance = not isinstance(model, type)
+        if not (is_instance and hasattr(model, "get_params") and hasattr(model, "fit")):
+            super().check(model, options)
+
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+        kind = options.get("serialization_format") or "cloudpickle"
         trusted = options.get("skops_trusted_types")
         file = path / ("model.skops" if kind == "skops" else "model.pkl")
         modules = _dump(model, file, kind)
@@ -57,17 +63,6 @@ class SklearnFlavor(Flavor):
         if hasattr(model, predict_fn):
             pyfunc = {"model_path": file.name, "predict_fn": predict_fn}
         return FlavorConfig(config, pyfunc, frozenset(modules))
-
-    def _check(self, model: Any) -> None:
-        alike = (
-            not isinstance(model, type) and hasattr(model, "get_params") and hasattr(model, "fit")
-        )
-        if not self.owns(model) and not alike:
-            raise InvalidParameterValue(
-                f"the flavor 'sklearn' saves estimators; got {type(model).__module__}."
-                f"{type(model).__qualname__}. Use tracklet.log_model(model), which finds the "
-                "flavor by the model's type"
-            )
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         file = path / str(config.get("pickled_model") or config.get("model_path") or "model.pkl")

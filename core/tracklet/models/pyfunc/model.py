@@ -12,6 +12,7 @@ from typing import Any
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models import code, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
+from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
 from tracklet.models.pyfunc import enforcement
 from tracklet.models.pyfunc.python_model import takes_params
@@ -185,7 +186,7 @@ def _loaded(path: Path, about: Model, pyfunc: dict[str, Any]) -> tuple[Predictor
         return _foreign(loader, path, pyfunc)
     entry = about.flavors.get(chosen.name)
     if entry is not None:
-        raw = chosen.load(path, {**entry, **(pyfunc if chosen.name == PYFUNC else {}), **own})
+        raw = loaded(chosen, path, {**entry, **(pyfunc if chosen.name == PYFUNC else {}), **own})
     else:
         raw = chosen.load_data_path(path, {**pyfunc, **own})
     return chosen.predictor(raw, {**pyfunc, **own}), raw
