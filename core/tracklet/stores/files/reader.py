@@ -435,13 +435,21 @@ def relocated(recorded: str, home: str, tail: str, sibling: str | None = None) -
     if path == tail or path.endswith(f"/{tail}"):
         # The store chose it, so the files moved with the tree, unless only documents were copied.
         return recorded if os.path.exists(path) and not os.path.exists(here) else here
-    if not os.path.exists(path) and sibling is not None and os.path.exists(here):
+    # A location that the user chose may not be there yet; files beside the document decide.
+    if sibling is not None and not os.path.exists(path) and _holds_something(here):
         return here
     return recorded
 
 
 def _existing(home: str, sibling: str) -> str:
     return sibling if sibling != home and os.path.exists(sibling) else home
+
+
+def _holds_something(folder: str) -> bool:
+    try:
+        return bool(os.listdir(folder))
+    except OSError:
+        return False
 
 
 def _rerooted(recorded: str | None, root: str) -> str | None:

@@ -1,0 +1,345 @@
+"""Processes that die, fork, race and share: nothing accepted is lost, and every run ends right."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tracklet.entities import Metric
+from tracklet.stores.files import FileStore, leases, run_meta
+
+FORK = multiprocessing.get_context("fork")
+LOGGER = """
+import os, sys
+from tracklet.stores.files import FileStore
+root, run_id, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+store = FileStore(root)
+run_id = store.create_run("0").info.run_id if run_id == "-" else run_id
+writer = store.open_run(run_id)
+for step in range(count):
+    writer.log_metric("loss", step / 7, step, 1)
+print(run_id, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "mlruns"
+
+
+@pytest.fixture
+def store(root):
+    return FileStore(root)
+
+
+def start_logger(root, run_id="-", count=1000):
+    child = subprocess.Popen(
+        [sys.executable, "-c", LOGGER, str(root), run_id, str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    return child, child.stdout.readline().strip()
+
+
+def kill(child):
+    child.send_signal(signal.SIGKILL)
+    with child:
+        pass
+
+
+def test_after_sigkill_every_point_is_there_and_the_run_is_killed(root):
+    """A thousand points, then kill -9: a thousand are read, and the run is lost, not running."""
+    child, run_id = start_logger(root)
+    store = FileStore(root)
+    assert store.get_run(run_id).info.status == "RUNNING"
+    before = int(time.time() * 1000)
+    kill(child)
+    run = store.get_run(run_id)
+    assert [m.step for m in store.get_metric_history(run_id, "loss")] == list(range(1000))
+    assert run.info.status == "KILLED"
+    assert run.data.tags[leases.END_REASON_TAG] == "lost"
+    assert run.info.start_time <= run.info.end_time <= before + 1000
+    # written down as well, so that MLflow sees it
+    run_dir = root / "0" / run_id
+    assert "status: 5\n" in (run_dir / "meta.yaml").read_text()
+    assert (run_dir / "tags" / leases.END_REASON_TAG).read_text() == "lost"
+    assert leases.paths(str(run_dir)) == []
+    assert f"0/{run_id}\n" in (root / ".tracklet.changes").read_text()
+    assert FileStore(root).get_run(run_id) == run
+
+
+def test_several_readers_settle_a_lost_run_once(root):
+    """All see the same, at once and later."""
+    child, run_id = start_logger(root, count=3)
+    kill(child)
+    store = FileStore(root)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(store.get_run(run_id))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert {(r.info.status, r.info.end_time) for r in found} == {
+        ("KILLED", store.get_run(run_id).info.end_time)
+    }
+
+
+def test_a_lost_run_is_carried_on(root):
+    """The process that takes it over makes it RUNNING, and no reader takes that back."""
+    child, run_id = start_logger(root, count=3)
+    kill(child)
+    store = FileStore(root)
+    assert store.get_run(run_id).info.status == "KILLED"
+    writer = store.open_run(run_id)
+    run_meta.settle(str(root), str(root / "0" / run_id))
+    run = store.get_run(run_id)
+    assert (run.info.status, run.info.end_time) == ("RUNNING", None)
+    assert leases.END_REASON_TAG not in run.data.tags
+    writer.log_metric("loss", 9.0, 3, 1)
+    store.update_run(run_id, status="FINISHED", end_time=5)
+    writer.close()
+    assert store.get_run(run_id).info.status == "FINISHED"
+    assert len(store.get_metric_history(run_id, "loss")) == 4
+
+
+def test_a_run_whose_other_process_died_lives(root, store):
+    """As long as one of the processes that carry it does."""
+    child, run_id = start_logger(root, count=3)
+    writer = store.open_run(run_id)
+    kill(child)
+    assert store.get_run(run_id).info.status == "RUNNING"
+    writer.close()
+
+
+def test_two_processes_write_one_run(root, store):
+    """All points of both are there, in each one's order."""
+    run_id = store.create_run("0").info.run_id
+    children = [start_logger(root, run_id, 2000)[0] for _ in range(2)]
+    writer = store.open_run(run_id, live=False)
+    for step in range(2000):
+        writer.log_metric("loss", -1.0, step, 2)
+    writer.close()
+    for child in children:
+        with child:
+            assert child.stdin is not None
+            child.stdin.close()
+    points = store.get_metric_history(run_id, "loss")
+    assert len(points) == 6000
+    assert [m.step for m in points if m.value < 0] == list(range(2000))
+
+
+def test_a_forked_child_logs_to_the_run_and_does_not_end_it(store):
+    """Its points are there; its close and its death leave the parent's claim alone."""
+    run_id = store.create_run("0").info.run_id
+    writer = store.open_run(run_id)
+    writer.log_metric("m", 0.0, 0, 1)
+
+    def in_child():
+        writer.log_metric("m", 1.0, 1, 1)
+        writer.log_metric("new/key", 1.0, 1, 1)
+        writer.log_params({"child": "yes"})
+        writer.close()
+
+    with writer._lock:  # as another thread of the parent may hold it
+        child = FORK.Process(target=in_child)
+        child.start()
+    child.join()
+    assert child.exitcode == 0
+    writer.log_metric("m", 2.0, 2, 1)
+    run = store.get_run(run_id)
+    assert run.info.status == "RUNNING"
+    assert [m.value for m in store.get_metric_history(run_id, "m")] == [0.0, 1.0, 2.0]
+    assert run.data.params == {"child": "yes"}
+    assert len(leases.paths(str(store._run_dir(run_id)))) == 1
+    writer.close()
+    assert leases.paths(str(store._run_dir(run_id))) == []
+
+
+def first_start(root, barrier, results):
+    try:
+        barrier.wait(30)
+        store = FileStore(root)
+        experiment = store.get_experiment_by_name("shared")
+        if experiment is None:
+            try:
+                store.create_experiment("shared")
+            except Exception as error:  # noqa: BLE001
+                assert type(error).__name__ == "ResourceAlreadyExists"  # noqa: PT017
+            experiment = store.get_experiment_by_name("shared")
+        run = store.create_run(experiment.experiment_id)
+        store.create_run("0")
+        store.log_batch(run.info.run_id, [Metric("m", 1.0, 1, 1)])
+        results.put(("ok", experiment.experiment_id))
+    except BaseException as error:  # noqa: BLE001
+        results.put(("error", repr(error)))
+
+
+def race(root, count):
+    barrier, results = FORK.Barrier(count), FORK.SimpleQueue()
+    children = [
+        FORK.Process(target=first_start, args=(root, barrier, results)) for _ in range(count)
+    ]
+    for child in children:
+        child.start()
+    found = [results.get() for _ in children]
+    for child in children:
+        child.join()
+    assert {kind for kind, _ in found} == {"ok"}, found
+    assert len({experiment_id for _, experiment_id in found}) == 1
+    assert [p.name for p in root.iterdir() if p.is_dir()].count("0") == 1
+    assert len([p for p in (root / "0").iterdir() if (p / "meta.yaml").exists()]) == count
+
+
+def test_sixteen_first_starts_at_once(tmp_path):
+    """On a store that does not exist, none fails, and one experiment is made."""
+    for number in range(3):
+        race(tmp_path / str(number), 16)
+
+
+@pytest.mark.slow
+def test_sixty_four_first_starts_at_once(tmp_path):
+    """The same with sixty-four."""
+    for number in range(5):
+        race(tmp_path / str(number), 64)
+
+
+def writing(root, number, count):
+    store = FileStore(root)
+    run_id = store.create_run("0", run_name=str(number)).info.run_id
+    writer = store.open_run(run_id)
+    for step in range(count):
+        writer.log_metric("m", float(number), step, step)
+    store.update_run(run_id, status="FINISHED", end_time=1)
+    writer.close()
+
+
+def test_eight_writers_into_a_new_store_lose_nothing(root):
+    """Eight processes, two thousand points each, one reader meanwhile."""
+    children = [FORK.Process(target=writing, args=(root, n, 2000)) for n in range(8)]
+    for child in children:
+        child.start()
+    store = FileStore(root)
+    from tracklet.stores.files import reader
+
+    while any(child.is_alive() for child in children):
+        for run_dir in reader.run_dirs(root / "0"):
+            assert reader.read_run(run_dir).info.run_name
+        time.sleep(0.01)
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    run_dirs = reader.run_dirs(root / "0")
+    assert len(run_dirs) == 8
+    for run_dir in run_dirs:
+        run_id = os.path.basename(run_dir)
+        assert store.get_run(run_id).info.status == "FINISHED"
+        points = store.get_metric_history(run_id, "m")
+        assert [m.step for m in points] == list(range(2000))
+
+
+def test_many_threads_write_many_keys(store, monkeypatch):
+    """With fewer open files than keys, every point is in its own metric's file."""
+    from tracklet.stores.files import writer as writing_module
+
+    monkeypatch.setattr(writing_module, "MAX_OPEN_FILES", 4)
+    run_id = store.create_run("0").info.run_id
+    writer = store.open_run(run_id)
+    errors = []
+
+    def log(number):
+        try:
+            for step in range(100):
+                for key in range(12):
+                    writer.log_metric(f"k/{key}", float(key), step, number)
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [threading.Thread(target=log, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert not errors
+    for key in range(12):
+        points = store.get_metric_history(run_id, f"k/{key}")
+        assert {m.value for m in points} == {float(key)}
+        assert len(points) == 600
+
+
+def test_a_process_with_few_descriptors_logs_many_keys(root):
+    """When the system gives no more open files, the writer makes do with those it has."""
+
+    def in_child():
+        store = FileStore(root)
+        run_id = store.create_run("0", run_name="few").info.run_id
+        writer = store.open_run(run_id)
+        used = len(os.listdir("/proc/self/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, used + 3))
+        for step in range(3):
+            for key in range(50):
+                writer.log_metric(f"k{key}", 1.0, step, 1)
+        os._exit(0)
+
+    child = FORK.Process(target=in_child)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    store = FileStore(root)
+    (run_dir,) = (p for p in (root / "0").iterdir() if p.is_dir())
+    assert len(store.get_run(run_dir.name).data.metrics) == 50
+    assert len(store.get_metric_history(run_dir.name, "k7")) == 3
+
+
+def test_training_loads_no_library_that_it_does_not_need(tmp_path):
+    """A run from start to end needs neither SQL nor YAML."""
+    code = """
+import json, sys
+from tracklet.stores.files import FileStore
+store = FileStore(sys.argv[1])
+run = store.create_run("0", tags={"mlflow.user": "ada"}, run_name="brave-otter-1")
+writer = store.open_run(run.info.run_id)
+writer.log_params({"lr": "0.1"})
+writer.log_metric("m", 1.0, 1, 1)
+store.update_run(run.info.run_id, status="FINISHED", end_time=1)
+writer.close()
+print(json.dumps([m for m in ("yaml", "sqlalchemy", "numpy", "pandas") if m in sys.modules]))
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(out.stdout) == []
+
+
+def test_a_run_moved_to_the_trash_while_written_makes_no_ghost(store, root):
+    """A writer that comes late does not build the folders anew."""
+    from tracklet.errors import StorageError
+
+    experiment_id = store.create_experiment("e")
+    run_id = store.create_run(experiment_id).info.run_id
+    writer = store.open_run(run_id)
+    writer.log_metric("m", 1.0, 0, 0)
+    store.delete_experiment(experiment_id)
+    writer.log_metric("m", 2.0, 1, 0)
+    with pytest.raises(StorageError):
+        writer.log_metric("new", 2.0, 1, 0)
+    with pytest.raises(StorageError):
+        writer.set_tags({"a": "b"})
+    writer.close()
+    assert not (root / experiment_id).exists()
+    assert len(store.get_metric_history(run_id, "m")) == 2
