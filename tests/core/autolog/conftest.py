@@ -92,6 +92,12 @@ def distribution(folder: Path, name: str, entry_points: str) -> None:
 
 
 @pytest.fixture
+def install():
+    """Installs a made-up distribution into a folder."""
+    return distribution
+
+
+@pytest.fixture
 def toy(
     tracklet_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:

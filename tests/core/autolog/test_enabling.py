@@ -8,7 +8,6 @@ import threading
 from importlib import import_module
 
 import pytest
-from tests.core.autolog.conftest import distribution
 
 import tracklet
 from tracklet import autolog, plugins
@@ -135,8 +134,8 @@ def test_framework_shadowed_by_an_empty_module_is_broken_and_harmless(toy, caplo
     assert autolog.status()["toy"] == "disabled"
 
 
-def test_plugin_that_does_not_load_is_broken_and_the_others_work(toy):
-    distribution(toy, "bad_plugin", "bad = toy_broken:Bad")
+def test_plugin_that_does_not_load_is_broken_and_the_others_work(toy, install):
+    install(toy, "bad_plugin", "bad = toy_broken:Bad")
     plugins.reset()
     tracklet.autolog()
     states = autolog.status()

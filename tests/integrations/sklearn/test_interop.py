@@ -1,0 +1,90 @@
+"""What we record of a fit has MLflow's names and values."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+MLFLOW_PYTHON = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
+
+SCRIPT = """
+import json, sys, warnings
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.cluster import KMeans
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+if sys.argv[1] == "mlflow":
+    import mlflow
+    from mlflow import MlflowClient
+else:
+    import tracklet as mlflow
+    from tracklet import MlflowClient
+mlflow.set_tracking_uri(sys.argv[2])
+mlflow.sklearn.autolog(
+    log_models=False, log_datasets=False, silent=True, max_tuning_runs=0,
+    log_post_training_metrics=False,
+)
+weights = np.linspace(1, 2, 569)
+cases = {
+    "binary": lambda: RandomForestClassifier(5, random_state=0).fit(
+        *load_breast_cancer(return_X_y=True), sample_weight=weights),
+    "multiclass": lambda: RandomForestClassifier(n_estimators=5, random_state=0).fit(
+        *load_iris(return_X_y=True)),
+    "regression": lambda: LinearRegression().fit(*load_diabetes(return_X_y=True)),
+    "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression()).fit(
+        *load_iris(return_X_y=True)),
+    "search": lambda: GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=3).fit(
+        *load_iris(return_X_y=True)),
+    "clusters": lambda: KMeans(3, n_init=1, random_state=0).fit(load_iris().data),
+}
+found = {}
+for name, fit in cases.items():
+    fit()
+    run = mlflow.last_active_run()
+    tags = {k: v for k, v in run.data.tags.items() if not k.startswith(("mlflow.", "tracklet."))}
+    tags["mlflow.autologging"] = run.data.tags["mlflow.autologging"]
+    found[name] = [run.info.status, run.data.params, run.data.metrics, tags]
+print(json.dumps(found))
+"""
+
+
+def recorded(python, library, folder):
+    environment = {
+        **os.environ,
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    finished = subprocess.run(
+        [python, "-W", "ignore", "-c", SCRIPT, library, str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder.parent,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(not MLFLOW_PYTHON, reason="TRACKLET_MLFLOW_PYTHON is not set")
+def test_params_metrics_and_tags_of_fits_are_mlflows(tracklet_home):
+    ours = recorded(sys.executable, "tracklet", tracklet_home / "ours")
+    theirs = recorded(MLFLOW_PYTHON, "mlflow", tracklet_home / "theirs")
+    assert ours.keys() == theirs.keys()
+    for name, (status, params, metrics, tags) in theirs.items():
+        assert ours[name][0] == status, name
+        assert ours[name][1] == params, name
+        assert ours[name][2] == pytest.approx(metrics, rel=1e-9), name
+        assert ours[name][3] == tags, name
