@@ -149,7 +149,7 @@ def layers(session: nox.Session) -> None:
 def plugin(session: nox.Session) -> None:
     """A distribution of someone else's: built, installed, found, used, and gone."""
     wheels = scratch(session)
-    install_built(session, ".", "pytest>=8.0", "pip")
+    install_built(session, ".[pandas]", "pytest>=8.0", "pip")
     session.run(
         "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), "tests/plugin"
     )

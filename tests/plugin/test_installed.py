@@ -13,9 +13,10 @@ if importlib.util.find_spec("tracklet_toyframe") is None:
     pytest.skip("tracklet-toyframe is installed in the session `plugin`", allow_module_level=True)
 
 import toyframe
+from tracklet_toyframe import ToyframeFlavor
 
 import tracklet
-from tracklet.testing import IntegrationContract
+from tracklet.testing import FlavorContract, IntegrationContract
 
 XS = [0.0, 1.0, 2.0, 3.0]
 YS = [1.0, 3.0, 5.0, 7.0]
@@ -105,3 +106,13 @@ class TestToyframeIntegration(IntegrationContract):
             raise error
         toyframe.Line().fit([0.0, 1.0], [1.0, 3.0], callbacks=[callback])
     """
+
+
+class TestToyframeFlavor(FlavorContract):
+    flavor = ToyframeFlavor
+
+    def make_model(self) -> toyframe.Line:
+        return toyframe.Line().fit(XS, YS)
+
+    def make_input(self) -> list[float]:
+        return [4.0, 5.0]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tracklet.models.flavor import Flavor, FlavorConfig
+from tracklet.errors import InvalidParameterValue
+from tracklet.models import Flavor, FlavorConfig
 
 _FILE = "line.json"
 _FIELDS = ("rate", "epochs", "slope", "intercept")
@@ -23,12 +24,17 @@ class ToyframeFlavor(Flavor):
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         """Write ``line.json``."""
+        if not self.owns(model):
+            raise InvalidParameterValue(
+                f"the flavor 'toyframe' saves toyframe.Line, not {type(model).__name__}"
+            )
         document = {name: getattr(model, name) for name in _FIELDS}
         (path / _FILE).write_text(json.dumps(document, indent=2))
         return FlavorConfig({"data": _FILE}, pyfunc={"data": _FILE})
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         """The line."""
+        # A plugin imports its framework late, so that listing plugins never loads one.
         from toyframe import Line
 
         document = json.loads((path / config.get("data", _FILE)).read_text())
@@ -50,4 +56,6 @@ class _LinePredictor:
         self._line = line
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> list[float]:
-        return self._line.predict(list(data))
+        # pyfunc hands over what the signature says: with pandas, a table of one column.
+        column = data.iloc[:, 0] if hasattr(data, "iloc") else data
+        return self._line.predict([float(x) for x in column])
