@@ -2,7 +2,8 @@
 
 Cheap signs are read before every search: the change log that our writers append to, the times of
 the folders that hold entities, and all runs that may be in progress. What other programs change
-in between is found by sweeps over everything, which are spaced so that they cost little in sum.
+in other ways is found by a look at every folder at a process's first search, and by a look at
+every file in turn, which costs little each time.
 Nothing is locked while the folders are read; the index is locked to write what was found.
 """
 
@@ -46,6 +47,7 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 """
 
 _SPACING: Final = 20
+_MAX_SLICE_SECONDS: Final = 0.25
 _WATCHED: Final = 20
 _RUNNING_AT_ONCE: Final = 100
 _BATCH: Final = 500
@@ -99,8 +101,9 @@ class Refresh:
         self._watched: dict[str, None] = {}
         self._warned: set[str] = set()
         self._swept = False
-        self._sweep_seconds = 0.0
-        self._next_sweep = 0.0
+        self._sliced_at = 0.0
+        self._turns: list[str] | None = None
+        self._seconds_per_look = 0.0
         self._next_running = 0.0
         self._unanalyzed = 0
 
@@ -122,37 +125,50 @@ class Refresh:
             dirty.setdefault(path, True)
         for path in self._new_and_gone():
             dirty.setdefault(path, True)
-        sweep = self._sweep_depth()
-        if sweep is not None:
+        first = not self._swept
+        for path in self._slice():
+            dirty.setdefault(path, True)
+        if first:
             for path in list(self.known):
-                dirty.setdefault(path, sweep)
+                dirty.setdefault(path, False)
         self._take_in(dirty)
         if offset is not None:
             self._set_state("offset", offset)
-        if sweep is not None:
-            self._after_sweep(sweep)
+        self._swept = True
+        self._set_state("complete", 1)
         if self._unanalyzed > 1000 + len(self.known) // 2:
             # The planner needs to know how selective the indexes are.
             self._unanalyzed = 0
             with self._writing():
                 self.db.execute("ANALYZE")
 
-    def _sweep_depth(self) -> bool | None:
-        """Whether to sweep deeply (True), quickly (False) or not at all (None)."""
-        now = time.time()
-        if now * 1000 >= self._state("next_deep_sweep"):
-            return True
-        if not self._swept or time.monotonic() >= self._next_sweep:
-            return False
-        return None
+    def _slice(self) -> list[str]:
+        """The folders whose turn it is to be looked at file by file.
 
-    def _after_sweep(self, deep: bool) -> None:
-        self._swept = True
-        rest = _SPACING * self._sweep_seconds
-        self._next_sweep = time.monotonic() + rest
-        if deep:
-            self._set_state("next_deep_sweep", int((time.time() + rest) * 1000))
-            self._set_state("complete", 1)
+        All have their turn, at a pace that takes a twentieth of the time: in a large store each
+        search looks at some, in a small one at all.
+        """
+        now = time.time()
+        if not self._seconds_per_look:
+            self._seconds_per_look = (self._state("nanoseconds_per_look") or 500_000) / 1e9
+        since = max(0.0, now - (self._sliced_at or self._state("sliced_at")))
+        seconds = min(since / _SPACING, _MAX_SLICE_SECONDS)
+        count = min(int(seconds / self._seconds_per_look), len(self.known))
+        if count == 0:
+            return []
+        if not self._turns:
+            done = self._state("turn") if self._turns is None else 0
+            self._turns = sorted(self.known, reverse=True)
+            if done < len(self._turns):
+                del self._turns[len(self._turns) - done :]
+        chosen = self._turns[-count:]
+        del self._turns[-count:]
+        self._sliced_at = now
+        if now - self._state("sliced_at") > 1:
+            self._set_state("sliced_at", int(now))
+            self._set_state("nanoseconds_per_look", int(self._seconds_per_look * 1e9))
+            self._set_state("turn", max(0, len(self.known) - len(self._turns)))
+        return chosen
 
     # -- what to look at ---------------------------------------------------------------------
 
@@ -212,7 +228,7 @@ class Refresh:
         running.sort(key=lambda path: self.known[path].entity or 0, reverse=True)
         if time.monotonic() < self._next_running:
             return running[:_RUNNING_AT_ONCE]
-        self._next_running = time.monotonic() + _SPACING * 60e-6 * len(running)
+        self._next_running = time.monotonic() + _SPACING * self._seconds_per_look * len(running)
         return running
 
     def _new_and_gone(self) -> Iterator[str]:
@@ -268,7 +284,7 @@ class Refresh:
         waiting = list(dirty.items())
         waiting.reverse()
         seen: set[str] = set()
-        self._sweep_seconds = 0.0
+        looks, seconds = 0, 0.0
         while waiting:
             path, deep = waiting.pop()
             if path in seen:
@@ -280,7 +296,9 @@ class Refresh:
             began = time.perf_counter()
             result = self._look(path, kind, deep)
             if result is None:
-                self._sweep_seconds += time.perf_counter() - began
+                if deep:
+                    looks += 1
+                    seconds += time.perf_counter() - began
                 continue
             found.append(result)
             if kind is EXPERIMENT and result.gone:
@@ -298,6 +316,9 @@ class Refresh:
                 self._write(found)
                 found = []
         self._write(found)
+        if looks:
+            measured = max(seconds / looks, 5e-6)
+            self._seconds_per_look += (measured - self._seconds_per_look) / 4
 
     def _look(self, path: str, kind: Kind, deep: bool) -> Found | None:
         """What to write down of a folder; None if it is as the index knows it."""
