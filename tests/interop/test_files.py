@@ -32,7 +32,7 @@ DESCRIBE = """
                         for k in run.data.metrics},
             "datasets": [[i.dataset.name, i.dataset.digest, i.dataset.source_type,
                           {t.key: t.value for t in i.tags}]
-                         for i in run.inputs.dataset_inputs],
+                         for i in sorted(run.inputs.dataset_inputs, key=lambda i: i.dataset.name)],
             "models_in": [i.model_id for i in run.inputs.model_inputs],
             "models_out": sorted([o.model_id, o.step] for o in run.outputs.model_outputs),
         }
@@ -72,7 +72,7 @@ def described(run_id: str) -> dict[str, Any]:
                 i.dataset.source_type,
                 {t.key: t.value for t in i.tags},
             ]
-            for i in run.inputs.dataset_inputs
+            for i in sorted(run.inputs.dataset_inputs, key=lambda i: i.dataset.name)
         ],
         "models_in": [i.model_id for i in run.inputs.model_inputs],
         "models_out": sorted([o.model_id, o.step] for o in run.outputs.model_outputs),
