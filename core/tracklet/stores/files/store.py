@@ -122,3 +122,9 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
     ) -> PagedList[ModelVersion]:
         """A page of versions; by default last updated first."""
         return self._index.search_model_versions(filter_string, max_results, order_by, page_token)
+
+    def close(self) -> None:
+        """Release the index; the next search opens it again."""
+        index, self._folder_index = self._folder_index, None
+        if index is not None:
+            index.close()

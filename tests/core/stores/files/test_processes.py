@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -78,6 +79,21 @@ def test_after_sigkill_every_point_is_there_and_the_run_is_killed(root):
     assert leases.paths(str(run_dir)) == []
     assert f"0/{run_id}\n" in (root / ".tracklet.changes").read_text()
     assert FileStore(root).get_run(run_id) == run
+
+
+def test_a_search_finds_a_lost_run_as_killed(root, monkeypatch, tmp_path):
+    """Also when the index knew it as running, and nobody asked for the run itself."""
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
+    child, run_id = start_logger(root, count=3)
+    store = FileStore(root)
+    try:
+        (found,) = store.search_runs(["0"], "status = 'RUNNING'")
+        kill(child)
+        assert not store.search_runs(["0"], "status = 'RUNNING'")
+        (found,) = store.search_runs(["0"], "status = 'KILLED'")
+        assert found == store.get_run(run_id)
+    finally:
+        store.close()
 
 
 def test_several_readers_settle_a_lost_run_once(root):
@@ -343,3 +359,53 @@ def test_a_run_moved_to_the_trash_while_written_makes_no_ghost(store, root):
     writer.close()
     assert not (root / experiment_id).exists()
     assert len(store.get_metric_history(run_id, "m")) == 2
+
+
+def kill_loop(root, rounds):
+    """Kill a logging child at a random moment; what it acknowledged is read, nothing else."""
+    chance = random.Random(7)
+    for number in range(rounds):
+        reading, writing_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            store = FileStore(root)
+            run_id = store.create_run("0").info.run_id
+            writer = store.open_run(run_id)
+            os.write(writing_end, f"{run_id}\n".encode())
+            step = 0
+            while True:
+                writer.log_metric("m", float(step), step, 1)
+                if step % 10 == 0:
+                    writer.log_params({f"p/{step}": str(step)})
+                    writer.set_tags({"t": str(step) * 50})
+                os.write(writing_end, b"%d\n" % step)
+                step += 1
+        os.close(writing_end)
+        with open(reading, "rb") as pipe:
+            run_id = pipe.readline().decode().strip()
+            time.sleep(chance.uniform(0, 0.02))
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            acknowledged = pipe.read().count(b"\n")
+        store = FileStore(root)
+        run = store.get_run(run_id)
+        steps = [m.step for m in store.get_metric_history(run_id, "m")]
+        assert len(steps) >= acknowledged, number
+        assert steps == list(range(len(steps)))
+        assert run.info.status == "KILLED"
+        for step in range(0, acknowledged, 10):
+            assert run.data.params[f"p/{step}"] == str(step)
+        assert "status: 5" in (root / "0" / run_id / "meta.yaml").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_what_was_acknowledged_survives_a_kill_at_any_moment(root):
+    """Twenty-five rounds; the store opens at once, and every run is KILLED."""
+    kill_loop(root, 25)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_what_was_acknowledged_survives_two_hundred_kills(root):
+    """The same, two hundred times."""
+    kill_loop(root, 200)
