@@ -68,7 +68,7 @@ class Experiments(Folder):
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """The experiment of that name, also when it is deleted; None if there is none."""
         if name == layout.DEFAULT_EXPERIMENT_NAME:
-            self._ensure_default()
+            self._offer_default()
         folder = self._dir_of_name(name)
         return None if folder is None else reader.read_experiment(folder)
 

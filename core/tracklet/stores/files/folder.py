@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from tracklet import validation
@@ -141,6 +142,11 @@ class Folder:
             self._write_experiment(experiment_id, layout.DEFAULT_EXPERIMENT_NAME, None)
             changes.announce(self.root, experiment_id)
         self._has_default = True
+
+    def _offer_default(self) -> None:
+        """Create the experiment ``0`` where that is possible; a read-only store does without."""
+        with suppress(OSError):
+            self._ensure_default()
 
     def _write_experiment(
         self, experiment_id: str, name: str, artifact_location: str | None

@@ -59,7 +59,7 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
         page_token: str | None = None,
     ) -> PagedList[Experiment]:
         """A page of experiments; by default newest first."""
-        self._ensure_default()
+        self._offer_default()
         return self._index.search_experiments(
             view_type, max_results, filter_string, order_by, page_token
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, StorageError
-from tracklet.stores.files import FileStore, points, reader
+from tracklet.stores.files import FileStore, disk, points, reader
 
 
 @pytest.fixture
@@ -193,22 +194,43 @@ def test_a_missing_store_has_nothing(tmp_path):
     assert reader.registered_model_dirs(tmp_path / "no") == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_read(store, root, run_dir):
-    """Reading works; writing is a StorageError that names the path."""
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_read_only_folder_is_read(store, root, run_dir, monkeypatch, tmp_path, code):
+    """Reading and searching work, also without the default experiment; writing is an error."""
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
     run_id = run_dir.name
+    experiment_id = store.create_experiment("e")
     store.log_batch(run_id, [Metric("m", 1.0, 1, 1)])
-    folders = [root, *(p for p in root.rglob("*") if p.is_dir())]
-    for folder in folders:
-        folder.chmod(0o555)
+    os.rename(run_dir, root / experiment_id / run_id)
+    shutil.rmtree(root / "0")
+
+    def refuse(path, *args, **kwargs):
+        raise OSError(code, os.strerror(code), path)
+
+    real_open = disk.open_file
+
+    def open_to_read(path, flags, *args):
+        return refuse(path) if flags & (os.O_WRONLY | os.O_RDWR) else real_open(path, flags, *args)
+
+    monkeypatch.setattr(disk, "open_file", open_to_read)
+    for name in ("mkdir", "replace", "rename", "link", "unlink"):
+        monkeypatch.setattr(disk, name, refuse)
+    fresh = FileStore(root)
     try:
-        fresh = FileStore(root)
         assert fresh.get_run(run_id).data.metrics == {"m": 1.0}
-        with pytest.raises(StorageError):
-            fresh.create_run("0")
+        assert [e.name for e in fresh.search_experiments()] == ["e"]
+        assert [r.info.run_id for r in fresh.search_runs([experiment_id])] == [run_id]
+        for write in (
+            lambda: fresh.create_run(experiment_id),
+            lambda: fresh.open_run(run_id),
+            lambda: fresh.log_batch(run_id, params={"a": "1"}),
+            lambda: fresh.log_batch(run_id, [Metric("m", 1.0, 1, 1)]),
+            lambda: fresh.create_experiment("new"),
+        ):
+            with pytest.raises(StorageError, match="set_tracking_uri"):
+                write()
     finally:
-        for folder in folders:
-            folder.chmod(0o755)
+        fresh.close()
 
 
 FINITE = st.floats(allow_nan=True, allow_infinity=True)
