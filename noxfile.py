@@ -106,12 +106,13 @@ def coverage(session: nox.Session) -> None:
 def frameworks(session: nox.Session, framework: str) -> None:
     """A plugin's own tests, with no framework installed but its own."""
     session.install("-e", f".[{framework}]", *group("tests"))
-    folders = [
-        folder
-        for folder in (f"tests/integrations/{framework}", f"tests/flavors/{framework}")
-        if Path(folder).is_dir()
+    places = [
+        str(place)
+        for kind in ("integrations", "flavors")
+        for place in sorted(Path("tests", kind).glob("*"))
+        if place.stem in (framework, f"test_{framework}")
     ]
-    session.run("pytest", *folders, *session.posargs, env=clean_environment(session))
+    session.run("pytest", *workers(), *places, *session.posargs, env=clean_environment(session))
 
 
 @nox.session(python="3.11")
