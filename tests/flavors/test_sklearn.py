@@ -63,11 +63,20 @@ class TestPickle(TestSklearnFlavor):
 def test_every_format_restores_all_fitted_arrays(tmp_path: Path, kind: str) -> None:
     """The loaded forest is the saved forest, to the bit."""
     model = RandomForestClassifier(5, random_state=0).fit(X, Y)
-    flavor.save_model(model, tmp_path / "m", serialization_format=kind)
+    trusted = ["sklearn.tree._tree.Tree"] if kind == "skops" else None
+    flavor.save_model(model, tmp_path / "m", serialization_format=kind, skops_trusted_types=trusted)
     loaded = flavor.load_model(tmp_path / "m")
     check_is_fitted(loaded)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert models.Model.load(tmp_path / "m").flavors["sklearn"]["serialization_format"] == kind
+
+
+def test_what_skops_would_not_load_is_not_saved(tmp_path: Path) -> None:
+    """The error comes when saving, and names the types to trust."""
+    model = RandomForestClassifier(2, random_state=0).fit(X, Y)
+    with pytest.raises(InvalidParameterValue, match=r"sklearn\.tree\._tree\.Tree"):
+        flavor.save_model(model, tmp_path / "m", serialization_format="skops")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -98,7 +107,7 @@ def test_params_become_keyword_arguments_of_predict(tmp_path: Path) -> None:
     """A signature's params reach the estimator, with their defaults."""
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    model = GaussianProcessRegressor().fit(X, Y)
+    model = GaussianProcessRegressor(alpha=0.1).fit(X, Y)
     signature = models.infer_signature(X, model.predict(X), {"return_std": False})
     flavor.save_model(model, tmp_path / "m", signature=signature)
     loaded = pyfunc.load_model(tmp_path / "m")

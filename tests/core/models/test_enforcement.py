@@ -1,0 +1,223 @@
+"""What a signature makes of data, and what it says when that cannot be."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sparse
+
+from tracklet.errors import InvalidParameterValue
+from tracklet.models.pyfunc.enforcement import SchemaMismatch, enforce, enforce_params
+from tracklet.types import (
+    AnyType,
+    Array,
+    ColSpec,
+    DataType,
+    Map,
+    Object,
+    ParamSchema,
+    ParamSpec,
+    Property,
+    Schema,
+    TensorSpec,
+)
+
+AB = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
+
+
+def test_data_in_the_right_form_is_passed_as_the_very_object() -> None:
+    """Nothing is copied where nothing has to change."""
+    frame = pd.DataFrame({"a": [1.0], "b": [1]})
+    assert enforce(frame, AB) is frame
+
+
+def test_columns_are_ordered_and_extra_ones_dropped() -> None:
+    """The model sees the columns of its signature, in their order; the caller's frame stays."""
+    frame = pd.DataFrame({"z": [0], "b": [1], "a": [1.0]})
+    assert enforce(frame, AB).columns.tolist() == ["a", "b"]
+    assert frame.columns.tolist() == ["z", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": 1.0, "b": 1},
+        {"a": [1.0], "b": [1]},
+        {"a": np.array([1.0]), "b": np.array([1])},
+        {"a": np.float64(1), "b": np.int64(1)},
+        [{"a": 1.0, "b": 1}],
+    ],
+)
+def test_mappings_and_records_become_frames(data: Any) -> None:
+    """Whatever says which value belongs to which column is taken."""
+    pd.testing.assert_frame_equal(enforce(data, AB), pd.DataFrame({"a": [1.0], "b": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (pd.DataFrame({"a": [1.0], "z": [1]}), "lacks the columns ['b']; it has the extra"),
+        (pd.DataFrame({"a": [1.0], "b": ["x"]}), "column 'b' is a long by the model's signature"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, None]}), "declare the column as double"),
+        (np.ones((1, 2)), "lacks the columns ['a', 'b']"),
+        (None, "got NoneType"),
+        ((1, 2), "got tuple"),
+    ],
+)
+def test_messages_name_column_got_and_expected(data: Any, message: str) -> None:
+    """Whoever reads the error can repair the data."""
+    with pytest.raises(SchemaMismatch, match=re.escape(message)):
+        enforce(data, AB)
+
+
+def test_an_optional_column_may_be_absent() -> None:
+    """And is not made up."""
+    schema = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b", required=False)])
+    assert enforce(pd.DataFrame({"a": [1.0]}), schema).columns.tolist() == ["a"]
+
+
+def test_without_names_the_count_decides() -> None:
+    """Too few are an error, extra ones are cut."""
+    schema = Schema([ColSpec(DataType.double), ColSpec(DataType.long)])
+    assert enforce(pd.DataFrame({"q": [1.0], "r": [1], "s": [2]}), schema).shape == (1, 2)
+    assert enforce([[1.0, 1]], schema).shape == (1, 2)
+    with pytest.raises(SchemaMismatch, match="takes 2 columns; got 1"):
+        enforce(pd.DataFrame({"q": [1.0]}), schema)
+
+
+@pytest.mark.parametrize("name", [None, "s"])
+@pytest.mark.parametrize("data", ["x", ["x"], np.array(["x"])])
+def test_a_single_column_takes_bare_values(name: str | None, data: Any) -> None:
+    """A text, a list or an array is that column."""
+    frame = enforce(data, Schema([ColSpec(DataType.string, name)]))
+    assert frame.iloc[:, 0].tolist() == ["x"]
+
+
+def test_widening_keeps_index_and_neighbours() -> None:
+    """A converted column changes its dtype only."""
+    frame = pd.DataFrame(
+        {"a": np.array([1, 2], dtype="float32"), "b": np.array([1, 2], dtype="int8")},
+        index=["p", "q"],
+    )
+    result = enforce(frame, AB)
+    assert result.dtypes.astype(str).tolist() == ["float64", "int64"]
+    assert result.index.tolist() == ["p", "q"]
+    assert frame.dtypes.astype(str).tolist() == ["float32", "int8"]
+
+
+def column(kind: Any, *, required: bool = True) -> Schema:
+    return Schema([ColSpec(kind, "c", required)])
+
+
+THING = Object([Property("x", DataType.long), Property("y", DataType.string, required=False)])
+
+
+@pytest.mark.parametrize(
+    ("schema", "cell"),
+    [
+        (column(Array(DataType.long)), [1, 2]),
+        (column(Array(DataType.long)), []),
+        (column(Array(Array(DataType.long))), [[1], [2, 3]]),
+        (column(Array(DataType.long), required=False), None),
+        (column(THING), {"x": 1}),
+        (column(THING), {"x": 1, "y": None}),
+        (column(Map(DataType.long)), {"q": 1}),
+        (column(AnyType(), required=False), {"anything": object}),
+    ],
+)
+def test_structured_cells_pass_as_they_are(schema: Schema, cell: Any) -> None:
+    """Lists, objects and maps that fit are not changed."""
+    assert enforce(pd.DataFrame({"c": [cell]}), schema)["c"].iloc[0] == cell
+
+
+@pytest.mark.parametrize(
+    ("schema", "cell", "message"),
+    [
+        (column(Array(DataType.long)), ["x"], "is a long"),
+        (column(Array(DataType.long)), 1, "is a list or an array"),
+        (column(Array(DataType.long)), None, "is a list or an array"),
+        (column(Array(DataType.double)), [1, 2], "is a double"),
+        (column(THING), {"y": "s"}, "lacks ['x']"),
+        (column(THING), {"x": 1, "q": 1}, "has ['q']"),
+        (column(THING), None, "is a dictionary"),
+        (column(Map(DataType.long)), {"q": "s"}, "c['q'] is a long"),
+        (column(Map(DataType.long)), {1: 1}, "texts as keys"),
+    ],
+)
+def test_structured_cells_that_do_not_fit_are_refused(
+    schema: Schema, cell: Any, message: str
+) -> None:
+    """The error points into the structure."""
+    with pytest.raises(SchemaMismatch, match=re.escape(message)):
+        enforce(pd.DataFrame({"c": [cell]}), schema)
+
+
+TENSOR = Schema([TensorSpec("float64", (-1, 2))])
+
+
+@pytest.mark.parametrize(
+    "data", [np.ones((3, 2)), pd.DataFrame(np.ones((3, 2))), pd.DataFrame({"a": [[1.0, 1.0]] * 3})]
+)
+def test_a_tensor_takes_arrays_and_frames(data: Any) -> None:
+    """Frames of numbers, or of one column of lists, are stacked."""
+    np.testing.assert_array_equal(enforce(data, TENSOR), np.ones((3, 2)))
+
+
+def test_a_sparse_matrix_stays_sparse() -> None:
+    """Checking a matrix does not spread it out."""
+    matrix = sparse.csr_matrix(np.eye(2))
+    assert enforce(matrix, TENSOR) is matrix
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.ones((3, 2), dtype="float32"), "got float32"),
+        (np.ones(3), "got (3,)"),
+        (np.ones((3, 3)), "got (3, 3)"),
+        ([[1.0, 2.0]], "got list"),
+        (None, "got NoneType"),
+    ],
+)
+def test_a_tensor_of_another_form_is_refused(data: Any, message: str) -> None:
+    """dtype, rank and fixed dimensions must be those of the signature."""
+    with pytest.raises(SchemaMismatch, match=re.escape(message)):
+        enforce(data, TENSOR)
+
+
+def test_named_tensors_take_mappings_and_frames() -> None:
+    """Extra entries are left out; missing ones are an error."""
+    schema = Schema([TensorSpec("float64", (-1, 2), "x"), TensorSpec("int64", (-1,), "y")])
+    found = enforce({"x": np.ones((3, 2)), "y": np.arange(3), "z": 1}, schema)
+    assert sorted(found) == ["x", "y"]
+    assert enforce(pd.DataFrame({"x": [[1.0, 2.0]], "y": [1]}), schema)["x"].shape == (1, 2)
+    with pytest.raises(SchemaMismatch, match="lacks the tensors"):
+        enforce({"x": np.ones((3, 2))}, schema)
+
+
+def test_params_have_defaults_and_unknown_ones_are_left_out() -> None:
+    """None and {} are the defaults; no dictionary is an error."""
+    schema = ParamSchema([ParamSpec("i", DataType.long, 1), ParamSpec("s", DataType.string, "x")])
+    assert enforce_params(None, schema) == {"i": 1, "s": "x"}
+    assert enforce_params({"i": 2, "unknown": 1, 3: 4}, schema) == {"i": 2, "s": "x"}
+    assert enforce_params({"i": 2}, None) == {}
+    with pytest.raises(InvalidParameterValue, match="must be a dictionary"):
+        enforce_params([1], schema)
+
+
+def test_checking_one_row_of_twenty_columns_is_cheap() -> None:
+    """At most 50 µs (with room for a busy machine: 200) for a row that has the right form."""
+    schema = Schema([ColSpec(DataType.double, f"c{i}") for i in range(20)])
+    frame = pd.DataFrame(np.ones((1, 20)), columns=[f"c{i}" for i in range(20)])
+    costs = []
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(200):
+            enforce(frame, schema)
+        costs.append((time.process_time() - start) / 200)
+    assert min(costs) < 200e-6
