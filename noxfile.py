@@ -177,7 +177,8 @@ def interop(session: nox.Session) -> None:
     )
     session.run(
         "pytest",
-        "tests/interop",
+        "-m",
+        "interop",
         *session.posargs,
         env={**clean_environment(session), "TRACKLET_MLFLOW_PYTHON": str(python)},
     )
