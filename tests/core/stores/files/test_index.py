@@ -19,8 +19,8 @@ from tracklet.entities import Metric, ViewType
 from tracklet.stores.files import FileStore, refresh
 from tracklet.stores.files.index import MEMORY, FolderIndex
 
-MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "/tmp/envs/mlf/bin/python")
-needs_mlflow = pytest.mark.skipif(not os.path.exists(MLFLOW), reason=f"there is no {MLFLOW}")
+MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
+needs_mlflow = pytest.mark.skipif(not os.path.exists(MLFLOW), reason="TRACKLET_MLFLOW_PYTHON is not set")
 
 
 @pytest.fixture(autouse=True)
