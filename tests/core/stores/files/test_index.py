@@ -20,7 +20,9 @@ from tracklet.stores.files import FileStore, refresh
 from tracklet.stores.files.index import MEMORY, FolderIndex
 
 MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
-needs_mlflow = pytest.mark.skipif(not os.path.exists(MLFLOW), reason="TRACKLET_MLFLOW_PYTHON is not set")
+needs_mlflow = pytest.mark.skipif(
+    not os.path.exists(MLFLOW), reason="TRACKLET_MLFLOW_PYTHON is not set"
+)
 
 
 @pytest.fixture(autouse=True)
