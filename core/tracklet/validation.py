@@ -7,6 +7,7 @@ function says so.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -26,6 +27,10 @@ MAX_PATH_COMPONENT_BYTES: Final = 255
 MIN_STEP: Final = -(2**63)
 MAX_STEP: Final = 2**63 - 1
 
+_MLFLOW_KEY = re.compile(r"[/\w.\- :]*")
+_warned_keys: set[str] = set()
+_logger = logging.getLogger(__name__)
+
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _EXPERIMENT_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
 _MODEL_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
@@ -44,7 +49,8 @@ def validate_key(kind: str, key: object) -> str:
     """Check the key of a metric, param or tag.
 
     Wider than MLflow's grammar (word characters, ``-``, ``.``, space, ``:``, ``/``): any text is
-    fine that can be a relative path in canonical form, since that is how files carry it.
+    fine that can be a relative path in canonical form, since that is how files carry it. A key
+    that MLflow would refuse to read is warned of, once.
 
     Args:
         kind: What the key is of, for the message: ``"metric"``, ``"param"``, ``"tag"``.
@@ -63,6 +69,14 @@ def validate_key(kind: str, key: object) -> str:
         raise InvalidParameterValue(
             f"{key!r} cannot be a {kind} key: it {problem}. A key is a relative path in canonical "
             f"form, such as 'loss' or 'train/loss', of at most {MAX_KEY_LENGTH} characters"
+        )
+    if not _MLFLOW_KEY.fullmatch(key) and key not in _warned_keys:
+        _warned_keys.add(key)
+        _logger.warning(
+            "the %s key %r is kept, but MLflow cannot read a run that has it: it reads only "
+            "letters, digits, '_', '-', '.', ' ', ':' and '/'",
+            kind,
+            key,
         )
     return key
 

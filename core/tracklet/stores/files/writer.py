@@ -57,6 +57,7 @@ class FileRunWriter(RunWriter):
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._open: dict[str, Appender] = {}
+        self._most_open = MAX_OPEN_FILES
         self._keys: set[str] = set()
         self._params: dict[str, str] = {}
         self._unsynced: set[str] = set()
@@ -205,7 +206,7 @@ class FileRunWriter(RunWriter):
             if key not in self._keys:
                 texts.check_free("metric", self._metrics_dir, (key,))
             path = f"{self._metrics_dir}/{key}"
-            while len(self._open) >= MAX_OPEN_FILES:
+            while len(self._open) >= self._most_open:
                 self._shed()
             while True:
                 try:
@@ -216,7 +217,10 @@ class FileRunWriter(RunWriter):
                     raise
                 except OSError as error:
                     if error.errno in _TOO_MANY_OPEN and self._open:
-                        self._shed()
+                        # From now on leave some for documents, and for the user's own files.
+                        self._most_open = max(1, len(self._open) // 2)
+                        while len(self._open) >= self._most_open:
+                            self._shed()
                         continue
                     raise disk.storage_error("log a metric", error, path) from error
             self._keys.add(key)
