@@ -52,6 +52,8 @@ class SklearnFlavor(Flavor):
         trusted = options.get("skops_trusted_types")
         file = path / ("model.skops" if kind == "skops" else "model.pkl")
         modules = _dump(model, file, kind)
+        if kind == "skops":
+            _check_trusted(model, file, trusted)
         config: dict[str, Any] = {
             "pickled_model": file.name,
             "serialization_format": kind,
@@ -118,6 +120,17 @@ def _dump(model: Any, file: Path, kind: str) -> set[str]:
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         modules = environment.pickled_modules(data)
     return modules | ({"cloudpickle"} if kind == "cloudpickle" else set())
+
+
+def _check_trusted(model: Any, file: Path, trusted: Sequence[str] | None) -> None:
+    """Refuse to save what would not load again."""
+    unknown = sorted(set(_skops().get_untrusted_types(file=file)) - set(trusted or ()))
+    if unknown:
+        raise InvalidParameterValue(
+            f"{type(model).__name__} holds types that skops does not trust by itself: {unknown}. "
+            "Name those that you trust in skops_trusted_types, or choose another "
+            "serialization_format"
+        )
 
 
 def _skops() -> Any:

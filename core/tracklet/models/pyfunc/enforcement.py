@@ -1,7 +1,7 @@
 """Bringing data into the form that a model's signature asks for, or saying why that cannot be.
 
 Conversions never lose anything: a column keeps its dtype or is widened within its kind. What
-passes and what it becomes agrees with MLflow (docs/decisions, and the tests' matrix).
+passes and what it becomes agrees with MLflow, cell by cell (tests/interop/test_models.py).
 """
 
 from __future__ import annotations
