@@ -13,7 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = "sklearn,plots,images,sql,postgresql"
+EXTRAS = "sklearn,plots,images,sql,postgresql,system-metrics"
 FRAMEWORKS = ["sklearn"]
 
 # The smallest versions that pyproject.toml promises, for a Python that they still run on.

@@ -101,6 +101,16 @@ _HOME: dict[str, str] = {
         ("search_model_versions", "search_registered_models", "set_model_version_tag"),
         "tracklet.fluent.registry",
     ),
+    **dict.fromkeys(
+        (
+            "disable_system_metrics_logging",
+            "enable_system_metrics_logging",
+            "set_system_metrics_node_id",
+            "set_system_metrics_samples_before_logging",
+            "set_system_metrics_sampling_interval",
+        ),
+        "tracklet.fluent.system_metrics",
+    ),
     **dict.fromkeys(("log_model", "register_model"), "tracklet.models"),
     **dict.fromkeys(
         ("is_tracking_uri_set", "set_registry_uri", "set_tracking_uri"), "tracklet.settings"
@@ -226,6 +236,13 @@ if TYPE_CHECKING:
         restore_run,
         search_runs,
         start_run,
+    )
+    from tracklet.fluent.system_metrics import (
+        disable_system_metrics_logging,
+        enable_system_metrics_logging,
+        set_system_metrics_node_id,
+        set_system_metrics_samples_before_logging,
+        set_system_metrics_sampling_interval,
     )
     from tracklet.models import log_model, register_model
     from tracklet.settings import is_tracking_uri_set, set_registry_uri, set_tracking_uri

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tracklet.fluent import active, artifacts, experiments, models, records, registry, runs
+from tracklet.fluent import (
+    active,
+    artifacts,
+    experiments,
+    models,
+    records,
+    registry,
+    runs,
+    system_metrics,
+)
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.models import ActiveModel
 from tracklet.fluent.runs import active_run, end_run, start_run
@@ -21,6 +30,7 @@ __all__ = [
     "reset",
     "runs",
     "start_run",
+    "system_metrics",
 ]
 
 
@@ -29,3 +39,4 @@ def reset() -> None:
     runs.reset()
     experiments.reset()
     models.reset()
+    system_metrics.reset()

@@ -231,10 +231,11 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
                 f"model {model_id!r} is named {model.name!r}, not {name!r}; give only one of them"
             )
     else:
-        newest = search_logged_models(
-            filter_string=f"name = '{name}'", max_results=1, output_format="list"
+        client = TrackletClient()
+        newest = client.search_logged_models(
+            [experiments.experiment_for_new_run(client)], f"name = '{name}'", max_results=1
         )
-        model = newest[0] if len(newest) else create_external_model(name=name)
+        model = newest[0] if newest else create_external_model(name=name)
     earlier = _active_model.get()
     linking = True
     _active_model.set(model.model_id)

@@ -10,7 +10,7 @@ from tracklet import run_context, settings
 from tracklet.client import TrackletClient
 from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet.fluent import active, experiments, models
+from tracklet.fluent import active, experiments, models, system_metrics
 from tracklet.fluent.active import ActiveRun
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def start_run(
         parent_run_id: The parent of a new run, if it is not the active run.
         tags: Tags to set, beside those that say who runs what.
         description: Text for the tag ``mlflow.note.content``.
-        log_system_metrics: Not available yet; True is refused.
+        log_system_metrics: Whether metrics of the machine are recorded too (needs psutil); by
+            default what was enabled or configured.
 
     Returns:
         The run; as a context manager it ends the run.
@@ -51,11 +52,6 @@ def start_run(
         InvalidParameterValue: Arguments contradict one another, or an option does.
         ResourceDoesNotExist: There is no such run or experiment.
     """
-    if log_system_metrics:
-        raise InvalidParameterValue(
-            "log_system_metrics=True: system metrics are not available in this version; leave the "
-            "argument out"
-        )
     client = TrackletClient()
     current = active.top()
     if current is not None and not nested:
@@ -84,6 +80,7 @@ def start_run(
     started = ActiveRun(run, client.store, client.store.open_run(run.info.run_id, live=True))
     active.push(started)
     models.look_for_configured_model()
+    system_metrics.start(started, log_system_metrics)
     return started
 
 

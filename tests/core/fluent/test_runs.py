@@ -293,8 +293,3 @@ def test_the_configured_experiment_is_created_and_used(monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
     with pytest.raises(InvalidParameterValue, match="unset one"):
         tracklet.start_run()
-
-
-def test_system_metrics_are_refused_rather_than_silently_left_out() -> None:
-    with pytest.raises(InvalidParameterValue, match="log_system_metrics"):
-        tracklet.start_run(log_system_metrics=True)
