@@ -6,6 +6,7 @@ passes and what it becomes agrees with MLflow, cell by cell (tests/interop/test_
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -165,11 +166,11 @@ def _convert_columns(frame: Any, schema: Schema) -> Any:
         by_name = schema.input_dict()
         specs = [by_name[name] for name in frame.columns]
     changed: dict[int, Any] = {}
+    exact = _exact()
     for position, (spec, dtype) in enumerate(zip(specs, frame.dtypes.tolist(), strict=True)):
         kind: ColumnType = spec.type
-        if isinstance(kind, AnyType) or (
-            isinstance(kind, DataType) and dtype.name == _EXACT.get(kind)
-        ):
+        # Of DataTypes there is one object each; a look-up by id is cheaper than by hash.
+        if exact.get(id(kind)) is dtype or isinstance(kind, AnyType):
             continue
         series = frame.iloc[:, position]
         converted = _convert(series, spec)
@@ -183,6 +184,14 @@ def _convert_columns(frame: Any, schema: Schema) -> Any:
     return pd.DataFrame(
         dict(enumerate(parts)), index=frame.index, copy=False
     ).set_axis(frame.columns, axis=1)  # fmt: skip
+
+
+@functools.cache
+def _exact() -> dict[int, Any]:
+    """The dtype by which a column needs no conversion, by the id of its type."""
+    import numpy as np
+
+    return {id(kind): np.dtype(name) for kind, name in _EXACT.items()}
 
 
 def _convert(series: Any, spec: ColSpec) -> Any:
