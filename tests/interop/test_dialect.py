@@ -117,7 +117,6 @@ SCRIPTS = {
             lambda: mlflow.search_runs(order_by=["metrics.acc ASCC"]),
             lambda: client.get_registered_model("absent"),
             lambda: client.create_registered_model("a/b"),
-            lambda: client.create_model_version("absent", "/files"),
             lambda: mlflow.get_logged_model("m-" + "0" * 32),
             lambda: mlflow.log_image(1, "a.png", key="b"),
             lambda: mlflow.log_table({"a": [1]}, "a.csv"),
