@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Table,
+    Text,
     and_,
     case,
     collate,
@@ -186,7 +187,7 @@ class Compiler:
         if not self.sqlite:
             # The default locale folds letters beyond ASCII, which "C" does not.
             if folded:
-                return collate(column, "default").ilike(pattern, escape="")
+                return collate(column, "default").ilike(literal(pattern, Text()), escape="")
             return column.like(pattern, escape="")
         if not folded:
             return column.bool_op("GLOB")(pattern.translate(_GLOB))

@@ -185,8 +185,11 @@ model_outputs = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("run", RowId, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    _owner("run", "runs"),
     Column("text", Words, nullable=False),
+    Index(None, "run"),
+    sqlite_autoincrement=True,
 )
 
 logged_models = Table(
@@ -205,7 +208,7 @@ logged_models = Table(
     Column("status_message", Words),
     Column("lifecycle_stage", Words, nullable=False),
     CheckConstraint("lifecycle_stage IN ('active', 'deleted')", name="lifecycle_stage"),
-    Index(None, "experiment_id", "lifecycle_stage", "creation_timestamp"),
+    Index("ix_logged_models_listing", "experiment_id", "lifecycle_stage", "creation_timestamp"),
     Index(None, "source_run_id"),
     sqlite_autoincrement=True,
 )

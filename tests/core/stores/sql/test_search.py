@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import uuid
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,7 @@ from tracklet.entities import (
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
+from tracklet.stores.sql import SqlStore, schema, values
 from tracklet.stores.sql.bulk import put_run
 from tracklet.stores.sql.engine import sqlite_engine
 from tracklet.stores.sql.runs import search_runs
@@ -250,6 +252,70 @@ def test_runs_come_back_as_they_were_put_in(connection, runs):
         assert repr(copy.data.metrics) == repr(dict(sorted(run.data.metrics.items())))
         names = [used.dataset.name for used in copy.inputs.dataset_inputs]
         assert names == [used.dataset.name for used in run.inputs.dataset_inputs]
+
+
+def fill_anywhere(connection: Connection, runs) -> None:
+    """Put runs in by plain statements, which any database understands."""
+    connection.execute(schema.datasets.delete())
+    connection.execute(schema.runs.delete())
+    for run in runs:
+        info = run.info
+        (row,) = connection.execute(
+            schema.runs.insert().values(
+                run_id=info.run_id,
+                experiment_id=info.experiment_id,
+                name=info.run_name,
+                user_id=info.user_id,
+                status=info.status,
+                start_time=info.start_time,
+                end_time=info.end_time,
+                lifecycle_stage=info.lifecycle_stage,
+                artifact_uri=info.artifact_uri,
+            )
+        ).inserted_primary_key
+        points = [Metric(key, value, 0, 0) for key, value in run.data.metrics.items()]
+        values.put_points(connection, row, points)
+        values.put_tags(connection, schema.params, "run", row, run.data.params)
+        values.put_tags(connection, schema.tags, "run", row, run.data.tags)
+        for used in run.inputs.dataset_inputs:
+            data = used.dataset
+            (dataset,) = connection.execute(
+                schema.datasets.insert().values(
+                    experiment_id=str(uuid.uuid4()),
+                    **dict(data),
+                )
+            ).inserted_primary_key
+            (link,) = connection.execute(
+                schema.inputs.insert().values(run=row, dataset=dataset)
+            ).inserted_primary_key
+            tags = {tag.key: tag.value for tag in used.tags}
+            values.put_tags(connection, schema.input_tags, "input", link, tags)
+
+
+@pytest.mark.postgresql
+def test_searches_mean_the_same_on_postgresql(fresh_database):
+    """Random filters over random runs give what a naive reading gives there, too."""
+    store = SqlStore(fresh_database)
+    try:
+        with store.engine.connect() as connection:
+
+            @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+            @given(runs_of_a_store(), st.one_of(st.just(""), FILTERS), ORDERS)
+            def check(runs, text, order_by):
+                fill_anywhere(connection, runs)
+                found = search_runs(connection, ["1"], text, order_by=order_by)
+                assert [run.info.run_id for run in found] == expected(runs, text, order_by)
+                by_id = {run.info.run_id: run for run in search_runs(connection, ["1"])}
+                for run in runs:
+                    metrics = by_id[run.info.run_id].data.metrics
+                    assert repr(metrics) == repr(dict(sorted(run.data.metrics.items())))
+
+            check()
+            wide = " OR ".join(f"tags.a = '{n}'" for n in range(1000))
+            search_runs(connection, ["1"], wide)
+            search_runs(connection, ["1"], " AND ".join(["tags.a = '7'"] * 1000))
+    finally:
+        store.close()
 
 
 def test_the_pages_of_a_search_are_its_results_cut_up(connection):

@@ -1,0 +1,112 @@
+"""Checks of texts before they are stored, so that nothing is refused half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tracklet import validation
+from tracklet.entities import DatasetInput, Metric
+from tracklet.errors import InvalidParameterValue
+
+MAX_SOURCE_TYPE_LENGTH: Final = 36
+MAX_INPUT_TAG_KEY_LENGTH: Final = 255
+
+
+def text(kind: str, value: object, *, nul: bool = True) -> str:
+    """Check that a value is text that every reader can decode.
+
+    Args:
+        kind: What it is, for the message: ``"the value of param 'lr'"``.
+        value: The value.
+        nul: Whether the database keeps the character NUL.
+    """
+    if not isinstance(value, str):
+        raise InvalidParameterValue(
+            f"{kind} must be text; got {value!r} of type {type(value).__name__}"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameterValue(
+            f"{kind} contains a lone surrogate, which UTF-8 cannot carry; replace it, for example "
+            "with text.encode('utf-8', 'replace').decode()"
+        ) from None
+    if not nul and "\x00" in value:
+        raise InvalidParameterValue(
+            f"{kind} contains the character NUL, which PostgreSQL cannot keep; replace it"
+        )
+    return value
+
+
+def texts(
+    kind: str, values: Mapping[str, object], limit: int | None = None, *, nul: bool = True
+) -> dict[str, str]:
+    """Check keys and values of params or tags, and return them."""
+    checked: dict[str, str] = {}
+    for key, value in values.items():
+        validation.validate_key(kind, key)
+        validation.validate_text(kind, key, value, limit)
+        checked[key] = text(f"the value of {kind} {key!r}", value, nul=nul)
+    return checked
+
+
+def metric(point: Metric) -> Metric:
+    """Check a point, its model and its dataset, and return it with a float for a value."""
+    validation.validate_metric(point)
+    try:
+        value = float(point.value)
+    except OverflowError:
+        raise InvalidParameterValue(
+            f"the value of metric {point.key!r} must fit a double; the given integer is too large"
+        ) from None
+    if point.model_id is not None:
+        validation.validate_model_id(point.model_id)
+    for part in (point.dataset_name, point.dataset_digest):
+        if part is not None:
+            text(f"the dataset of metric {point.key!r}", part)
+    if value is point.value:
+        return point
+    return Metric(
+        point.key,
+        value,
+        point.timestamp,
+        point.step,
+        point.model_id,
+        point.dataset_name,
+        point.dataset_digest,
+        point.run_id,
+    )
+
+
+def dataset(given: DatasetInput, *, nul: bool = True) -> None:
+    """Check a dataset and the tags of its use."""
+    data = given.dataset
+    for what, value, limit in (
+        ("name", data.name, validation.MAX_DATASET_NAME_LENGTH),
+        ("digest", data.digest, validation.MAX_DATASET_DIGEST_LENGTH),
+        ("source type", data.source_type, MAX_SOURCE_TYPE_LENGTH),
+    ):
+        if not isinstance(value, str) or not value or len(value) > limit:
+            raise InvalidParameterValue(
+                f"the {what} of a dataset must be text of 1 to {limit} characters; got {value!r}"
+            )
+    for value in (data.name, data.digest, data.source, data.schema or "", data.profile or ""):
+        text(f"a field of dataset {data.name!r}", value, nul=nul)
+    for tag in given.tags:
+        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
+            raise InvalidParameterValue(
+                f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
+                f"characters; got {tag.key!r}"
+            )
+        text(f"the value of input tag {tag.key!r}", tag.value, nul=nul)
+
+
+def time(kind: str, value: object) -> int:
+    """Check a time: non-negative integer milliseconds since the epoch."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InvalidParameterValue(
+            f"the {kind} of a run must be non-negative integer milliseconds since the epoch; "
+            f"got {value!r}"
+        )
+    return int(value)

@@ -1,0 +1,34 @@
+"""The record in a database: SQLite for one machine, PostgreSQL for a team."""
+
+from __future__ import annotations
+
+from tracklet.stores.sql.logged_model_verbs import LoggedModels
+from tracklet.stores.sql.registry_verbs import Registry
+from tracklet.stores.sql.writer import SqlRunWriter
+from tracklet.stores.store import RegistryStore, TrackingStore
+
+
+class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
+    """Experiments, runs, logged models and the registry in one database.
+
+    The schema is made at the first use, by any number of processes at once. Artifacts lie beside
+    a SQLite file, or where ``TRACKLET_DEFAULT_ARTIFACT_ROOT`` says.
+
+    Args:
+        uri: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+
+    Raises:
+        InvalidParameterValue: The URI names no such database, or one that belongs to MLflow.
+        MissingDependency: The driver or Alembic is not installed.
+        StorageError: The database cannot be reached.
+    """
+
+    def open_run(self, run_id: str, *, live: bool = True) -> SqlRunWriter:
+        """A writer on an active run.
+
+        Args:
+            run_id: The run.
+            live: Whether this process now carries the run on: its status turns to RUNNING, and
+                it counts as lost if the process dies before ``close``.
+        """
+        return SqlRunWriter(self, run_id, live=live)
