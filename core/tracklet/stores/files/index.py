@@ -271,7 +271,6 @@ def _open_file(path: str) -> Engine:
         try:
             db = _driver(engine)
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == _fingerprint():
                 return engine

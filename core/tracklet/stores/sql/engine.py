@@ -47,6 +47,8 @@ def listen(engine: Engine, busy_timeout_ms: int) -> None:
         connection.create_function("tracklet_ilike", 2, _ilike, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
         connection.execute("PRAGMA foreign_keys = ON")
+        # With a write-ahead log: safe from the death of a process, and from a power cut at flush.
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -32000")
 

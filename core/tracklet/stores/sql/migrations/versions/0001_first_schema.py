@@ -210,6 +210,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
+        "ix_logged_model_metrics_key_value", "logged_model_metrics", ["key", "value"], unique=False
+    )
+    op.create_index(
         "ix_logged_model_metrics_model_key", "logged_model_metrics", ["model", "key"], unique=False
     )
     op.create_table(
