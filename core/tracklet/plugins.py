@@ -12,8 +12,11 @@ A name belongs to one distribution. Where two claim it, neither gets it
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -92,6 +95,22 @@ def entry_points(group: Group) -> Mapping[str, EntryPoint]:
     return _read().unique[_known(group)]
 
 
+def may_have(group: Group) -> bool:
+    """Whether :func:`entry_points` may answer with anything; False is certain.
+
+    It looks for the group's name in the metadata files on the path, which takes a millisecond;
+    reading them properly takes twenty, and every training process asks for run contexts.
+    """
+    if _registry is not None:
+        return bool(_registry.unique[_known(group)] or _registry.conflicts[group])
+    if any(hasattr(f, "find_distributions") and f is not PathFinder for f in sys.meta_path):
+        return True  # distributions may come from elsewhere than folders
+    wanted = f"[tracklet.{_known(group)}]".encode()
+    return any(
+        wanted in content for folder in sys.path for content in _entry_point_files(folder, group)
+    )
+
+
 def conflicts(group: Group) -> frozenset[str]:
     """The names in a group that are refused because two distributions claim them."""
     return frozenset(_read().conflicts[_known(group)])
@@ -154,6 +173,22 @@ def reset() -> None:
     global _registry
     _registry = None
     _loaded.clear()
+
+
+def _entry_point_files(folder: str, group: str) -> Iterator[bytes]:
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        if os.path.isfile(folder):
+            yield f"[tracklet.{group}]".encode()  # perhaps; the proper reader looks into it
+        return
+    for name in names:
+        if name.endswith((".dist-info", ".egg-info")):
+            try:
+                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:
+                    yield file.read()
+            except OSError:
+                continue
 
 
 def _known(group: str) -> str:

@@ -83,6 +83,8 @@ def _environment_tags() -> dict[str, str]:
 
 def _plugin_tags() -> dict[str, str]:
     found: dict[str, str] = {}
+    if not plugins.may_have("run_context"):
+        return found
     for name in plugins.entry_points("run_context"):
         provider = plugins.load("run_context", name)
         provider = provider() if isinstance(provider, type) else provider

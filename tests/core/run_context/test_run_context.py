@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,22 @@ def test_a_provider_that_fails_costs_a_warning_and_not_the_run(
     monkeypatch.setenv("MLFLOW_RUN_CONTEXT", "no json")
     assert "mlflow.user" in run_context.tags()
     assert "left out" in caplog.text
+
+
+def test_an_installed_provider_is_asked(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    information = site / "acme-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[tracklet.run_context]\nacme = acme:Cluster\n")
+    (site / "acme.py").write_text(
+        "class Cluster:\n"
+        "    def in_context(self): return True\n"
+        "    def tags(self): return {'acme.job': 17}\n"
+    )
+    script = "import tracklet\nwith tracklet.start_run(): pass"
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(site)}
+    )
+    (run,) = tracklet.search_runs(output_format="list")
+    assert run.data.tags["acme.job"] == "17"
