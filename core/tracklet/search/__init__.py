@@ -14,11 +14,13 @@ from tracklet.search.fields import (
     MODEL_VERSIONS,
     REGISTERED_MODELS,
     RUNS,
+    TRACES,
     Vocabulary,
 )
 from tracklet.search.order import OrderBy, parse_order_by
 from tracklet.search.page import Page
 from tracklet.search.parser import parse_filter
+from tracklet.search.predicate import matches
 from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or, keys
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "MODEL_VERSIONS",
     "REGISTERED_MODELS",
     "RUNS",
+    "TRACES",
     "And",
     "Comparison",
     "Filter",
@@ -37,6 +40,7 @@ __all__ = [
     "Page",
     "Vocabulary",
     "keys",
+    "matches",
     "parse_filter",
     "parse_order_by",
 ]

@@ -170,3 +170,48 @@ MODEL_VERSIONS: Final = Vocabulary(
     },
     example="name = 'churn' AND version_number > 3",
 )
+
+TRACES: Final = Vocabulary(
+    noun="traces",
+    prefixes={
+        **_ATTRIBUTE_PREFIXES,
+        "trace": "attribute",
+        **_TAG_PREFIXES,
+        "metadata": "metadata",
+        "request_metadata": "metadata",
+        "span": "span",
+        "feedback": "feedback",
+        "expectation": "expectation",
+    },  # type: ignore[arg-type]
+    attributes={
+        "request_id": "text",
+        "client_request_id": "text",
+        "name": "text",
+        "status": "text",
+        "run_id": "text",
+        "text": "text",
+        "timestamp_ms": "number",
+        "execution_time_ms": "number",
+        "end_time_ms": "number",
+    },
+    aliases={
+        "timestamp": "timestamp_ms",
+        "execution_time": "execution_time_ms",
+        "end_time": "end_time_ms",
+    },
+    orderable=frozenset(
+        {
+            "request_id",
+            "client_request_id",
+            "name",
+            "status",
+            "run_id",
+            "timestamp_ms",
+            "execution_time_ms",
+            "end_time_ms",
+            "tag",
+            "metadata",
+        }
+    ),
+    example="status = 'ERROR' AND tags.team = 'growth'",
+)

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-KeyKind: TypeAlias = Literal["attribute", "metric", "param", "tag", "dataset"]
+KeyKind: TypeAlias = Literal[
+    "attribute",
+    "metric",
+    "param",
+    "tag",
+    "dataset",
+    "metadata",
+    "span",
+    "feedback",
+    "expectation",
+]
 Operator: TypeAlias = Literal[
     "=",
     "!=",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_
@@ -19,8 +20,33 @@ _CHUNK = 500
 
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that may say what to do on a conflict."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
+    return _insert(connection.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+@lru_cache(maxsize=64)
+def _upsert_texts(dialect: str, table: Table, owner: str) -> Any:
+    statement = _insert(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=[table.c[owner], table.c.key],
+        set_={"value": statement.excluded.value},
+    )
+
+
+@lru_cache(maxsize=2)
+def _upsert_latest(dialect: str) -> Any:
+    statement = _insert(dialect, latest_metrics)
+    new, old = statement.excluded, latest_metrics.c
+    least = literal(-math.inf, Double())
+    return statement.on_conflict_do_update(
+        index_elements=[old.run, old.key],
+        set_={"value": new.value, "timestamp": new.timestamp, "step": new.step},
+        where=tuple_(new.step, new.timestamp, func.coalesce(new.value, least))
+        >= tuple_(old.step, old.timestamp, func.coalesce(old.value, least)),
+    )
 
 
 def put_tags(
@@ -29,11 +55,7 @@ def put_tags(
     """Set texts, replacing earlier ones."""
     if not tags:
         return
-    statement = insert(connection, table)
-    statement = statement.on_conflict_do_update(
-        index_elements=[table.c[owner], table.c.key],
-        set_={"value": statement.excluded.value},
-    )
+    statement = _upsert_texts(connection.dialect.name, table, owner)
     connection.execute(
         statement, [{owner: row, "key": key, "value": tags[key]} for key in sorted(tags)]
     )
@@ -119,16 +141,8 @@ def put_points(connection: Connection, run: int, points: Sequence[Metric]) -> No
         other = latest.get(point.key)
         if other is None or _rank(point) >= _rank(other):
             latest[point.key] = point
-    statement = insert(connection, latest_metrics)
-    new, old = statement.excluded, latest_metrics.c
-    least = literal(-math.inf, Double())
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[old.run, old.key],
-            set_={"value": new.value, "timestamp": new.timestamp, "step": new.step},
-            where=tuple_(new.step, new.timestamp, func.coalesce(new.value, least))
-            >= tuple_(old.step, old.timestamp, func.coalesce(old.value, least)),
-        ),
+        _upsert_latest(connection.dialect.name),
         [
             {
                 "run": run,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -495,3 +496,20 @@ def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
     while time.monotonic() < deadline and not index.search_runs([experiment], "metrics.a = 2"):
         pass
     assert ids(index.search_runs([experiment], "metrics.a = 2")) == {runs[-1]}
+
+
+def test_threads_share_one_index(store, index):
+    """Searches from many threads take turns and all answer right."""
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, metrics={"a": float(n)}) for n in range(5)}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ids(index.search_runs([experiment])), range(40)))
+    assert all(one == wanted for one in found)
+
+
+def test_the_index_of_a_store_that_is_not_there_is_empty(index, root):
+    """Searching creates no folder."""
+    assert index.search_runs(["0"]) == []
+    assert index.search_experiments() == []
+    assert index.search_registered_models() == []
+    assert not root.exists()

@@ -1,0 +1,63 @@
+"""A filter as a predicate, for what is searched without a database."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or
+
+_COMPARED: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+def matches(tree: Filter | None, values_of: Callable[[Key], Iterable[Any]]) -> bool:
+    """Whether something satisfies a filter.
+
+    Args:
+        tree: The filter; None is satisfied by everything.
+        values_of: The values that it has for a key: none, one, or several, of which one must
+            satisfy the comparison. Asked for only as far as the answer depends on it.
+    """
+    if tree is None:
+        return True
+    if isinstance(tree, And):
+        return all(matches(operand, values_of) for operand in tree.operands)
+    if isinstance(tree, Or):
+        return any(matches(operand, values_of) for operand in tree.operands)
+    if isinstance(tree, Not):
+        return not matches(tree.operand, values_of)
+    return _compare(tree, [value for value in values_of(tree.key) if value is not None])
+
+
+def _compare(clause: Comparison, values: list[Any]) -> bool:
+    wanted: Any = clause.value
+    if clause.operator == "IS NULL":
+        return not values
+    if clause.operator == "IS NOT NULL":
+        return bool(values)
+    if clause.operator == "IN":
+        return any(value in wanted for value in values)
+    if clause.operator == "NOT IN":
+        return any(value not in wanted for value in values)
+    if clause.operator.endswith("LIKE"):
+        pattern = _pattern(wanted, "ILIKE" in clause.operator)
+        like = not clause.operator.startswith("NOT")
+        return any((pattern.fullmatch(str(value)) is not None) is like for value in values)
+    compared = _COMPARED[clause.operator]
+    return any(compared(value, wanted) for value in values)
+
+
+@functools.lru_cache(maxsize=128)
+def _pattern(like: str, any_case: bool) -> re.Pattern[str]:
+    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in like)
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if any_case else 0))
