@@ -17,6 +17,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "doctor": ("tracklet.cli.doctor", "doctor", "Say where things are and whether they work."),
     "experiments": ("tracklet.cli.experiments", "experiments", "List and change experiments."),
     "gc": ("tracklet.cli.gc", "gc", "Remove what is in the trash, for good."),
+    "import": ("tracklet.cli.importing", "import_command", "Take over a record of MLflow's."),
     "index": ("tracklet.cli.index", "index", "Look after the search index."),
     "plugins": ("tracklet.cli.plugins", "plugins", "List the plugins and their states."),
     "runs": ("tracklet.cli.runs", "runs", "List, show, compare and export runs."),

@@ -31,6 +31,7 @@ from tracklet.stores.adopting import (
 )
 from tracklet.stores.sql import checks, experiments, runs, values
 from tracklet.stores.sql import schema as t
+from tracklet.stores.sql.adopting_models import ModelTarget, artifacts, checked_points, put_new
 from tracklet.stores.sql.database import now_ms
 from tracklet.stores.sql.run_verbs import below
 from tracklet.stores.sql.types import as_double

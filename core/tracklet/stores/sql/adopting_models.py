@@ -243,6 +243,7 @@ class ModelTarget:
 
 
 def checked_points(points: Sequence[Metric], refused: list[str]) -> list[Metric]:
+    """The points that the database can keep; the others are refused, once per metric."""
     kept: list[Metric] = []
     reasons: dict[str, str] = {}
     for point in points:
@@ -270,6 +271,7 @@ def artifacts(source: str | None, place: str, copy: bool, refused: list[str]) ->
 def put_new(
     connection: Connection, table: Table, owner: str, row: int, texts: Mapping[str, str]
 ) -> None:
+    """Write texts of keys that are not there yet."""
     if texts:
         connection.execute(
             table.insert(),

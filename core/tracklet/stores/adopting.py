@@ -1,0 +1,229 @@
+"""The contract of a store that takes records over from another one, ids and times included.
+
+A store's ordinary verbs invent ids and times; an import must not. Every method here is atomic
+for what is new (a process killed in the middle leaves it whole or absent) and idempotent.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tracklet.entities import (
+    Experiment,
+    LoggedModel,
+    Metric,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    RunInfo,
+    RunStatus,
+)
+
+DELETED_VERSION_STAGE: Final = "Deleted_Internal"
+"""The stage of a deleted model version, whose number is not used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with every point of its metrics.
+
+    Attributes:
+        run: The run; ``artifact_uri`` says where its artifacts lie, ``experiment_id`` where it
+            belongs in the store that takes it.
+        histories: All points by key, in the order to keep.
+        deleted_time: When it was deleted, in ms, if it was and that is known.
+    """
+
+    run: Run
+    histories: Mapping[str, Sequence[Metric]]
+    deleted_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelRecord:
+    """A logged model with every point measured on it; ``model.metrics`` is not looked at."""
+
+    model: LoggedModel
+    points: Sequence[Metric] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModelRecord:
+    """A registered model with all versions, the deleted ones included.
+
+    Deleted versions have the stage :data:`DELETED_VERSION_STAGE`.
+    """
+
+    model: RegisteredModel
+    versions: Sequence[ModelVersion] = ()
+
+
+class Change(enum.Enum):
+    """What became of a record."""
+
+    TAKEN = "taken"
+    """It is new here."""
+    UPDATED = "updated"
+    """It was here, and the source knew more."""
+    UNCHANGED = "already there"
+    """It was here already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What became of a record, and of which parts the store could keep nothing.
+
+    Attributes:
+        change: The outcome.
+        points: How many points of metrics were written.
+        artifacts: How many artifact files were copied.
+        refused: Why parts of the record were left out, one text for each.
+    """
+
+    change: Change
+    points: int = 0
+    artifacts: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+class ImportTarget(ABC):
+    """A store that takes over whole records.
+
+    What is there already is only added to: missing points, params, tags, inputs and outputs come
+    in, a tag of a run takes the source's value, and a run that was not over takes the source's
+    end. Nothing is removed, and the life-cycle stage stays what it is here.
+    """
+
+    @abstractmethod
+    def adopt_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+        """Take an experiment and return its id here.
+
+        An experiment of the same name is the same one, whatever its id. Otherwise it keeps its
+        id if that is free. An empty ``artifact_location`` stands for the store's own place.
+        """
+
+    @abstractmethod
+    def adopt_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Adoption:
+        """Take a run.
+
+        Args:
+            record: The run; its experiment must be here.
+            copy_artifacts: Whether its artifacts are copied to this store's own place; otherwise
+                they are referenced where they lie.
+        """
+
+    @abstractmethod
+    def adopt_logged_model(
+        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> Adoption:
+        """Take a logged model; its experiment must be here."""
+
+    @abstractmethod
+    def adopt_registered_model(self, record: RegisteredModelRecord) -> Adoption:
+        """Take a registered model with its versions.
+
+        A version of the same number that is another model stays as it is here, and is refused.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most targets hold nothing
+        """Release what the import needed; the store itself stays open."""
+
+
+# -- what all targets decide alike -------------------------------------------------------------
+
+
+def missing_points(known: Iterable[Metric], given: Sequence[Metric]) -> list[Metric]:
+    """The points that are not known yet; a point logged twice is two points."""
+    left = Counter(map(_identity, known))
+    if not left:
+        return list(given)
+    missing: list[Metric] = []
+    for point in given:
+        identity = _identity(point)
+        if left[identity] > 0:
+            left[identity] -= 1
+        else:
+            missing.append(point)
+    return missing
+
+
+def merged_info(here: RunInfo, there: RunInfo) -> RunInfo:
+    """How a run that is here stands after a look at the source.
+
+    An end that only the source knows is taken, and so is a later one: the run was resumed there.
+    """
+    over_there = RunStatus.is_terminated(there.status)
+    over_here = RunStatus.is_terminated(here.status)
+    later = (there.end_time or 0) > (here.end_time or 0)
+    if over_there and (not over_here or later):
+        here = replace(here, status=there.status, end_time=there.end_time)
+    if there.run_name and not here.run_name:
+        here = replace(here, run_name=there.run_name)
+    return here
+
+
+def merged_texts(
+    here: Mapping[str, str], there: Mapping[str, str], *, overwrite: bool
+) -> dict[str, str]:
+    """The keys to be written here so that nothing of the source is missing."""
+    return {
+        key: value
+        for key, value in there.items()
+        if (overwrite and here.get(key) != value) or key not in here
+    }
+
+
+def same_version(here: ModelVersion, there: ModelVersion) -> bool:
+    """Whether two versions of one number are one model."""
+    return here.creation_timestamp == there.creation_timestamp
+
+
+def merged_version(here: ModelVersion, there: ModelVersion) -> ModelVersion:
+    """A version that is here after a look at the source: whoever changed it last is right."""
+    if (here.last_updated_timestamp or 0) > (there.last_updated_timestamp or 0):
+        return replace(here, tags={**there.tags, **here.tags})
+    return replace(
+        here,
+        description=there.description,
+        current_stage=there.current_stage,
+        status=there.status,
+        status_message=there.status_message,
+        last_updated_timestamp=there.last_updated_timestamp,
+        tags={**here.tags, **there.tags},
+    )
+
+
+def merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredModel:
+    """A registered model that is here after a look at the source."""
+    same = here.creation_timestamp == there.creation_timestamp
+    if same and there.last_updated_timestamp >= here.last_updated_timestamp:
+        return replace(
+            here,
+            description=there.description,
+            last_updated_timestamp=there.last_updated_timestamp,
+            tags={**here.tags, **there.tags},
+            aliases={**here.aliases, **there.aliases},
+        )
+    return replace(
+        here,
+        description=here.description or there.description,
+        tags={**there.tags, **here.tags},
+        aliases={**there.aliases, **here.aliases},
+    )
+
+
+def _identity(point: Metric) -> tuple[object, ...]:
+    return (
+        struct.pack("d", point.value) if point.value == point.value else b"nan",
+        point.timestamp,
+        point.step,
+        point.dataset_name,
+        point.dataset_digest,
+        point.run_id,
+    )
