@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from tracklet.autolog import enabling
+from tracklet.autolog.background import drain as flush
+from tracklet.autolog.child_runs import ChildRun
 from tracklet.autolog.enabling import enable
 from tracklet.autolog.explaining import (
     PlanEntry,
@@ -29,6 +31,7 @@ from tracklet.autolog.recording import TrainingRecorder, recording
 from tracklet.autolog.session import FitSession
 
 __all__ = [
+    "ChildRun",
     "Explanation",
     "FitSession",
     "Integration",
@@ -41,6 +44,7 @@ __all__ = [
     "disable_autologging",
     "disable_discrete_autologging",
     "enable",
+    "flush",
     "get_autologging_config",
     "plan",
     "preserved",

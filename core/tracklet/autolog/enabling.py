@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Final, Literal
 
 from tracklet import plugins, settings
-from tracklet.autolog import session
+from tracklet.autolog import background, session, tally
 from tracklet.autolog.integration import Integration, Options
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import (
@@ -140,6 +140,8 @@ def configured() -> tuple[str, ...]:
 def reset() -> None:
     """Put back what was replaced and forget all configuration."""
     global _stop_listening
+    with suppress(Exception):
+        background.drain()
     with _exclusively():
         for each in _entries.values():
             _retire(each)
@@ -149,6 +151,7 @@ def reset() -> None:
             _stop_listening()
             _stop_listening = None
     session.reset()
+    tally.reset()
 
 
 def _options(plugin: type[Integration], given: Mapping[str, Any]) -> Options:

@@ -7,15 +7,15 @@ says how many failed and which failed first. Each step is timed, and the run say
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet.autolog import randomness
-from tracklet.client import TrackletClient
+from tracklet.autolog import background, child_runs, randomness
+from tracklet.autolog.files import RunFiles
+from tracklet.autolog.tally import tally_of
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.errors import InvalidParameterValue
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from tracklet.models import ModelInfo
 
 MAX_PARAM_LENGTH: Final = 6000
-OVERHEAD_TAG: Final = "tracklet.overhead_ms"
-FAULTS_TAG: Final = "tracklet.faults"
-
-# What earlier fits cost in runs of the user, which a later fit adds to. Bounded, newest last.
-_spent: dict[str, dict[str, float]] = {}
-_SPENT_RUNS: Final = 256
 
 
 class Recorder:
@@ -40,20 +34,48 @@ class Recorder:
     Args:
         run: The open run.
         label: The integration, for messages.
+        managed: Whether autologging started the run, and ends it when the call returns.
+        extra_tags: Tags for runs that are started for this training.
     """
 
-    def __init__(self, run: ActiveRun, label: str) -> None:
+    def __init__(
+        self,
+        run: ActiveRun,
+        label: str,
+        *,
+        managed: bool = False,
+        extra_tags: Mapping[str, str] | None = None,
+    ) -> None:
         self.run = run
         self.label = label
-        self.fault_count = 0
-        self.first_fault = ""
-        self._cost: dict[str, float] = {}
+        self.managed = managed
+        self.extra_tags = dict(extra_tags or {})
+        self._tally = tally_of(run.info.run_id)
+        self._tally.fits += 1
+        self.fit_number = self._tally.fits
         self._generators: Sequence[Any] = ()
+        self._files: RunFiles | None = None
+        self._apart = False
 
     @property
     def run_id(self) -> str:
         """The run that is recorded into."""
         return self.run.info.run_id
+
+    @property
+    def step_number(self) -> int:
+        """The step of what is measured once per training: 0, and one more per training before."""
+        return self.fit_number - 1
+
+    @property
+    def folder(self) -> str:
+        """Where the artifacts of this training go; the root for the first one of a run."""
+        return f"fit_{self.fit_number}/" if self.fit_number > 1 else ""
+
+    @property
+    def fault_count(self) -> int:
+        """How often something of ours went wrong in this run."""
+        return self._tally.fault_count
 
     def guard_generators(self, generators: Sequence[Any]) -> None:
         """Have every step leave the state of these NumPy generators as it was."""
@@ -79,13 +101,11 @@ class Recorder:
 
     def spent(self, phase: str, seconds: float) -> None:
         """Add to what a phase cost."""
-        self._cost[phase] = self._cost.get(phase, 0.0) + seconds
+        self._tally.spend(phase, seconds)
 
     def count_fault(self, error: BaseException, place: str) -> None:
         """Remember that something of ours went wrong."""
-        self.fault_count += 1
-        if not self.first_fault:
-            self.first_fault = f"{place}: {type(error).__name__}: {error}"[:1000]
+        self._tally.count_fault(error, place)
 
     def params(self, params: Mapping[str, Any]) -> dict[str, str]:
         """Record params; the texts that were recorded come back.
@@ -97,17 +117,24 @@ class Recorder:
         with self.step("params"):
             for key, value in params.items():
                 try:
-                    texts[str(key)] = _shortened(str(value))
+                    texts[str(key)] = shortened(str(value))
                 except Exception as error:  # noqa: BLE001 (the user's repr may fail)
                     report(error, f"{self.label}: the value of param {key!r}", self.label)
             self._write_params(texts)
         return texts
 
     def _write_params(self, texts: dict[str, str]) -> None:
+        if self._apart:
+            texts = {f"fit_{self.fit_number}.{key}": text for key, text in texts.items()}
         try:
             self.run.writer.log_params(texts)
         except InvalidParameterValue as error:
-            # One bad key, or a second fit in one run with another value: keep what can be kept.
+            if self.fit_number > 1 and not self._apart:
+                # Another training in the same run, with other values: they get names of their own.
+                self._apart = True
+                self._write_params(texts)
+                return
+            # A bad key, or a param that the user has set otherwise: keep what can be kept.
             report(error, f"{self.label}: params", self.label)
             for key, text in texts.items():
                 try:
@@ -119,7 +146,7 @@ class Recorder:
         self,
         metrics: Mapping[str, Any],
         *,
-        step: int = 0,
+        step: int | None = None,
         model_id: str | None = None,
         dataset: Any = None,
     ) -> None:
@@ -127,19 +154,20 @@ class Recorder:
 
         Args:
             metrics: Numbers by key.
-            step: Their step.
+            step: Their step; by default 0, and one more for each earlier training in the run.
             model_id: The logged model that they were measured on.
             dataset: The dataset entity that they were measured with.
         """
         with self.step("metrics"):
             timestamp = now()
+            number = self.step_number if step is None else step
             name, digest = (dataset.name, dataset.digest) if dataset is not None else (None, None)
             points = [
                 Metric(
                     key,
                     metric_value(key, value),
                     timestamp,
-                    step,
+                    number,
                     model_id,
                     name,
                     digest,
@@ -149,15 +177,105 @@ class Recorder:
             ]
             self.run.writer.log_metrics(points)
 
+    def history(
+        self, key: str, values: Sequence[Any], *, first_step: int = 0, model_id: str | None = None
+    ) -> None:
+        """Record the points of one metric, one per step.
+
+        Args:
+            key: The metric.
+            values: Its values in order.
+            first_step: The step of the first one.
+            model_id: The logged model that they were measured on.
+        """
+        with self.step("metrics"):
+            timestamp = now()
+            points = [
+                Metric(
+                    key,
+                    metric_value(key, value),
+                    timestamp,
+                    step,
+                    model_id,
+                    run_id=self.run_id,
+                )
+                for step, value in enumerate(values, first_step)
+            ]
+            self.run.writer.log_metrics(points)
+
+    def known_steps(self, key: str) -> int:
+        """How many steps of a history earlier trainings in this run have recorded."""
+        return self._tally.steps.get(key, 0)
+
+    def note_steps(self, key: str, count: int) -> None:
+        """Remember how long a history is now."""
+        self._tally.steps[key] = max(count, self._tally.steps.get(key, 0))
+
     def tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run."""
         with self.step("tags"):
+            prefix = f"fit_{self.fit_number}." if self.fit_number > 1 else ""
+            self.run.writer.set_tags({prefix + key: str(value) for key, value in tags.items()})
+
+    def note(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the run by their very names, replacing those of an earlier training."""
+        with self.step("tags"):
             self.run.writer.set_tags({key: str(value) for key, value in tags.items()})
 
-    def text(self, text: str, path: str) -> None:
-        """Store a text as an artifact of the run."""
+    def artifacts(self, contents: Mapping[str, bytes | str]) -> None:
+        """Store artifacts of the run, by path."""
         with self.step("artifacts"):
-            TrackletClient().log_text(self.run_id, text, path)
+            self.files().put({self.folder + path: content for path, content in contents.items()})
+
+    def files(self) -> RunFiles:
+        """The run's artifacts."""
+        if self._files is None:
+            self._files = RunFiles(self.run.info.artifact_uri)
+        return self._files
+
+    def later(self, phase: str, make: Callable[[], Mapping[str, bytes | str]]) -> None:
+        """Make artifacts after the training call has returned, in the background.
+
+        They are there at the end of a run of the user's, at the end of the process, and after
+        ``tracklet.autolog.flush()``. If too much is waiting already they are left out, and the
+        run says so.
+
+        Args:
+            phase: What their cost counts for.
+            make: Gives the contents by path. It must not touch random states.
+        """
+        with self.step("artifacts"):
+            self.files()  # the place is looked up while the run is known to be there
+            if not background.later(lambda: self._make(phase, make)):
+                text = f"left out: {background.MAX_WAITING} were waiting to be made"
+                self.run.writer.set_tags({f"tracklet.{phase}": text})
+            elif not self.managed and background.drain not in self.run.on_end:
+                self.run.on_end.append(background.drain)
+
+    def _make(self, phase: str, make: Callable[[], Mapping[str, bytes | str]]) -> None:
+        started = thread_time()
+        failure = None
+        try:
+            checkpoint(f"later {phase}")
+            contents = {self.folder + path: content for path, content in make().items()}
+            self.files().put(contents)
+        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            failure = error
+            self.count_fault(error, f"{self.label}: {phase}")
+        self.spent(phase, thread_time() - started)
+        try:
+            self.run.store.log_batch(self.run_id, tags=self._tally.tags())
+        finally:
+            if failure is not None:
+                report(failure, f"{self.label}: {phase}", self.label)
+
+    def child(self, run: child_runs.ChildRun) -> str | None:
+        """Record a finished run below this one; its id comes back."""
+        run_id = None
+        with self.step("child runs"):
+            tags = {**self.extra_tags, "mlflow.autologging": self.label}
+            run_id = child_runs.write(self.run, run, tags)
+        return run_id
 
     def dataset(
         self, features: Any, targets: Any = None, *, name: str = "dataset", context: str = "train"
@@ -221,21 +339,11 @@ class Recorder:
 
     def close(self) -> None:
         """Write what recording cost and what went wrong in it."""
-        spent = _spent.pop(self.run_id, {})
-        for phase, seconds in self._cost.items():
-            spent[phase] = spent.get(phase, 0.0) + seconds * 1000
-        total = sum(spent.values())
-        while len(_spent) >= _SPENT_RUNS:
-            _spent.pop(next(iter(_spent)), None)
-        _spent[self.run_id] = spent
-        phases = {phase: round(milliseconds, 3) for phase, milliseconds in spent.items()}
-        tags = {OVERHEAD_TAG: json.dumps({"total": round(total, 3), **phases})}
-        if self.fault_count:
-            tags[FAULTS_TAG] = json.dumps({"count": self.fault_count, "first": self.first_fault})
-        self.run.writer.set_tags(tags)
+        self.run.writer.set_tags(self._tally.tags())
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A param's value; a long one ends in its hash, so that no two become the same."""
     if len(text) <= MAX_PARAM_LENGTH:
         return text
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
@@ -248,9 +356,11 @@ def _dataset_of(features: Any, targets: Any, name: str) -> Any:
     data: Any = import_module("tracklet.data")
     kind = type(features)
     library = kind.__module__.partition(".")[0]
-    if library == "pandas" and kind.__name__ == "DataFrame":
-        return data.from_pandas(features, name=name)
-    if library == "numpy" and kind.__name__ == "ndarray":
-        labels = targets if type(targets) is kind else None
+    if library in ("pandas", "polars") and kind.__name__ == "DataFrame":
+        describe = data.from_pandas if library == "pandas" else data.from_polars
+        return describe(features, name=name)
+    is_array = library == "numpy" and kind.__name__ in ("ndarray", "memmap")
+    if is_array or (library == "scipy" and hasattr(features, "tocsr")):
+        labels = targets if type(targets).__name__ == "ndarray" else None
         return data.from_numpy(features, targets=labels, name=name)
     return None

@@ -78,7 +78,12 @@ class recording:  # noqa: N801 (used as a function in `with`)
         except Exception as error:  # noqa: BLE001 (without a run there is no record; training goes on)
             report(error, f"{self._label}: starting a run", self._label)
             return None
-        self._recorder = TrainingRecorder(run, self._label)
+        self._recorder = TrainingRecorder(
+            run,
+            self._label,
+            managed=self._managed is not None,
+            extra_tags=self._options.extra_tags,
+        )
         self._recorder.spent("start", perf_counter() - started)
         if self._session is not None:
             self._session.recorder = self._recorder
@@ -134,8 +139,8 @@ class recording:  # noqa: N801 (used as a function in `with`)
 class TrainingRecorder(Recorder):
     """A recorder that also learns how the training ended."""
 
-    def __init__(self, run: ActiveRun, label: str) -> None:
-        super().__init__(run, label)
+    def __init__(self, run: ActiveRun, label: str, **settings: Any) -> None:
+        super().__init__(run, label, **settings)
         self.outcome = Outcome()
 
     def finish(self, outcome: Outcome) -> None:

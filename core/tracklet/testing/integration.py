@@ -93,6 +93,7 @@ class IntegrationContract:
         """The names that the training's source text defines."""
         names: dict[str, Any] = {"__name__": "tracklet_contract_training"}
         exec(compile(textwrap.dedent(self.training), f"<{self.name} training>", "exec"), names)
+        names["train"] = _drained(names["train"])
         return names
 
     @pytest.fixture
@@ -341,6 +342,18 @@ client = tracklet.TrackletClient()
 ids = [each.experiment_id for each in client.search_experiments()]
 print(json.dumps({"runs": len(client.search_runs(ids)), "imported_by_us": imported_by_us}))
 """
+
+
+def _drained(train: Callable[[], Any]) -> Callable[[], Any]:
+    """The training, and then what is done in the background, so that its faults are seen."""
+
+    def drained() -> Any:
+        try:
+            return train()
+        finally:
+            autolog.flush()
+
+    return drained
 
 
 def _hooks(name: str) -> frozenset[str]:

@@ -30,6 +30,9 @@ def autolog(
     *,
     training_metrics: Literal["auto", "all", "none"] = "auto",
     training_metrics_seconds: float = 30.0,
+    log_plots: bool = True,
+    log_html: bool = True,
+    iteration_metrics: Literal["auto", "live", "none"] = "auto",
 ) -> None:
     """Record every training with scikit-learn.
 
@@ -47,9 +50,10 @@ def autolog(
         disable_for_unsupported_versions: Accepted for compatibility; versions before 1.3 are
             always declined, with a line in the log.
         silent: Say nothing in the log.
-        max_tuning_runs: How many candidates of a search become child runs; None is all. Child
-            runs are not made in this version; the candidates are in ``cv_results.csv``.
-        log_post_training_metrics: Watch metrics computed after the fit; not in this version.
+        max_tuning_runs: How many candidates of a search become child runs, the best first; None
+            is all. All candidates are in the run's table ``trials.json`` in any case.
+        log_post_training_metrics: Record what your code computes of a model after its fit by
+            ``score``, by functions of ``sklearn.metrics`` and by scorers.
         serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
         registered_model_name: Register every outermost fitted model under this name.
         pos_label: The positive class of binary precision, recall and F1.
@@ -58,6 +62,12 @@ def autolog(
             classes; ``"all"`` also calls ``predict`` of yours; ``"none"`` computes none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.
+        log_plots: Draw a classifier's confusion matrix and, for two classes, its ROC and
+            precision-recall curves; in the background, and without pyplot.
+        log_html: Store ``estimator.html``.
+        iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations as metrics
+            with a step each; ``"live"`` also measures the loss while training, where scikit-learn
+            has callbacks; ``"none"`` records none.
 
     Raises:
         InvalidParameterValue: A value breaks its rule; what was configured stays in force.
@@ -80,6 +90,9 @@ def autolog(
         extra_tags=extra_tags,
         training_metrics=training_metrics,
         training_metrics_seconds=training_metrics_seconds,
+        log_plots=log_plots,
+        log_html=log_html,
+        iteration_metrics=iteration_metrics,
     )
 
 

@@ -104,8 +104,15 @@ def generators_in(params: Mapping[str, Any]) -> list[Any]:
 
 
 def is_search(estimator: Any) -> bool:
-    """Whether this is a parameter search: something that fits many candidates and keeps one."""
-    return any(cls.__name__ == "BaseSearchCV" for cls in type(estimator).__mro__)
+    """Whether this is a parameter search: something that fits many candidates and keeps one.
+
+    scikit-learn's own, what derives from them, and what is named like them and wraps an estimator,
+    as other libraries' searches do.
+    """
+    kind = type(estimator)
+    if any(cls.__name__ == "BaseSearchCV" for cls in kind.__mro__):
+        return True
+    return kind.__name__.endswith("SearchCV") and hasattr(estimator, "estimator")
 
 
 def step_of_default_score(estimator: Any) -> Any:

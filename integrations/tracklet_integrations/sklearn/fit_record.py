@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from tracklet.autolog import TrainingRecorder
 from tracklet.patching import Call, Outcome
-from tracklet_integrations.sklearn import estimators, inputs, training_metrics
+from tracklet_integrations.sklearn import (
+    estimators,
+    html,
+    inputs,
+    iterations,
+    plots,
+    searches,
+    training_metrics,
+)
 from tracklet_integrations.sklearn.inputs import TrainingData
 from tracklet_integrations.sklearn.options import SklearnOptions
 from tracklet_integrations.sklearn.training_metrics import Measured, TooSlow
@@ -36,6 +42,10 @@ class FitRecord:
         self._deep_params: Mapping[str, Any] = {}
         self._texts: dict[str, str] = {}
         self._dataset: Any = None
+        self._pure = False
+        self._wants_plots = options.log_plots and plots.is_available()
+        self.model_id: str | None = None
+        self.best_model_id: str | None = None
 
     def before(self, call: Call) -> None:
         """Record what is known before the fit: params, tags, the dataset."""
@@ -43,6 +53,7 @@ class FitRecord:
         with recorder.step("params"):
             self._deep_params = estimator.get_params(deep=True)
             recorder.guard_generators(estimators.generators_in(self._deep_params))
+            self._pure = estimators.is_known_pure(estimator, self._deep_params)
         shown = self._deep_params
         if self._is_search:
             with recorder.step("params"):
@@ -67,23 +78,55 @@ class FitRecord:
         recorder, estimator = self._recorder, self._estimator
         measured = self._measured()
         best_params = self._search_params() if self._is_search else {}
-        model_id = None
         if self._options.log_models:
-            model_id = self._log_model(outcome, measured.predictions, best_params)
+            self._log_models(outcome, measured.predictions, best_params)
         metrics = dict(measured.metrics)
         if self._is_search and hasattr(estimator, "best_score_"):
             metrics["best_cv_score"] = estimator.best_score_
         if metrics:
-            recorder.metrics(metrics, model_id=model_id, dataset=self._dataset)
+            recorder.metrics(metrics, model_id=self.model_id, dataset=self._dataset)
+        if self._options.iteration_metrics != "none":
+            iterations.record(estimator, recorder, self.model_id)
         if self._is_search:
-            with recorder.step("search"):
-                recorder.text(_as_csv(estimator.cv_results_), "cv_results.csv")
+            self._record_trials()
+        self._draw(measured)
+
+    def _record_trials(self) -> None:
+        estimator, trials = self._estimator, None
+        with self._recorder.step("search"):
+            trials = searches.trials_of(estimator)
+        if trials is not None:
+            searches.record(
+                trials,
+                self._recorder,
+                seed=estimator.estimator,
+                best_index=getattr(estimator, "best_index_", None),
+                best_model_id=self.best_model_id,
+                dataset=self._dataset,
+                max_child_runs=self._options.max_tuning_runs,
+            )
+
+    def _draw(self, measured: Measured) -> None:
+        """Have plots and the HTML representation made, off the training path."""
+        options, curves = self._options, measured.curves
+        page = None
+        with self._recorder.step("html"):
+            page = html.page_maker(self._estimator, self._pure) if options.log_html else None
+
+        def make() -> dict[str, bytes | str]:
+            made: dict[str, bytes | str] = {}
+            if page is not None:
+                made[html.FILE] = page()
+            if self._wants_plots:
+                made.update(plots.draw(curves))
+            return made
+
+        if page is not None or curves.confusion is not None:
+            self._recorder.later("plots", make)
 
     def _may_predict(self) -> bool:
         which = self._options.training_metrics
-        if which == "auto":
-            return estimators.is_known_pure(self._estimator, self._deep_params)
-        return which == "all"
+        return self._pure if which == "auto" else which == "all"
 
     def _measured(self) -> Measured:
         measured = Measured()
@@ -95,10 +138,11 @@ class FitRecord:
                         self._data,
                         self._options.pos_label,
                         self._options.training_metrics_seconds,
+                        plots=self._wants_plots,
                     )
                 except TooSlow as slow:
                     _logger.info("training metrics are left out: %s", slow)
-                    self._recorder.tags({"tracklet.training_metrics": f"left out: {slow}"})
+                    self._recorder.note({"tracklet.training_metrics": f"left out: {slow}"})
         return measured
 
     def _can_predict(self) -> bool:
@@ -112,35 +156,29 @@ class FitRecord:
             best = {f"best_{key}": value for key, value in found.items()}
         return self._recorder.params(best) if best else {}
 
-    def _log_model(
-        self, outcome: Outcome, predictions: Any, best_params: dict[str, str]
-    ) -> str | None:
+    def _log_models(self, outcome: Outcome, predictions: Any, best_params: dict[str, str]) -> None:
         options, recorder = self._options, self._recorder
         signature = self._signature(outcome, predictions) if options.log_model_signatures else None
-        example = self._data.example if options.log_input_examples else None
+        shared = {
+            # False rather than None: a missing one must not be made up by calling predict.
+            "signature": signature if signature is not None else False,
+            "input_example": self._data.example if options.log_input_examples else None,
+            "serialization_format": options.serialization_format,
+        }
         info = recorder.model(
             self._estimator,
             "model",
-            # False rather than None: a missing one must not be made up by calling predict.
-            signature=signature if signature is not None else False,
-            input_example=example,
             params={**self._texts, **best_params},
             registered_model_name=options.registered_model_name,
-            serialization_format=options.serialization_format,
+            **shared,
         )
+        self.model_id = info.model_id if info is not None else None
         best = getattr(self._estimator, "best_estimator_", None) if self._is_search else None
         if best is not None:
             with recorder.step("params"):
                 texts = {key: str(value) for key, value in best.get_params(deep=True).items()}
-                recorder.model(
-                    best,
-                    "best_estimator",
-                    signature=signature if signature is not None else False,
-                    input_example=example,
-                    params=texts,
-                    serialization_format=options.serialization_format,
-                )
-        return info.model_id if info is not None else None
+                info = recorder.model(best, "best_estimator", params=texts, **shared)
+                self.best_model_id = info.model_id if info is not None else None
 
     def _signature(self, outcome: Outcome, predictions: Any) -> Any:
         signature = None
@@ -168,12 +206,3 @@ class FitRecord:
             if ask is not None:
                 return ask(inputs.first_rows(self._data.example, count))
         return None
-
-
-def _as_csv(results: Mapping[str, Any]) -> str:
-    """A search's ``cv_results_`` as CSV, one line per candidate."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(results)
-    writer.writerows(zip(*results.values(), strict=True))
-    return text.getvalue()

@@ -10,6 +10,7 @@ from tracklet.errors import InvalidParameterValue
 
 _FORMATS = ("pickle", "cloudpickle", "skops")
 _WHICH = ("auto", "all", "none")
+_ITERATIONS = ("auto", "live", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,11 @@ class SklearnOptions(Options):
             estimator; ``"none"`` for none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.
+        log_plots: Draw a classifier's confusion matrix and curves; needs matplotlib.
+        log_html: Store the estimator's HTML representation.
+        iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations
+            (``loss_curve_`` and the like) as metrics with a step each; ``"live"`` also measures
+            while training, where scikit-learn has callbacks; ``"none"`` records none.
 
     Raises:
         InvalidParameterValue: A value breaks its rule.
@@ -49,6 +55,9 @@ class SklearnOptions(Options):
     pos_label: str | int | None = None
     training_metrics: Literal["auto", "all", "none"] = "auto"
     training_metrics_seconds: float = 30.0
+    log_plots: bool = True
+    log_html: bool = True
+    iteration_metrics: Literal["auto", "live", "none"] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +73,10 @@ class SklearnOptions(Options):
         if self.training_metrics not in _WHICH:
             raise InvalidParameterValue(
                 f"training_metrics={self.training_metrics!r} is none of {', '.join(_WHICH)}"
+            )
+        if self.iteration_metrics not in _ITERATIONS:
+            raise InvalidParameterValue(
+                f"iteration_metrics={self.iteration_metrics!r} is none of {', '.join(_ITERATIONS)}"
             )
         if not self.training_metrics_seconds >= 0:
             raise InvalidParameterValue(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
-from tracklet_integrations.sklearn import estimators, inputs
+from tracklet_integrations.sklearn import curves, estimators, inputs
+from tracklet_integrations.sklearn.curves import Curves
 from tracklet_integrations.sklearn.inputs import TrainingData
 
 _logger = logging.getLogger("tracklet.autolog")
@@ -28,14 +29,17 @@ class TooSlow(Exception):
 
 @dataclass(slots=True)
 class Measured:
-    """The metrics by key, the predictions they come from, and what was left out and why."""
+    """The metrics by key, what they come from, what plots show, and what was left out and why."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     predictions: Any = None
+    curves: Curves = field(default_factory=Curves)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def measure(estimator: Any, data: TrainingData, pos_label: Any, seconds: float) -> Measured:
+def measure(
+    estimator: Any, data: TrainingData, pos_label: Any, seconds: float, *, plots: bool = False
+) -> Measured:
     """Measure a fitted estimator on its training data.
 
     Args:
@@ -43,6 +47,7 @@ def measure(estimator: Any, data: TrainingData, pos_label: Any, seconds: float) 
         data: Features and labels.
         pos_label: The positive class of precision, recall and F1; None averages over classes.
         seconds: How long predicting may take by estimate.
+        plots: Whether the curves of classifiers are wanted.
 
     Raises:
         TooSlow: It would take longer.
@@ -54,7 +59,7 @@ def measure(estimator: Any, data: TrainingData, pos_label: Any, seconds: float) 
         return measured
     _check_time(estimator, data.features, seconds)
     if is_classifier(estimator):
-        _classifier(estimator, data, pos_label, measured)
+        _classifier(estimator, data, pos_label, measured, plots)
     elif is_regressor(estimator):
         _regressor(estimator, data, measured)
     if "training_score" not in measured.metrics and hasattr(estimator, "score"):
@@ -80,7 +85,9 @@ def _check_time(estimator: Any, features: Any, seconds: float) -> None:
         )
 
 
-def _classifier(estimator: Any, data: TrainingData, pos_label: Any, measured: Measured) -> None:
+def _classifier(
+    estimator: Any, data: TrainingData, pos_label: Any, measured: Measured, plots: bool
+) -> None:
     from sklearn import metrics
     from sklearn.utils.multiclass import type_of_target
 
@@ -108,9 +115,20 @@ def _classifier(estimator: Any, data: TrainingData, pos_label: Any, measured: Me
     with _leaving_out(measured, "training_accuracy_score"):
         accuracy = float(metrics.accuracy_score(labels, predicted, sample_weight=weight))
         found["training_accuracy_score"] = accuracy
+    scores = None
     if kind != "multilabel-indicator" and hasattr(estimator, "predict_proba"):
         probabilities = estimator.predict_proba(data.features)
         _of_probabilities(labels, probabilities, weight, measured)
+        scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
+    if plots and kind != "multilabel-indicator":
+        with _leaving_out(measured, "confusion matrix"):
+            curves.of_predictions(labels, predicted, weight, measured.curves)
+        with _leaving_out(measured, "ROC and precision-recall curves"):
+            if len(measured.curves.classes) == 2 and kind == "binary":
+                if scores is None and hasattr(estimator, "decision_function"):
+                    scores = estimator.decision_function(data.features)
+                if scores is not None:
+                    curves.of_scores(labels, scores, weight, measured.curves)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
 
 

@@ -95,9 +95,11 @@ def test_run_of_the_user_is_added_to_and_left_active(framework):
     assert found.data.tags["mine"] == "yes"
     assert "mlflow.autologging" not in found.data.tags
     assert "team" not in found.data.tags
-    assert found.data.params == {"rate": "0.1"}
+    assert found.data.params == {"rate": "0.1", "fit_2.rate": "0.7"}
     assert found.data.metrics == {"mean": 4.0}
-    assert json.loads(found.data.tags["tracklet.faults"])["count"] == 1
+    history = tracklet.TrackletClient().get_metric_history(run.info.run_id, "mean")
+    assert [(point.step, point.value) for point in history] == [(0, 2.0), (1, 4.0)]
+    assert "tracklet.faults" not in found.data.tags
 
 
 def test_failed_training_does_not_end_the_users_run(framework):

@@ -30,7 +30,7 @@ else:
     from tracklet import MlflowClient
 mlflow.set_tracking_uri(sys.argv[2])
 mlflow.sklearn.autolog(
-    log_models=False, log_datasets=False, silent=True, max_tuning_runs=0,
+    log_models=False, log_datasets=False, silent=True, max_tuning_runs=3,
     log_post_training_metrics=False,
 )
 weights = np.linspace(1, 2, 569)
@@ -42,7 +42,8 @@ cases = {
     "regression": lambda: LinearRegression().fit(*load_diabetes(return_X_y=True)),
     "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression()).fit(
         *load_iris(return_X_y=True)),
-    "search": lambda: GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=3).fit(
+    "search": lambda: GridSearchCV(
+        LogisticRegression(max_iter=500), {"C": [0.1, 1.0, 0.01, 3.0]}, cv=3).fit(
         *load_iris(return_X_y=True)),
     "clusters": lambda: KMeans(3, n_init=1, random_state=0).fit(load_iris().data),
 }
@@ -53,6 +54,14 @@ for name, fit in cases.items():
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith(("mlflow.", "tracklet."))}
     tags["mlflow.autologging"] = run.data.tags["mlflow.autologging"]
     found[name] = [run.info.status, run.data.params, run.data.metrics, tags]
+    children = MlflowClient().search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    found[name].append(sorted((
+        [child.info.status, child.data.params,
+         {k: v for k, v in child.data.metrics.items() if "time" not in k},
+         sorted(child.data.metrics),
+         {k: v for k, v in child.data.tags.items() if not k.startswith(("mlflow.", "tracklet."))}]
+        for child in children), key=lambda child: child[1]['C']))
 print(json.dumps(found))
 """
 
@@ -83,8 +92,16 @@ def test_params_metrics_and_tags_of_fits_are_mlflows(tracklet_home):
     ours = recorded(sys.executable, "tracklet", tracklet_home / "ours")
     theirs = recorded(MLFLOW_PYTHON, "mlflow", tracklet_home / "theirs")
     assert ours.keys() == theirs.keys()
-    for name, (status, params, metrics, tags) in theirs.items():
+    for name, (status, params, metrics, tags, children) in theirs.items():
         assert ours[name][0] == status, name
         assert ours[name][1] == params, name
-        assert ours[name][2] == pytest.approx(metrics, rel=1e-9), name
+        more = set(ours[name][2]) - set(metrics)
+        assert more <= {"n_iter", "inertia"}, name
+        same = {key: value for key, value in ours[name][2].items() if key not in more}
+        assert same == pytest.approx(metrics, rel=1e-9), name
         assert ours[name][3] == tags, name
+        assert len(children) == (3 if name == "search" else 0)
+        for child, theirs_child in zip(ours[name][4], children, strict=True):
+            assert child[:2] == theirs_child[:2], name
+            assert child[2] == pytest.approx(theirs_child[2], rel=1e-9), name
+            assert child[3:] == theirs_child[3:], name

@@ -53,10 +53,16 @@ REGRESSOR_METRICS = {
 }
 
 
+def enable(**options):
+    """With what MLflow records too; the rest has tests of its own."""
+    quiet = {"iteration_metrics": "none", "log_plots": False, "max_tuning_runs": 0}
+    tracklet.sklearn.autolog(**{**quiet, **options})
+
+
 @pytest.fixture(autouse=True)
 def on(tracklet_home, monkeypatch):
     monkeypatch.setenv("TRACKLET_STRICT", "1")
-    tracklet.autolog()
+    enable()
     yield
     tracklet.autolog(disable=True)
 
@@ -113,7 +119,7 @@ def test_regressor_leaves_its_metrics():
 
 
 def test_positive_class_makes_the_metrics_binary():
-    tracklet.sklearn.autolog(pos_label=1)
+    enable(pos_label=1)
     predicted = SVC(C=0.001).fit(BINARY_X, BINARY_Y).predict(BINARY_X)
     from sklearn.metrics import precision_score
 
@@ -281,7 +287,7 @@ def test_estimator_of_the_users_is_recorded_without_one_call_to_it():
 
 
 def test_training_metrics_all_calls_the_users_estimator_once_each():
-    tracklet.sklearn.autolog(training_metrics="all")
+    enable(training_metrics="all")
     Spy.calls.clear()
     Spy().fit(X, Y)
     assert Spy.calls == ["predict", "predict_proba", "score"]
@@ -289,13 +295,13 @@ def test_training_metrics_all_calls_the_users_estimator_once_each():
 
 
 def test_training_metrics_none_computes_none():
-    tracklet.sklearn.autolog(training_metrics="none")
+    enable(training_metrics="none")
     LogisticRegression(max_iter=500).fit(X, Y)
     assert only_run().data.metrics == {}
 
 
 def test_training_metrics_over_the_time_budget_are_left_out_and_the_run_says_so():
-    tracklet.sklearn.autolog(training_metrics_seconds=0.0, log_models=False, log_datasets=False)
+    enable(training_metrics_seconds=0.0, log_models=False, log_datasets=False)
     features = np.random.default_rng(0).normal(size=(30_000, 2))
     LinearRegression().fit(features, features[:, 0])
     run = only_run()
@@ -350,7 +356,7 @@ def test_fit_into_a_run_of_the_users_adds_content_only():
 
 
 def test_switches_leave_out_what_they_say():
-    tracklet.sklearn.autolog(log_models=False, log_datasets=False)
+    enable(log_models=False, log_datasets=False)
     LogisticRegression(max_iter=500).fit(X, Y)
     run = only_run()
     assert run.outputs.model_outputs == []
@@ -359,9 +365,7 @@ def test_switches_leave_out_what_they_say():
 
 
 def test_input_example_signature_and_registration_follow_their_switches():
-    tracklet.sklearn.autolog(
-        log_input_examples=True, log_model_signatures=False, registered_model_name="iris"
-    )
+    enable(log_input_examples=True, log_model_signatures=False, registered_model_name="iris")
     LogisticRegression(max_iter=500).fit(X, Y)
     run = only_run()
     info = tracklet.models.get_model_info(f"runs:/{run.info.run_id}/model")
@@ -372,7 +376,7 @@ def test_input_example_signature_and_registration_follow_their_switches():
 
 @pytest.mark.parametrize("serialization_format", ["pickle", "cloudpickle", "skops"])
 def test_serialization_format_is_obeyed(serialization_format):
-    tracklet.sklearn.autolog(serialization_format=serialization_format)
+    enable(serialization_format=serialization_format)
     LogisticRegression(max_iter=500).fit(X, Y)
     run = only_run()
     info = tracklet.models.get_model_info(f"runs:/{run.info.run_id}/model")

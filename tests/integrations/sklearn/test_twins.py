@@ -14,7 +14,7 @@ import cloudpickle
 
 if sys.argv[1] == "watched":
     import tracklet
-    tracklet.autolog(silent=False)
+    tracklet.sklearn.autolog(silent=False)
 
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -88,7 +88,9 @@ for name, model in cases.items():
 report["calls"] = Mine.calls
 report["data"] = (X.tobytes(), y.tobytes()) == original
 if sys.argv[1] == "watched":
+    tracklet.autolog.flush()
     runs = tracklet.search_runs(output_format="list")
+    runs = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     report["runs"] = {
         run.data.tags["estimator_name"]: [run.info.status, run.data.tags.get("tracklet.faults")]
         for run in runs

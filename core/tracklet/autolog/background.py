@@ -1,0 +1,115 @@
+"""Work that may be done after the training call has returned, such as drawing plots.
+
+One thread does it, and only while there is some: it is started by the first piece of work and ends
+with the last. It is no daemon, so the interpreter waits for it at exit. The work never touches
+random states, which belong to the threads that train.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from tracklet import settings
+from tracklet.patching import faults, suppressed
+
+MAX_WAITING: Final = 64
+"""More pieces of work than this never wait; what comes then is left out."""
+
+THREAD_NAME: Final = "tracklet-background"
+
+_changed = threading.Condition()
+_waiting: deque[Callable[[], None]] = deque()
+_failed: list[Exception] = []
+_thread: threading.Thread | None = None
+
+
+def later(work: Callable[[], None]) -> bool:
+    """Do this soon, in another thread; False if too much is waiting already.
+
+    It is done at once if no thread can be started any more, because the interpreter is ending.
+    """
+    global _thread
+    with _changed:
+        if len(_waiting) >= MAX_WAITING:
+            return False
+        _waiting.append(work)
+        if _thread is not None:
+            return True
+        _thread = threading.Thread(target=_work, name=THREAD_NAME, daemon=False)
+        try:
+            _thread.start()
+        except RuntimeError:
+            _thread = None
+            _waiting.pop()
+        else:
+            return True
+    _do(work)
+    return True
+
+
+def drain(timeout: float | None = None) -> bool:
+    """Wait until everything that was handed in is done; True if it is.
+
+    Called from the background thread itself this returns at once.
+
+    Args:
+        timeout: Seconds to wait at most; None waits as long as it takes.
+
+    Raises:
+        Exception: In strict mode, the first fault of the work that was waited for.
+    """
+    if threading.current_thread() is _thread:
+        return False
+    with _changed:
+        done = _changed.wait_for(lambda: _thread is None, timeout)
+        failed = _failed[:1]
+        _failed.clear()
+    if failed and settings.strict():
+        raise failed[0]
+    return done
+
+
+def waiting() -> int:
+    """How many pieces of work are not done yet."""
+    with _changed:
+        return len(_waiting) + (_thread is not None)
+
+
+def _work() -> None:
+    global _thread
+    while True:
+        with _changed:
+            if not _waiting:
+                _thread = None
+                _changed.notify_all()
+                return
+            work = _waiting.popleft()
+        _do(work)
+        del work
+
+
+def _do(work: Callable[[], None]) -> None:
+    try:
+        with suppressed():
+            work()
+    except Exception as error:  # noqa: BLE001 (contained; the pieces of work report by themselves)
+        faults.logger.debug("work in the background failed", exc_info=error)
+        if settings.strict():
+            _failed.append(error)
+
+
+def _after_fork() -> None:
+    # The child has no such thread, and its parent does the work.
+    global _thread, _changed
+    _changed = threading.Condition()
+    _waiting.clear()
+    _failed.clear()
+    _thread = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,65 @@
+"""What the plots show, as small arrays of our own, taken while the labels are what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MAX_POINTS: Final = 1000
+MAX_CLASSES: Final = 50
+
+
+@dataclass(slots=True)
+class Curves:
+    """The confusion matrix and, for two classes, the curves of a classifier.
+
+    ``confusion`` has the shares of each true class, in rows, that were predicted as each class;
+    ``roc`` and ``precision_recall`` are pairs of arrays (x, y) of at most 1000 points.
+    """
+
+    classes: list[str] = field(default_factory=list)
+    confusion: Any = None
+    roc: tuple[Any, Any] | None = None
+    roc_area: float = 0.0
+    precision_recall: tuple[Any, Any] | None = None
+    average_precision: float = 0.0
+
+
+def of_predictions(labels: Any, predicted: Any, weight: Any, curves: Curves) -> None:
+    """The confusion matrix of single-label predictions, up to 50 classes."""
+    import numpy as np
+    from sklearn.metrics import confusion_matrix
+
+    classes = np.unique(np.concatenate([np.asarray(labels), np.asarray(predicted).ravel()]))
+    if not 0 < len(classes) <= MAX_CLASSES:
+        return
+    curves.confusion = confusion_matrix(
+        labels, predicted, labels=classes, sample_weight=weight, normalize="true"
+    )
+    curves.classes = [str(each) for each in classes]
+
+
+def of_scores(labels: Any, scores: Any, weight: Any, curves: Curves) -> None:
+    """The ROC and precision-recall curves of the greater of two classes."""
+    import numpy as np
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    positive = np.asarray(labels) == np.unique(labels)[1]
+    # drop_intermediate only drops points on a line, so the areas stay what they are.
+    false_rate, true_rate, _ = roc_curve(positive, scores, sample_weight=weight)
+    precision, recall, _ = precision_recall_curve(
+        positive, scores, sample_weight=weight, drop_intermediate=True
+    )
+    curves.roc_area = float(np.sum(np.diff(false_rate) * (true_rate[1:] + true_rate[:-1]) / 2))
+    curves.average_precision = float(-np.sum(np.diff(recall) * precision[:-1]))
+    curves.roc = _thinned(false_rate, true_rate)
+    curves.precision_recall = _thinned(recall, precision)
+
+
+def _thinned(x: Any, y: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    if len(x) <= MAX_POINTS:
+        return x, y
+    kept = np.linspace(0, len(x) - 1, MAX_POINTS).round().astype(int)
+    return x[kept], y[kept]

@@ -1,0 +1,136 @@
+"""Metrics per iteration, from what estimators keep by themselves.
+
+A history becomes one metric with a point per iteration; a final number a single point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any, Final
+
+from tracklet.autolog import TrainingRecorder
+
+# Attributes that hold one number per iteration, and what they are called on the record.
+_HISTORIES: Final = {
+    "loss_curve_": "loss",  # multi-layer perceptrons
+    "validation_scores_": "validation_score",
+    "train_score_": "train_score",  # gradient boosting
+    "validation_score_": "validation_score",
+    "oob_improvement_": "oob_improvement",
+    "oob_scores_": "oob_score",
+    "estimator_errors_": "estimator_error",  # AdaBoost
+    "estimator_weights_": "estimator_weight",
+    "lower_bounds_": "lower_bound",  # mixtures
+    "loglike_": "log_likelihood",  # factor analysis
+    "scores_": "log_marginal_likelihood",  # Bayesian ridge, with compute_score
+}
+_OWNERS: Final = {"scores_": ("BayesianRidge", "ARDRegression")}
+
+# Attributes that hold one number for the whole fit.
+_NUMBERS: Final = {
+    "n_iter_": "n_iter",
+    "inertia_": "inertia",
+    "best_loss_": "best_loss",
+    "best_validation_score_": "best_validation_score",
+    "lower_bound_": "lower_bound",
+    "reconstruction_err_": "reconstruction_error",
+    "bound_": "perplexity_bound",
+    "oob_score_": "oob_score",
+}
+
+_MAX_STEPS: Final = 100_000
+
+
+def record(estimator: Any, recorder: TrainingRecorder, model_id: str | None) -> None:
+    """Record a fitted estimator's histories and final numbers.
+
+    Those of a pipeline are its last step's. Of an earlier training in the same run, whose history
+    a warm start continues, the points that are there already are not repeated.
+
+    Args:
+        estimator: The fitted estimator; only its own attributes are read, nothing is called.
+        recorder: What records the fit.
+        model_id: The logged model that the numbers belong to.
+    """
+    with recorder.step("iterations"):
+        source = _source(estimator)
+        if source is None:
+            return
+        seen = set()
+        for key, values in _histories(source):
+            seen.add(key)
+            start = recorder.known_steps(key) if continues(source) else 0
+            if len(values) > start:
+                recorder.history(key, values[start:], first_step=start, model_id=model_id)
+            recorder.note_steps(key, len(values))
+        numbers = {key: value for key, value in _numbers(source) if key not in seen}
+        if numbers:
+            recorder.metrics(numbers, model_id=model_id)
+
+
+def continues(estimator: Any) -> bool:
+    """Whether a fit goes on where the last one of the same object ended."""
+    return bool(getattr(estimator, "warm_start", False))
+
+
+def _source(estimator: Any) -> Any:
+    """What keeps the histories: a pipeline's last step."""
+    for _ in range(32):
+        steps = vars(estimator).get("steps") if hasattr(estimator, "__dict__") else None
+        if not (isinstance(steps, list) and steps and isinstance(steps[-1], tuple)):
+            return estimator
+        estimator = steps[-1][1]
+        if estimator is None or isinstance(estimator, str):
+            return None
+    return None
+
+
+def _histories(estimator: Any) -> Iterator[tuple[str, list[float]]]:
+    own = _attributes(estimator)
+    for attribute, key in _HISTORIES.items():
+        owners = _OWNERS.get(attribute)
+        if owners is not None and type(estimator).__name__ not in owners:
+            continue
+        values = _numbers_in(own.get(attribute))
+        if values:
+            yield key, values[:_MAX_STEPS]
+
+
+def _numbers(estimator: Any) -> Iterator[tuple[str, float]]:
+    own = _attributes(estimator)
+    for attribute, key in _NUMBERS.items():
+        value: Any = own.get(attribute)
+        if attribute == "n_iter_" and getattr(value, "ndim", 0) == 1 and len(value):
+            value = max(value.tolist())  # one per class or target
+        if isinstance(value, Real) and not isinstance(value, bool):
+            yield key, float(value)
+
+
+def _attributes(estimator: Any) -> dict[str, Any]:
+    # Not getattr: a property of the user's may compute, and a class attribute is no result.
+    return getattr(estimator, "__dict__", {})
+
+
+def _numbers_in(value: Any) -> list[float]:
+    if isinstance(value, list | tuple):
+        found = list(value)
+    elif type(value).__module__ == "numpy" and getattr(value, "ndim", 0) == 1:
+        if value.dtype.kind not in "fiu":
+            return []
+        found = value.tolist()
+    else:
+        return []
+    if not all(isinstance(each, Real) and not isinstance(each, bool) for each in found):
+        return []
+    return [float(each) for each in found]
+
+
+def explain() -> Iterator[str]:
+    """What is recorded, for the plan."""
+    yield "per iteration, where the estimator keeps it: " + ", ".join(
+        dict.fromkeys(_HISTORIES.values())
+    )
+    yield "of the whole fit, where the estimator keeps it: " + ", ".join(
+        dict.fromkeys(_NUMBERS.values())
+    )
