@@ -289,11 +289,14 @@ def test_a_foreign_loader_is_called_by_mlflows_protocol(tmp_path: Path) -> None:
     )
     sys.modules[loader.__name__] = loader
     try:
-        assert pyfunc.load_model(tmp_path / "m").predict(1, params=None) == ["native", 1]
+        with pytest.raises(models.UntrustedModel, match="import the loader foreign_loader_4711"):
+            pyfunc.load_model(tmp_path / "m")
+        loaded = pyfunc.load_model(tmp_path / "m", trust=True)
+        assert loaded.predict(1, params=None) == ["native", 1]
     finally:
         del sys.modules[loader.__name__]
     with pytest.raises(TrackletException, match="foreign_loader_4711"):
-        pyfunc.load_model(tmp_path / "m")
+        pyfunc.load_model(tmp_path / "m", trust=True)
 
 
 def test_a_function_of_a_script_loads_in_another_process(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from tracklet.models import manifest
 from tracklet.models.code import ModelConfig, set_model
 from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
-from tracklet.models.loading import get_model_info, load_model, set_signature
+from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
 from tracklet.models.model import Model, ModelInfo
 from tracklet.models.registering import register_model
 from tracklet.models.saving import log_model, save_model
 from tracklet.models.signature import ModelSignature, infer_signature
+from tracklet.models.trust import ChangedModel, UntrustedModel
 from tracklet.types import (
     AnyType,
     Array,
@@ -26,6 +28,7 @@ from tracklet.types import (
 __all__ = [
     "AnyType",
     "Array",
+    "ChangedModel",
     "ColSpec",
     "DataType",
     "Flavor",
@@ -42,6 +45,7 @@ __all__ = [
     "Property",
     "Schema",
     "TensorSpec",
+    "UntrustedModel",
     "flavor",
     "flavor_of",
     "get_model_info",
@@ -52,4 +56,10 @@ __all__ = [
     "save_model",
     "set_model",
     "set_signature",
+    "trust_model",
 ]
+
+
+def reset() -> None:
+    """Forget what this process remembers of the user's configuration."""
+    manifest.reset()

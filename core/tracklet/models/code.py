@@ -12,10 +12,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.models import trust
 from tracklet.models.unpickle import mlflow_installed
 from tracklet.models.yaml_text import load_yaml
 
@@ -114,8 +117,10 @@ def run_file(path: Path, config: Mapping[str, Any] | str | None = None) -> Any:
     if not path.is_file():
         hint = "" if path.suffix else f"; did you mean {path.name + '.py'!r}?"
         raise InvalidParameterValue(f"the model's code {str(path)!r} is no file{hint}")
+    trust.permit(f"run {path.name}", path)
     name = f"code_model_{uuid.uuid4().hex}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _FromSource(name, str(path)) if path.suffix == ".py" else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise InvalidParameterValue(f"the model's code {str(path)!r} is no Python file (.py)")
     module = importlib.util.module_from_spec(spec)
@@ -163,6 +168,13 @@ def mlflow_alias() -> Iterator[None]:
             sys.modules.pop(alias, None)
 
 
+class _FromSource(SourceFileLoader):
+    """Reads no bytecode, which could be another's or stale, and writes none beside the file."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 @contextmanager
 def importable(folder: Path | None) -> Iterator[None]:
     """Put a model's ``code`` folder at the front of ``sys.path``, for good if loading succeeds.
@@ -175,6 +187,7 @@ def importable(folder: Path | None) -> Iterator[None]:
         return
     if not folder.is_dir():
         raise TrackletException(f"the model is corrupt: its code folder {folder} is missing")
+    trust.permit(f"import modules from {folder.name}/", folder / "__init__.py")
     entry = str(folder)
     added = entry not in sys.path
     if added:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
-from tracklet.models import environment, examples
+from tracklet.models import environment, examples, manifest, trust
 from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model
@@ -92,6 +92,12 @@ def check(flavor: Flavor, model: Any, described: Description) -> None:
 
 def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:
     """Fill an empty folder with a model, and ``about`` with what is to be known of it."""
+    with trust.saving(path):
+        _write(flavor, model, path, about, described)
+    manifest.sign(path)
+
+
+def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:
     saved = flavor.save(model, path, described.options)
     code = _copy_code(described.code_paths, path)
     about.flavors[flavor.name] = dict(saved.config)

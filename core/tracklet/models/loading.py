@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, uris
+from tracklet.models import code, manifest, uris
 from tracklet.models.flavor import Flavor, native_flavors
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature
+from tracklet.models.trust import Trust, what_would_run
+from tracklet.models.trust import loading as loading_trusted
 
 
 def load_model(
-    model_uri: str | Path, dst_path: str | Path | None = None, *, flavor: str | None = None
+    model_uri: str | Path,
+    dst_path: str | Path | None = None,
+    *,
+    flavor: str | None = None,
+    trust: Trust = None,
 ) -> Any:
     """The native model, as its framework made it.
 
@@ -24,24 +30,26 @@ def load_model(
             :mod:`tracklet.models.uris`.
         dst_path: A folder to copy the files into first.
         flavor: The flavor to load; by default the model's own.
+        trust: True for a model of someone else's that is pickled or carries code, if you trust
+            the author; a list of types that skops may load; see :mod:`tracklet.models.trust`.
 
     Raises:
         ResourceDoesNotExist: There is no model there.
         InvalidParameterValue: The model does not have the flavor.
+        UntrustedModel: Loading it would run code, and it is neither your own nor trusted.
         TrackletException: The files are corrupt.
     """
     path = uris.resolve(model_uri, dst_path)
     about = Model.load(path)
     name, config = _entry(about, flavor, str(model_uri))
-    return load_folder(path, name, config, about)
-
-
-def load_folder(path: Path, name: str, config: Mapping[str, Any], about: Model) -> Any:
-    """The native model out of a local folder, by one of its flavors."""
     entry = about.flavors.get(PYFUNC, {}).get("code") or config.get("code")
-    with code.importable(path / entry if entry else None):
+    with (
+        loading_trusted(path, trust) as grant,
+        code.importable(path / entry if entry else None),
+    ):
         own = about.tracklet_version is not None
-        return loaded(flavor_named(name), path, {**config, "own": own, "path": str(path)})
+        found = {**grant.config(config), "own": own, "path": str(path)}
+        return loaded(flavor_named(name), path, found)
 
 
 def loaded(flavor: Flavor, path: Path, config: Mapping[str, Any]) -> Any:
@@ -99,7 +107,26 @@ def set_signature(model_uri: str | Path, signature: ModelSignature) -> None:
         )
     path = uris.resolve(text)
     about = Model.load(path)
+    own = manifest.examine(path).own
     about.signature = signature
     partial = path / ".MLmodel.tracklet-partial"
     about.save(partial)
     partial.replace(path / "MLmodel")
+    if own:
+        manifest.sign(path)
+
+
+def trust_model(model_uri: str | Path) -> list[str]:
+    """Record that a model's author is trusted: from now on it loads like one of your own.
+
+    Its files must be on this machine's disk. They are signed as they are now; when one changes,
+    the trust is gone.
+
+    Returns:
+        What loading the model executes, one line each.
+    """
+    path = uris.resolve(model_uri)
+    Model.load(path)
+    acts = what_would_run(path)
+    manifest.sign(path)
+    return acts

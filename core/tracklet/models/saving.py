@@ -235,7 +235,9 @@ def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None
             for point in last
             if point.step == step and point.model_id is None
         ]
-    if points:
+    if points and run is not None:
+        run.writer.link_metrics(points)
+    elif points:
         client.log_batch(run_id, metrics=points)
 
 

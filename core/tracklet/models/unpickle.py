@@ -1,8 +1,8 @@
 """The one place that unpickles.
 
-Everything that turns a model's bytes into objects by running what they say goes through here, so
-that there is one place for policy. Globals of ``mlflow.*`` are found in tracklet where MLflow is
-not installed, or where tracklet wrote the pickle.
+Everything that turns a model's bytes into objects by running what they say goes through here, and
+asks :mod:`tracklet.models.trust` first. Globals of ``mlflow.*`` are found in tracklet where MLflow
+is not installed, or where tracklet wrote the pickle.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Final
 
+from tracklet import settings
 from tracklet.errors import TrackletException
+from tracklet.models import trust
 
 # MLflow's homes of the classes that a user's model derives from or refers to → ours.
 _HOMES: Final = {
@@ -44,8 +46,11 @@ def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
             where MLflow is installed.
 
     Raises:
+        UntrustedModel: The model that is being loaded, or whose folder the file is in, is neither
+            this user's own nor trusted.
         TrackletException: The bytes are corrupt, or name what is not installed.
     """
+    _ask(source)
     if isinstance(source, Path):
         try:
             with source.open("rb") as stream:
@@ -55,6 +60,19 @@ def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
     if isinstance(source, bytes):
         return _load(io.BytesIO(source), "the pickle", own)
     return _load(source, str(getattr(source, "name", "the pickle")), own)
+
+
+def _ask(source: Path | IO[bytes] | bytes) -> None:
+    file = source if isinstance(source, Path) else None
+    name = getattr(source, "name", None)
+    if not settings.flag("ALLOW_PICKLE_DESERIALIZATION", True):
+        raise trust.UntrustedModel(
+            f"{name or 'the model'} is a pickle, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false "
+            "forbids to load any; save the model in a format without code, such as skops"
+        )
+    if file is not None and not file.is_file():
+        return  # it will say so
+    trust.permit(f"unpickle {name or 'bytes'}", file)
 
 
 def _load(stream: IO[bytes], name: str, own: bool) -> Any:

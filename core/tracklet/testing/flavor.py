@@ -31,12 +31,20 @@ import pytest
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import ResourceAlreadyExists, TrackletException
-from tracklet.models import Flavor, Model, examples
+from tracklet.models import Flavor, Model, examples, manifest
 from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
 
 _CORE_FILES = frozenset(
-    (FILE_NAME, REQUIREMENTS, CONDA, PYTHON_ENV, examples.EXAMPLE_FILE, examples.SERVING_FILE)
+    (
+        FILE_NAME,
+        REQUIREMENTS,
+        CONDA,
+        PYTHON_ENV,
+        examples.EXAMPLE_FILE,
+        examples.SERVING_FILE,
+        manifest.FILE_NAME,
+    )
 )
 
 _PREDICT = """

@@ -8,6 +8,7 @@ from typing import Any
 
 from tracklet import models
 from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.trust import Trust
 
 
 def save_model(
@@ -108,6 +109,12 @@ def log_model(
     )
 
 
-def load_model(model_uri: str | Path, dst_path: str | Path | None = None) -> Any:
-    """The estimator; see :func:`tracklet.models.load_model`."""
-    return models.load_model(model_uri, dst_path, flavor="sklearn")
+def load_model(
+    model_uri: str | Path, dst_path: str | Path | None = None, *, trust: Trust = None
+) -> Any:
+    """The estimator; see :func:`tracklet.models.load_model`.
+
+    ``trust=True`` loads a stranger's pickle, ``trust=["sklearn.tree._tree.Tree"]`` a stranger's
+    skops file that holds these types.
+    """
+    return models.load_model(model_uri, dst_path, flavor="sklearn", trust=trust)

@@ -17,6 +17,8 @@ from tracklet.models.model import PYFUNC, Model
 from tracklet.models.pyfunc import enforcement
 from tracklet.models.pyfunc.python_model import takes_params
 from tracklet.models.signature import ModelSignature
+from tracklet.models.trust import Grant, Trust
+from tracklet.models.trust import loading as loading_trusted
 from tracklet.types import ParamSchema, Schema
 
 _logger = logging.getLogger(__name__)
@@ -134,6 +136,8 @@ def load_model(
     suppress_warnings: bool = False,
     dst_path: str | Path | None = None,
     model_config: str | Path | Mapping[str, Any] | None = None,
+    *,
+    trust: Trust = None,
 ) -> PyFuncModel:
     """Load any model that has a pyfunc view.
 
@@ -143,10 +147,13 @@ def load_model(
         dst_path: A folder to copy the files into first.
         model_config: Values for the model's configuration; keys that it does not have are left
             out with a warning in the log.
+        trust: True for a model of someone else's that is pickled or carries code, if you trust
+            the author; a list of types that skops may load; see :mod:`tracklet.models.trust`.
 
     Raises:
         ResourceDoesNotExist: There is no model there.
         InvalidParameterValue: The model has no pyfunc view.
+        UntrustedModel: Loading it would run code, and it is neither your own nor trusted.
         TrackletException: The files are corrupt, or a library is missing.
     """
     path = uris.resolve(model_uri, dst_path)
@@ -164,8 +171,11 @@ def load_model(
         _warn_of_python(pyfunc)
     config = _merged_config(pyfunc.get("config"), model_config)
     pyfunc = {**pyfunc, **({"config": config} if config is not None else {})}
-    with code.importable(path / pyfunc["code"] if pyfunc.get("code") else None):
-        predictor, raw = _loaded(path, about, pyfunc)
+    with (
+        loading_trusted(path, trust) as grant,
+        code.importable(path / pyfunc["code"] if pyfunc.get("code") else None),
+    ):
+        predictor, raw = _loaded(path, about, grant.config(pyfunc), grant)
     if config and not hasattr(predictor, "model_config"):
         _remember_config(predictor, config)
     return PyFuncModel(about, predictor, raw)
@@ -178,14 +188,18 @@ def _remember_config(predictor: Any, config: dict[str, Any]) -> None:
         return
 
 
-def _loaded(path: Path, about: Model, pyfunc: dict[str, Any]) -> tuple[Predictor, Any]:
+def _loaded(
+    path: Path, about: Model, pyfunc: dict[str, Any], grant: Grant
+) -> tuple[Predictor, Any]:
     loader = str(pyfunc["loader_module"])
     own = {"own": about.tracklet_version is not None, "path": str(path)}
     chosen = flavor_of_loader(loader)
     if chosen is None:
+        grant.permit(f"import the loader {loader}")
         return _foreign(loader, path, pyfunc)
     entry = about.flavors.get(chosen.name)
     if entry is not None:
+        entry = grant.config(entry)
         raw = loaded(chosen, path, {**entry, **(pyfunc if chosen.name == PYFUNC else {}), **own})
     else:
         raw = chosen.load_data_path(path, {**pyfunc, **own})

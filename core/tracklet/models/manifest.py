@@ -1,0 +1,181 @@
+"""The manifest of a model's folder: the hash of each file, signed with the user's own key.
+
+A folder whose manifest carries this user's signature, and whose files are those that it lists, was
+written by this user: it may hold pickles and code without anyone asking. The key lies in the
+user's configuration folder and never leaves this machine; whoever copies the folder elsewhere
+finds an unsigned one there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tracklet import settings
+
+FILE_NAME: Final = "tracklet.manifest.json"
+KEY_NAME: Final = "signing.key"
+
+# Nothing of these is executed when a model is loaded; people edit them by hand.
+_FREE: Final = frozenset(
+    (
+        FILE_NAME,
+        "conda.yaml",
+        "constraints.txt",
+        "input_example.json",
+        "python_env.yaml",
+        "registered_model_meta",
+        "requirements.txt",
+        "serving_input_example.json",
+    )
+)
+_KEY_BYTES: Final = 32
+_BYTECODE: Final = "__pycache__"
+
+_logger = logging.getLogger(__name__)
+_keys: dict[Path, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at a folder found.
+
+    Args:
+        own: Whether this user's signature is on the manifest and nothing changed since.
+        changed: Files that are not as the manifest says: other content, missing, or added.
+    """
+
+    own: bool
+    changed: tuple[str, ...] = ()
+
+
+def sign(folder: Path) -> None:
+    """Write the manifest of a folder, in place of an old one."""
+    hashes = {name: _hash(folder / name) for name in _files(folder) if name not in _FREE}
+    document = {"files": hashes, "signature": _signature(hashes), "version": 1}
+    partial = folder / f".{secrets.token_hex(8)}.tracklet-partial"
+    partial.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+    partial.replace(folder / FILE_NAME)
+
+
+def examine(folder: Path) -> Finding:
+    """Compare a folder with its manifest, if it has one; every file is read."""
+    try:
+        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        hashes = document["files"]
+        signature = document["signature"]
+    except FileNotFoundError:
+        return Finding(False)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Finding(False, (FILE_NAME,))
+    if not isinstance(hashes, dict) or not all(isinstance(known, str) for known in hashes.values()):
+        return Finding(False, (FILE_NAME,))
+    own = hmac.compare_digest(_signature(hashes).encode(), str(signature).encode(errors="replace"))
+    present = list(_files(folder))
+    listed = {name for name in hashes if name not in _FREE}
+    # Only what lies in the folder is opened: a foreign manifest may name anything.
+    changed = [*listed.difference(present)]
+    changed += [n for n in listed.intersection(present) if _differs(folder / n, hashes[n])]
+    folders = {name.partition("/")[0] for name in hashes if "/" in name}
+    for name in present:
+        # Beside the listed files of the top level, nothing would be looked at.
+        if name not in hashes and name.partition("/")[0] in folders:
+            if own and f"/{_BYTECODE}/" in name and _removed(folder / name):
+                continue
+            changed.append(name)
+    return Finding(own and not changed, tuple(sorted(changed)))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(place, name).relative_to(folder).as_posix()
+
+
+def _differs(path: Path, known: str) -> bool:
+    try:
+        return not path.is_file() or _hash(path) != known
+    except OSError:
+        return True
+
+
+def _removed(bytecode: Path) -> bool:
+    """Bytecode beside the model's own modules is made anew; what lies there could be anyone's."""
+    try:
+        bytecode.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _signature(hashes: dict[str, Any]) -> str:
+    # The word keeps a signature of ours from meaning anything elsewhere.
+    text = "tracklet model manifest 1\n" + json.dumps(hashes, sort_keys=True)
+    return hmac.new(_key(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _key() -> bytes:
+    """The user's key; made when it is first needed."""
+    path = settings.config_dir() / KEY_NAME
+    known = _keys.get(path)
+    if known is None:
+        try:
+            known = _stored_key(path)
+        except OSError as error:
+            known = secrets.token_bytes(_KEY_BYTES)
+            _logger.warning(
+                "%s cannot hold the key that marks your own models (%s): those of this process "
+                "will need trust=True in others. Set TRACKLET_CONFIG_DIR to a folder that can be "
+                "written",
+                path.parent,
+                error.strerror or error,
+            )
+        _keys[path] = known
+    return known
+
+
+def _stored_key(path: Path) -> bytes:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        found = _new_key(path)
+    if len(found) != _KEY_BYTES:
+        raise OSError(f"{path} is no key: it has {len(found)} bytes instead of {_KEY_BYTES}")
+    return found
+
+
+def _new_key(path: Path) -> bytes:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(_KEY_BYTES))
+        try:
+            os.link(partial, path)  # of two processes one is first, and both use its key
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path.read_bytes()
+
+
+def reset() -> None:
+    """Forget the keys that were read."""
+    _keys.clear()

@@ -1,0 +1,339 @@
+"""Own models load without a word; foreign ones run nothing until their author is trusted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import marshal
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+from tracklet import models, pyfunc
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import ChangedModel, Model, UntrustedModel, manifest, pickled_names
+from tracklet_flavors import sklearn as flavor
+
+pytestmark = pytest.mark.usefixtures("tracklet_home")
+
+
+class Poison:
+    """Its pickle writes a file when it is loaded."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.marker),)
+
+
+def line() -> Any:
+    return LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+
+
+def saved(folder: Path, **more: Any) -> Path:
+    flavor.save_model(line(), folder, **more)
+    return folder
+
+
+def as_foreign(folder: Path) -> Path:
+    """The folder as a stranger would hand it over."""
+    (folder / manifest.FILE_NAME).unlink(missing_ok=True)
+    return folder
+
+
+def entry(folder: Path, **pyfunc_entry: Any) -> None:
+    about = Model.load(folder)
+    about.flavors["python_function"] |= pyfunc_entry
+    about.save(folder / "MLmodel")
+
+
+def in_sklearn_pickle(folder: Path, marker: Path) -> None:
+    saved(folder)
+    (folder / "model.pkl").write_bytes(pickle.dumps(Poison(marker)))
+
+
+def in_old_protocol(folder: Path, marker: Path) -> None:
+    saved(folder)
+    (folder / "model.pkl").write_bytes(pickle.dumps(Poison(marker), protocol=0))
+
+
+def in_python_model(folder: Path, marker: Path) -> None:
+    pyfunc.save_model(folder, python_model=lambda model_input: model_input)
+    (folder / "python_model.pkl").write_bytes(pickle.dumps(Poison(marker)))
+
+
+def in_compressed(folder: Path, marker: Path, suffix: str, compress: Any) -> None:
+    pyfunc.save_model(folder, python_model=lambda model_input: model_input)
+    (folder / "python_model.pkl").unlink()
+    (folder / f"python_model.pkl{suffix}").write_bytes(compress(pickle.dumps(Poison(marker))))
+    entry(folder, python_model=f"python_model.pkl{suffix}")
+
+
+def in_code_file(folder: Path, marker: Path) -> None:
+    source = folder.parent / "model_code.py"
+    source.write_text("import tracklet\ntracklet.models.set_model(lambda model_input: 1)\n")
+    pyfunc.save_model(folder, python_model=source)
+    with (folder / "model_code.py").open("a") as file:
+        file.write(f"import os; os.mkdir({str(marker)!r})\n")
+
+
+def in_code_path(folder: Path, marker: Path) -> None:
+    module = folder.parent / "needed_4711.py"
+    module.write_text("")
+    saved(folder, code_paths=[module])
+    (folder / "code" / "sklearn.py").write_text(f"import os; os.mkdir({str(marker)!r})\n")
+
+
+def in_loader(folder: Path, marker: Path) -> None:
+    module = folder.parent / "needed_4711.py"
+    module.write_text("")
+    saved(folder, code_paths=[module])
+    (folder / "code" / "poisoned_4711.py").write_text(f"import os; os.mkdir({str(marker)!r})\n")
+    entry(folder, loader_module="poisoned_4711")
+
+
+def in_loader_without_code(folder: Path, marker: Path) -> None:
+    saved(folder)
+    entry(folder, loader_module="antigravity")
+
+
+PLACES = {
+    "sklearn": in_sklearn_pickle,
+    "old protocol": in_old_protocol,
+    "python model": in_python_model,
+    "xz": lambda folder, marker: in_compressed(folder, marker, ".xz", lzma.compress),
+    "gz": lambda folder, marker: in_compressed(folder, marker, ".gz", gzip.compress),
+    "bz2": lambda folder, marker: in_compressed(folder, marker, ".bz2", bz2.compress),
+    "code file": in_code_file,
+    "code path": in_code_path,
+    "loader": in_loader,
+    "loader without code": in_loader_without_code,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_poison_does_not_run_without_trust(tmp_path: Path, place: str) -> None:
+    """From a stranger it is refused, and the error shows it; planted in an own model it is seen."""
+    folder, marker = tmp_path / "m", tmp_path / "ran"
+    PLACES[place](folder, marker)
+    loads: list[Any] = [pyfunc.load_model]
+    if not place.startswith("loader"):
+        loads.append(models.load_model)
+    for load in loads:
+        with pytest.raises(ChangedModel, match="not as its manifest says"):
+            load(folder)
+        as_copy = as_foreign(Path(shutil.copytree(folder, tmp_path / load.__module__)))
+        with pytest.raises(UntrustedModel, match="trust=True") as refused:
+            load(as_copy)
+        assert not marker.exists()
+        if "pickle" in place or place in ("xz", "gz", "bz2", "python model"):
+            assert ".mkdir" in str(refused.value)
+        elif "code" in place:
+            assert "code" in str(refused.value)
+    assert "antigravity" not in sys.modules
+
+
+def test_with_trust_it_would_have_run(tmp_path: Path) -> None:
+    """The pickles above are poisonous indeed: trusted, they do what they say."""
+    in_sklearn_pickle(tmp_path / "m", tmp_path / "ran")
+    flavor.load_model(tmp_path / "m", trust=True)
+    assert (tmp_path / "ran").is_dir()
+
+
+def test_own_models_load_silently_wherever_they_are(tmp_path: Path) -> None:
+    """Moved, copied, logged and in another process of the same user."""
+    path = saved(tmp_path / "a").rename(tmp_path / "b")
+    copy = shutil.copytree(path, tmp_path / "c")
+    for place in (path, copy):
+        assert pyfunc.load_model(place).predict([[3.0]]).round(6).tolist() == [3.0]
+    script = "import sys; from tracklet import pyfunc; pyfunc.load_model(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_users_model_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their signature is none of ours; our key is made once and readable by us alone."""
+    path = saved(tmp_path / "m")
+    key = tmp_path / "config" / manifest.KEY_NAME
+    assert key.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(tmp_path / "other"))
+    with pytest.raises(UntrustedModel, match="not written by you"):
+        flavor.load_model(path)
+    assert (tmp_path / "other" / manifest.KEY_NAME).read_bytes() != key.read_bytes()
+    assert models.trust_model(path)[0].startswith("unpickle model.pkl, which names")
+    flavor.load_model(path)
+
+
+def test_the_environment_may_say_whom_to_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything, or what lies in certain folders; the call decides against it."""
+    path = as_foreign(saved(tmp_path / "shared" / "m"))
+    for value in ("true", "1", f"/nowhere{os.pathsep}{tmp_path / 'shared'}"):
+        monkeypatch.setenv("TRACKLET_TRUST", value)
+        flavor.load_model(path)
+        with pytest.raises(UntrustedModel):
+            flavor.load_model(path, trust=False)
+    for value in ("false", "0", "", str(tmp_path / "share")):
+        monkeypatch.setenv("TRACKLET_TRUST", value)
+        with pytest.raises(UntrustedModel):
+            flavor.load_model(path)
+
+
+def test_a_projects_configuration_cannot_grant_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pyproject.toml may come with the foreign files."""
+    (tmp_path / "pyproject.toml").write_text("[tool.tracklet]\ntrust = true\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UntrustedModel):
+        flavor.load_model(as_foreign(saved(tmp_path / "m")))
+
+
+def test_pickles_can_be_forbidden_altogether(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false`` holds for own and trusted models too."""
+    path = saved(tmp_path / "m")
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    with pytest.raises(UntrustedModel, match="forbids"):
+        flavor.load_model(path, trust=True)
+    flavor.load_model(saved(tmp_path / "s", serialization_format="skops"))
+
+
+def test_skops_loads_always_with_the_callers_types(tmp_path: Path) -> None:
+    """The list in a stranger's folder counts for nothing; that of an own model is the user's."""
+    tree = DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1])
+    kind = "sklearn.tree._tree.Tree"
+    path = tmp_path / "tree"
+    flavor.save_model(tree, path, serialization_format="skops", skops_trusted_types=[kind])
+    assert flavor.load_model(path).predict([[1.0]]).tolist() == [1]
+    as_foreign(path)
+    for load in (flavor.load_model, pyfunc.load_model, models.load_model):
+        with pytest.raises(TrackletException, match="skops"):
+            load(path)
+        assert load(path, trust=[kind]).predict([[1.0]]).tolist() == [1]
+    flavor.save_model(LogisticRegression(), tmp_path / "plain", serialization_format="skops")
+    flavor.load_model(as_foreign(tmp_path / "plain"))
+
+
+def test_a_list_of_types_is_no_trust_in_pickles(tmp_path: Path) -> None:
+    """What skops may load says nothing about code."""
+    path = as_foreign(saved(tmp_path / "m"))
+    with pytest.raises(UntrustedModel):
+        flavor.load_model(path, trust=["builtins.object"])
+    with pytest.raises(InvalidParameterValue, match="trust"):
+        flavor.load_model(path, trust="yes")
+
+
+def test_files_that_run_nothing_may_be_edited(tmp_path: Path) -> None:
+    """Requirements and examples are people's to change; a new signature keeps the own mark."""
+    path = saved(tmp_path / "m", input_example=np.array([[1.0]]))
+    (path / "requirements.txt").write_text("scikit-learn\n")
+    (path / "input_example.json").write_text("[[2.0]]")
+    (path / "README.md").write_text("mine")
+    models.set_signature(path, models.infer_signature(np.array([[1.0]]), np.array([1.0])))
+    assert pyfunc.load_model(path).predict(np.array([[3.0]])).round(6).tolist() == [3.0]
+
+
+def test_planted_bytecode_and_modules_do_not_run(tmp_path: Path) -> None:
+    """Python would take bytecode beside the sources for theirs; it is thrown away, or seen."""
+    module = tmp_path / "doubling_4712.py"
+    module.write_text("def twice(data):\n    return [2 * one for one in data]\n")
+    code = "from doubling_4712 import twice\nimport tracklet\ntracklet.models.set_model(twice)\n"
+    (tmp_path / "model_code.py").write_text(code)
+    script = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+from tracklet import pyfunc
+pyfunc.save_model({str(tmp_path / "m")!r}, python_model={str(tmp_path / "model_code.py")!r},
+                  code_paths=[{str(module)!r}], pip_requirements=[])
+"""
+    subprocess.run([sys.executable, "-B", "-c", script], check=True)
+    module.unlink()
+    load = "import sys; from tracklet import pyfunc as p\nprint(p.load_model(sys.argv[1]).predict([2]))"
+    command = [sys.executable, "-c", load, str(tmp_path / "m")]
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    for _ in range(2):  # the first one leaves bytecode behind
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
+        assert done.stdout.strip() == "[4]", done.stderr
+    assert not (tmp_path / "m" / "__pycache__").exists()
+    (kept,) = (tmp_path / "m" / "code" / "__pycache__").iterdir()
+    header = kept.read_bytes()[:16]
+    marker = tmp_path / "ran"
+    planted = compile(f"import os; os.mkdir({str(marker)!r})\ntwice = list", "x", "exec")
+    kept.write_bytes(header + marshal.dumps(planted))
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.stdout.strip() == "[4]", done.stderr
+    assert not marker.exists()
+
+
+def test_a_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:
+    """In every file of a small model, sampled: the same answer, or an error of ours."""
+    path = saved(tmp_path / "m", input_example=np.array([[3.0]]))
+    files = [file for file in sorted(path.iterdir()) if file.is_file()]
+    assert {"MLmodel", "model.pkl", manifest.FILE_NAME} <= {file.name for file in files}
+    refused = 0
+    for file in files:
+        content = file.read_bytes()
+        for position in range(0, len(content), 11):
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << (position % 8)
+            file.write_bytes(bytes(damaged))
+            try:
+                answer = pyfunc.load_model(path).predict(np.array([[3.0]]))
+            except TrackletException:
+                refused += 1
+            else:
+                assert answer.round(6).tolist() == [3.0], (file.name, position)
+        file.write_bytes(content)
+    assert refused
+    pyfunc.load_model(path)
+
+
+def test_manifests_of_strangers_lead_nowhere(tmp_path: Path) -> None:
+    """Paths outside the folder, devices and rubbish in a manifest are a refusal, not a hang."""
+    path = saved(tmp_path / "m")
+    outside = {"../../../../dev/zero": "0", "/dev/zero": "0"}
+    documents: list[Any] = [{"files": outside, "signature": "é"}, {"files": []}, [], 3]
+    for document in [*documents, {"files": {"MLmodel": 1}, "signature": None}]:
+        (path / manifest.FILE_NAME).write_text(json.dumps(document))
+        with pytest.raises(TrackletException):
+            flavor.load_model(path)
+    (path / manifest.FILE_NAME).write_text("[" * 100_000)
+    with pytest.raises(ChangedModel):
+        flavor.load_model(path)
+
+
+def test_without_a_place_for_the_key_models_are_own_to_their_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A read-only home is no obstacle: one warning, and what this process wrote loads in it."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(tmp_path / "file" / "config"))
+    path = saved(tmp_path / "m")
+    flavor.load_model(path)
+    assert caplog.text.count("TRACKLET_CONFIG_DIR") == 1
+
+
+def test_the_names_in_a_pickle_are_read_without_running_it(tmp_path: Path) -> None:
+    """In all protocols, also of damaged ones."""
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        data = pickle.dumps([Poison(tmp_path / "ran"), Poison(tmp_path / "ran")], protocol)
+        (tmp_path / "x.pkl").write_bytes(data)
+        names = pickled_names.of_file(tmp_path / "x.pkl")
+        assert [name.partition(".")[2] for name in names] == ["mkdir"]
+        (tmp_path / "x.pkl").write_bytes(data[:-4])
+        assert pickled_names.of_file(tmp_path / "x.pkl")
+    assert not (tmp_path / "ran").exists()
