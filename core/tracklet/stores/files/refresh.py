@@ -14,19 +14,16 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tracklet.entities import LoggedModel, Metric, Run, RunData
 from tracklet.errors import ResourceDoesNotExist, TrackletException
-from tracklet.stores.files import layout, leases, points, reader
+from tracklet.stores.files import layout, leases
+from tracklet.stores.files.intake import Found, kind_of, read_folder
 from tracklet.stores.files.stamps import (
     EXPERIMENT,
     KINDS,
-    LOGGED_MODEL,
-    REGISTERED_MODEL,
-    RUN,
     Kind,
     Stamp,
     stamp,
@@ -65,18 +62,6 @@ class Entry:
     quick: int
     deep: int
     running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A folder that was read; ``put`` takes it in, and None says that it is gone."""
-
-    path: str
-    kind: Kind
-    stamp: Stamp
-    running: bool = False
-    put: Callable[[sqlite3.Connection], int] | None = None
-    gone: bool = False
 
 
 class Refresh:
@@ -290,7 +275,7 @@ class Refresh:
             if path in seen:
                 continue
             seen.add(path)
-            kind = _kind(path)
+            kind = kind_of(path)
             if kind is None:
                 continue
             began = time.perf_counter()
@@ -337,7 +322,7 @@ class Refresh:
         if not looks.deep:
             looks = stamp(folder, kind, now, deep=True) or looks
         try:
-            return self._read(path, folder, kind, looks)
+            return read_folder(path, folder, kind, looks, self._tails)
         except (ResourceDoesNotExist, FileNotFoundError):
             return Found(path, kind, Stamp(0), gone=True) if entry is not None else None
         except (TrackletException, OSError, ValueError) as error:
@@ -345,40 +330,6 @@ class Refresh:
                 self._warned.add(path)
                 _log.warning("left out of searches: %s", error)
             return Found(path, kind, looks)
-
-    def _read(self, path: str, folder: str, kind: Kind, looks: Stamp) -> Found:
-        if kind is EXPERIMENT:
-            experiment = reader.read_experiment(folder)
-            return Found(path, kind, looks, put=lambda db: bulk.put_experiment(db, experiment))
-        if kind is RUN:
-            run, latest = self._read_run(folder)
-            running = run.info.status == "RUNNING"
-            return Found(path, kind, looks, running, lambda db: bulk.put_run(db, run, latest))
-        if kind is LOGGED_MODEL:
-            model, measured = _read_logged_model(folder)
-            return Found(
-                path, kind, looks, put=lambda db: bulk.put_logged_model(db, model, measured)
-            )
-        registered = reader.read_registered_model(folder)
-        versions = [
-            reader.read_model_version(version_dir, registered.aliases)
-            for version_dir in reader.model_version_dirs(folder)
-        ]
-        return Found(
-            path, kind, looks, put=lambda db: bulk.put_registered_model(db, registered, versions)
-        )
-
-    def _read_run(self, folder: str) -> tuple[Run, list[Metric]]:
-        meta = reader.read_meta(folder, "run")
-        tags = reader.read_texts(f"{folder}/{layout.TAGS}")
-        info = reader.run_info(folder, meta, tags)
-        if info.status == "RUNNING" and leases.is_lost(folder):
-            info = reader.lost_info(info, folder)
-            tags.setdefault(leases.END_REASON_TAG, leases.LOST)
-        latest = self._tails.latest(folder, remember=info.status == "RUNNING")
-        data = RunData({}, reader.read_texts(f"{folder}/{layout.PARAMS}"), tags)
-        run = Run(info, data, reader.read_inputs(folder), reader.read_outputs(folder))
-        return run, latest
 
     # -- the database ------------------------------------------------------------------------
 
@@ -487,28 +438,3 @@ class Refresh:
             return
         self.db.execute("INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", (name, value))
         self._states[name] = value
-
-
-def _kind(path: str) -> Kind | None:
-    """What a folder below the root holds, by where it is."""
-    parts = path.split("/")
-    if parts[0] == layout.TRASH:
-        parts = parts[1:]
-    elif parts[0] == layout.MODELS:
-        return REGISTERED_MODEL if len(parts) == 2 else None
-    if len(parts) == 1:
-        return EXPERIMENT
-    if len(parts) == 2:
-        return None if parts[1] in layout.NOT_RUNS else RUN
-    if len(parts) == 3 and parts[1] == layout.MODELS:
-        return LOGGED_MODEL
-    return None
-
-
-def _read_logged_model(folder: str) -> tuple[LoggedModel, list[Metric]]:
-    model = reader.read_logged_model(folder)
-    measured: list[Metric] = []
-    for key, path in reader.key_files(f"{folder}/{layout.METRICS}"):
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            measured += points.parse_model_points(file.read(), key, model.model_id).points
-    return model, measured
