@@ -34,7 +34,7 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import StorageError
-from tracklet.stores.files import disk, refresh
+from tracklet.stores.files import disk, ledger, refresh
 from tracklet.stores.sql import experiments, logged_models, registered_models, runs, schema
 from tracklet.stores.sql.engine import sqlite_engine
 
@@ -296,7 +296,7 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     for statement in schema.sqlite_statements():
         db.execute(statement)
-    for statement in refresh.SCHEMA.split(";"):
+    for statement in ledger.SCHEMA.split(";"):
         if statement.strip():
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {_fingerprint()}")
@@ -305,7 +305,7 @@ def _create(db: sqlite3.Connection) -> None:
 
 def _fingerprint() -> int:
     """The version of the index's tables and of how they are filled."""
-    text = f"{schema.fingerprint()} {refresh.SCHEMA} {_VERSION}"
+    text = f"{schema.fingerprint()} {ledger.SCHEMA} {_VERSION}"
     return zlib.crc32(text.encode()) & 0x7FFFFFFF or 1
 
 

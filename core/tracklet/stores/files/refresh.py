@@ -15,33 +15,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.stores.files import layout, leases
 from tracklet.stores.files.intake import Found, kind_of, read_folder
+from tracklet.stores.files.ledger import Entry, Ledger
 from tracklet.stores.files.stamps import (
     EXPERIMENT,
-    KINDS,
     Kind,
     Stamp,
     stamp,
 )
 from tracklet.stores.files.tails import Tails
 from tracklet.stores.sql import bulk
-
-SCHEMA: Final = """
-CREATE TABLE folders (
-    path TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    entity INTEGER,
-    quick INTEGER NOT NULL,
-    deep INTEGER NOT NULL,
-    running INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
 
 _SPACING: Final = 20
 _MAX_SLICE_SECONDS: Final = 0.25
@@ -53,18 +40,7 @@ _MAX_LOG_BYTES: Final = 4 << 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Entry:
-    """A folder that the index knows."""
-
-    kind: Kind
-    entity: int | None
-    quick: int
-    deep: int
-    running: bool
-
-
-class Refresh:
+class Refresh(Ledger):
     """Catches one database up with one store's folder.
 
     Args:
@@ -73,13 +49,8 @@ class Refresh:
     """
 
     def __init__(self, root: str, db: sqlite3.Connection) -> None:
+        super().__init__(db)
         self.root = root
-        self.db = db
-        self.known: dict[str, Entry] = {}
-        self._experiments: set[str] = set()
-        self._unsettled: set[str] = set()
-        self._states: dict[str, int] = {}
-        self._version: int | None = None
         self._tails = Tails()
         self._times: dict[str, int] = {}
         self._pending: set[str] = set()
@@ -350,9 +321,7 @@ class Refresh:
             if entry is not None and entry.entity is not None:
                 bulk.remove(db, item.kind.table, entry.entity)
             db.execute("DELETE FROM folders WHERE path = ?", (item.path,))
-            self.known.pop(item.path, None)
-            self._experiments.discard(item.path)
-            self._unsettled.discard(item.path)
+            self._unknow(item.path)
             self._watched.pop(item.path, None)
             self._times.pop(item.path, None)
             self._times.pop(f"{item.path}/{layout.MODELS}", None)
@@ -387,54 +356,8 @@ class Refresh:
             item.path, Entry(item.kind, entity, item.stamp.quick, item.stamp.deep, item.running)
         )
 
-    def _know(self, path: str, entry: Entry) -> None:
-        self.known[path] = entry
-        if entry.kind is EXPERIMENT:
-            self._experiments.add(path)
-        if entry.running or not entry.quick:
-            self._unsettled.add(path)
-        else:
-            self._unsettled.discard(path)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
-
-    def _reload(self) -> None:
-        """Learn what other processes wrote."""
-        (version,) = self.db.execute("PRAGMA data_version").fetchone()
-        if version == self._version:
-            return
-        self._version = version
-        self.known = {}
-        self._experiments = set()
-        self._unsettled = set()
-        for path, kind, entity, quick, deep, running in self.db.execute(
-            "SELECT path, kind, entity, quick, deep, running FROM folders"
-        ):
-            self._know(path, Entry(KINDS[kind], entity, quick, deep, bool(running)))
-        self._states = dict(self.db.execute("SELECT name, value FROM state"))
-
     def forget(self) -> None:
         """Start from what is written, after a refresh that could not write what it had found."""
-        self._version = None
+        super().forget()
         self._times.clear()
         self._tails = Tails()
-
-    def _state(self, name: str) -> int:
-        if self._version is None:
-            self._reload()
-        return self._states.get(name, 0)
-
-    def _set_state(self, name: str, value: int) -> None:
-        if self._states.get(name) == value:
-            return
-        self.db.execute("INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", (name, value))
-        self._states[name] = value
