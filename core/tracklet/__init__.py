@@ -113,6 +113,30 @@ _HOME: dict[str, str] = {
     ),
     **dict.fromkeys(("log_model", "register_model"), "tracklet.models"),
     **dict.fromkeys(
+        (
+            "delete_assessment",
+            "delete_trace_tag",
+            "flush_trace_async_logging",
+            "get_active_trace_id",
+            "get_assessment",
+            "get_current_active_span",
+            "get_last_active_trace_id",
+            "get_trace",
+            "log_assessment",
+            "log_expectation",
+            "log_feedback",
+            "override_feedback",
+            "search_traces",
+            "set_trace_tag",
+            "start_span",
+            "start_span_no_context",
+            "trace",
+            "update_assessment",
+            "update_current_trace",
+        ),
+        "tracklet.tracing",
+    ),
+    **dict.fromkeys(
         ("is_tracking_uri_set", "set_registry_uri", "set_tracking_uri"), "tracklet.settings"
     ),
     "ActiveRun": "tracklet.fluent.active",
@@ -143,6 +167,7 @@ _MODULES = frozenset(
         "settings",
         "sklearn",
         "testing",
+        "tracing",
         "tracking",
     }
 )
@@ -162,6 +187,7 @@ if TYPE_CHECKING:
         settings,
         sklearn,
         testing,
+        tracing,
         tracking,
     )
     from tracklet.client import MlflowClient, TrackletClient
@@ -248,6 +274,27 @@ if TYPE_CHECKING:
     from tracklet.settings import is_tracking_uri_set, set_registry_uri, set_tracking_uri
     from tracklet.settings import registry_uri as get_registry_uri
     from tracklet.settings import tracking_uri as get_tracking_uri
+    from tracklet.tracing import (
+        delete_assessment,
+        delete_trace_tag,
+        flush_trace_async_logging,
+        get_active_trace_id,
+        get_assessment,
+        get_current_active_span,
+        get_last_active_trace_id,
+        get_trace,
+        log_assessment,
+        log_expectation,
+        log_feedback,
+        override_feedback,
+        search_traces,
+        set_trace_tag,
+        start_span,
+        start_span_no_context,
+        trace,
+        update_assessment,
+        update_current_trace,
+    )
 
 __all__ = [
     "__version__",

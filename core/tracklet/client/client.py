@@ -1,4 +1,4 @@
-"""The client itself: one class out of four subjects."""
+"""The client itself: one class out of its subjects."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from tracklet.client.experiments import ExperimentVerbs
 from tracklet.client.logged_models import LoggedModelVerbs
 from tracklet.client.registry import RegistryVerbs
 from tracklet.client.runs import RunVerbs
+from tracklet.client.traces import TraceVerbs
 from tracklet.stores import RegistryStore, TrackingStore, open_registry, open_store
 
 
-class TrackletClient(ExperimentVerbs, RunVerbs, ArtifactVerbs, LoggedModelVerbs, RegistryVerbs):
+class TrackletClient(
+    ExperimentVerbs, RunVerbs, ArtifactVerbs, LoggedModelVerbs, RegistryVerbs, TraceVerbs
+):
     """Every verb on the record, by explicit id. Cheap to make; the stores behind are shared.
 
     Args:

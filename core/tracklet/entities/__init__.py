@@ -6,6 +6,9 @@ Field names are MLflow's. Times are milliseconds since the epoch (UTC). Entities
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from tracklet.entities.dataset import (
     Dataset,
     DatasetInput,
@@ -42,15 +45,83 @@ from tracklet.entities.run import (
     SourceType,
 )
 
+if TYPE_CHECKING:
+    from tracklet.entities.assessment import (
+        Assessment,
+        AssessmentError,
+        AssessmentSource,
+        AssessmentSourceType,
+        Expectation,
+        Feedback,
+    )
+    from tracklet.entities.live_span import LiveSpan, NoOpSpan
+    from tracklet.entities.span import (
+        Document,
+        Span,
+        SpanEvent,
+        SpanStatus,
+        SpanStatusCode,
+        SpanType,
+    )
+    from tracklet.entities.trace import (
+        MlflowExperimentLocation,
+        Trace,
+        TraceData,
+        TraceInfo,
+        TraceLocation,
+        TraceLocationType,
+        TraceState,
+    )
+
+_LAZY: Final = {
+    **dict.fromkeys(
+        (
+            "Assessment",
+            "AssessmentError",
+            "AssessmentSource",
+            "AssessmentSourceType",
+            "Expectation",
+            "Feedback",
+        ),
+        "assessment",
+    ),
+    **dict.fromkeys(("LiveSpan", "NoOpSpan"), "live_span"),
+    **dict.fromkeys(
+        ("Document", "Span", "SpanEvent", "SpanStatus", "SpanStatusCode", "SpanType"), "span"
+    ),
+    **dict.fromkeys(
+        (
+            "MlflowExperimentLocation",
+            "Trace",
+            "TraceData",
+            "TraceInfo",
+            "TraceLocation",
+            "TraceLocationType",
+            "TraceState",
+        ),
+        "trace",
+    ),
+}
+"""What only traces need, and the module of this package that has it; a training without traces
+does not pay for it."""
+
 __all__ = [
+    "Assessment",
+    "AssessmentError",
+    "AssessmentSource",
+    "AssessmentSourceType",
     "Dataset",
     "DatasetInput",
+    "Document",
     "Entity",
+    "Expectation",
     "Experiment",
     "ExperimentTag",
+    "Feedback",
     "FileInfo",
     "InputTag",
     "LifecycleStage",
+    "LiveSpan",
     "LoggedModel",
     "LoggedModelInput",
     "LoggedModelOutput",
@@ -58,8 +129,10 @@ __all__ = [
     "LoggedModelStatus",
     "LoggedModelTag",
     "Metric",
+    "MlflowExperimentLocation",
     "ModelVersion",
     "ModelVersionTag",
+    "NoOpSpan",
     "PagedList",
     "Param",
     "RegisteredModel",
@@ -73,5 +146,28 @@ __all__ = [
     "RunStatus",
     "RunTag",
     "SourceType",
+    "Span",
+    "SpanEvent",
+    "SpanStatus",
+    "SpanStatusCode",
+    "SpanType",
+    "Trace",
+    "TraceData",
+    "TraceInfo",
+    "TraceLocation",
+    "TraceLocationType",
+    "TraceState",
     "ViewType",
 ]
+
+
+def _resolve(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _resolve

@@ -9,6 +9,7 @@ from typing import Final
 # Each module owns its state and has a `reset`; a module that was never imported has none.
 _OWNERS: Final = (
     "tracklet.autolog",
+    "tracklet.tracing",
     "tracklet.fluent",
     "tracklet.models",
     "tracklet.facades",

@@ -23,6 +23,7 @@ from tracklet.stores.store import RegistryStore, TrackingStore
 
 if TYPE_CHECKING:
     from tracklet.stores.files.index import FolderIndex
+    from tracklet.stores.trace_store import TraceStore
 
 
 class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStore):
@@ -39,6 +40,7 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
     """
 
     _folder_index: FolderIndex | None = None
+    _traces: TraceStore | None = None
 
     @property
     def _index(self) -> FolderIndex:
@@ -48,6 +50,15 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
 
             self._folder_index = FolderIndex(Path(self.root))
         return self._folder_index
+
+    @property
+    def traces(self) -> TraceStore:
+        """The traces kept here; what they need is loaded when one is made or looked for."""
+        if self._traces is None:
+            from tracklet.stores.files.traces import FileTraces
+
+            self._traces = FileTraces(self.uri)
+        return self._traces
 
     @disk.reported("search experiments")
     def search_experiments(

@@ -1,0 +1,133 @@
+"""Verbs on traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracklet.client.verbs import Verbs
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores.trace_store import TraceStore, traces_of
+
+if TYPE_CHECKING:
+    from tracklet.entities import Assessment, PagedList, Trace
+
+
+class TraceVerbs(Verbs):
+    """Find, tag, assess and delete traces.
+
+    Every verb raises a TrackletException with the code ``NOT_IMPLEMENTED`` where the store keeps
+    no traces.
+    """
+
+    @property
+    def traces(self) -> TraceStore:
+        """The traces of the store behind this client."""
+        return traces_of(self.store)
+
+    def get_trace(self, trace_id: str, display: bool = True, flush: bool = False) -> Trace:
+        """The trace; a missing one is ResourceDoesNotExist.
+
+        Args:
+            trace_id: Its id.
+            display: Accepted for compatibility.
+            flush: Accepted for compatibility: a trace is kept when its root has ended.
+        """
+        return self.traces.get_trace(trace_id)
+
+    def search_traces(
+        self,
+        experiment_ids: Sequence[str] | None = None,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+        run_id: str | None = None,
+        include_spans: bool = True,
+        model_id: str | None = None,
+        locations: Sequence[str] | None = None,
+        flush: bool = False,
+    ) -> PagedList[Trace]:
+        """A page of traces; by default the latest first, 100 a page.
+
+        Args:
+            experiment_ids: Where to search.
+            filter_string: Such as ``status = 'ERROR' AND tags.team = 'growth'``.
+            max_results: How many a page has.
+            order_by: Such as ``["execution_time DESC"]``.
+            page_token: The ``token`` of the page before.
+            run_id: Only traces of this run.
+            include_spans: Whether the traces have their spans.
+            model_id: Only traces of this logged model.
+            locations: The same as ``experiment_ids``.
+            flush: Accepted for compatibility.
+
+        Raises:
+            InvalidParameterValue: The filter or order is malformed, or no experiment is given.
+        """
+        ids = experiment_ids if experiment_ids is not None else locations
+        if ids is None:
+            raise InvalidParameterValue(
+                "search_traces of a client needs experiment_ids, such as ['0']"
+            )
+        if isinstance(ids, str | int):
+            ids = [str(ids)]
+        checked = [str(experiment_id) for experiment_id in ids]
+        condition = narrowed(filter_string, run_id, model_id)
+        return self.traces.search_traces(
+            checked, condition, max_results, order_by, page_token, include_spans
+        )
+
+    def delete_traces(
+        self,
+        experiment_id: str,
+        max_timestamp_millis: int | None = None,
+        max_traces: int | None = None,
+        trace_ids: Sequence[str] | None = None,
+    ) -> int:
+        """Remove traces of an experiment for good, by time or by ids, and count them."""
+        return self.traces.delete_traces(
+            str(experiment_id), max_timestamp_millis, max_traces, trace_ids
+        )
+
+    def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
+        """Set a tag."""
+        self.traces.set_trace_tag(trace_id, key, str(value))
+
+    def delete_trace_tag(self, trace_id: str, key: str) -> None:
+        """Remove a tag; a missing one is ResourceDoesNotExist."""
+        self.traces.delete_trace_tag(trace_id, key)
+
+    def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
+        """Keep what is thought of a trace; the answer has its id."""
+        return self.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
+
+    def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
+        """An assessment; a missing one is ResourceDoesNotExist."""
+        return self.traces.get_assessment(trace_id, assessment_id)
+
+    def update_assessment(
+        self, trace_id: str, assessment_id: str, assessment: Assessment
+    ) -> Assessment:
+        """Take over name, value, rationale and metadata from another of the same kind."""
+        return self.traces.update_assessment(trace_id, assessment_id, assessment)
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        """Remove an assessment; the one that it replaced is valid again."""
+        self.traces.delete_assessment(trace_id, assessment_id)
+
+
+def narrowed(filter_string: str | None, run_id: str | None, model_id: str | None) -> str | None:
+    """The filter that asks for one run or model too."""
+    clauses = [f"({filter_string})"] if filter_string else []
+    if run_id is not None:
+        clauses.append(f"attributes.run_id = {_quoted(run_id)}")
+    if model_id is not None:
+        clauses.append(f"request_metadata.`mlflow.modelId` = {_quoted(model_id)}")
+    return filter_string if len(clauses) <= 1 and filter_string else " AND ".join(clauses) or None
+
+
+def _quoted(value: str) -> str:
+    if "'" in value:
+        raise InvalidParameterValue(f"{value!r} is no id of a run or model: it has a quote")
+    return f"'{value}'"

@@ -1,0 +1,313 @@
+"""Assessments: what somebody or something thinks of a trace, or expected of it."""
+
+from __future__ import annotations
+
+import enum
+import json
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tracklet.entities.entity import Entity
+from tracklet.errors import InvalidParameterValue
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_EXPECTATIONS = (str, bool, int, float, type(None))
+
+
+class AssessmentSourceType(enum.StrEnum):
+    """What assesses."""
+
+    SOURCE_TYPE_UNSPECIFIED = "SOURCE_TYPE_UNSPECIFIED"
+    HUMAN = "HUMAN"
+    LLM_JUDGE = "LLM_JUDGE"
+    CODE = "CODE"
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentSource(Entity):
+    """Who or what assesses."""
+
+    source_type: str
+    source_id: str | None = "default"
+
+    def __post_init__(self) -> None:
+        name = str(self.source_type).upper()
+        name = "LLM_JUDGE" if name == "AI_JUDGE" else name
+        if name not in AssessmentSourceType.__members__:
+            raise InvalidParameterValue(
+                f"{self.source_type!r} is not a source of assessments; choose from "
+                f"{', '.join(AssessmentSourceType)}"
+            )
+        object.__setattr__(self, "source_type", name)
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentError(Entity):
+    """Why there is no feedback."""
+
+    error_code: str
+    error_message: str | None = None
+    stack_trace: str | None = None
+
+    @classmethod
+    def of(cls, error: Exception | AssessmentError | str | None) -> AssessmentError | None:
+        """The same, from an exception or a text."""
+        if error is None or isinstance(error, AssessmentError):
+            return error
+        if isinstance(error, str):
+            return cls("ASSESSMENT_ERROR", error)
+        stack = "".join(traceback.format_exception(error))
+        return cls(type(error).__name__, str(error), stack)
+
+
+@dataclass(frozen=True)
+class Assessment(Entity):
+    """Base of feedback and expectations; times in ms since the epoch."""
+
+    name: str
+    source: AssessmentSource
+    trace_id: str | None = None
+    run_id: str | None = None
+    rationale: str | None = None
+    metadata: dict[str, str] | None = None
+    span_id: str | None = None
+    create_time_ms: int | None = None
+    last_update_time_ms: int | None = None
+    assessment_id: str | None = None
+    error: AssessmentError | None = None
+    overrides: str | None = None
+    valid: bool | None = None
+    value: Any = None
+
+    def with_changes(self, **values: Any) -> Any:
+        """A copy with other values of some fields."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied.__dict__.update(values)
+        return copied
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """The assessment as files and servers hold it; what is not set is left out."""
+        document: dict[str, Any] = {
+            "assessment_id": self.assessment_id,
+            "assessment_name": self.name,
+            "trace_id": self.trace_id,
+            "source": {
+                "source_type": self.source.source_type,
+                "source_id": self.source.source_id,
+            },
+            "create_time": iso_time(self.create_time_ms),
+            "last_update_time": iso_time(self.last_update_time_ms),
+            **self._content(),
+            "rationale": self.rationale,
+            "metadata": self.metadata,
+            "span_id": self.span_id,
+            "run_id": self.run_id,
+            "overrides": self.overrides,
+            "valid": self.valid,
+        }
+        return {key: value for key, value in document.items() if value is not None}
+
+    def _content(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_dictionary(cls, document: Mapping[str, Any]) -> Assessment:
+        """The feedback or expectation of a document.
+
+        Raises:
+            InvalidParameterValue: It is neither.
+        """
+        common = _common(document)
+        if isinstance(document.get("feedback"), Mapping):
+            content = document["feedback"]
+            error = content.get("error") or document.get("error")
+            made: Assessment = Feedback(
+                str(document.get("assessment_name") or document.get("name") or "feedback"),
+                content.get("value"),
+                AssessmentError(**error) if isinstance(error, Mapping) else None,
+            )
+        elif isinstance(document.get("expectation"), Mapping):
+            content = document["expectation"]
+            value = content.get("value")
+            serialized = content.get("serialized_value")
+            if isinstance(serialized, Mapping):
+                value = json.loads(serialized["value"])
+            made = Expectation(
+                str(document.get("assessment_name") or document.get("name") or ""), value
+            )
+        else:
+            raise InvalidParameterValue(
+                f"{str(dict(document))[:200]!r} is neither feedback nor an expectation"
+            )
+        return made.with_changes(**common)
+
+
+def _common(document: Mapping[str, Any]) -> dict[str, Any]:
+    source = document.get("source") or {}
+    metadata = document.get("metadata")
+    return {
+        "source": AssessmentSource(
+            str(source.get("source_type") or "SOURCE_TYPE_UNSPECIFIED"),
+            source.get("source_id", "default"),
+        ),
+        "trace_id": document.get("trace_id"),
+        "run_id": document.get("run_id"),
+        "rationale": document.get("rationale"),
+        "metadata": dict(metadata) if isinstance(metadata, Mapping) else None,
+        "span_id": document.get("span_id"),
+        "create_time_ms": ms_of(document.get("create_time")),
+        "last_update_time_ms": ms_of(document.get("last_update_time")),
+        "assessment_id": document.get("assessment_id"),
+        "overrides": document.get("overrides"),
+        "valid": document.get("valid"),
+    }
+
+
+class Feedback(Assessment):
+    """A judgement of a trace: a number, a text, a truth value, or a list or dictionary of them.
+
+    Args:
+        name: What is judged.
+        value: The judgement.
+        error: Why there is none.
+        source: Who judged; ``CODE`` by default.
+        trace_id: The trace.
+        metadata: Further texts.
+        span_id: The span, if it is about one.
+        create_time_ms: When; now, when it is logged, by default.
+        last_update_time_ms: When it was changed last.
+        rationale: Why it was judged so.
+        overrides: The id of the feedback that this one replaces.
+        valid: Whether it still holds.
+    """
+
+    def __init__(
+        self,
+        name: str = "feedback",
+        value: Any = None,
+        error: Exception | AssessmentError | str | None = None,
+        source: AssessmentSource | None = None,
+        trace_id: str | None = None,
+        metadata: dict[str, str] | None = None,
+        span_id: str | None = None,
+        create_time_ms: int | None = None,
+        last_update_time_ms: int | None = None,
+        rationale: str | None = None,
+        overrides: str | None = None,
+        valid: bool = True,
+    ) -> None:
+        super().__init__(
+            name,
+            source or AssessmentSource("CODE"),
+            trace_id=trace_id,
+            rationale=rationale,
+            metadata=metadata,
+            span_id=span_id,
+            create_time_ms=create_time_ms,
+            last_update_time_ms=last_update_time_ms,
+            overrides=overrides,
+            error=AssessmentError.of(error),
+            valid=valid,
+            value=value,
+        )
+
+    @property
+    def feedback(self) -> Feedback:
+        """The feedback itself, which has ``value`` and ``error``."""
+        return self
+
+    @property
+    def expectation(self) -> None:
+        """None: this is feedback."""
+
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = {"value": self.value}
+        if self.error is not None:
+            content["error"] = {k: v for k, v in self.error if v is not None}
+        return {"feedback": content}
+
+
+class Expectation(Assessment):
+    """What a trace should have answered; any value that JSON can hold.
+
+    Arguments are those of :class:`Feedback`; the source is ``HUMAN`` by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        source: AssessmentSource | None = None,
+        trace_id: str | None = None,
+        metadata: dict[str, str] | None = None,
+        span_id: str | None = None,
+        create_time_ms: int | None = None,
+        last_update_time_ms: int | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            source or AssessmentSource("HUMAN"),
+            trace_id=trace_id,
+            metadata=metadata,
+            span_id=span_id,
+            create_time_ms=create_time_ms,
+            last_update_time_ms=last_update_time_ms,
+            valid=True,
+            value=value,
+        )
+
+    @property
+    def expectation(self) -> Expectation:
+        """The expectation itself, which has ``value``."""
+        return self
+
+    @property
+    def feedback(self) -> None:
+        """None: this is an expectation."""
+
+    def _content(self) -> dict[str, Any]:
+        if isinstance(self.value, _PLAIN_EXPECTATIONS):
+            return {"expectation": {"value": self.value}}
+        try:
+            text = json.dumps(self.value)
+        except (TypeError, ValueError) as error:
+            raise InvalidParameterValue(
+                f"the expectation {self.name!r} has a value that JSON cannot hold: {error}"
+            ) from error
+        return {
+            "expectation": {
+                "serialized_value": {"serialization_format": "JSON_FORMAT", "value": text}
+            }
+        }
+
+
+def iso_time(ms: int | None) -> str | None:
+    """The time of ms since the epoch as ``2026-11-21T00:49:43.755Z``."""
+    if ms is None:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def ms_of(time: object) -> int | None:
+    """The ms since the epoch of an ISO text, a datetime or a number of ms; None of anything else.
+
+    A time without a zone is UTC.
+    """
+    if isinstance(time, bool) or time is None:
+        return None
+    if isinstance(time, int | float):
+        return int(time)
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError:
+            return int(time) if time.isdecimal() else None
+    if isinstance(time, datetime):
+        moment = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return None

@@ -1,0 +1,388 @@
+"""Spans: the steps of a trace, each with what went in, what came out and how long it took.
+
+Times are nanoseconds since the epoch. Attribute values are kept as JSON texts, the form in which
+files and servers hold them; they are decoded when they are looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+import json
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tracklet.entities.entity import Entity
+from tracklet.errors import InvalidParameterValue
+
+TRACE_ID_PREFIX: Final = "tr-"
+
+REQUEST_ID_ATTRIBUTE: Final = "mlflow.traceRequestId"
+TYPE_ATTRIBUTE: Final = "mlflow.spanType"
+FUNCTION_ATTRIBUTE: Final = "mlflow.spanFunctionName"
+INPUTS_ATTRIBUTE: Final = "mlflow.spanInputs"
+OUTPUTS_ATTRIBUTE: Final = "mlflow.spanOutputs"
+
+
+class SpanType:
+    """Words for what a step does; any other text is fine too."""
+
+    LLM: Final = "LLM"
+    CHAIN: Final = "CHAIN"
+    AGENT: Final = "AGENT"
+    TOOL: Final = "TOOL"
+    CHAT_MODEL: Final = "CHAT_MODEL"
+    RETRIEVER: Final = "RETRIEVER"
+    PARSER: Final = "PARSER"
+    EMBEDDING: Final = "EMBEDDING"
+    RERANKER: Final = "RERANKER"
+    MEMORY: Final = "MEMORY"
+    UNKNOWN: Final = "UNKNOWN"
+    WORKFLOW: Final = "WORKFLOW"
+    TASK: Final = "TASK"
+    GUARDRAIL: Final = "GUARDRAIL"
+    EVALUATOR: Final = "EVALUATOR"
+
+
+class SpanStatusCode(enum.StrEnum):
+    """How a step ended."""
+
+    UNSET = "UNSET"
+    OK = "OK"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStatus(Entity):
+    """How a step ended, and a sentence on it.
+
+    Raises:
+        InvalidParameterValue: The code is none of ``UNSET``, ``OK`` and ``ERROR``.
+    """
+
+    status_code: SpanStatusCode
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "status_code", SpanStatusCode(self.status_code))
+        except ValueError:
+            raise InvalidParameterValue(
+                f"{self.status_code!r} is not a span's status; choose from "
+                f"{', '.join(SpanStatusCode)}"
+            ) from None
+
+
+def _now_ns() -> int:
+    return time.time_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent(Entity):
+    """Something that happened during a step; ``timestamp`` in ns."""
+
+    name: str
+    timestamp: int = field(default_factory=_now_ns)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> SpanEvent:
+        """The event ``exception`` with its message, type and stack trace."""
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - an exception whose text fails still has a type
+            message = ""
+        try:
+            stack = "".join(traceback.format_exception(error))
+        except Exception:  # noqa: BLE001
+            stack = ""
+        return cls(
+            "exception",
+            attributes={
+                "exception.message": message,
+                "exception.type": type(error).__name__,
+                "exception.stacktrace": stack,
+            },
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as files hold it."""
+        return {
+            "name": self.name,
+            "time_unix_nano": self.timestamp,
+            "attributes": self.attributes,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> SpanEvent:
+        """The event of a document."""
+        at = document.get("time_unix_nano", document.get("timestamp"))
+        return cls(
+            str(document.get("name", "")),
+            int(at) if at is not None else 0,
+            dict(document.get("attributes") or {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Entity):
+    """A piece of text that a retriever found; the outputs of a ``RETRIEVER`` span."""
+
+    page_content: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    id: str | None = None
+
+
+class Span:
+    """A step that is over.
+
+    Args:
+        trace_id: The trace, ``tr-`` and 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits.
+        parent_id: The span that this one is a part of; None for the root.
+        name: What it is called.
+        start_time_ns: When it began.
+        end_time_ns: When it ended; None while it goes on.
+        status: How it ended.
+        attributes: JSON texts by key.
+        events: What happened meanwhile.
+        links: Documents of links to other spans, as files hold them.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_end_time_ns",
+        "_events",
+        "_links",
+        "_name",
+        "_parent_id",
+        "_span_id",
+        "_start_time_ns",
+        "_status",
+        "_trace_id",
+    )
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_id: str | None,
+        name: str,
+        start_time_ns: int,
+        end_time_ns: int | None = None,
+        status: SpanStatus | None = None,
+        attributes: Mapping[str, str] | None = None,
+        events: Sequence[SpanEvent] = (),
+        links: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._trace_id = trace_id
+        self._span_id = span_id
+        self._parent_id = parent_id
+        self._name = name
+        self._start_time_ns = start_time_ns
+        self._end_time_ns = end_time_ns
+        self._status = status or SpanStatus(SpanStatusCode.UNSET)
+        self._attributes: dict[str, str] = dict(attributes or {})
+        self._events: list[SpanEvent] = list(events)
+        self._links = list(links)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(name={self._name!r}, trace_id={self._trace_id!r}, "
+            f"span_id={self._span_id!r}, parent_id={self._parent_id!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Span) and (self is other or self.to_dict() == other.to_dict())
+
+    def __hash__(self) -> int:
+        return hash((self._trace_id, self._span_id))
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace."""
+        return self._trace_id
+
+    @property
+    def request_id(self) -> str:
+        """The id of the trace under its older name."""
+        return self._trace_id
+
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        return self._span_id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the span that this one is a part of; None for the root."""
+        return self._parent_id
+
+    @property
+    def name(self) -> str:
+        """What it is called; several spans may share a name."""
+        return self._name
+
+    @property
+    def start_time_ns(self) -> int:
+        """When it began."""
+        return self._start_time_ns
+
+    @property
+    def end_time_ns(self) -> int | None:
+        """When it ended; None while it goes on."""
+        return self._end_time_ns
+
+    @property
+    def status(self) -> SpanStatus:
+        """How it ended."""
+        return self._status
+
+    @property
+    def inputs(self) -> Any:
+        """What went in; None if nothing was recorded."""
+        return self.get_attribute(INPUTS_ATTRIBUTE)
+
+    @property
+    def outputs(self) -> Any:
+        """What came out; None if nothing was recorded."""
+        return self.get_attribute(OUTPUTS_ATTRIBUTE)
+
+    @property
+    def span_type(self) -> str:
+        """What it does, such as ``SpanType.LLM``."""
+        return self.get_attribute(TYPE_ATTRIBUTE) or SpanType.UNKNOWN
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All attributes, decoded; a copy."""
+        return {key: _decoded(text) for key, text in list(self._attributes.items())}
+
+    @property
+    def attribute_texts(self) -> dict[str, str]:
+        """All attributes as JSON texts; a copy."""
+        return dict(self._attributes)
+
+    @property
+    def events(self) -> list[SpanEvent]:
+        """What happened meanwhile; a copy."""
+        return list(self._events)
+
+    @property
+    def links(self) -> list[Mapping[str, Any]]:
+        """Links to other spans, as files hold them; a copy."""
+        return list(self._links)
+
+    def get_attribute(self, key: str) -> Any:
+        """One attribute, decoded; None if there is none."""
+        text = self._attributes.get(key)
+        return None if text is None else _decoded(text)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The span as files hold it: ids in base64, attributes as JSON texts."""
+        return {
+            "trace_id": _base64(self._trace_id.removeprefix(TRACE_ID_PREFIX)),
+            "span_id": _base64(self._span_id),
+            "parent_span_id": _base64(self._parent_id) if self._parent_id else None,
+            "name": self._name,
+            "start_time_unix_nano": self._start_time_ns,
+            "end_time_unix_nano": self._end_time_ns,
+            "events": [event.to_dict() for event in self._events],
+            "status": {
+                "code": f"STATUS_CODE_{self._status.status_code}",
+                "message": self._status.description,
+            },
+            "attributes": dict(self._attributes),
+            "links": list(self._links),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Span:
+        """The span of a document, in today's form or in that of older schemas.
+
+        Raises:
+            InvalidParameterValue: It is no span.
+        """
+        try:
+            return _from_old(document) if "context" in document else _from_new(document)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidParameterValue(
+                f"{str(document)[:200]!r} is no span's document: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _from_new(document: Mapping[str, Any]) -> Span:
+    attributes = _texts(document.get("attributes"))
+    parent = document.get("parent_span_id")
+    status = document.get("status") or {}
+    end = document.get("end_time_unix_nano")
+    request_id = _decoded(attributes.get(REQUEST_ID_ATTRIBUTE, "null"))
+    return Span(
+        str(request_id or TRACE_ID_PREFIX + _hex(document["trace_id"])),
+        _hex(document["span_id"]),
+        _hex(parent) if parent else None,
+        str(document["name"]),
+        int(document["start_time_unix_nano"]),
+        int(end) if end else None,
+        SpanStatus(_status_code(status.get("code")), str(status.get("message") or "")),
+        attributes,
+        [SpanEvent.from_dict(event) for event in document.get("events") or ()],
+        document.get("links") or (),
+    )
+
+
+def _from_old(document: Mapping[str, Any]) -> Span:
+    attributes = _texts(document.get("attributes"))
+    context = document["context"]
+    end = document.get("end_time")
+    request_id = _decoded(attributes.get(REQUEST_ID_ATTRIBUTE, "null"))
+    trace_id = str(context["trace_id"]).removeprefix("0x")
+    parent = document.get("parent_id")
+    return Span(
+        str(request_id or TRACE_ID_PREFIX + trace_id),
+        str(context["span_id"]).removeprefix("0x"),
+        str(parent).removeprefix("0x") if parent else None,
+        str(document["name"]),
+        int(document["start_time"]),
+        int(end) if end else None,
+        SpanStatus(
+            _status_code(document.get("status_code")), str(document.get("status_message") or "")
+        ),
+        attributes,
+        [SpanEvent.from_dict(event) for event in document.get("events") or ()],
+    )
+
+
+def _status_code(value: object) -> SpanStatusCode:
+    numbers = {0: SpanStatusCode.UNSET, 1: SpanStatusCode.OK, 2: SpanStatusCode.ERROR}
+    if isinstance(value, int):
+        return numbers.get(value, SpanStatusCode.UNSET)
+    return SpanStatusCode(str(value or "UNSET").removeprefix("STATUS_CODE_"))
+
+
+def _texts(attributes: object) -> dict[str, str]:
+    if not isinstance(attributes, Mapping):
+        return {}
+    return {
+        str(key): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in attributes.items()
+    }
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _base64(digits: str) -> str:
+    return binascii.b2a_base64(bytes.fromhex(digits), newline=False).decode()
+
+
+def _hex(text: str) -> str:
+    return base64.b64decode(text, validate=True).hex()

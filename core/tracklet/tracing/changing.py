@@ -1,0 +1,100 @@
+"""What is said of a trace beside its spans: tags, metadata, previews."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tracklet.client import TrackletClient
+from tracklet.entities import TraceState
+from tracklet.entities.trace import MODEL_METADATA
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.tracing import context, live
+from tracklet.validation import validate_key
+
+SESSION_METADATA: Final = "mlflow.trace.session"
+USER_METADATA: Final = "mlflow.trace.user"
+
+_logger = logging.getLogger("tracklet.tracing")
+
+
+def update_current_trace(
+    tags: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    client_request_id: str | None = None,
+    request_preview: str | None = None,
+    response_preview: str | None = None,
+    state: TraceState | str | None = None,
+    model_id: str | None = None,
+    session_id: str | None = None,
+    user: str | None = None,
+) -> None:
+    """Say something of the trace going on here; outside of one it is a warning.
+
+    Args:
+        tags: Texts that may be set again later.
+        metadata: Texts that stay as they are.
+        client_request_id: Your own id of the request.
+        request_preview: What is shown of the inputs, instead of their beginning.
+        response_preview: What is shown of the outputs.
+        state: ``"OK"`` or ``"ERROR"``, instead of the root's status.
+        model_id: The logged model that answers, instead of the active one.
+        session_id: The conversation that the request is a part of.
+        user: Who asks.
+
+    Raises:
+        InvalidParameterValue: The state is neither ``OK`` nor ``ERROR``.
+    """
+    if state is not None and state not in (TraceState.OK, TraceState.ERROR):
+        raise InvalidParameterValue(
+            f"the state of a trace is set to 'OK' or 'ERROR'; got {state!r}"
+        )
+    trace = getattr(context.current(), "trace", None)
+    if not isinstance(trace, live.LiveTrace):
+        if context.current() is None and context.is_enabled():
+            _logger.warning(
+                "update_current_trace changes nothing: no trace is going on here. Call it in a "
+                "function with @trace or in a block of start_span"
+            )
+        return
+    trace.tags.update(live.texts("trace tag", tags))
+    facts = live.texts("trace metadata", metadata)
+    named = ((MODEL_METADATA, model_id), (SESSION_METADATA, session_id), (USER_METADATA, user))
+    facts.update({key: str(value) for key, value in named if value is not None})
+    trace.metadata.update(facts)
+    if client_request_id is not None:
+        trace.client_request_id = str(client_request_id)
+    if request_preview is not None:
+        trace.request_preview = str(request_preview)
+    if response_preview is not None:
+        trace.response_preview = str(response_preview)
+    if state is not None:
+        trace.state = TraceState(state)
+
+
+def set_trace_tag(trace_id: str, key: str, value: Any) -> None:
+    """Set a tag of a trace, kept already or going on in this process.
+
+    Raises:
+        ResourceDoesNotExist: There is no such trace.
+        InvalidParameterValue: The key is malformed, or one that cannot be set.
+    """
+    trace = live.in_progress(trace_id)
+    if trace is None:
+        TrackletClient().set_trace_tag(trace_id, key, value)
+    else:
+        trace.tags[validate_key("trace tag", key)] = str(value)
+
+
+def delete_trace_tag(trace_id: str, key: str) -> None:
+    """Remove a tag of a trace, kept already or going on in this process.
+
+    Raises:
+        ResourceDoesNotExist: There is no such trace, or no such tag.
+    """
+    trace = live.in_progress(trace_id)
+    if trace is None:
+        TrackletClient().delete_trace_tag(trace_id, key)
+    elif trace.tags.pop(key, None) is None:
+        raise ResourceDoesNotExist(f"trace {trace_id} has no trace tag {key!r}")
