@@ -13,8 +13,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = "sklearn,plots,images,sql,postgresql,system-metrics"
-FRAMEWORKS = ["sklearn"]
+EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,sql,postgresql,system-metrics"
+FRAMEWORKS = ["lightgbm", "sklearn", "xgboost"]
 
 # The smallest versions that pyproject.toml promises, for a Python that they still run on.
 OLDEST = [
@@ -25,7 +25,9 @@ OLDEST = [
     "PyYAML==6.0.1",
     "SQLAlchemy==2.1.0",
     "wrapt==1.15.*",
+    "lightgbm==4.0.*",
     "scikit-learn==1.3.*",
+    "xgboost==2.0.*",
     "pandas==2.0.*",
     "numpy==1.26.*",
     "matplotlib==3.7.*",

@@ -141,6 +141,7 @@ _HOME: dict[str, str] = {
     ),
     "ActiveRun": "tracklet.fluent.active",
     "Image": "tracklet.client.images",
+    "load_checkpoint": "tracklet.autolog.checkpoints",
     "MlflowClient": "tracklet.client",
     "MlflowException": "tracklet.errors",
     "TrackletClient": "tracklet.client",
@@ -161,6 +162,7 @@ _MODULES = frozenset(
         "entities",
         "errors",
         "exceptions",
+        "lightgbm",
         "models",
         "plugins",
         "pyfunc",
@@ -169,6 +171,7 @@ _MODULES = frozenset(
         "testing",
         "tracing",
         "tracking",
+        "xgboost",
     }
 )
 
@@ -181,6 +184,7 @@ if TYPE_CHECKING:
         entities,
         errors,
         exceptions,
+        lightgbm,
         models,
         plugins,
         pyfunc,
@@ -189,7 +193,9 @@ if TYPE_CHECKING:
         testing,
         tracing,
         tracking,
+        xgboost,
     )
+    from tracklet.autolog.checkpoints import load_checkpoint
     from tracklet.client import MlflowClient, TrackletClient
     from tracklet.client.images import Image
     from tracklet.errors import MlflowException, TrackletException

@@ -78,7 +78,8 @@ def modules_of(package: str) -> list[str]:
 
 
 # These stand above the plugins, or are run by Alembic inside its own environment.
-NOT_IMPORTED = ("tracklet.sklearn", "tracklet.pyfunc", "tracklet.stores.sql.migrations")
+FACADES = ("tracklet.lightgbm", "tracklet.pyfunc", "tracklet.sklearn", "tracklet.xgboost")
+NOT_IMPORTED = (*FACADES, "tracklet.stores.sql.migrations")
 CORE = [name for name in modules_of("tracklet") if not name.startswith(NOT_IMPORTED)]
 PLUGIN_MODULES = modules_of("tracklet_integrations") + modules_of("tracklet_flavors")
 
@@ -108,6 +109,6 @@ def test_a_plugin_module_imported_alone_pulls_in_no_framework(module: str) -> No
     assert noted([module], FRAMEWORKS) == []
 
 
-@pytest.mark.parametrize("module", ["tracklet.sklearn", "tracklet.pyfunc"])
+@pytest.mark.parametrize("module", FACADES)
 def test_a_facade_pulls_in_no_framework_either(module: str) -> None:
     assert noted([module], FRAMEWORKS) == []

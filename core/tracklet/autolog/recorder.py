@@ -290,7 +290,7 @@ class Recorder:
         """
         entity = None
         with self.step("dataset"):
-            dataset = _dataset_of(features, targets, name)
+            dataset = dataset_of(features, targets, name)
             if dataset is None:
                 return None
             found = dataset.to_entity()
@@ -319,12 +319,15 @@ class Recorder:
             input_example: Rows to store with it.
             params: Params to link with it.
             registered_model_name: Also register it under this name.
-            **flavor_options: What the flavor takes beside, such as ``serialization_format``.
+            **flavor_options: What the flavor takes beside, such as ``serialization_format``. What
+                the flavor of this model has no such option for is left out.
         """
         info = None
         with self.step("model"):
             from tracklet import models
 
+            known = models.flavor_of(model).options()
+            flavor_options = {key: flavor_options[key] for key in flavor_options if key in known}
             info = models.log_model(
                 model,
                 name,
@@ -351,7 +354,7 @@ def shortened(text: str) -> str:
     return text[: MAX_PARAM_LENGTH - len(tail)] + tail
 
 
-def _dataset_of(features: Any, targets: Any, name: str) -> Any:
+def dataset_of(features: Any, targets: Any, name: str) -> Any:
     """A dataset of a kind that can be fingerprinted without densifying or iterating; or None."""
     data: Any = import_module("tracklet.data")
     kind = type(features)

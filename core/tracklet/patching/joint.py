@@ -167,7 +167,8 @@ def subscribe(owner: Any, name: str, subscriber: weave.Subscriber) -> Joint:
             joint = Joint(owner, name)
             _set(owner, name, joint.installed, joint.place)
         if subscriber not in joint.subscribers:
-            joint.subscribers = (*joint.subscribers, subscriber)
+            everyone = (*joint.subscribers, subscriber)
+            joint.subscribers = tuple(sorted(everyone, key=lambda each: -each.priority))
         return joint
 
 

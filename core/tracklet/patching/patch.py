@@ -23,6 +23,8 @@ class Patch:
         owner: The class or module that holds the attribute, for a class that cannot be reached
             through its module. It is held weakly. ``target`` is still the dotted name.
         label: Whose patch it is, for messages and for counting faults.
+        priority: Of several patches of one target, the advice of the higher runs outermost; of
+            equal ones that of the first applied.
     """
 
     module: str
@@ -30,6 +32,7 @@ class Patch:
     advice: Advice
     owner: Any = field(default=None, repr=False)
     label: str = ""
+    priority: int = 0
     _joint: Joint | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -24,6 +24,11 @@ class Subscriber(Protocol):
         """On whose behalf."""
         ...
 
+    @property
+    def priority(self) -> int:
+        """How far outside it runs."""
+        ...
+
 
 class AdviceError(RuntimeError):
     """An advice broke its contract of exactly one ``yield``, or built a call that cannot be."""

@@ -54,6 +54,13 @@ class RunWriter(ABC):
         """
         self.log_metrics([Metric(key, values[key], timestamp, step) for key in values])
 
+    def link_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Add points that this run has already to the record of the models that they name.
+
+        Stores that would otherwise write them to the run a second time override this.
+        """
+        self.log_metrics(metrics)
+
     @abstractmethod
     def log_params(self, params: Mapping[str, str]) -> None:
         """Set params; a key that is set already must keep its value. All or nothing is written.

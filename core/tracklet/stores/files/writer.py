@@ -144,6 +144,19 @@ class FileRunWriter(RunWriter):
         for key, value in values.items():
             log_metric(key, value, step, timestamp)
 
+    def link_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Add points that this run has already to the record of the models that they name."""
+        linked: list[tuple[Metric, bytes]] = []
+        run_id = self.run_id.encode()
+        for metric in metrics:
+            value, step, timestamp = _numbers(
+                metric.key, metric.value, metric.step, metric.timestamp
+            )
+            line = b"%d %a %d %s%s\n" % (timestamp, value, step, run_id, _dataset_fields(metric))
+            linked.append((metric, line))
+        for (model_dir, path), data in self._model_files(linked).items():
+            self._append_model(model_dir, path, data)
+
     def check(
         self, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:

@@ -1,0 +1,53 @@
+"""Feature importances as artifacts of a run: the numbers as JSON, and a chart of them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tracklet.autolog.bar_chart import bar_chart
+from tracklet.autolog.recorder import Recorder
+from tracklet.client import TrackletClient
+
+
+def log_importance(
+    recorder: Recorder,
+    kind: str,
+    scores: Mapping[str, float | Sequence[float]],
+    *,
+    indent: int | None = None,
+) -> None:
+    """Store ``feature_importance_<kind>.json`` and ``.png``.
+
+    Args:
+        recorder: The training's.
+        kind: What the scores are, such as ``"gain"``.
+        scores: By feature: a number, or one per class. What has no number is not in it.
+        indent: How the JSON is indented; compact by default.
+    """
+    with recorder.step("importance"), tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
+        client = TrackletClient()
+        name = f"feature_importance_{kind}"
+        file = Path(scratch, f"{name}.json")
+        file.write_text(json.dumps(scores, indent=indent), encoding="utf-8")
+        client.log_artifact(recorder.run_id, file)
+        chart = Path(scratch, f"{name}.png")
+        chart.write_bytes(_chart(kind, scores))
+        client.log_artifact(recorder.run_id, chart)
+
+
+def _chart(kind: str, scores: Mapping[str, float | Sequence[float]]) -> bytes:
+    rows = [
+        [float(each) for each in value] if isinstance(value, Sequence) else [float(value)]
+        for value in scores.values()
+    ]
+    classes = max(map(len, rows), default=1)
+    series = {
+        f"Class {position}": [
+            row[position] if position < len(row) else float("nan") for row in rows
+        ]
+        for position in range(classes)
+    }
+    return bar_chart(f"Feature importance ({kind})", list(map(str, scores)), series, kind)

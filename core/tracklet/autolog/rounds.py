@@ -1,0 +1,113 @@
+"""Metrics of a training in rounds: cheap to record, and known again when it has ended.
+
+A round of boosting may take less than a millisecond, so a point costs one ``write(2)`` and little
+else. Points are with the operating system when the round is over; an interrupted training keeps
+all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable
+from typing import Final
+
+from tracklet.autolog.recorder import Recorder
+from tracklet.client.numbers import now
+from tracklet.entities import Metric
+from tracklet.validation import MAX_KEY_LENGTH
+
+# What MLflow takes in a metric's name; other characters are replaced.
+_OTHER: Final = re.compile(r"[^/\w.\- :]")
+
+
+class RoundMetrics:
+    """The metrics of one training, by round.
+
+    Args:
+        recorder: The training's.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._write = recorder.run.writer.log_values
+        self._run_id = recorder.run_id
+        self._keys: dict[tuple[str, str, int], str] = {}
+        self._points: dict[str, tuple[array[int], array[int], array[float]]] = {}
+        self.count = 0
+        """How many rounds were recorded."""
+        self.last_step = -1
+        """The last of them."""
+
+    def add(self, step: int, values: Iterable[tuple[str, str, float]]) -> None:
+        """Record one round.
+
+        Two metrics of the same name on the same dataset are told apart: the second is called
+        ``<dataset>-<metric>-2``.
+
+        Args:
+            step: The round, counted from 0 over the model's life.
+            values: The dataset's name, the metric's name and the value, in the framework's order.
+        """
+        found: dict[str, float] = {}
+        for dataset, metric, value in values:
+            number = 1
+            while (key := self._key(dataset, metric, number)) in found:
+                number += 1
+            found[key] = float(value)
+        self.count += 1
+        self.last_step = step
+        self._record(step, found)
+
+    def _record(self, step: int, found: dict[str, float]) -> None:
+        if not found:
+            return
+        timestamp = now()
+        self._write(found, step, timestamp)
+        for key, value in found.items():
+            points = self._points.get(key)
+            if points is None:
+                points = self._points[key] = (array("q"), array("q"), array("d"))
+            points[0].append(timestamp)
+            points[1].append(step)
+            points[2].append(value)
+
+    def at(self, step: int) -> dict[str, float]:
+        """All metrics of a round; empty if it was not recorded."""
+        found = {}
+        for key, (_, steps, values) in self._points.items():
+            position = step - steps[0]  # mostly there: rounds follow one another
+            if not (0 <= position < len(steps) and steps[position] == step):
+                if step not in steps:
+                    continue
+                position = steps.index(step)
+            found[key] = values[position]
+        return found
+
+    def repeat(self, step: int) -> None:
+        """Record the metrics of a round once more, as the round after the last."""
+        self._record(self.last_step + 1, self.at(step))
+
+    def of_model(self, model_id: str) -> list[Metric]:
+        """All points, as those of a logged model; but for what logging it has linked already.
+
+        That is a metric whose last point is of step 0.
+        """
+        return [
+            Metric(key, value, timestamp, step, model_id, None, None, self._run_id)
+            for key, points in self._points.items()
+            if points[1][-1] != 0
+            for timestamp, step, value in zip(*points, strict=True)
+        ]
+
+    def _key(self, dataset: str, metric: str, number: int) -> str:
+        known = self._keys.get((dataset, metric, number))
+        if known is None:
+            key = f"{dataset}-{metric}" if number == 1 else f"{dataset}-{metric}-{number}"
+            known = self._keys[dataset, metric, number] = metric_key(key)
+        return known
+
+
+def metric_key(name: str) -> str:
+    """A metric's name that MLflow takes: ``@`` is ``_at_``, other odd characters are ``_``."""
+    key = _OTHER.sub("_", name.replace("@", "_at_")).replace("//", "/").strip("/")
+    return key[:MAX_KEY_LENGTH] or "metric"

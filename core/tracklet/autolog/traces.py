@@ -1,0 +1,124 @@
+"""What a framework's data containers were made of, without keeping it alive.
+
+A ``DMatrix`` or a ``Dataset`` does not give back the frame that it was made of. When one is made,
+a few rows are copied and the data is fingerprinted; both are forgotten with the container. Only
+types that can be sliced and read without a side effect are looked into.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from tracklet import entities
+from tracklet.autolog.recorder import Recorder
+from tracklet.entities import DatasetInput, InputTag
+
+EXAMPLE_ROWS: Final = 5
+
+
+@dataclass(slots=True)
+class Trace:
+    """What is remembered of the data that a container was made of.
+
+    Args:
+        example: A copy of the first rows; None if they cannot be had.
+        dataset: The data's fingerprint, schema and size; None likewise.
+    """
+
+    example: Any = None
+    dataset: entities.Dataset | None = None
+
+    def log(self, recorder: Recorder, name: str, context: str) -> None:
+        """Record the dataset as an input of the run; nothing if there is none.
+
+        Args:
+            recorder: The training's.
+            name: The dataset's name.
+            context: Its role: ``"train"`` or ``"eval"``.
+        """
+        with recorder.step("dataset"):
+            if self.dataset is None:
+                return
+            found = entities.Dataset(**{**dict(self.dataset), "name": name or "dataset"})
+            tag = InputTag("mlflow.data.context", context)
+            recorder.run.store.log_inputs(recorder.run_id, [DatasetInput(found, [tag])])
+
+
+class Traces:
+    """Traces by container; one is forgotten when its container is."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakKeyDictionary[Any, Trace] = weakref.WeakKeyDictionary()
+
+    def remember(self, container: Any, trace: Trace) -> None:
+        """Keep a trace as long as the container lives."""
+        self._known[container] = trace
+
+    def of(self, container: Any) -> Trace | None:
+        """The trace of a container; None if it was made before anyone watched."""
+        try:
+            return self._known.get(container)
+        except TypeError:
+            return None
+
+
+def trace_of(data: Any, labels: Any = None, *, example: bool = True, dataset: bool = True) -> Trace:
+    """Look into data that a container is made of.
+
+    Args:
+        data: A pandas, polars or pyarrow frame, an array, a SciPy matrix; of other types nothing
+            is known.
+        labels: What is to be predicted; of an array it enters the fingerprint.
+        example: Whether rows are copied.
+        dataset: Whether the data is fingerprinted.
+    """
+    return Trace(first_rows(data) if example else None, _dataset(data, labels) if dataset else None)
+
+
+def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
+    """A copy of the first rows: a pandas frame, an array or a CSR matrix; None of other data."""
+    library, kind = _kind(data)
+    if library == "pandas" and kind == "DataFrame":
+        return data.iloc[:count].copy()
+    if library == "numpy" and kind in ("ndarray", "memmap") and data.ndim == 2:
+        return data[:count].copy()
+    if library == "scipy" and hasattr(data, "tocsr") and len(data.shape) == 2:
+        # A matrix of coordinates cannot be sliced, and converting all of it would copy it.
+        return data[:count].tocsr() if hasattr(data, "indptr") else None
+    if library == "polars" and kind == "DataFrame":
+        return data.head(count).to_pandas()
+    if library == "pyarrow" and kind == "Table":
+        return data.slice(0, count).to_pandas()
+    return None
+
+
+def _dataset(data: Any, labels: Any) -> entities.Dataset | None:
+    module: Any = import_module("tracklet.data")
+    library, kind = _kind(data)
+    if library == "pandas" and kind == "DataFrame":
+        return module.from_pandas(data).to_entity()
+    if library == "polars" and kind == "DataFrame":
+        return module.from_polars(data).to_entity()
+    array = library == "numpy" and kind in ("ndarray", "memmap")
+    if array or (library == "scipy" and hasattr(data, "tocsr") and hasattr(data, "nnz")):
+        given = labels if _kind(labels) == ("numpy", "ndarray") else None
+        return module.from_numpy(data, targets=given).to_entity()
+    return None
+
+
+def _kind(data: Any) -> tuple[str, str]:
+    kind = type(data)
+    return kind.__module__.partition(".")[0], kind.__name__
+
+
+def names_of(count: int, given: Any, prefix: str = "valid_") -> Sequence[str]:
+    """Names of evaluation sets: those given, and numbered ones for the rest."""
+    names = [given] if isinstance(given, str) else list(given or ())
+    return [
+        str(names[i]) if i < len(names) and names[i] is not None else f"{prefix}{i}"
+        for i in range(count)
+    ]

@@ -1,0 +1,114 @@
+"""``tracklet.lightgbm``: saving, logging and loading, by MLflow's names and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracklet import models
+from tracklet.models import Model, ModelInfo, ModelSignature
+
+
+def save_model(
+    lgb_model: Any,
+    path: str | Path,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    serialization_format: str = "cloudpickle",
+    skops_trusted_types: Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    pyfunc_predict_fn: str = "predict",
+) -> None:
+    """Save a booster or a scikit-learn wrapper as a folder.
+
+    Args:
+        lgb_model: The booster or wrapper.
+        path: The folder; it must not exist, or be empty.
+        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        code_paths: See there.
+        mlflow_model: See there.
+        signature: See there.
+        input_example: See there.
+        pip_requirements: See there.
+        extra_pip_requirements: See there.
+        serialization_format: How a wrapper is written: ``"cloudpickle"``, ``"pickle"`` or
+            ``"skops"``; a booster is text in any case.
+        skops_trusted_types: Types that skops may load, beside LightGBM's own.
+        metadata: See there.
+        pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls.
+    """
+    models.save_model(
+        lgb_model,
+        path,
+        flavor="lightgbm",
+        mlflow_model=mlflow_model,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+        serialization_format=serialization_format,
+        skops_trusted_types=skops_trusted_types,
+    )
+
+
+def log_model(
+    lgb_model: Any,
+    artifact_path: str | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = 300,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    serialization_format: str = "cloudpickle",
+    skops_trusted_types: Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    pyfunc_predict_fn: str = "predict",
+) -> ModelInfo:
+    """Log a booster or wrapper; see :func:`tracklet.models.log_model` and :func:`save_model`."""
+    return models.log_model(
+        lgb_model,
+        name,
+        flavor="lightgbm",
+        artifact_path=artifact_path,
+        registered_model_name=registered_model_name,
+        await_registration_for=await_registration_for,
+        signature=signature,
+        input_example=input_example,
+        conda_env=conda_env,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        code_paths=code_paths,
+        metadata=metadata,
+        params=params,
+        tags=tags,
+        model_type=model_type,
+        step=step,
+        model_id=model_id,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+        serialization_format=serialization_format,
+        skops_trusted_types=skops_trusted_types,
+    )
+
+
+def load_model(model_uri: str | Path, dst_path: str | Path | None = None) -> Any:
+    """The booster or wrapper; see :func:`tracklet.models.load_model`."""
+    return models.load_model(model_uri, dst_path, flavor="lightgbm")

@@ -1,0 +1,12 @@
+"""What LightGBM's autologging can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracklet.autolog.boosting import BoostingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightgbmOptions(BoostingOptions):
+    """Options of :func:`tracklet.lightgbm.autolog`: those of every boosting integration."""

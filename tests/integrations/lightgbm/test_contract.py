@@ -1,0 +1,105 @@
+"""The LightGBM integration sees everything and touches nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tracklet.testing import IntegrationContract
+
+
+class TestLightgbmIntegration(IntegrationContract):
+    name = "lightgbm"
+    modules = ("lightgbm",)
+    targets = ("lightgbm.engine:train", "lightgbm.engine:cv", "lightgbm.basic:Dataset.__init__")
+    training = """
+    def train():
+        import numpy as np
+        import lightgbm
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(100, 3))
+        y = (X[:, 0] > 0).astype(int)
+        data = lightgbm.Dataset(X, label=y, free_raw_data=False)
+        valid = lightgbm.Dataset(X[:50], label=y[:50], reference=data)
+        params = {"objective": "binary", "num_threads": 1, "verbosity": -1, "seed": 3,
+                  "bagging_freq": 1, "bagging_fraction": 0.7}
+        seen = {}
+        callbacks = [lightgbm.record_evaluation(seen), lightgbm.early_stopping(2, verbose=False)]
+        booster = lightgbm.train(
+            params, data, 4, valid_sets=[data, valid], valid_names=["train", "valid"],
+            callbacks=callbacks,
+        )
+        assert len(callbacks) == 2 and len(params) == 6
+        orders = [vars(each).get("order") for each in callbacks]
+        return booster.model_to_string(), booster.predict(X).tobytes(), seen, orders
+
+
+    def fail(error):
+        import numpy as np
+        import lightgbm
+
+        def raising(env):
+            raise error
+
+        data = lightgbm.Dataset(np.ones((40, 1)), label=[0, 1] * 20)
+        params = {"num_threads": 1, "verbosity": -1}
+        lightgbm.train(params, data, 3, callbacks=[raising])
+    """
+
+
+class TestLightgbmWrappers(IntegrationContract):
+    name = "lightgbm"
+    modules = ("lightgbm",)
+    targets = (
+        "lightgbm.sklearn:LGBMClassifier.fit",
+        "lightgbm.sklearn:LGBMModel.fit",
+        "lightgbm.engine:train",
+    )
+
+    # Of the orderings those are left out in which this integration is off and scikit-learn's is on,
+    # for which the wrappers are estimators like others.
+    @pytest.mark.parametrize(
+        "ordering",
+        ["import", "enable import", "import enable", "enable import disable", "generic import"],
+        ids=lambda each: each.replace(" ", "-"),
+    )
+    def test_orderings_of_import_enable_and_disable(
+        self, ordering: str, tracklet_home: Path
+    ) -> None:
+        super().test_orderings_of_import_enable_and_disable(ordering, tracklet_home)
+
+    training = """
+    def train():
+        import inspect
+
+        import numpy as np
+        import lightgbm
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(100, 3))
+        y = (X[:, 0] > 0).astype(int)
+        model = lightgbm.LGBMClassifier(
+            n_estimators=4, n_jobs=1, verbosity=-1, random_state=1, subsample=0.7, subsample_freq=1
+        )
+        newer = "eval_X" in inspect.signature(model.fit).parameters
+        evaluated = {"eval_X": (X,), "eval_y": (y,)} if newer else {"eval_set": [(X, y)]}
+        assert model.fit(X, y, **evaluated) is model
+        text = model.booster_.model_to_string()
+        proba = model.booster_.predict(X).tobytes()
+        return text, proba, model.evals_result_, sorted(vars(model))
+
+
+    def fail(error):
+        import numpy as np
+        import lightgbm
+
+        def raising(y_true, y_pred):
+            raise error
+
+        model = lightgbm.LGBMRegressor(
+            n_estimators=2, n_jobs=1, verbosity=-1, objective=raising
+        )
+        model.fit(np.arange(200.0).reshape(-1, 1), np.arange(200.0))
+    """

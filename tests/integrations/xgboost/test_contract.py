@@ -1,0 +1,92 @@
+"""The XGBoost integration sees everything and touches nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tracklet.testing import IntegrationContract
+
+
+class TestXgboostIntegration(IntegrationContract):
+    name = "xgboost"
+    modules = ("xgboost",)
+    targets = ("xgboost.training:train", "xgboost.training:cv", "xgboost.core:DMatrix.__init__")
+    training = """
+    def train():
+        import numpy as np
+        import xgboost
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 3))
+        data = xgboost.DMatrix(X, label=(X[:, 0] > 0).astype(int))
+        params = {"objective": "binary:logistic", "nthread": 1, "subsample": 0.7, "seed": 3}
+        callbacks = [xgboost.callback.LearningRateScheduler(lambda epoch: 0.3 / (1 + epoch))]
+        result = {}
+        booster = xgboost.train(
+            params, data, 4, evals=[(data, "train")], evals_result=result, verbose_eval=False,
+            callbacks=callbacks, early_stopping_rounds=2,
+        )
+        assert len(callbacks) == 1 and len(params) == 4
+        return bytes(booster.save_raw("ubj")), booster.predict(data).tobytes(), result
+
+
+    def fail(error):
+        import numpy as np
+        import xgboost
+
+        class Raising(xgboost.callback.TrainingCallback):
+            def after_iteration(self, model, epoch, evals_log):
+                raise error
+
+        data = xgboost.DMatrix(np.ones((4, 1)), label=[0, 1, 0, 1])
+        xgboost.train({"nthread": 1}, data, 3, callbacks=[Raising()])
+    """
+
+
+class TestXgboostWrappers(IntegrationContract):
+    name = "xgboost"
+    modules = ("xgboost",)
+    targets = (
+        "xgboost.sklearn:XGBClassifier.fit",
+        "xgboost.sklearn:XGBModel.fit",
+        "xgboost.training:train",
+    )
+
+    # Of the orderings those are left out in which this integration is off and scikit-learn's is on,
+    # for which the wrappers are estimators like others.
+    @pytest.mark.parametrize(
+        "ordering",
+        ["import", "enable import", "import enable", "enable import disable", "generic import"],
+        ids=lambda each: each.replace(" ", "-"),
+    )
+    def test_orderings_of_import_enable_and_disable(
+        self, ordering: str, tracklet_home: Path
+    ) -> None:
+        super().test_orderings_of_import_enable_and_disable(ordering, tracklet_home)
+
+    training = """
+    def train():
+        import numpy as np
+        import xgboost
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 3))
+        y = (X[:, 0] > 0).astype(int)
+        model = xgboost.XGBClassifier(n_estimators=4, n_jobs=1, subsample=0.7, random_state=1)
+        assert model.fit(X, y, eval_set=[(X, y)], verbose=False) is model
+        raw = bytes(model.get_booster().save_raw("ubj"))
+        return raw, model.predict_proba(X).tobytes(), model.evals_result(), sorted(vars(model))
+
+
+    def fail(error):
+        import numpy as np
+        import xgboost
+
+        def raising(y_true, y_pred):
+            raise error
+
+        model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, objective=raising)
+        model.fit(np.ones((4, 1)), np.array([0.0, 1.0, 0.0, 1.0]))
+    """
