@@ -23,7 +23,7 @@ from tracklet.autolog.explaining import (
     status,
 )
 from tracklet.autolog.generic import autolog
-from tracklet.autolog.integration import Explanation, Integration, Options
+from tracklet.autolog.integration import Explanation, Integration, LatePatches, Options
 from tracklet.autolog.muting import disable_autologging, disable_discrete_autologging
 from tracklet.autolog.randomness import preserved
 from tracklet.autolog.recorder import Recorder
@@ -35,6 +35,7 @@ __all__ = [
     "Explanation",
     "FitSession",
     "Integration",
+    "LatePatches",
     "Options",
     "PlanEntry",
     "Recorder",

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from tracklet import plugins, settings
 from tracklet.autolog import background, session, tally
-from tracklet.autolog.integration import Integration, Options
+from tracklet.autolog.integration import Integration, LatePatches, Options
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import (
     ImportHook,
@@ -249,6 +249,11 @@ def _apply_all(entry: Enabled, framework: ModuleType) -> None:
     entry.skipped.clear()
     waiting = 0
     for patch in integration.patches(framework, entry.options):
+        if isinstance(patch, LatePatches):
+            waiting += 1
+            activate = _deferred_all(entry, patch)
+            entry.hooks.append(when_imported(patch.module, activate, label=entry.name))
+            continue
         patch.label = entry.name
         if patch.owner is None and patch.module not in sys.modules:
             waiting += 1
@@ -279,6 +284,14 @@ def _deferred(entry: Enabled, patch: Patch) -> Callable[[ModuleType], None]:
             _apply(entry, patch)
 
     return lambda module: _soon(work)
+
+
+def _deferred_all(entry: Enabled, late: LatePatches) -> Callable[[ModuleType], None]:
+    def activate(module: ModuleType) -> None:
+        for patch in late.make(module):
+            _apply_later(entry, patch)
+
+    return activate
 
 
 def _apply_later(entry: Enabled, patch: Patch) -> None:

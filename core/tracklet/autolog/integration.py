@@ -52,6 +52,19 @@ class Explanation:
     omits: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class LatePatches:
+    """Patches that can be named only when their module is there.
+
+    Args:
+        module: The dotted name of the module; it is not imported by this.
+        make: Gives the patches for the imported module.
+    """
+
+    module: str
+    make: Callable[[ModuleType], Iterable[Patch]]
+
+
 class Integration(ABC):
     """Watches how a framework trains.
 
@@ -77,7 +90,7 @@ class Integration(ABC):
         self._add = add
 
     @abstractmethod
-    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
+    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
         """What to watch.
 
         A patch whose module was not imported yet is applied when it is; one whose target does

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracklet.autolog import TrainingRecorder
@@ -90,6 +90,13 @@ class FitRecord:
         if self._is_search:
             self._record_trials()
         self._draw(measured)
+
+    def fitted(self) -> Iterator[tuple[Any, str | None]]:
+        """The fitted models and their logged models' ids."""
+        yield self._estimator, self.model_id
+        best = vars(self._estimator).get("best_estimator_") if self._is_search else None
+        if best is not None:
+            yield best, self.best_model_id
 
     def _record_trials(self) -> None:
         estimator, trials = self._estimator, None

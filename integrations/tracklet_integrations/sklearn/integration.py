@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import ModuleType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from tracklet.autolog import Explanation, Integration, Options, recording
+from tracklet.autolog import (
+    Explanation,
+    Integration,
+    LatePatches,
+    Options,
+    TrainingRecorder,
+    recording,
+)
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.sklearn import estimators, training_metrics
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.options import SklearnOptions
+from tracklet_integrations.sklearn.post_training import PostTraining
 
 _BASE: Final = "BaseEstimator"
 
@@ -45,7 +53,13 @@ class SklearnIntegration(Integration):
     requires: ClassVar[str] = "scikit-learn>=1.3"
     Options: ClassVar[type[Options]] = SklearnOptions
 
-    def patches(self, framework: ModuleType, options: SklearnOptions) -> Iterable[Patch]:
+    def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
+        super().__init__(options, add)
+        self._post_training = PostTraining(self.watch)
+
+    def patches(
+        self, framework: ModuleType, options: SklearnOptions
+    ) -> Iterable[Patch | LatePatches]:
         """The fits of every estimator class, the birth of new classes, and cross-validation."""
         from sklearn.base import BaseEstimator
 
@@ -57,6 +71,11 @@ class SklearnIntegration(Integration):
                 yield Patch(module, function, self.watch_validation)
         for function in _FITTING_FOLDS:
             yield Patch("sklearn.model_selection._validation", function, self.watch_validation)
+        if options.log_post_training_metrics:
+            yield LatePatches("sklearn.metrics", self._post_training.metric_patches)
+            for scorer in ("_BaseScorer", "_PassthroughScorer"):
+                watch = self._post_training.watch_scorer
+                yield Patch("sklearn.metrics._scorer", f"{scorer}.__call__", watch)
 
     def explain(self, options: SklearnOptions) -> Explanation:
         """What is recorded of a fit."""
@@ -96,6 +115,15 @@ class SklearnIntegration(Integration):
             recorder.finish(outcome)
             if outcome.error is None:
                 record.after(outcome)
+                if self.options.log_post_training_metrics:
+                    self._link(record, recorder)
+
+    def _link(self, record: FitRecord, recorder: TrainingRecorder) -> None:
+        """What is computed of the fitted model later on belongs to its run."""
+        with recorder.step("link"):
+            for model, model_id in record.fitted():
+                datasets = self.options.log_datasets
+                self._post_training.link(model, recorder.run, model_id, datasets)
 
 
 def _recorded(options: SklearnOptions) -> Iterator[str]:

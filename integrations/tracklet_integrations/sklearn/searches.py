@@ -7,9 +7,10 @@ import io
 import json
 import logging
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tracklet.autolog import ChildRun, TrainingRecorder
 from tracklet.autolog.recorder import shortened
@@ -214,7 +215,7 @@ def _cell(value: Any) -> Any:
             return None
         if not math.isfinite(number):
             return str(number)
-        return int(value) if _whole(value) else number
+        return operator.index(cast(Any, value)) if _whole(value) else number
     return _text(value)
 
 
