@@ -19,6 +19,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "gc": ("tracklet.cli.gc", "gc", "Remove what is in the trash, for good."),
     "import": ("tracklet.cli.importing", "import_command", "Take over a record of MLflow's."),
     "index": ("tracklet.cli.index", "index", "Look after the search index."),
+    "models": ("tracklet.cli.models", "models", "Serve models and ask them."),
     "plugins": ("tracklet.cli.plugins", "plugins", "List the plugins and their states."),
     "runs": ("tracklet.cli.runs", "runs", "List, show, compare and export runs."),
 }

@@ -113,6 +113,12 @@ class PyFuncModel:
         return self._inputs
 
     @property
+    def hinted(self) -> bool:
+        """Whether the type hints of the model's ``predict`` decide about its data."""
+        signature = self.metadata.signature
+        return signature is not None and signature.from_type_hint
+
+    @property
     def signature(self) -> ModelSignature | None:
         """What the model takes and gives."""
         return self.metadata.signature

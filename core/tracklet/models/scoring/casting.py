@@ -1,0 +1,248 @@
+"""JSON's few types brought to those of a model's signature.
+
+JSON knows one kind of number, no dates and no bytes, so this is more generous than the checks that
+follow: ``2`` may be a double, ``2.5`` becomes the long 2, ISO texts become dates, base64 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracklet.errors import BadRequest
+from tracklet.types import Array, ColSpec, ColumnType, DataType, Map, Object, Schema, TensorSpec
+
+_NUMBERS = {
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+}
+
+
+def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) -> Any:
+    """A DataFrame from the rows of ``dataframe_split``.
+
+    Args:
+        names: The columns' names; may be empty.
+        rows: One list per row.
+        index: The index, or None.
+        schema: The model's inputs; columns that it knows get their types.
+
+    Raises:
+        BadRequest: The rows are no table, or a value cannot be of its column's type.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if schema is None or not names:
+        return _framed(lambda: pd.DataFrame(rows, columns=names or None, index=index))
+    if schema.is_tensor_spec():
+        kind = schema.inputs[0].type if not schema.has_input_names() else None
+        made = _framed(lambda: pd.DataFrame(rows, columns=names, index=index))
+        return made if kind is None else _as_dtype(made, kind)
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        raise BadRequest(f"every row must be a list of {len(names)} values, one per column")
+    kinds = _column_types(names, schema)
+    dtypes = {_NUMBERS.get(kind) if isinstance(kind, DataType) else None for kind in kinds}
+    if len(dtypes) == 1 and None not in dtypes and rows:
+        dtype = dtypes.pop()
+        try:
+            values = np.array(rows, dtype=dtype)
+        except (TypeError, ValueError, OverflowError):
+            pass  # column by column the error is found and named
+        else:
+            return _framed(lambda: pd.DataFrame(values, columns=names, index=index, copy=False))
+    columns = [
+        column([row[position] for row in rows], kind, name)
+        for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    made = _framed(lambda: pd.DataFrame(dict(enumerate(columns)), index=index))
+    return made.set_axis(list(names), axis=1)
+
+
+def _column_types(names: Sequence[Any], schema: Schema) -> list[ColumnType | None]:
+    if schema.has_input_names():
+        known = schema.input_types_dict()
+        return [known.get(name) for name in names]
+    kinds = schema.input_types()
+    return [kinds[at] if at < len(kinds) else None for at in range(len(names))]
+
+
+def _framed(make: Any) -> Any:
+    try:
+        return make()
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"the data is no table: {error}") from error
+
+
+def _as_dtype(made: Any, dtype: Any) -> Any:
+    try:
+        return made.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"the data cannot be of type {dtype}: {error}") from error
+
+
+def columns_of(made: Any, schema: Schema | None) -> Any:
+    """A frame that was read from CSV or Parquet, its columns brought to the signature's types."""
+    if schema is None or schema.is_tensor_spec():
+        return made
+    kinds = _column_types(list(made.columns), schema)
+    for position, kind in enumerate(kinds):
+        series = made.iloc[:, position]
+        if kind is None or (isinstance(kind, DataType) and _NUMBERS.get(kind) == series.dtype.name):
+            continue
+        if series.dtype.kind == "M" and kind is DataType.datetime:
+            continue
+        values = column(series.tolist(), kind, series.name)
+        made = made.assign(**{str(series.name): values})
+    return made
+
+
+def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
+    """The values of one column as what a frame is made of.
+
+    Raises:
+        BadRequest: One of them cannot be of the type.
+    """
+    if isinstance(kind, DataType) and kind in _NUMBERS:
+        import numpy as np
+
+        try:
+            return np.array(values, dtype=_NUMBERS[kind])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadRequest(f"column {name!r} is a {kind.value}: {error}") from error
+    if kind is DataType.datetime:
+        import pandas as pd
+
+        try:
+            return pd.to_datetime(values)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadRequest(f"column {name!r} is a datetime: {error}") from error
+    if kind is None or kind is DataType.string or kind is DataType.boolean:
+        return values
+    return [value(item, kind, str(name)) for item in values]
+
+
+def value(item: Any, kind: ColumnType, where: str) -> Any:
+    """One value, however nested; what does not fit is left for the checks that follow."""
+    if item is None:
+        return None
+    if isinstance(kind, Array) and isinstance(item, list):
+        return [value(one, kind.dtype, where) for one in item]
+    if isinstance(kind, Map) and isinstance(item, Mapping):
+        return {key: value(one, kind.value_type, where) for key, one in item.items()}
+    if isinstance(kind, Object) and isinstance(item, Mapping):
+        known = {one.name: one.dtype for one in kind.properties}
+        return {
+            key: value(one, known[key], f"{where}.{key}") if key in known else one
+            for key, one in item.items()
+        }
+    if not isinstance(kind, DataType) or isinstance(item, bool | list | dict):
+        return item
+    try:
+        return _scalar(item, kind)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRequest(f"{where} is a {kind.value}; got {item!r}: {error}") from error
+
+
+def _scalar(item: Any, kind: DataType) -> Any:
+    if kind is DataType.binary and isinstance(item, str):
+        try:
+            return base64.b64decode(item, validate=False)
+        except binascii.Error as error:
+            raise ValueError(f"it is no base64 ({error})") from error
+    if kind is DataType.datetime and isinstance(item, str):
+        import pandas as pd
+
+        return pd.Timestamp(item)
+    if kind in _NUMBERS and isinstance(item, int | float | str):
+        import numpy as np
+
+        return np.array(item, dtype=_NUMBERS[kind])[()]
+    if kind is DataType.string and isinstance(item, int | float):
+        return str(item)
+    return item
+
+
+def inputs(data: Any, schema: Schema | None) -> Any:
+    """What ``inputs`` holds, in the form that the model takes.
+
+    Raises:
+        BadRequest: It cannot be brought to the signature's types.
+    """
+    if schema is None:
+        return _arrays(data)
+    if schema.is_tensor_spec():
+        return _tensors(data, schema)
+    if isinstance(data, Mapping):
+        kinds = schema.input_types_dict() if schema.has_input_names() else {}
+        return {name: _mapped(item, kinds.get(name), name) for name, item in data.items()}
+    if isinstance(data, list) and len(schema) == 1:
+        spec: ColSpec = schema.inputs[0]
+        if not data:
+            return _empty(spec)
+        is_column = spec.type in (*_NUMBERS, DataType.datetime)
+        if is_column and not any(isinstance(one, list) for one in data):
+            return list(column(data, spec.type, spec.name))
+        return [value(one, spec.type, "inputs") for one in data]
+    return data
+
+
+def _empty(spec: ColSpec) -> Any:
+    """No rows of one column; an empty list would have no type."""
+    import pandas as pd
+
+    dtype = _NUMBERS.get(spec.type) if isinstance(spec.type, DataType) else None
+    return pd.DataFrame(
+        {0 if spec.name is None else spec.name: pd.Series([], dtype=dtype or object)}
+    )
+
+
+def _mapped(item: Any, kind: ColumnType | None, name: Any) -> Any:
+    if kind is None:
+        return item
+    if isinstance(item, list) and isinstance(kind, DataType):
+        values = column(item, kind, name)
+        return values if isinstance(values, list) else list(values)
+    if isinstance(item, list) and not isinstance(kind, Array):
+        return [value(one, kind, str(name)) for one in item]
+    return value(item, kind, str(name))
+
+
+def _tensors(data: Any, schema: Schema) -> Any:
+    if not schema.has_input_names():
+        if isinstance(data, Mapping):
+            raise BadRequest("the model takes one array without a name; got an object")
+        return _array(data, schema.inputs[0])
+    if not isinstance(data, Mapping):
+        return _arrays(data)
+    known = schema.input_dict()
+    return {
+        name: _array(item, known[name]) if name in known else item for name, item in data.items()
+    }
+
+
+def _array(data: Any, spec: TensorSpec) -> Any:
+    import numpy as np
+
+    try:
+        return np.array(data, dtype=spec.type)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRequest(f"the data is no array of {spec.type.name}: {error}") from error
+
+
+def _arrays(data: Any) -> Any:
+    """Without a signature, lists are arrays where they can be."""
+    import numpy as np
+
+    if isinstance(data, Mapping):
+        return {name: _arrays(item) for name, item in data.items()}
+    if not data and isinstance(data, list):
+        return data
+    try:
+        return np.array(data)
+    except ValueError:  # rows of different lengths
+        return data
