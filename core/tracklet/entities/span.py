@@ -381,7 +381,11 @@ def _decoded(text: str) -> Any:
 
 
 def _base64(digits: str) -> str:
-    return binascii.b2a_base64(bytes.fromhex(digits), newline=False).decode()
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:  # an id of somebody's own; the attribute mlflow.traceRequestId has it too
+        raw = digits.encode()
+    return binascii.b2a_base64(raw, newline=False).decode()
 
 
 def _hex(text: str) -> str:

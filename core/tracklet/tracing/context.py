@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextvars import ContextVar
 
 from tracklet import settings
@@ -61,16 +62,18 @@ def set_enabled(enabled: bool) -> None:
 def contain(place: str, error: Exception) -> None:
     """Tell the log of a failure of ours, which is not the user's problem.
 
-    A failure is warned of once per place and kind; its repetitions are for debugging.
+    A failure is warned of once per place and kind; its repetitions, and what happens while the
+    interpreter is taken down, are for debugging.
 
     Raises:
         Exception: The failure itself, in strict mode.
     """
     kind = (place, type(error))
-    level = logging.DEBUG if kind in _reported else logging.WARNING
+    ending = sys.is_finalizing()
+    level = logging.DEBUG if ending or kind in _reported else logging.WARNING
     _reported.add(kind)
     _logger.log(level, "tracing could not %s; the traced code is not affected: %r", place, error)
-    if settings.strict():
+    if not ending and settings.strict():
         raise error
 
 

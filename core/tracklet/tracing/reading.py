@@ -88,7 +88,7 @@ def search_traces(
     """Find traces, for example by ``status = 'ERROR' AND tags.team = 'growth'``.
 
     Args:
-        experiment_ids: Where to search; the active experiment by default.
+        experiment_ids: Where to search; by default the run's experiment, or else the active one.
         filter_string: Comparisons of ``name``, ``status``, ``timestamp_ms``,
             ``execution_time_ms``, ``run_id``, ``tags.*``, ``metadata.*``, ``span.name``,
             ``span.type``, ``span.attributes.*``, ``feedback.*``, ``trace.text`` and the like.
@@ -110,6 +110,7 @@ def search_traces(
 
     Raises:
         InvalidParameterValue: The filter, the order or the return type is malformed.
+        ResourceDoesNotExist: There is no such run.
     """
     if return_type is None:
         return_type = "pandas" if importlib.util.find_spec("pandas") else "list"
@@ -119,7 +120,9 @@ def search_traces(
         raise InvalidParameterValue("extract_fields adds columns, so it needs return_type='pandas'")
     client = TrackletClient()
     ids = experiment_ids if experiment_ids is not None else locations
-    if ids is None:
+    if ids is None and run_id is not None:
+        ids = [client.get_run(run_id).info.experiment_id]
+    elif ids is None:
         ids = [experiments.experiment_for_new_run(client)]
     found: list[Trace] = []
     token = None
