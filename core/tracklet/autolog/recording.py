@@ -10,6 +10,7 @@ from tracklet.autolog import muting, session
 from tracklet.autolog.integration import Options
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.session import FitSession
+from tracklet.errors import TrackletException
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.runs import start_run
@@ -38,12 +39,17 @@ class recording:  # noqa: N801 (used as a function in `with`)
         label: The integration's name.
         options: Its options.
         muted: Open the session, so that nothing inside is recorded, but record nothing either.
+        resume: A run that autologging started earlier, to go on with instead of a new one. If it
+            cannot be had, a new one is started.
     """
 
-    def __init__(self, label: str, options: Options, *, muted: bool = False) -> None:
+    def __init__(
+        self, label: str, options: Options, *, muted: bool = False, resume: str | None = None
+    ) -> None:
         self._label = label
         self._options = options
         self._muted = muted
+        self._resume = resume
         self._session: FitSession | None = None
         self._managed: ActiveRun | None = None
         self._recorder: TrainingRecorder | None = None
@@ -98,6 +104,9 @@ class recording:  # noqa: N801 (used as a function in `with`)
 
     def _start(self) -> ActiveRun:
         tags = {**(self._options.extra_tags or {}), AUTOLOGGING_TAG: self._label}
+        if self._resume is not None:
+            with suppress(TrackletException):
+                return start_run(run_id=self._resume).__enter__()
         # As a context manager, so that nothing global watches over how the process ends.
         return start_run(tags=tags).__enter__()
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-FITTING: Final = ("fit", "fit_transform", "fit_predict")
+FITTING: Final = ("fit", "fit_transform", "fit_predict", "partial_fit")
 
 # Preparing data is no training; as a step of a pipeline it is recorded with the pipeline.
 _PREPARING: Final = (
@@ -34,7 +34,7 @@ def existing_classes(base: type) -> Iterator[type]:
 
 
 def own_fitting_methods(cls: type) -> Iterable[str]:
-    """Those of ``fit``, ``fit_transform`` and ``fit_predict`` that a class defines itself."""
+    """Those methods that train which a class defines itself."""
     own = vars(cls)
     for name in FITTING:
         if name in own and not getattr(own[name], "__isabstractmethod__", False):

@@ -11,7 +11,7 @@ import logging
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from tracklet.autolog.recorder import dataset_of
 from tracklet.client.numbers import now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.patching import report
+from tracklet_integrations.sklearn.weak_table import WeakTable
 
 INFO_FILE: Final = "metric_info.json"
 MAX_DATASETS: Final = 100
@@ -135,12 +136,12 @@ class Register:
     """The fitted models and their predictions, by identity, for as long as they live."""
 
     def __init__(self) -> None:
-        self._links: dict[int, tuple[weakref.ref[Any], Link]] = {}
-        self._sources: dict[int, tuple[weakref.ref[Any], Source]] = {}
+        self._links: WeakTable[Link] = WeakTable()
+        self._sources: WeakTable[Source] = WeakTable()
         self._runs: weakref.WeakValueDictionary[str, RunEvaluations] = weakref.WeakValueDictionary()
 
     def __bool__(self) -> bool:
-        return bool(self._links)
+        return len(self._links) > 0
 
     def link(self, model: Any, run: Any, model_id: str | None, log_datasets: bool) -> None:
         """Remember which run a model was fitted in."""
@@ -148,43 +149,24 @@ class Register:
         evaluations = self._runs.get(run_id)
         if evaluations is None:
             evaluations = self._runs[run_id] = RunEvaluations(run)
-        _keep(self._links, model, Link(evaluations, model_id, log_datasets))
+        self._links[model] = Link(evaluations, model_id, log_datasets)
 
     def link_of(self, model: Any) -> Link | None:
         """What a model belongs to; None if it was not fitted under our eyes, or is a copy."""
-        return _held(self._links, model)
+        return self._links.get(model)
 
     def remember(self, answer: Any, source: Source) -> None:
         """Remember what an answer was made from; a list or number cannot be remembered."""
-        _keep(self._sources, answer, source)
+        self._sources[answer] = source
 
     def source_of(self, value: Any) -> Source | None:
         """What a value was made from: an answer itself, or columns of one."""
-        found = _held(self._sources, value)
+        found = self._sources.get(value)
         if found is None and type(value).__module__ == "numpy":
             base = getattr(value, "base", None)
             if base is not None and getattr(base, "shape", None) and value.ndim:
-                found = _held(self._sources, base) if base.shape[0] == value.shape[0] else None
+                found = self._sources.get(base) if base.shape[0] == value.shape[0] else None
         return found
-
-
-def _keep(table: dict[int, tuple[weakref.ref[Any], Any]], key: Any, value: Any) -> None:
-    identity = id(key)
-
-    def forget(gone: weakref.ref[Any]) -> None:
-        kept = table.get(identity)
-        if kept is not None and kept[0] is gone:
-            del table[identity]
-
-    try:
-        table[identity] = weakref.ref(key, forget), value
-    except TypeError:
-        table.pop(identity, None)
-
-
-def _held(table: Mapping[int, tuple[weakref.ref[Any], Any]], key: Any) -> Any:
-    kept = table.get(id(key))
-    return kept[1] if kept is not None and kept[0]() is key else None
 
 
 def content_of(data: Any) -> Any:

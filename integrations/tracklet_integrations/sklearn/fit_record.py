@@ -34,7 +34,7 @@ class FitRecord:
     """
 
     def __init__(self, estimator: Any, recorder: TrainingRecorder, options: SklearnOptions) -> None:
-        self._estimator = estimator
+        self._estimator: Any = estimator
         self._recorder = recorder
         self._options = options
         self._is_search = estimators.is_search(estimator)
@@ -186,6 +186,33 @@ class FitRecord:
                 texts = {key: str(value) for key, value in best.get_params(deep=True).items()}
                 info = recorder.model(best, "best_estimator", params=texts, **shared)
                 self.best_model_id = info.model_id if info is not None else None
+
+    def forget(self) -> None:
+        """Let go of the estimator and its data, for a record that outlives the call."""
+        self._estimator = None
+        self._deep_params = {}
+        self._data = TrainingData(example=self._data.example)
+        self._recorder.guard_generators(())
+        self._recorder.finish(Outcome())
+
+    def log_final_model(self, estimator: Any) -> None:
+        """Log the model of a loop that has ended, which was fitted call by call."""
+        if not self._options.log_models:
+            return
+        signature = None
+        if self._options.log_model_signatures and self._data.example is not None:
+            from tracklet.models import infer_signature
+
+            signature = infer_signature(self._data.example, None)
+        self._recorder.model(
+            estimator,
+            "model",
+            signature=signature if signature is not None else False,
+            input_example=self._data.example if self._options.log_input_examples else None,
+            params=self._texts,
+            registered_model_name=self._options.registered_model_name,
+            serialization_format=self._options.serialization_format,
+        )
 
     def _signature(self, outcome: Outcome, predictions: Any) -> Any:
         signature = None

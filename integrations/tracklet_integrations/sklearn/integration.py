@@ -12,11 +12,15 @@ from tracklet.autolog import (
     LatePatches,
     Options,
     TrainingRecorder,
+    autologging_is_disabled,
     recording,
+    session,
 )
+from tracklet.fluent import active_run
 from tracklet.patching import Call, Outcome, Patch
-from tracklet_integrations.sklearn import estimators, training_metrics
+from tracklet_integrations.sklearn import estimators, iterations, live, training_metrics
 from tracklet_integrations.sklearn.fit_record import FitRecord
+from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
 from tracklet_integrations.sklearn.post_training import PostTraining
 
@@ -56,6 +60,7 @@ class SklearnIntegration(Integration):
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
         super().__init__(options, add)
         self._post_training = PostTraining(self.watch)
+        self._loops = Loops()
 
     def patches(
         self, framework: ModuleType, options: SklearnOptions
@@ -84,7 +89,8 @@ class SklearnIntegration(Integration):
     def _of_class(self, cls: type) -> Iterator[Patch]:
         for method in estimators.own_fitting_methods(cls):
             target = f"{cls.__qualname__}.{method}"
-            yield Patch(cls.__module__, target, self.watch_fit, owner=cls)
+            advice = self.watch_partial_fit if method == "partial_fit" else self.watch_fit
+            yield Patch(cls.__module__, target, advice, owner=cls)
 
     def watch_new_class(self, call: Call) -> Generator[None, Outcome, None]:
         """``BaseEstimator.__init_subclass__``: a class has come into being."""
@@ -105,6 +111,38 @@ class SklearnIntegration(Integration):
             yield
             return
         muted = estimators.prepares_data(type(estimator))
+        warm = iterations.continues(estimator)
+        resume = self._loops.run_of(estimator) if warm else None
+        with recording(self.name, self.options, muted=muted, resume=resume) as recorder:
+            if recorder is None:
+                yield
+                return
+            record = FitRecord(estimator, recorder, self.options)
+            record.before(call)
+            if self.options.iteration_metrics == "live" and live.is_possible(estimator):
+                with live.measured(estimator, recorder):
+                    outcome = yield
+            else:
+                outcome = yield
+            recorder.finish(outcome)
+            if outcome.error is None:
+                record.after(outcome)
+                if warm and recorder.managed:
+                    self._loops.note_run(estimator, recorder.run_id)
+                if self.options.log_post_training_metrics:
+                    self._link(record, recorder)
+
+    def watch_partial_fit(self, call: Call) -> Generator[None, Outcome, None]:
+        """``partial_fit``: the first call makes the run, each call is a step of it."""
+        estimator = call.instance
+        loop = None if isinstance(estimator, type) else self._loops.loop_of(estimator)
+        if loop is not None and session.current() is None and self._goes_on(loop):
+            with session.FitSession():
+                outcome = yield
+            if outcome.error is None:
+                loop.advance(estimator, _data_of(call))
+            return
+        muted = isinstance(estimator, type) or estimators.prepares_data(type(estimator))
         with recording(self.name, self.options, muted=muted) as recorder:
             if recorder is None:
                 yield
@@ -114,9 +152,20 @@ class SklearnIntegration(Integration):
             outcome = yield
             recorder.finish(outcome)
             if outcome.error is None:
-                record.after(outcome)
+                with recorder.step("iterations"):
+                    loop = Loop(estimator, recorder, record.log_final_model)
+                    loop.advance(estimator, _data_of(call))
+                    self._loops.begin(estimator, loop)
                 if self.options.log_post_training_metrics:
                     self._link(record, recorder)
+                record.forget()
+
+    def _goes_on(self, loop: Loop) -> bool:
+        """Whether a further call belongs to the loop's run, rather than to another active one."""
+        if autologging_is_disabled(self.name):
+            return False
+        run = active_run()
+        return loop.managed if run is None else run is loop.run
 
     def _link(self, record: FitRecord, recorder: TrainingRecorder) -> None:
         """What is computed of the fitted model later on belongs to its run."""
@@ -124,6 +173,10 @@ class SklearnIntegration(Integration):
             for model, model_id in record.fitted():
                 datasets = self.options.log_datasets
                 self._post_training.link(model, recorder.run, model_id, datasets)
+
+
+def _data_of(call: Call) -> Any:
+    return call.args[0] if call.args else call.kwargs.get("X")
 
 
 def _recorded(options: SklearnOptions) -> Iterator[str]:

@@ -39,6 +39,14 @@ _NUMBERS: Final = {
     "oob_score_": "oob_score",
 }
 
+# Attributes that change with every call of partial_fit.
+_LATEST: Final = {
+    "loss_": "loss",
+    "t_": "t",
+    "n_steps_": "n_steps",
+    "n_batch_iter_": "n_batch_iter",
+}
+
 _MAX_STEPS: Final = 100_000
 
 
@@ -67,6 +75,18 @@ def record(estimator: Any, recorder: TrainingRecorder, model_id: str | None) -> 
         numbers = {key: value for key, value in _numbers(source) if key not in seen}
         if numbers:
             recorder.metrics(numbers, model_id=model_id)
+
+
+def latest(estimator: Any) -> dict[str, float]:
+    """The last point of each history, and the final numbers, after a call of ``partial_fit``."""
+    found = dict(_numbers(estimator))
+    own = _attributes(estimator)
+    for attribute, key in _LATEST.items():
+        value: Any = own.get(attribute)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            found[key] = float(value)
+    found.update((key, values[-1]) for key, values in _histories(estimator))
+    return found
 
 
 def continues(estimator: Any) -> bool:
