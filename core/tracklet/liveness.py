@@ -15,6 +15,12 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+END_REASON_TAG: Final = "tracklet.end_reason"
+"""The tag of a run that did not simply reach its end."""
+
+LOST: Final = "lost"
+"""The reason that a reader gives for a process that died without a word."""
+
 _NAMELESS: Final = frozenset({"", "localhost", "localhost.localdomain"})
 
 

@@ -12,8 +12,9 @@ from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
 from tracklet.importing.places import ArtifactPlaces, own_location
 from tracklet.importing.source import ImportSource, Unreadable
+from tracklet.stores import disk
 from tracklet.stores.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
-from tracklet.stores.files import disk, layout, points, reader
+from tracklet.stores.files import layout, points, reader
 
 _TORN: Final = "lines of metric files were torn or malformed, and passed over"
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select, table, text
 
+from tracklet import liveness
 from tracklet.entities import Experiment, Metric, Run
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.importing.databases import ReadOnlyDatabase
@@ -17,7 +18,8 @@ from tracklet.importing.source import ImportSource, Unreadable
 from tracklet.stores.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet.stores.sql import experiments, leases, logged_models, registered_models, runs
 from tracklet.stores.sql import schema as t
-from tracklet.stores.sql.database import HEAD, VERSION_TABLE
+from tracklet.stores.sql.database import HEAD
+from tracklet.stores.sql.schema import VERSION_TABLE
 from tracklet.stores.sql.types import as_double
 
 _PAGE = 500
@@ -98,7 +100,7 @@ class TrackletDatabase(ImportSource):
         if info.status == "RUNNING" and leases.lost_runs(connection, row):
             end_time = max(last, info.start_time or 0) or None
             info = replace(info, status="KILLED", end_time=end_time)
-            tags = {leases.END_REASON_TAG: "lost", **tags}
+            tags = {liveness.END_REASON_TAG: "lost", **tags}
         run = Run(info, replace(run.data, tags=tags), run.inputs, run.outputs)
         return RunRecord(run, histories, deleted_time)
 

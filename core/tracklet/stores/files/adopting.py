@@ -21,6 +21,7 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
+from tracklet.stores import disk
 from tracklet.stores.adopting import (
     Adoption,
     Change,
@@ -29,14 +30,7 @@ from tracklet.stores.adopting import (
     merged_info,
     merged_texts,
 )
-from tracklet.stores.files import (
-    changes,
-    disk,
-    entity_files,
-    layout,
-    reader,
-    run_meta,
-)
+from tracklet.stores.files import changes, entity_files, layout, reader, run_meta
 from tracklet.stores.files.adopting_models import ModelTarget
 from tracklet.stores.files.adopting_parts import check_absent, found
 
@@ -119,7 +113,8 @@ class FileTarget(ModelTarget, ImportTarget):
         check_absent(final, run_id in layout.NOT_RUNS)
         refused: list[str] = []
         with self._staging.folder() as folder:
-            for part in (layout.METRICS, layout.PARAMS, layout.TAGS):
+            # MLflow takes a folder without artifacts for no run.
+            for part in (layout.METRICS, layout.PARAMS, layout.TAGS, layout.ARTIFACTS):
                 disk.mkdir(f"{folder}/{part}")
             metrics = f"{folder}/{layout.METRICS}"
             written = entity_files.write_histories(metrics, record.histories, refused)
@@ -137,6 +132,8 @@ class FileTarget(ModelTarget, ImportTarget):
             uri, files = self._artifacts(
                 run.info.artifact_uri, copy_artifacts, experiment_dir, final, folder, refused
             )
+            if uri == run.info.artifact_uri:
+                uri = _referring(uri)
             entity_files.write_document(
                 folder, entity_files.run_document(record, os.path.basename(experiment_dir), uri)
             )
@@ -247,3 +244,8 @@ def _other_params(here: Run, there: Run) -> Iterator[str]:
     for key, value in there.data.params.items():
         if here.data.params.get(key, value) != value:
             yield f"param {key!r} holds another value here"
+
+
+def _referring(location: str) -> str:
+    """A place of another store's, told from one that a store chose and that moves with it."""
+    return f"{location.rstrip('/')}/" if layout.is_local(location) else location

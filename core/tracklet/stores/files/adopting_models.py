@@ -8,6 +8,7 @@ from typing import Any
 
 from tracklet import validation
 from tracklet.entities import ModelVersion
+from tracklet.stores import disk
 from tracklet.stores.adopting import (
     DELETED_VERSION_STAGE,
     Adoption,
@@ -19,7 +20,7 @@ from tracklet.stores.adopting import (
     merged_version,
     same_version,
 )
-from tracklet.stores.files import disk, documents, entity_files, layout, reader
+from tracklet.stores.files import documents, entity_files, layout, reader
 from tracklet.stores.files.adopting_parts import TargetFolder, check_absent, found
 from tracklet.stores.files.registry import _check_name
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores import disk
 from tracklet.stores.adopting import missing_points
 from tracklet.stores.artifact_copies import copy_missing
-from tracklet.stores.files import disk, entity_files, layout, points, reader, texts
+from tracklet.stores.files import entity_files, layout, points, reader, texts
 from tracklet.stores.files.appender import Appender
 from tracklet.stores.files.staging import Staging
 from tracklet.stores.files.store import FileStore

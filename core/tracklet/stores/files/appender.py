@@ -6,7 +6,8 @@ import logging
 import os
 from typing import Final
 
-from tracklet.stores.files import disk, points
+from tracklet.stores import disk
+from tracklet.stores.files import points
 
 _TAIL: Final = 4096
 _close = os.close

@@ -7,7 +7,8 @@ index looks at them anyway. The log is a hint; losing it costs the index a full 
 
 from __future__ import annotations
 
-from tracklet.stores.files import disk, layout
+from tracklet.stores import disk
+from tracklet.stores.files import layout
 
 
 def announce(root: str, *entries: str) -> None:

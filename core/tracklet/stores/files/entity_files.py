@@ -22,8 +22,9 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
+from tracklet.stores import disk
 from tracklet.stores.adopting import RunRecord
-from tracklet.stores.files import disk, documents, layout, texts
+from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.folder import now_ms
 
 _NOT_A_FILE: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)

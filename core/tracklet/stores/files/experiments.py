@@ -14,7 +14,8 @@ from tracklet.errors import (
     ResourceAlreadyExists,
     ResourceDoesNotExist,
 )
-from tracklet.stores.files import changes, disk, documents, layout, reader, run_meta, texts
+from tracklet.stores import disk
+from tracklet.stores.files import changes, documents, layout, reader, run_meta, texts
 from tracklet.stores.files.folder import Folder, now_ms
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from tracklet import validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores.files import changes, disk, documents, layout, reader
+from tracklet.stores import disk
+from tracklet.stores.files import changes, documents, layout, reader
 
 
 class Folder:

@@ -34,7 +34,8 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import StorageError
-from tracklet.stores.files import disk, ledger, refresh
+from tracklet.stores import disk
+from tracklet.stores.files import ledger, refresh
 from tracklet.stores.sql import experiments, logged_models, registered_models, runs, schema
 from tracklet.stores.sql.engine import sqlite_engine
 

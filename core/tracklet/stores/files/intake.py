@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tracklet import liveness
 from tracklet.entities import LoggedModel, Metric, Run, RunData
 from tracklet.stores.files import layout, leases, points, reader
 from tracklet.stores.files.stamps import (
@@ -85,7 +86,7 @@ def _read_run(folder: str, tails: Tails) -> tuple[Run, list[Metric]]:
     info = reader.run_info(folder, meta, tags)
     if info.status == "RUNNING" and leases.is_lost(folder):
         info = reader.lost_info(info, folder)
-        tags.setdefault(leases.END_REASON_TAG, leases.LOST)
+        tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
     latest = tails.latest(folder, remember=info.status == "RUNNING")
     data = RunData({}, reader.read_texts(f"{folder}/{layout.PARAMS}"), tags)
     run = Run(info, data, reader.read_inputs(folder), reader.read_outputs(folder))

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Final
 
-from tracklet.liveness import Lease, is_alive
-from tracklet.stores.files import disk, layout
-
-END_REASON_TAG: Final = "tracklet.end_reason"
-LOST: Final = "lost"
+from tracklet.liveness import END_REASON_TAG, Lease, is_alive
+from tracklet.stores import disk
+from tracklet.stores.files import layout
 
 
 def leave(run_dir: str) -> str:

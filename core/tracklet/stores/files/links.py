@@ -9,7 +9,8 @@ from typing import Any, Final
 from tracklet import validation
 from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunStatus
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores.files import disk, documents, layout, texts
+from tracklet.stores import disk
+from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.runs import Runs
 
 MAX_SOURCE_TYPE_LENGTH: Final = 36

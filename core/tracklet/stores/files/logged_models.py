@@ -9,7 +9,8 @@ from typing import Any
 from tracklet import names, validation
 from tracklet.entities import LifecycleStage, LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores.files import changes, disk, documents, layout, reader, texts
+from tracklet.stores import disk
+from tracklet.stores.files import changes, documents, layout, reader, texts
 from tracklet.stores.files.folder import now_ms
 from tracklet.stores.files.links import Links
 from tracklet.stores.files.runs import remove_quietly

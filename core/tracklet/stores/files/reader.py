@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tracklet import liveness
 from tracklet.entities import (
     Dataset,
     DatasetInput,
@@ -35,7 +36,8 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import ResourceDoesNotExist
-from tracklet.stores.files import disk, documents, layout, leases, points
+from tracklet.stores import disk
+from tracklet.stores.files import documents, layout, leases, points
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 
@@ -129,7 +131,7 @@ def read_run(run_dir: Path) -> Run:
     info = run_info(folder, meta, tags)
     if info.status == "RUNNING" and leases.is_lost(folder):
         info = lost_info(info, folder)
-        tags.setdefault(leases.END_REASON_TAG, leases.LOST)
+        tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
     return Run(
         info=info,
         data=RunData(
@@ -429,6 +431,8 @@ def relocated(recorded: str, home: str, tail: str, sibling: str | None = None) -
     path = layout.local_path(recorded)
     if path == home:
         return recorded
+    if recorded.endswith("/"):  # an import refers to another store's place
+        return recorded.rstrip("/")
     here = _existing(home, sibling or home)
     if not recorded:
         return here

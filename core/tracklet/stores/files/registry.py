@@ -14,7 +14,8 @@ from tracklet.errors import (
     ResourceDoesNotExist,
     TrackletException,
 )
-from tracklet.stores.files import changes, disk, documents, layout, reader, texts
+from tracklet.stores import disk
+from tracklet.stores.files import changes, documents, layout, reader, texts
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.reader import DELETED_STAGE
 from tracklet.stores.files.runs import remove_quietly

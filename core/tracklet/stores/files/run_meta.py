@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from tracklet import liveness
 from tracklet.entities import RunStatus
-from tracklet.stores.files import changes, disk, documents, layout, leases, reader
+from tracklet.stores import disk
+from tracklet.stores.files import changes, documents, layout, leases, reader
 
 
 def edit(run_dir: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -39,9 +41,9 @@ def settle(root: str, run_dir: str) -> None:
                 return
             meta["end_time"] = leases.last_sign_of_life(run_dir)
             meta["status"] = RunStatus.KILLED
-            tag = f"{run_dir}/{layout.TAGS}/{leases.END_REASON_TAG}"
+            tag = f"{run_dir}/{layout.TAGS}/{liveness.END_REASON_TAG}"
             if not os.path.exists(tag):
-                disk.publish(tag, leases.LOST.encode(), layout.private(run_dir))
+                disk.publish(tag, liveness.LOST.encode(), layout.private(run_dir))
             write(run_dir, meta)
             leases.drop_dead(run_dir)
     except OSError:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tracklet import names, validation
+from tracklet import liveness, names, validation
 from tracklet.entities import (
     LifecycleStage,
     Metric,
@@ -17,7 +17,8 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores.files import changes, disk, layout, leases, reader, run_meta, texts
+from tracklet.stores import disk
+from tracklet.stores.files import changes, layout, leases, reader, run_meta, texts
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
@@ -126,7 +127,7 @@ class Runs(Folder):
                 run_meta.edit(
                     folder, lambda meta: meta.update(status=RunStatus.RUNNING, end_time=None)
                 )
-                disk.discard(f"{folder}/{layout.TAGS}/{leases.END_REASON_TAG}")
+                disk.discard(f"{folder}/{layout.TAGS}/{liveness.END_REASON_TAG}")
                 leases.drop_dead(folder)
             except BaseException:
                 writer.close()

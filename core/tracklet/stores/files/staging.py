@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from tracklet.liveness import Lease
-from tracklet.stores.files import disk, layout, leases
+from tracklet.stores import disk
+from tracklet.stores.files import layout, leases
 
 _PREFIX: Final = f"{layout.PRIVATE}-import-"
 _LEASE: Final = "lease"

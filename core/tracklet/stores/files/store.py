@@ -15,7 +15,7 @@ from tracklet.entities import (
     Run,
     ViewType,
 )
-from tracklet.stores.files import disk
+from tracklet.stores import disk
 from tracklet.stores.files.experiments import Experiments
 from tracklet.stores.files.logged_models import LoggedModels
 from tracklet.stores.files.registry import Registry

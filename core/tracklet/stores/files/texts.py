@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from tracklet import validation
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores.files import disk
+from tracklet.stores import disk
 
 
 def encoded(kind: str, key: str, value: object, limit: int | None = None) -> bytes:

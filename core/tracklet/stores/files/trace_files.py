@@ -21,7 +21,8 @@ from tracklet.entities import Assessment, Span, Trace, TraceData, TraceInfo
 from tracklet.entities.assessment import iso_time
 from tracklet.entities.trace import with_parts
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
-from tracklet.stores.files import disk, documents, layout, reader
+from tracklet.stores import disk
+from tracklet.stores.files import documents, layout, reader
 
 INFO: Final = "trace_info.yaml"
 METADATA: Final = "request_metadata"

@@ -18,7 +18,8 @@ from tracklet.errors import (
     StorageError,
 )
 from tracklet.search import TRACES, Key, OrderBy, Page, matches, parse_filter, parse_order_by
-from tracklet.stores.files import disk, layout, texts, trace_files
+from tracklet.stores import disk
+from tracklet.stores.files import layout, texts, trace_files
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.trace_files import TraceFolder
 from tracklet.stores.trace_store import TraceStore

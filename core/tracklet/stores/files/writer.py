@@ -13,7 +13,8 @@ from typing import Final
 from tracklet import validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
-from tracklet.stores.files import changes, disk, layout, leases, reader, run_meta, texts
+from tracklet.stores import disk
+from tracklet.stores.files import changes, layout, leases, reader, run_meta, texts
 from tracklet.stores.files.appender import Appender
 from tracklet.stores.store import RunWriter
 
@@ -186,14 +187,19 @@ class FileRunWriter(RunWriter):
 
     def _model_files(self, linked: list[tuple[Metric, bytes]]) -> dict[tuple[str, str], bytes]:
         """What to append to which file of which model."""
-        files: dict[tuple[str, str], bytes] = {}
+        files: dict[tuple[str, str], list[bytes]] = {}
+        folders: dict[str, str] = {}
         for metric, line in linked:
-            model_dir = self._find_model(str(metric.model_id))
-            folder = f"{model_dir}/{layout.METRICS}"
-            texts.check_free("metric", folder, (metric.key,))
-            file = model_dir, f"{folder}/{metric.key}"
-            files[file] = files.get(file, b"") + line
-        return files
+            model_id = str(metric.model_id)
+            model_dir = folders.get(model_id)
+            if model_dir is None:
+                model_dir = folders[model_id] = self._find_model(model_id)
+            file = model_dir, f"{model_dir}/{layout.METRICS}/{metric.key}"
+            if file not in files:
+                texts.check_free("metric", f"{model_dir}/{layout.METRICS}", (metric.key,))
+                files[file] = []
+            files[file].append(line)
+        return {file: b"".join(lines) for file, lines in files.items()}
 
     def _append_model(self, model_dir: str, path: str, data: bytes) -> None:
         try:

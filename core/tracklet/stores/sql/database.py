@@ -20,12 +20,11 @@ from sqlalchemy import exc as errors
 
 from tracklet import settings
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
-from tracklet.stores.files import disk
+from tracklet.stores import disk
 from tracklet.stores.sql.engine import sqlite_engine
-from tracklet.stores.sql.schema import experiments, metadata
+from tracklet.stores.sql.schema import VERSION_TABLE, experiments, metadata
 
 HEAD: Final = "0001"
-VERSION_TABLE: Final = "tracklet_schema_version"
 ARTIFACTS: Final = "mlartifacts"
 
 _LOCK_KEY: Final = 0x7472_6163_6B6C_6574  # "tracklet"

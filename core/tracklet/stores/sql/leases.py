@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tracklet.liveness import Lease, is_alive
-from tracklet.stores.files.leases import END_REASON_TAG, LOST
+from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
 from tracklet.stores.sql.schema import leases, metrics, runs, tags
 
 __all__ = ["END_REASON_TAG", "drop_dead", "leave", "lost_runs", "settle"]

@@ -8,7 +8,7 @@ is NULL where it is NaN.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +27,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tracklet.stores.sql.types import Double, RowId, Words
+
+VERSION_TABLE: Final = "tracklet_schema_version"
+"""Where Alembic notes how far the schema's history was applied."""
 
 metadata = MetaData(
     naming_convention={

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, text, update
 
+from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.errors import InvalidState
 from tracklet.stores.sql import checks, leases, values
@@ -38,7 +39,7 @@ class SqlRunWriter(RunWriter):
                     .where(t.runs.c.id == self._row)
                     .values(status="RUNNING", end_time=None)
                 )
-                values.discard_tag(connection, t.tags, "run", self._row, leases.END_REASON_TAG)
+                values.discard_tag(connection, t.tags, "run", self._row, liveness.END_REASON_TAG)
                 leases.drop_dead(connection, self._row)
                 self._lease = leases.leave(connection, self._row)
 

@@ -12,7 +12,8 @@ import pytest
 
 from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist, StorageError
-from tracklet.stores.files import FileStore, disk, reader
+from tracklet.stores import disk
+from tracklet.stores.files import FileStore, reader
 
 CALLS = (
     "open_file",

@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.stores.files import FileStore, leases, run_meta
 
@@ -70,12 +71,12 @@ def test_after_sigkill_every_point_is_there_and_the_run_is_killed(root):
     run = store.get_run(run_id)
     assert [m.step for m in store.get_metric_history(run_id, "loss")] == list(range(1000))
     assert run.info.status == "KILLED"
-    assert run.data.tags[leases.END_REASON_TAG] == "lost"
+    assert run.data.tags[liveness.END_REASON_TAG] == "lost"
     assert run.info.start_time <= run.info.end_time <= before + 1000
     # written down as well, so that MLflow sees it
     run_dir = root / "0" / run_id
     assert "status: 5\n" in (run_dir / "meta.yaml").read_text()
-    assert (run_dir / "tags" / leases.END_REASON_TAG).read_text() == "lost"
+    assert (run_dir / "tags" / liveness.END_REASON_TAG).read_text() == "lost"
     assert leases.paths(str(run_dir)) == []
     assert f"0/{run_id}\n" in (root / ".tracklet.changes").read_text()
     assert FileStore(root).get_run(run_id) == run
@@ -125,7 +126,7 @@ def test_a_lost_run_is_carried_on(root):
     run_meta.settle(str(root), str(root / "0" / run_id))
     run = store.get_run(run_id)
     assert (run.info.status, run.info.end_time) == ("RUNNING", None)
-    assert leases.END_REASON_TAG not in run.data.tags
+    assert liveness.END_REASON_TAG not in run.data.tags
     writer.log_metric("loss", 9.0, 3, 1)
     store.update_run(run_id, status="FINISHED", end_time=5)
     writer.close()

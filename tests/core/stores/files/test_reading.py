@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, StorageError
-from tracklet.stores.files import FileStore, disk, points, reader
+from tracklet.stores import disk
+from tracklet.stores.files import FileStore, points, reader
 
 
 @pytest.fixture

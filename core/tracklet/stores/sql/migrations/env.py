@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from tracklet.stores.sql.database import VERSION_TABLE
-from tracklet.stores.sql.schema import metadata
+from tracklet.stores.sql.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
