@@ -158,6 +158,7 @@ def mlflow_alias() -> Iterator[None]:
         "mlflow.models": "tracklet.models",
         "mlflow.pyfunc": "tracklet.pyfunc",
         "mlflow.types": "tracklet.types",
+        "mlflow.types.type_hints": "tracklet.types.type_hints",
         "mlflow.exceptions": "tracklet.errors",
     }
     sys.modules.update({alias: importlib.import_module(name) for alias, name in aliases.items()})

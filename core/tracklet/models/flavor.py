@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from tracklet import plugins
 from tracklet.errors import InvalidParameterValue, PluginError
 from tracklet.models.model import PYFUNC
+from tracklet.models.signature import ModelSignature
 
 
 @runtime_checkable
@@ -132,6 +133,20 @@ class Flavor(ABC):
             config: As for :meth:`predictor`; what was saved so far lies in its ``path``.
         """
         return self.predictor(model, config)
+
+    def own_signature(self, model: Any) -> ModelSignature | None:
+        """The signature that the model itself says, such as by type hints; None by default.
+
+        It stands before one that is given or inferred.
+
+        Raises:
+            InvalidParameterValue: What it says is no signature.
+        """
+        return None
+
+    def signature_from_example(self, model: Any) -> bool:
+        """Whether the model asks for the signature of its input example, and to see data alike."""
+        return False
 
     def requirements(self, model: Any) -> Sequence[str]:
         """Distributions that every model of the flavor needs; names alone are pinned."""

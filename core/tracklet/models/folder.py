@@ -156,6 +156,9 @@ def _example_modules(example: Any) -> set[str]:
 def _signature(
     flavor: Flavor, model: Any, path: Path, about: Model, described: Description
 ) -> ModelSignature | None:
+    own = flavor.own_signature(model)
+    if own is not None:
+        return _completed(own, described)
     if described.signature is False:
         return None
     if isinstance(described.signature, ModelSignature):
@@ -181,7 +184,26 @@ def _signature(
             error,
         )
         return None
+    signature.type_hint_from_example = flavor.signature_from_example(model)
     return _as_columns(signature)
+
+
+def _completed(own: ModelSignature, described: Description) -> ModelSignature:
+    """The model's own signature, with the params of the given one or of the example."""
+    given = described.signature if isinstance(described.signature, ModelSignature) else None
+    if given is not None:
+        if given.inputs not in (None, own.inputs):
+            _logger.warning(
+                "the given signature takes %r; the model's type hints, which hold, say %r",
+                given.inputs,
+                own.inputs,
+            )
+        own.params = given.params
+        return own
+    _, params = examples.split_params(described.input_example)
+    if params:
+        own.params = infer_signature(params=params).params
+    return own
 
 
 def _as_columns(signature: ModelSignature) -> ModelSignature:

@@ -26,6 +26,7 @@ _HOMES: Final = {
     "mlflow": "tracklet",
     "mlflow.pyfunc": "tracklet.pyfunc",
     "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
+    "mlflow.pyfunc.utils.data_validation": "tracklet.models.pyfunc.hints",
     "mlflow.pyfunc.context": "tracklet.models.pyfunc.python_model",
     "mlflow.models": "tracklet.models",
     "mlflow.models.model": "tracklet.models.model",
@@ -34,6 +35,7 @@ _HOMES: Final = {
     "mlflow.exceptions": "tracklet.errors",
     "mlflow.types": "tracklet.types",
     "mlflow.types.schema": "tracklet.types",
+    "mlflow.types.type_hints": "tracklet.types.type_hints",
 }
 
 

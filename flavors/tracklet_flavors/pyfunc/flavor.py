@@ -14,12 +14,23 @@ from typing import Any, ClassVar, Final
 import cloudpickle
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import Flavor, FlavorConfig, Predictor, code, environment, unpickle, uris
+from tracklet.models import (
+    Flavor,
+    FlavorConfig,
+    ModelSignature,
+    Predictor,
+    code,
+    environment,
+    unpickle,
+    uris,
+)
+from tracklet.models.pyfunc import hints
 from tracklet.models.pyfunc.python_model import (
     FunctionModel,
     PythonModel,
     PythonModelContext,
     PythonModelPredictor,
+    hints_of,
 )
 from tracklet_flavors.pyfunc.pickling import dumps
 
@@ -68,6 +79,8 @@ class PyfuncFlavor(Flavor):
             raise InvalidParameterValue(f"{type(model).__name__} has no method predict of its own")
         if _is_code_path(model) and not Path(model).is_file():
             raise InvalidParameterValue(f"the model's code {str(model)!r} is no file")
+        if not isinstance(model, str | Path):
+            hints.signature(hints_of(model), quiet=True)
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         config: dict[str, Any] = {"cloudpickle_version": cloudpickle.__version__}
@@ -75,7 +88,9 @@ class PyfuncFlavor(Flavor):
         if model_config is not None:
             config["config"] = code.read_config(model_config)
         if isinstance(model, str | Path):
-            modules, config["model_code_path"] = _save_code(Path(model), path, config.get("config"))
+            # Run once, so that a file that cannot be loaded is not logged.
+            self._of_file = code.run_file(Path(model), config.get("config"))
+            modules, config["model_code_path"] = _save_code(Path(model), path)
             config["loader_module"] = _FROM_CODE
             streams = False
         else:
@@ -93,6 +108,18 @@ class PyfuncFlavor(Flavor):
         wanted = options.get("streamable")
         config["streamable"] = streams if wanted is None else bool(wanted)
         return FlavorConfig(config, config, frozenset(modules))
+
+    def own_signature(self, model: Any) -> ModelSignature | None:
+        return hints.signature(hints_of(self._instance(model)))
+
+    def signature_from_example(self, model: Any) -> bool:
+        return hints_of(self._instance(model)).from_example
+
+    def _instance(self, model: Any) -> Any:
+        """The model itself; of a file, what it set when it was run to be saved."""
+        return self._of_file if isinstance(model, str | Path) else model
+
+    _of_file: Any = None
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         own = bool(config.get("own"))
@@ -138,9 +165,7 @@ def _streams(model: Any) -> bool:
     return method is not None and getattr(method, "__module__", "") not in _BASES
 
 
-def _save_code(source: Path, path: Path, config: Any) -> tuple[set[str], str]:
-    """Run the file once, so that one that cannot be loaded is not logged, and keep a copy."""
-    code.run_file(source, config)
+def _save_code(source: Path, path: Path) -> tuple[set[str], str]:
     shutil.copyfile(source, path / source.name)
     return environment.source_modules(source.read_text(encoding="utf-8")), str(source.resolve())
 

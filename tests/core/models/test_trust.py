@@ -262,7 +262,11 @@ pyfunc.save_model({str(tmp_path / "m")!r}, python_model={str(tmp_path / "model_c
 """
     subprocess.run([sys.executable, "-B", "-c", script], check=True)
     module.unlink()
-    load = "import sys; from tracklet import pyfunc as p\nprint(p.load_model(sys.argv[1]).predict([2]))"
+    load = """
+import sys
+from tracklet import pyfunc
+print(pyfunc.load_model(sys.argv[1]).predict([2]))
+"""
     command = [sys.executable, "-c", load, str(tmp_path / "m")]
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     for _ in range(2):  # the first one leaves bytecode behind

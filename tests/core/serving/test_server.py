@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import re
 import subprocess
@@ -130,6 +131,25 @@ def test_params_reach_the_model(app: App, ask: Ask) -> None:
     for params in ({"t": "x"}, [1], "t"):
         answer = ask(server, {"inputs": ["x"], "params": params})
         assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_type_hints_decide_about_inputs(app: App, ask: Ask) -> None:
+    """Only ``inputs`` will do; dates come as ISO texts, and what does not fit is a 400."""
+
+    def days(model_input: list[dict[str, dt.datetime]]) -> list[str]:
+        return [str(one["d"].date()) for one in model_input]
+
+    def upper(model_input: list[str]) -> list[str]:
+        return [one.upper() for one in model_input]
+
+    answer = ask(app(days), {"inputs": [{"d": "2020-01-01T10:00:00"}]})
+    assert answer.json == {"predictions": ["2020-01-01"]}
+    server = app(upper)
+    assert ask(server, {"inputs": ["a"]}).json == {"predictions": ["A"]}
+    for body in ({"inputs": [1]}, {"inputs": "a"}, {"dataframe_records": [{"a": "a"}]}, {}):
+        answer = ask(server, body)
+        assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert ask(server, "a\nb\n", "text/csv").json["error_code"] == "INVALID_PARAMETER_VALUE"
 
 
 def test_a_body_of_a_chat_client_is_taken_whole(app: App, ask: Ask) -> None:

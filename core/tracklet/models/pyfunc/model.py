@@ -43,6 +43,9 @@ class PyFuncModel:
         self._predict = getattr(predictor, predict_fn)
         self._inputs = metadata.get_input_schema()
         self._params = metadata.get_params_schema()
+        signature = metadata.signature
+        self._from_example = signature is not None and signature.type_hint_from_example
+        self._by_hint = getattr(predictor, "checked", lambda data: data) if self.hinted else None
 
     @property
     def model_id(self) -> str | None:
@@ -71,9 +74,24 @@ class PyFuncModel:
                 column, what came and what is expected.
         """
         params = enforcement.enforce_params(params, self._params)
-        if self._inputs is not None:
-            data = enforcement.enforce(data, self._inputs)
-        return self._predict(data, params or None)
+        return self._predict(self._checked(data), params or None)
+
+    def _checked(self, data: Any) -> Any:
+        if self._inputs is None:
+            return data
+        if self._by_hint is not None:
+            return self._by_hint(data)
+        fitting = enforcement.enforce(data, self._inputs)
+        return self._like_example(fitting) if self._from_example else fitting
+
+    def _like_example(self, frame: Any) -> Any:
+        """For a model that asked for it, data in the form of its input example."""
+        info = self.metadata.saved_input_example_info or {}
+        if info.get("type") != "json_object" or not hasattr(frame, "iloc"):
+            return frame
+        if self._inputs is not None and self._inputs.has_input_names():
+            return frame.to_dict(orient="records")
+        return frame.iloc[:, 0].tolist()
 
     def __call__(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The same as :meth:`predict`."""
@@ -85,9 +103,7 @@ class PyFuncModel:
         if stream is None or not self.metadata.flavors[PYFUNC].get("streamable"):
             raise TrackletException("this model does not stream; use predict")
         params = enforcement.enforce_params(params, self._params)
-        if self._inputs is not None:
-            data = enforcement.enforce(data, self._inputs)
-        return stream(data, params or None)
+        return stream(self._checked(data), params or None)
 
     def unwrap_python_model(self) -> Any:
         """The :class:`~tracklet.pyfunc.PythonModel` behind the model.

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tracklet.models.pyfunc import hints
+
 
 class PythonModelContext:
     """What a :class:`PythonModel` gets to know when it is loaded.
@@ -81,12 +83,32 @@ def takes_params(function: Callable[..., Any]) -> bool:
 
 def takes_context(method: Callable[..., Any]) -> bool:
     """Whether a bound ``predict`` takes the context before the input."""
-    positional = [
+    positional = _positional(method)
+    return len(positional) >= 2 or positional[:1] == ["context"]
+
+
+def _positional(method: Callable[..., Any]) -> list[str]:
+    return [
         p.name
         for p in inspect.signature(method).parameters.values()
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "params"
     ]
-    return len(positional) >= 2 or positional[:1] == ["context"]
+
+
+def hints_of(model: Any) -> hints.Hints:
+    """What the hints of a model's ``predict``, or of the function behind it, say of its data.
+
+    Args:
+        model: A :class:`PythonModel` or alike, or a function.
+    """
+    function = model.func if isinstance(model, FunctionModel) else model
+    method = getattr(function, "predict", function)
+    try:
+        names = _positional(method)
+    except (TypeError, ValueError):
+        return hints.Hints()
+    at = 1 if takes_context(method) else 0
+    return hints.of(method, names[at] if at < len(names) else None)
 
 
 class PythonModelPredictor:
@@ -102,6 +124,16 @@ class PythonModelPredictor:
         self.context = context
         self._context = (context,) if takes_context(model.predict) else ()
         self._params = takes_params(model.predict)
+        found = hints_of(model)
+        self._hint = found.input if found.checks else None
+
+    def checked(self, data: Any) -> Any:
+        """The data by the model's type hint, if it has one that decides.
+
+        Raises:
+            InvalidParameterValue: It does not fit.
+        """
+        return data if self._hint is None else hints.checked(data, self._hint)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The model's answer."""

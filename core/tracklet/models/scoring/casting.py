@@ -167,6 +167,28 @@ def _scalar(item: Any, kind: DataType) -> Any:
     return item
 
 
+def texts(data: Any, schema: Schema | None) -> Any:
+    """The elements for a model with type hints: dates and bytes out of texts, the rest as it is."""
+    if schema is None or schema.is_tensor_spec() or not isinstance(data, list):
+        return data
+    kind = schema.inputs[0].type
+    return [_text(item, kind) for item in data]
+
+
+def _text(item: Any, kind: ColumnType) -> Any:
+    if isinstance(kind, DataType):
+        only = kind in (DataType.binary, DataType.datetime) and isinstance(item, str)
+        return value(item, kind, "inputs") if only else item
+    if isinstance(kind, Array) and isinstance(item, list):
+        return [_text(one, kind.dtype) for one in item]
+    if isinstance(kind, Map) and isinstance(item, Mapping):
+        return {key: _text(one, kind.value_type) for key, one in item.items()}
+    if isinstance(kind, Object) and isinstance(item, Mapping):
+        known = {one.name: one.dtype for one in kind.properties}
+        return {k: _text(one, known[k]) if k in known else one for k, one in item.items()}
+    return item
+
+
 def inputs(data: Any, schema: Schema | None) -> Any:
     """What ``inputs`` holds, in the form that the model takes.
 

@@ -114,7 +114,7 @@ def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
                 "the model's type hints need the data in 'inputs'; got the keys "
                 f"{sorted(document)[:20]}"
             )
-        return Payload(document["inputs"], params)
+        return Payload(casting.texts(document["inputs"], schema), params)
     if len(forms) != 1:
         raise BadRequest(
             f"the body must have exactly one of {', '.join(_FORMS)}; got "
