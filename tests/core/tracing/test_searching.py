@@ -76,6 +76,7 @@ FILTERS = [
     ("span.content LIKE '%boom%'", "b"),
     ("span.attributes.model = 'big'", "a"),
     ("span.attributes.n = '5'", "a"),
+    ("span.attributes.`mlflow.spanOutputs` LIKE 'bec%'", "c"),
     ("trace.text LIKE '%why?%'", "a"),
     ("feedback.good = 'true'", "a"),
     ("feedback.score = '0.5'", "b"),

@@ -305,7 +305,7 @@ def _span_values(spans: Sequence[Span], name: str) -> Iterator[Any]:
         elif name == "content":
             yield trace_files.spans_json([span])[0].decode()
         elif name.startswith("attributes."):
-            value = span.get_attribute(name.removeprefix("attributes."))
+            value = span.get_attribute(name.removeprefix("attributes.").strip('`"'))
             if value is not None:
                 yield _spelled(value)
         else:
