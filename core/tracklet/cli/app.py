@@ -20,6 +20,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "import": ("tracklet.cli.importing", "import_command", "Take over a record of MLflow's."),
     "index": ("tracklet.cli.index", "index", "Look after the search index."),
     "models": ("tracklet.cli.models", "models", "Serve models and ask them."),
+    "plan": ("tracklet.cli.plan", "plan", "Say what autologging would record, and why."),
     "plugins": ("tracklet.cli.plugins", "plugins", "List the plugins and their states."),
     "runs": ("tracklet.cli.runs", "runs", "List, show, compare and export runs."),
 }

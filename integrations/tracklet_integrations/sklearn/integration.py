@@ -18,7 +18,7 @@ from tracklet.autolog import (
 )
 from tracklet.fluent import active_run
 from tracklet.patching import Call, Outcome, Patch
-from tracklet_integrations.sklearn import estimators, iterations, live, training_metrics
+from tracklet_integrations.sklearn import estimators, explaining, iterations, live
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
@@ -84,7 +84,7 @@ class SklearnIntegration(Integration):
 
     def explain(self, options: SklearnOptions) -> Explanation:
         """What is recorded of a fit."""
-        return Explanation(tuple(_recorded(options)), dict(_omitted(options)))
+        return explaining.explain(options)
 
     def _of_class(self, cls: type) -> Iterator[Patch]:
         for method in estimators.own_fitting_methods(cls):
@@ -177,42 +177,3 @@ class SklearnIntegration(Integration):
 
 def _data_of(call: Call) -> Any:
     return call.args[0] if call.args else call.kwargs.get("X")
-
-
-def _recorded(options: SklearnOptions) -> Iterator[str]:
-    yield "params of the estimator and of the estimators inside of it"
-    yield "tags estimator_name, estimator_class"
-    if options.training_metrics != "none":
-        yield from training_metrics.explain()
-    if options.log_models:
-        parts = [options.serialization_format]
-        parts += ["signature"] if options.log_model_signatures else []
-        parts += ["input example"] if options.log_input_examples else []
-        yield f"the fitted model ({', '.join(parts)})"
-    if options.log_datasets:
-        yield "the training dataset's name, digest and schema"
-    yield "parameter searches: best_ params, best_cv_score, cv_results.csv, the best estimator"
-
-
-def _omitted(options: SklearnOptions) -> Iterator[tuple[str, str]]:
-    yield (
-        "fits by sklearn.preprocessing, impute, feature_extraction, feature_selection and "
-        "ColumnTransformer alone",
-        "preparing data is no training",
-    )
-    yield "fits inside of another fit and inside of cross-validation", "the outermost is recorded"
-    if options.training_metrics == "auto":
-        yield (
-            "training metrics of estimators with classes or functions of yours",
-            "calling predict may have side effects; training_metrics='all' allows it",
-        )
-    if options.training_metrics == "none":
-        yield "training metrics", "training_metrics='none'"
-    if not options.log_models:
-        yield "models", "log_models=False"
-    if not options.log_datasets:
-        yield "datasets", "log_datasets=False"
-    if options.max_tuning_runs != 0:
-        yield "child runs of parameter searches", "not in this version; see cv_results.csv"
-    if options.log_post_training_metrics:
-        yield "metrics computed after the fit", "not in this version"

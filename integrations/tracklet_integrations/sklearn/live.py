@@ -57,7 +57,13 @@ class LossRecorder:
         """An iteration begins."""
 
     def on_fit_task_end(
-        self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, fitted_estimator: Any
+        self,
+        estimator: Any,
+        context: Any,
+        *,
+        X: Any = None,  # noqa: N803 (scikit-learn passes it by this name)
+        y: Any = None,
+        fitted_estimator: Any = None,
     ) -> None:
         """An iteration, or the fit, has ended; whatever goes wrong here is contained."""
         with self._recorder.step("live"):

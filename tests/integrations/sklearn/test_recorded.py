@@ -55,7 +55,12 @@ REGRESSOR_METRICS = {
 
 def enable(**options):
     """With what MLflow records too; the rest has tests of its own."""
-    quiet = {"iteration_metrics": "none", "log_plots": False, "max_tuning_runs": 0}
+    quiet = {
+        "iteration_metrics": "none",
+        "log_plots": False,
+        "max_tuning_runs": 0,
+        "log_post_training_metrics": False,
+    }
     tracklet.sklearn.autolog(**{**quiet, **options})
 
 
