@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tracklet.entities import Metric, ViewType
+from tracklet.entities import DatasetInput, Metric, ViewType
 from tracklet.errors import InvalidParameterValue
 
 MAX_KEY_LENGTH: Final = 250
@@ -21,6 +21,9 @@ MAX_EXPERIMENT_TAG_LENGTH: Final = 20_000
 MAX_REGISTRY_TAG_LENGTH: Final = 100_000
 MAX_DATASET_NAME_LENGTH: Final = 500
 MAX_DATASET_DIGEST_LENGTH: Final = 36
+MAX_DATASET_SOURCE_TYPE_LENGTH: Final = 36
+MAX_INPUT_TAG_KEY_LENGTH: Final = 255
+MAX_INPUT_TAG_LENGTH: Final = 500
 MAX_ARTIFACT_LOCATION_LENGTH: Final = 2048
 MAX_PATH_COMPONENT_BYTES: Final = 255
 
@@ -167,6 +170,27 @@ def validate_texts(kind: str, values: Mapping[str, object], limit: int | None = 
     for key, value in values.items():
         validate_key(kind, key)
         validate_text(kind, key, value, limit)
+
+
+def validate_dataset_input(given: DatasetInput) -> None:
+    """Check a dataset and the tags of its use: what each is, and its length."""
+    dataset = given.dataset
+    for what, value, limit in (
+        ("name", dataset.name, MAX_DATASET_NAME_LENGTH),
+        ("digest", dataset.digest, MAX_DATASET_DIGEST_LENGTH),
+        ("source type", dataset.source_type, MAX_DATASET_SOURCE_TYPE_LENGTH),
+    ):
+        if not isinstance(value, str) or not value or len(value) > limit:
+            raise InvalidParameterValue(
+                f"the {what} of a dataset must be text of 1 to {limit} characters; got {value!r}"
+            )
+    for tag in given.tags:
+        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
+            raise InvalidParameterValue(
+                f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
+                f"characters; got {tag.key!r}"
+            )
+        validate_text("input tag", tag.key, tag.value, MAX_INPUT_TAG_LENGTH)
 
 
 def validate_run_id(run_id: object) -> str:

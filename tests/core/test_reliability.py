@@ -153,6 +153,7 @@ def test_an_artifact_is_whole_or_absent_when_its_writer_is_killed(tmp_path: Path
     script = """
         import sys, tracklet
         client = tracklet.TrackletClient()
+        client.log_artifact(sys.argv[1], sys.argv[2], "first")
         print("ready", flush=True)
         for number in range(10_000):
             client.log_artifact(sys.argv[1], sys.argv[2], f"n{number}")
@@ -248,3 +249,35 @@ def test_worker_processes_record_into_the_run_that_they_are_told(
     assert sorted(values(run_id, "m")) == sorted([float(n) for n in range(4)] * 20)
     assert tracklet.get_run(run_id).info.status == "FINISHED"
     assert len(tracklet.search_runs(output_format="list")) == 1
+
+
+def test_sixty_four_writers_and_a_reader_do_not_get_in_each_others_way() -> None:
+    script = """
+        import sys, threading, tracklet
+
+        def write(number):
+            with tracklet.start_run(run_name=f"w{number}"):
+                for step in range(100):
+                    tracklet.log_metric("m", step, step=step)
+                tracklet.log_param("number", number)
+
+        first = 8 * int(sys.argv[1])
+        threads = [threading.Thread(target=write, args=(first + n,)) for n in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+    """
+    tracklet.search_runs(output_format="list")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(number)])
+        for number in range(8)
+    ]
+    seen = 0
+    while any(writer.poll() is None for writer in writers):
+        found = tracklet.search_runs(filter_string="metrics.m >= 0", output_format="list")
+        assert len(found) >= seen
+        seen = len(found)
+    assert [writer.returncode for writer in writers] == [0] * 8
+    runs = tracklet.search_runs(filter_string="metrics.m = 99", output_format="list")
+    assert sorted(int(run.data.params["number"]) for run in runs) == list(range(64))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all(values(run.info.run_id, "m") == list(range(100)) for run in runs)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from tracklet import validation
 from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunStatus
-from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
 from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.runs import Runs
-
-MAX_SOURCE_TYPE_LENGTH: Final = 36
-MAX_INPUT_TAG_KEY_LENGTH: Final = 255
 
 
 class Links(Runs):
@@ -89,22 +85,7 @@ class Links(Runs):
 
 
 def _check_dataset(given: DatasetInput) -> None:
+    validation.validate_dataset_input(given)
     dataset: Dataset = given.dataset
-    for what, text, limit in (
-        ("name", dataset.name, validation.MAX_DATASET_NAME_LENGTH),
-        ("digest", dataset.digest, validation.MAX_DATASET_DIGEST_LENGTH),
-        ("source type", dataset.source_type, MAX_SOURCE_TYPE_LENGTH),
-    ):
-        if not isinstance(text, str) or not text or len(text) > limit:
-            raise InvalidParameterValue(
-                f"the {what} of a dataset must be text of 1 to {limit} characters; got {text!r}"
-            )
     for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
         texts.encoded("dataset", "field", text)
-    for tag in given.tags:
-        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
-            raise InvalidParameterValue(
-                f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
-                f"characters; got {tag.key!r}"
-            )
-        validation.validate_text("input tag", tag.key, tag.value)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from tracklet import validation
 from tracklet.entities import DatasetInput, Metric
 from tracklet.errors import InvalidParameterValue
-
-MAX_SOURCE_TYPE_LENGTH: Final = 36
-MAX_INPUT_TAG_KEY_LENGTH: Final = 255
 
 
 def text(kind: str, value: object, *, nul: bool = True) -> str:
@@ -81,24 +77,11 @@ def metric(point: Metric) -> Metric:
 
 def dataset(given: DatasetInput, *, nul: bool = True) -> None:
     """Check a dataset and the tags of its use."""
+    validation.validate_dataset_input(given)
     data = given.dataset
-    for what, value, limit in (
-        ("name", data.name, validation.MAX_DATASET_NAME_LENGTH),
-        ("digest", data.digest, validation.MAX_DATASET_DIGEST_LENGTH),
-        ("source type", data.source_type, MAX_SOURCE_TYPE_LENGTH),
-    ):
-        if not isinstance(value, str) or not value or len(value) > limit:
-            raise InvalidParameterValue(
-                f"the {what} of a dataset must be text of 1 to {limit} characters; got {value!r}"
-            )
     for value in (data.name, data.digest, data.source, data.schema or "", data.profile or ""):
         text(f"a field of dataset {data.name!r}", value, nul=nul)
     for tag in given.tags:
-        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
-            raise InvalidParameterValue(
-                f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
-                f"characters; got {tag.key!r}"
-            )
         text(f"the value of input tag {tag.key!r}", tag.value, nul=nul)
 
 
