@@ -28,7 +28,7 @@ def import_command(path: str, into: str | None, copy_artifacts: bool, json_outpu
 
     The source is only read. Importing again takes what is new, and adds to what has grown.
     """
-    if not sys.stderr.isatty():
+    if not on_terminal():
         report = import_record(path, into, copy_artifacts=copy_artifacts)
     else:
         with click.progressbar(length=0, label="runs", file=sys.stderr, show_pos=True) as bar:
@@ -42,6 +42,11 @@ def import_command(path: str, into: str | None, copy_artifacts: bool, json_outpu
         output.as_json(report.to_dictionary())
     else:
         _print(report)
+
+
+def on_terminal() -> bool:
+    """Whether somebody sees progress."""
+    return sys.stderr.isatty()
 
 
 def _print(report: ImportReport) -> None:
