@@ -8,6 +8,7 @@ from typing import Any
 
 from tracklet import models
 from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.trust import Trust
 
 
 def save_model(
@@ -109,6 +110,11 @@ def log_model(
     )
 
 
-def load_model(model_uri: str | Path, dst_path: str | Path | None = None) -> Any:
-    """The booster or wrapper; see :func:`tracklet.models.load_model`."""
-    return models.load_model(model_uri, dst_path, flavor="lightgbm")
+def load_model(
+    model_uri: str | Path, dst_path: str | Path | None = None, *, trust: Trust = None
+) -> Any:
+    """The booster or wrapper; see :func:`tracklet.models.load_model`.
+
+    ``trust=True`` loads a stranger's pickle.
+    """
+    return models.load_model(model_uri, dst_path, flavor="lightgbm", trust=trust)

@@ -1,0 +1,240 @@
+"""XGBoost and LightGBM: models both ways, and the same record as MLflow's autologging."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tracklet
+from tracklet import pyfunc
+
+pytestmark = pytest.mark.interop
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = (X[:, 0] > 0).astype(int)
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
+ASK = FRAME[:10]
+
+MAKE = """
+import numpy as np, pandas as pd
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = (X[:, 0] > 0).astype(int)
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
+
+def make(kind):
+    if kind.startswith("xgb"):
+        import xgboost
+        if kind == "xgb booster":
+            return xgboost.train({"nthread": 1}, xgboost.DMatrix(FRAME, label=Y), 3)
+        return xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(FRAME, Y)
+    import lightgbm
+    params = {"num_threads": 1, "verbosity": -1}
+    if kind == "lgb booster":
+        return lightgbm.train(params, lightgbm.Dataset(FRAME, label=Y), 3)
+    return lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbosity=-1).fit(FRAME, Y)
+
+def ask(kind, model):
+    if kind == "xgb booster":
+        import xgboost
+        return model.predict(xgboost.DMatrix(FRAME[:10]))
+    return model.predict(FRAME[:10])
+"""
+exec(MAKE)
+
+KINDS = ["xgb booster", "xgb wrapper", "lgb booster", "lgb wrapper"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mlflow_loads_what_we_log(
+    kind: str, in_mlflow: Callable[..., Any], tracklet_home: Path
+) -> None:
+    """Natively and as pyfunc, by path; and the answers are ours."""
+    name = "xgboost" if kind.startswith("xgb") else "lightgbm"
+    model = make(kind)  # noqa: F821 (defined by the script above)
+    path = tracklet_home / "model"
+    getattr(tracklet, name).save_model(model, path, input_example=ASK)
+    native, view, signature = in_mlflow(
+        MAKE
+        + """
+name, kind, path = arguments
+import os
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "true"
+native = getattr(mlflow, name).load_model(path)
+view = mlflow.pyfunc.load_model(path)
+answer([ask(kind, native).tolist(), np.asarray(view.predict(FRAME[:10])).tolist(),
+        view.metadata.signature is not None])
+""",
+        name,
+        kind,
+        str(path),
+    )
+    expected = ask(kind, model).tolist()  # noqa: F821
+    assert native == expected
+    assert view == expected
+    assert signature
+
+
+@pytest.mark.parametrize("format", [None, "pickle", "json"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_we_load_what_mlflow_saves(
+    kind: str, format: str | None, in_mlflow: Callable[..., Any], tracklet_home: Path
+) -> None:
+    """Natively and as pyfunc, in MLflow's default format and in another."""
+    name = "xgboost" if kind.startswith("xgb") else "lightgbm"
+    if (name, format) in (("xgboost", "pickle"), ("lightgbm", "json")):
+        pytest.skip("no format of this flavor")
+    path = tracklet_home / "model"
+    expected = in_mlflow(
+        MAKE
+        + """
+name, kind, path, format = arguments
+model = make(kind)
+options = {}
+if format and name == "xgboost":
+    options["model_format"] = format
+if format and name == "lightgbm" and kind == "lgb wrapper":
+    options["serialization_format"] = format
+if not format and kind == "lgb wrapper":  # skops, which asks for the types to trust
+    options["skops_trusted_types"] = [
+        "collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier",
+        "collections.defaultdict", "lightgbm.sklearn._LGBMLabelEncoder",
+        "numpy.dtype", "sklearn.preprocessing._label.LabelEncoder"]
+getattr(mlflow, name).save_model(model, path, input_example=FRAME[:10], **options)
+answer(ask(kind, model).tolist())
+""",
+        name,
+        kind,
+        str(path),
+        format or "",
+    )
+    native = tracklet.models.load_model(path, trust=True)
+    assert ask(kind, native).tolist() == expected  # noqa: F821
+    assert np.asarray(pyfunc.load_model(path, trust=True).predict(ASK)).tolist() == expected
+
+
+RECORD = """
+import json, sys, warnings, logging
+warnings.simplefilter("ignore")
+import numpy as np, pandas as pd
+library, store = sys.argv[1:]
+if library == "mlflow":
+    import mlflow
+    from mlflow import MlflowClient
+    logging.disable()
+else:
+    import tracklet as mlflow
+    from tracklet import MlflowClient
+import lightgbm, xgboost
+mlflow.set_tracking_uri(store)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 4))
+noisy = np.where(RNG.random(200) < 0.3, 1, X[:, 0] > 0).astype(int)
+three = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+mlflow.xgboost.autolog(importance_types=["weight", "gain"], silent=True)
+mlflow.lightgbm.autolog(silent=True)
+
+def xgb_native(**options):
+    data = xgboost.DMatrix(X[:100], label=noisy[:100])
+    held = xgboost.DMatrix(X[100:], label=noisy[100:])
+    params = {"objective": "binary:logistic", "eval_metric": ["logloss", "auc"], "eta": 1.0,
+              "max_depth": 3, "nthread": 1}
+    xgboost.train(params, data, 30, evals=[(data, "train"), (held, "held")], verbose_eval=False,
+                  **options)
+
+def lgb_native(callbacks):
+    data = lightgbm.Dataset(X[:100], label=noisy[:100])
+    held = lightgbm.Dataset(X[100:], label=noisy[100:], reference=data)
+    params = {"objective": "binary", "metric": ["binary_logloss", "auc"], "learning_rate": 0.8,
+              "num_threads": 1, "verbosity": -1}
+    lightgbm.train(params, data, 30, valid_sets=[data, held], valid_names=["train", "held"],
+                   callbacks=callbacks)
+
+cases = {
+    "xgb": lambda: xgb_native(),
+    "xgb stopped": lambda: xgb_native(early_stopping_rounds=3),
+    "xgb wrapper": lambda: xgboost.XGBClassifier(n_estimators=4, n_jobs=1).fit(
+        X, three, eval_set=[(X[:50], three[:50])], verbose=False),
+    "lgb": lambda: lgb_native(None),
+    "lgb stopped": lambda: lgb_native([lightgbm.early_stopping(3, verbose=False)]),
+    "lgb wrapper": lambda: lightgbm.LGBMClassifier(n_estimators=4, n_jobs=1, verbosity=-1).fit(
+        X, three, eval_set=[(X[:50], three[:50])]),
+}
+client = MlflowClient()
+found = {}
+for name, train in cases.items():
+    train()
+    run = client.get_run(mlflow.last_active_run().info.run_id)
+    id = run.info.run_id
+    # MLflow writes the points of step 0 a second time when it links them to the model.
+    histories = {key: sorted({(m.step, m.value) for m in client.get_metric_history(id, key)})
+                 for key in run.data.metrics}
+    files = sorted(f.path for f in client.list_artifacts(id) if f.path != "model")
+    scores = {}
+    for file in files:
+        if file.endswith(".json"):
+            local = mlflow.artifacts.download_artifacts(run_id=id, artifact_path=file)
+            scores[file] = open(local).read()
+    tags = {k: v for k, v in run.data.tags.items()
+            if not k.startswith(("mlflow.", "tracklet.")) or k == "mlflow.autologging"}
+    inputs = sorted((i.dataset.name, i.tags[0].value) for i in run.inputs.dataset_inputs)
+    about = mlflow.models.get_model_info(f"runs:/{id}/model")
+    flavors = {k: v for k, v in about.flavors["xgboost" if "xgb" in name else "lightgbm"].items()
+               if k in ("data", "model_class", "model_format", "code")}
+    outputs = [mlflow.get_logged_model(o.model_id) for o in run.outputs.model_outputs]
+    model_metrics = {m.key: m.value for each in outputs for m in each.metrics}
+    found[name] = dict(status=run.info.status, params=run.data.params, histories=histories,
+        files=files, scores=scores, tags=tags, inputs=inputs, flavors=flavors,
+        signature=about.signature.to_dict() if about.signature else None,
+        models=[each.name for each in outputs], model_metrics=model_metrics)
+print(json.dumps(found))
+"""
+
+
+def recorded(python: str, library: str, folder: Path) -> dict[str, Any]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACKLET_TRACKING")}
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", RECORD, library, str(folder)],
+        capture_output=True,
+        text=True,
+        env={
+            **inherited,
+            "MLFLOW_ALLOW_FILE_STORE": "true",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "OMP_NUM_THREADS": "1",
+        },
+        cwd=folder.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_record_of_a_training_is_mlflows(tracklet_home: Path) -> None:
+    """Params, histories, files, importances, tags, datasets, flavor keys and signatures."""
+    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
+    if not python:
+        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
+    ours = recorded(sys.executable, "tracklet", tracklet_home / "ours")
+    theirs = recorded(python, "mlflow", tracklet_home / "theirs")
+    assert ours.keys() == theirs.keys()
+    for name, expected in theirs.items():
+        found = ours[name]
+        for fact in ("status", "params", "histories", "files", "scores", "tags", "models"):
+            assert found[fact] == expected[fact], (name, fact)
+        assert found["inputs"] == expected["inputs"], name
+        assert found["signature"] == expected["signature"], name
+        if name != "lgb wrapper":  # ours is pickled, MLflow's is skops
+            assert found["flavors"] == expected["flavors"], name
+        if "wrapper" not in name:
+            assert found["model_metrics"] == expected["model_metrics"], name
