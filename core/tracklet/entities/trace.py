@@ -179,9 +179,9 @@ class TraceInfo(Entity):
             trace_location=location,
             request_time=ms_of(document.get("request_time", document.get("timestamp_ms"))) or 0,
             state=_state(document.get("state", document.get("status"))),
-            request_preview=document.get("request_preview"),
-            response_preview=document.get("response_preview"),
-            client_request_id=document.get("client_request_id"),
+            request_preview=_text(document.get("request_preview")),
+            response_preview=_text(document.get("response_preview")),
+            client_request_id=_text(document.get("client_request_id")),
             execution_duration=_duration(document),
             trace_metadata=_texts(metadata),
             tags=_texts(document.get("tags")),
@@ -369,6 +369,10 @@ def with_parts(
 def _named(name: str, wanted: Any) -> bool:
     search = getattr(wanted, "search", None)
     return name == wanted if search is None else bool(search(name))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _state(value: object) -> TraceState:

@@ -129,13 +129,13 @@ def begin(
     Never raises, but in strict mode.
     """
     if not context.is_enabled() or isinstance(parent, NoOpSpan):
-        return NoOpSpan(name)
+        return NoOpSpan()
     try:
         trace: LiveTrace | None = getattr(parent, "trace", None)
         if trace is None or trace.is_kept:  # what goes on after its root is another request
             parent = None
             if not _sampled(sampling_ratio):
-                return NoOpSpan(name)
+                return NoOpSpan()
             trace = _new_trace(experiment_id)
         span = LiveSpan(
             trace.trace_id,
@@ -153,12 +153,16 @@ def begin(
         return span
     except Exception as error:  # noqa: BLE001 - the traced code goes on
         context.contain("begin a trace", error)
-        return NoOpSpan(name)
+        return NoOpSpan()
 
 
 def texts(kind: str, values: Mapping[str, Any] | None) -> dict[str, str]:
     """The texts of tags or metadata that can be kept; what cannot is warned of and left out."""
     kept: dict[str, str] = {}
+    if values is not None and not isinstance(values, Mapping):
+        problem = InvalidParameterValue(f"a {kind} is an item of a dictionary; got {values!r}")
+        context.contain(f"keep a {kind}", problem)
+        return kept
     for key, value in (values or {}).items():
         try:
             kept[validate_key(kind, key)] = value if type(value) is str else str(value)

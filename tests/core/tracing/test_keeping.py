@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import json
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tracklet
@@ -390,3 +391,77 @@ def test_nothing_of_a_call_is_retained() -> None:
     del thing
     gc.collect()
     assert gone() is None
+
+
+LINES = st.sampled_from(
+    [
+        'trace_id: "tr-1"',
+        "trace_id: [1]",
+        "request_time: yesterday",
+        "request_time: 99999999999999999999",
+        'request_preview: "a" b"',
+        'request_preview: "\\x"',
+        "request_preview: 6",
+        "execution_duration_ms: soon",
+        "trace_location:",
+        "trace_location: here",
+        "tags: 5",
+        "tags: [1]",
+        "assessments: [{}]",
+        "state: {}",
+        "\x00",
+        "a: &a [*a]",
+    ]
+)
+SPANS = st.sampled_from(
+    [
+        "",
+        "[]",
+        '{"spans": 5}',
+        '{"spans": [5]}',
+        '{"spans": [{"name": "n"}]}',
+        '{"spans": [{"context": 5}]}',
+        '{"spans": [{"trace_id": "?", "span_id": "?", "name": "n", "start_time_unix_nano": 1}]}',
+        '{"spans": [{"trace_id": "", "span_id": "", "name": 1, "start_time_unix_nano": "x"}]}',
+        '{"spans": [{"context": {"trace_id": 1, "span_id": 2}, "name": 3, "start_time": 4,'
+        ' "status_code": "odd"}]}',
+        '{"spans": [{"context": {"trace_id": 1, "span_id": 2}, "name": 3, "start_time": 4,'
+        ' "events": [5]}]}',
+        "[" * 100_000,
+    ]
+)
+ASSESSMENTS = st.sampled_from(
+    [
+        "5",
+        "{}",
+        "feedback: {value: 1}",
+        "feedback: {value: 1, error: {odd: 1}}",
+        "expectation: {serialized_value: {value: '{'}}",
+        "expectation: {serialized_value: {}}",
+        "feedback: {}\nsource: 5",
+        "feedback: {}\nsource: {source_type: DOG}",
+        "a: [",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    info=st.lists(LINES, max_size=5).map("\n".join) | ANY_TEXT,
+    spans=SPANS | ANY_TEXT,
+    assessment=ASSESSMENTS,
+)
+def test_whatever_the_files_hold_a_reader_gets_a_trace_or_an_error_of_ours(
+    info: str, spans: str, assessment: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "0" / "traces" / TRACE_ID
+    for part in ("assessments", "artifacts"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "trace_info.yaml").write_bytes(info.encode("utf-8", "surrogatepass"))
+    (folder / "artifacts/traces.json").write_bytes(spans.encode("utf-8", "surrogatepass"))
+    (folder / "assessments/a-1.yaml").write_text(assessment)
+    store = FileTraces(tmp_path)
+    with contextlib.suppress(TrackletException):
+        store.get_trace(TRACE_ID).to_json()
+    found = store.search_traces(["0"], "feedback.x IS NULL OR tags.a = 'b'", order_by=["end_time"])
+    assert len(found) <= 1

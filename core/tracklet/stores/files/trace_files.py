@@ -36,7 +36,17 @@ _logger = logging.getLogger(__name__)
 _UNSAFE: Final = re.compile(
     "[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_LINE: Final = re.compile(r'([a-z_]+): (?:(-?\d{1,18})|("[^\\\n]*"|"(?:[^\\\n]|\\[^xU])*"))')
+_LINE: Final = re.compile(r'([a-z_]+): (?:(-?\d{1,18})|("(?:[^"\\]|\\[^xU])*"))')
+_MALFORMED: Final = (
+    InvalidParameterValue,
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a document raises that holds something else than it should."""
 
 
 def is_trace(folder: str) -> bool:
@@ -217,7 +227,7 @@ class TraceFolder:
         document = _fast_info(data) or documents.loads(data, path)
         try:
             return TraceInfo.from_dict(document)
-        except InvalidParameterValue as error:
+        except _MALFORMED as error:
             raise StorageError(
                 f"{path!r} is no readable document of a trace ({error}); restore it from a copy, "
                 "or move the folder away"
@@ -238,7 +248,7 @@ class TraceFolder:
                 continue
             try:
                 found.append(read_assessment(path))
-            except (StorageError, InvalidParameterValue, ResourceDoesNotExist) as error:
+            except (StorageError, ResourceDoesNotExist) as error:
                 _logger.warning("an assessment is left out: %s", error)
         return sorted(found, key=lambda a: (a.create_time_ms or 0, a.assessment_id or ""))
 
@@ -248,7 +258,7 @@ class TraceFolder:
             return []
         try:
             return TraceData.from_dict(json.loads(data)).spans
-        except (ValueError, AttributeError, InvalidParameterValue) as error:
+        except _MALFORMED as error:
             raise StorageError(
                 f"{path!r} holds no readable spans ({error}); restore it from a copy, or remove "
                 "the trace with delete_traces"
@@ -274,7 +284,13 @@ def read_assessment(path: str) -> Assessment:
     data = disk.read_if_there(path)
     if data is None:
         raise ResourceDoesNotExist(f"there is no assessment at {path!r}")
-    return Assessment.from_dictionary(documents.loads(data, path))
+    document = documents.loads(data, path)
+    try:
+        return Assessment.from_dictionary(document)
+    except _MALFORMED as error:
+        raise StorageError(
+            f"{path!r} holds no readable assessment ({error}); restore it from a copy, or remove it"
+        ) from error
 
 
 def assessment_yaml(assessment: Assessment) -> bytes:
@@ -292,7 +308,10 @@ def _fast_info(data: bytes) -> Mapping[str, Any] | None:
         match = _LINE.fullmatch(line)
         if match is None:
             return None
-        document[match[1]] = int(match[2]) if match[2] else json.loads(match[3])
+        try:
+            document[match[1]] = int(match[2]) if match[2] else json.loads(match[3])
+        except ValueError:
+            return None
     place = tail.split('"')
     if len(place) != 5 or place[0] != "  mlflow_experiment:\n    experiment_id: ":
         return None
