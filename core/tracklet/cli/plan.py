@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from tracklet import autolog
 from tracklet import plugins as registry
-from tracklet.autolog import PlanEntry
+from tracklet.autolog import PlanEntry, autolog
+from tracklet.autolog import plan as planned
 from tracklet.cli import options, output
 from tracklet.errors import InvalidParameterValue, PluginError
 
@@ -54,7 +54,7 @@ def _planned(names: Sequence[str], modules: Sequence[str]) -> list[PlanEntry]:
             _import_framework(name)
         for module in modules:
             _import(module)
-        return [entry for entry in autolog.plan() if entry.name in names]
+        return [entry for entry in planned() if entry.name in names]
     finally:
         autolog(disable=True)
 

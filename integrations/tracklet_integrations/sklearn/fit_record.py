@@ -20,6 +20,7 @@ from tracklet_integrations.sklearn import (
 from tracklet_integrations.sklearn.inputs import TrainingData
 from tracklet_integrations.sklearn.options import SklearnOptions
 from tracklet_integrations.sklearn.training_metrics import Measured, TooSlow
+from tracklet_integrations.sklearn.untouched import untouched
 
 _logger = logging.getLogger("tracklet.autolog")
 
@@ -140,13 +141,14 @@ class FitRecord:
         with self._recorder.step("training metrics"):
             if self._may_predict() and (not self._is_search or self._can_predict()):
                 try:
-                    measured = training_metrics.measure(
-                        self._estimator,
-                        self._data,
-                        self._options.pos_label,
-                        self._options.training_metrics_seconds,
-                        plots=self._wants_plots,
-                    )
+                    with untouched(self._estimator):
+                        measured = training_metrics.measure(
+                            self._estimator,
+                            self._data,
+                            self._options.pos_label,
+                            self._options.training_metrics_seconds,
+                            plots=self._wants_plots,
+                        )
                 except TooSlow as slow:
                     _logger.info("training metrics are left out: %s", slow)
                     self._recorder.note({"tracklet.training_metrics": f"left out: {slow}"})
@@ -238,5 +240,10 @@ class FitRecord:
         for method in ("predict", "transform"):
             ask = getattr(self._estimator, method, None)
             if ask is not None:
-                return ask(inputs.first_rows(self._data.example, count))
+                try:
+                    with untouched(self._estimator):
+                        return ask(inputs.first_rows(self._data.example, count))
+                except Exception as error:  # noqa: BLE001 (it cannot answer: that is no fault)
+                    _logger.debug("the signature has no outputs: %s failed: %r", method, error)
+                    return None
         return None
