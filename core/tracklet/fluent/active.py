@@ -146,36 +146,33 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
             run.writer.set_tags({"tracklet.end_reason": reason})
         run.store.update_run(run_id, status, now())
     run.writer.close()
-    run.__dict__["is_open"] = False
-    _open.pop(run_id, None)
-    exits.unwatch(run_id)
-    _stack.set(tuple(other for other in _stack.get() if other.is_open))
+    _let_go(run)
     _last_run.set((run.store, run_id))
 
 
 def abandon(run: ActiveRun) -> None:
     """Let go of a run whose end could not be recorded; it is active no more.
 
-    Its readers find that nobody carries it on.
+    The writer is not closed: the lease stays, and when this process is gone a reader sees by it
+    that nobody carried the run on.
     """
-    try:
-        run.writer.close()
-    finally:
-        run.__dict__["is_open"] = False
-        _open.pop(run.info.run_id, None)
-        exits.unwatch(run.info.run_id)
-        _stack.set(tuple(other for other in _stack.get() if other.is_open))
+    _let_go(run)
 
 
 def reset() -> None:
     """Forget all open runs without ending them."""
     for run in list(_open.values()):
         run.writer.close()
-        run.__dict__["is_open"] = False
-        exits.unwatch(run.info.run_id)
-    _open.clear()
+        _let_go(run)
     _stack.set(())
     _last_run.set(None)
+
+
+def _let_go(run: ActiveRun) -> None:
+    run.__dict__["is_open"] = False
+    _open.pop(run.info.run_id, None)
+    exits.unwatch(run.info.run_id)
+    _stack.set(tuple(other for other in _stack.get() if other.is_open))
 
 
 def _end_all(status: str, reason: str | None) -> None:
