@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from tracklet.search.syntax import KeyKind
 
-ValueType: TypeAlias = Literal["text", "number", "version", "model status"]
+ValueType: TypeAlias = Literal["text", "number", "version", "model status", "text or number"]
 
 _ATTRIBUTE_PREFIXES: Final = dict.fromkeys(("attribute", "attributes", "attr"), "attribute")
 _TAG_PREFIXES: Final = dict.fromkeys(("tag", "tags"), "tag")
@@ -27,6 +27,8 @@ class Vocabulary:
         aliases: Other names of attributes.
         orderable: What an order may name: canonical names, ``"metric"``, ``"param"``, ``"tag"``.
         order_aliases: Names of attributes that only an order knows.
+        dataset_fields: What is known of a dataset.
+        regular_expressions: Whether texts can be compared by ``RLIKE``.
         example: A correct filter.
     """
 
@@ -38,6 +40,7 @@ class Vocabulary:
     aliases: Mapping[str, str] = field(default_factory=dict)
     order_aliases: Mapping[str, str] = field(default_factory=dict)
     dataset_fields: tuple[str, ...] = ()
+    regular_expressions: bool = False
 
     def canonical(self, name: str) -> str | None:
         """The canonical name of an attribute, or None if it is none."""
@@ -213,5 +216,6 @@ TRACES: Final = Vocabulary(
             "metadata",
         }
     ),
+    regular_expressions=True,
     example="status = 'ERROR' AND tags.team = 'growth'",
 )

@@ -7,6 +7,7 @@
     conjunction = { "AND" } negation { { "AND" } negation } { "AND" }
     negation   = "NOT" negation | "(" disjunction ")" | comparison
     comparison = name ( operator value | ["NOT"] ("LIKE" | "ILIKE") text
+                      | "RLIKE" text
                       | ["NOT"] "IN" "(" value { "," value } [ "," ] ")" | "IS" ["NOT"] "NULL" )
 
 ``AND`` may be missing, doubled, or left over at either end, since MLflow takes that.
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final, cast
 
 from tracklet.entities import LoggedModelStatus
@@ -199,6 +201,8 @@ class _Parser:
             return "number"
         if key.kind == "attribute":
             return self.vocabulary.attributes[key.name]
+        if key.kind in ("feedback", "expectation"):
+            return "text or number"
         return "text"
 
     def operator(self, name: Token, value_type: ValueType) -> Operator:
@@ -217,6 +221,8 @@ class _Parser:
             if not self.at_keyword("IN", "LIKE", "ILIKE"):
                 raise self.fail(f"expected IN, LIKE or ILIKE after NOT, got {self.token}")
             operator = f"NOT {self.take().text}"
+        elif self.vocabulary.regular_expressions and token.source.upper() == "RLIKE":
+            operator = "RLIKE"
         elif token.kind != "operator" and operator not in ("IN", "LIKE", "ILIKE"):
             raise self.fail(
                 f"expected an operator after {name}, got {token}",
@@ -230,7 +236,7 @@ class _Parser:
                 token,
                 self._clause(name, value_type),
             )
-        if value_type != "text" and operator.endswith("LIKE"):
+        if value_type not in ("text", "text or number") and operator.endswith("LIKE"):
             if value_type != "model status":
                 raise self.fail(
                     f"{name} is a number, which {operator} does not match; use =, !=, >, >=, <, "
@@ -262,22 +268,32 @@ class _Parser:
     def value(self, name: Token, value_type: ValueType, operator: str) -> Scalar:
         token = self.take()
         if value_type == "text" or (value_type == "model status" and operator.endswith("LIKE")):
-            return self.text_value(name, token)
+            return self.text_value(name, token, operator)
         if value_type == "model status":
             return self.status_value(name, token)
+        if value_type == "text or number" and (token.kind == "string" or operator.endswith("LIKE")):
+            return self.text_value(name, token, operator)
         if value_type == "version" and token.kind == "string":
             number = _number(token.text.strip())
             if number is not None:
                 return number
         return self.number_value(name, token)
 
-    def text_value(self, name: Token, token: Token) -> str:
+    def text_value(self, name: Token, token: Token, operator: str = "=") -> str:
         if token.kind == "string":
+            if operator == "RLIKE":
+                self.check_pattern(token)
             return token.text
         shown = token.source.strip("`") if token.kind != "end" else "value"
         raise self.fail(
             f"{name} is text: expected a quoted text, got {token}", token, f"{name} = '{shown}'"
         )
+
+    def check_pattern(self, token: Token) -> None:
+        try:
+            re.compile(token.text)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise self.fail(f"{token} is no regular expression: {error}", token) from None
 
     def number_value(self, name: Token, token: Token) -> int | float:
         number = _number(token.source) if token.kind in ("number", "name") else None

@@ -41,6 +41,8 @@ def matches(tree: Filter | None, values_of: Callable[[Key], Iterable[Any]]) -> b
 
 def _compare(clause: Comparison, values: list[Any]) -> bool:
     wanted: Any = clause.value
+    if isinstance(wanted, int | float):
+        values = [number for value in values if (number := _number(value)) is not None]
     if clause.operator == "IS NULL":
         return not values
     if clause.operator == "IS NOT NULL":
@@ -49,12 +51,23 @@ def _compare(clause: Comparison, values: list[Any]) -> bool:
         return any(value in wanted for value in values)
     if clause.operator == "NOT IN":
         return any(value not in wanted for value in values)
+    if clause.operator == "RLIKE":
+        return any(re.search(str(wanted), str(value)) is not None for value in values)
     if clause.operator.endswith("LIKE"):
         pattern = _pattern(wanted, "ILIKE" in clause.operator)
         like = not clause.operator.startswith("NOT")
         return any((pattern.fullmatch(str(value)) is not None) is like for value in values)
     compared = _COMPARED[clause.operator]
     return any(compared(value, wanted) for value in values)
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, int | float):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 @functools.lru_cache(maxsize=128)

@@ -28,6 +28,7 @@ Operator: TypeAlias = Literal[
     "NOT LIKE",
     "ILIKE",
     "NOT ILIKE",
+    "RLIKE",
     "IN",
     "NOT IN",
     "IS NULL",

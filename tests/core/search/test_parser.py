@@ -252,3 +252,12 @@ def test_any_text_is_parsed_or_refused_politely(text):
     """Nothing but InvalidParameterValue ever comes out of a malformed filter."""
     with contextlib.suppress(InvalidParameterValue):
         parse_filter(text, RUNS)
+
+
+def test_only_traces_know_regular_expressions() -> None:
+    from tracklet.search import RUNS, TRACES, parse_filter
+
+    clause = parse_filter("tags.a RLIKE '^b'", TRACES)
+    assert (clause.operator, clause.value) == ("RLIKE", "^b")  # type: ignore[union-attr]
+    with pytest.raises(InvalidParameterValue, match="expected an operator"):
+        parse_filter("tags.a RLIKE '^b'", RUNS)
