@@ -111,7 +111,7 @@ _HOME: dict[str, str] = {
         ),
         "tracklet.fluent.system_metrics",
     ),
-    **dict.fromkeys(("log_model", "register_model"), "tracklet.models"),
+    **dict.fromkeys(("load_model", "log_model", "register_model"), "tracklet.models"),
     **dict.fromkeys(
         (
             "delete_assessment",
@@ -276,7 +276,7 @@ if TYPE_CHECKING:
         set_system_metrics_samples_before_logging,
         set_system_metrics_sampling_interval,
     )
-    from tracklet.models import log_model, register_model
+    from tracklet.models import load_model, log_model, register_model
     from tracklet.settings import is_tracking_uri_set, set_registry_uri, set_tracking_uri
     from tracklet.settings import registry_uri as get_registry_uri
     from tracklet.settings import tracking_uri as get_tracking_uri

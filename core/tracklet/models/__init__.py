@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from tracklet.models import manifest
+from tracklet.models.asking import (
+    convert_input_example_to_serving_input,
+    predict,
+    validate_serving_input,
+)
 from tracklet.models.code import ModelConfig, set_model
 from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
 from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
@@ -46,17 +51,20 @@ __all__ = [
     "Schema",
     "TensorSpec",
     "UntrustedModel",
+    "convert_input_example_to_serving_input",
     "flavor",
     "flavor_of",
     "get_model_info",
     "infer_signature",
     "load_model",
     "log_model",
+    "predict",
     "register_model",
     "save_model",
     "set_model",
     "set_signature",
     "trust_model",
+    "validate_serving_input",
 ]
 
 

@@ -18,6 +18,8 @@ from tracklet.errors import InvalidParameterValue, TrackletException
 
 EXAMPLE_FILE: Final = "input_example.json"
 SERVING_FILE: Final = "serving_input_example.json"
+WHOLE_BODIES: Final = frozenset(("messages", "prompt", "input"))
+"""Keys of a chat or completion request; a body with one is given to the model as it is."""
 
 
 def split_params(example: Any) -> tuple[Any, dict[str, Any] | None]:
@@ -44,23 +46,41 @@ def save(example: Any, folder: Path) -> dict[str, Any]:
     data, params = split_params(example)
     info: dict[str, Any] = {"artifact_path": EXAMPLE_FILE}
     content, kind = _encode(data)
+    serving = _serving(data, params, content, kind)
     if kind.startswith("dataframe"):
         info |= {"type": "dataframe", "pandas_orient": kind.partition(":")[2]}
-        serving: dict[str, Any] = {"dataframe_split": content}
     else:
         info["type"] = kind
-        serving = {"inputs": plain(data.toarray()) if kind.startswith("sparse") else content}
     if params is not None:
         info["params"] = "true"
-        shown = plain(params)
-        content = {"inputs": content, "params": shown}
-        serving["params"] = shown
+        content = {"inputs": content, "params": plain(params)}
     info["serving_input_path"] = SERVING_FILE
     (folder / EXAMPLE_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     (folder / SERVING_FILE).write_text(
         json.dumps(serving, ensure_ascii=False, indent=2), encoding="utf-8"
     )
     return info
+
+
+def serving_body(example: Any) -> dict[str, Any]:
+    """The body of a scoring request that asks about an example.
+
+    Raises:
+        InvalidParameterValue: JSON has no way to say the example.
+    """
+    data, params = split_params(example)
+    content, kind = _encode(data)
+    return _serving(data, params, content, kind)
+
+
+def _serving(data: Any, params: Any, content: Any, kind: str) -> dict[str, Any]:
+    if kind.startswith("dataframe"):
+        body: dict[str, Any] = {"dataframe_split": content}
+    elif isinstance(content, dict) and WHOLE_BODIES & content.keys():
+        body = dict(content)  # what chat and completion clients send is a body as it is
+    else:
+        body = {"inputs": plain(data.toarray()) if kind.startswith("sparse") else content}
+    return body if params is None else {**body, "params": plain(params)}
 
 
 def _encode(data: Any) -> tuple[Any, str]:

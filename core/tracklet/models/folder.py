@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
-from tracklet.models import environment, examples, manifest, trust
+from tracklet.models import environment, examples, local_modules, manifest, trust
 from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model
@@ -42,6 +42,8 @@ class Description:
         code_paths: Files and folders to be importable where the model is loaded.
         metadata: The user's own facts.
         options: The flavor's own options.
+        infer_code_paths: Find the user's own modules that the model needs, instead of
+            ``code_paths``.
     """
 
     signature: ModelSignature | bool | None = None
@@ -52,6 +54,7 @@ class Description:
     code_paths: Sequence[str | Path] | None = None
     metadata: dict[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    infer_code_paths: bool = False
 
 
 def chosen_flavor(model: Any, name: str | Flavor | None) -> Flavor:
@@ -85,6 +88,8 @@ def check(flavor: Flavor, model: Any, described: Description) -> None:
     environment.check(
         described.conda_env, described.pip_requirements, described.extra_pip_requirements
     )
+    if described.infer_code_paths and described.code_paths is not None:
+        raise InvalidParameterValue("infer_code_paths finds what code_paths names; give only one")
     for path in described.code_paths or ():
         if not Path(path).exists():
             raise InvalidParameterValue(f"code_paths names {str(path)!r}, where there is nothing")
@@ -99,7 +104,10 @@ def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Descr
 
 def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:
     saved = flavor.save(model, path, described.options)
-    code = _copy_code(described.code_paths, path)
+    code_paths = described.code_paths
+    if described.infer_code_paths:
+        code_paths = local_modules.used_by(saved.modules)
+    code = _copy_code(code_paths, path)
     about.flavors[flavor.name] = dict(saved.config)
     if flavor.name != PYFUNC:
         about.flavors[flavor.name]["code"] = code

@@ -37,6 +37,7 @@ def save_model(
     pip_requirements: str | Path | Sequence[str] | None = None,
     extra_pip_requirements: str | Path | Sequence[str] | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    infer_code_paths: bool = False,
     metadata: dict[str, Any] | None = None,
     **options: Any,
 ) -> None:
@@ -54,6 +55,7 @@ def save_model(
         pip_requirements: The environment as requirements or a requirements file.
         extra_pip_requirements: Requirements beside the inferred ones.
         code_paths: Files and folders to be importable where the model is loaded.
+        infer_code_paths: Find the modules of your own that the model needs, instead.
         metadata: Facts of your own for the ``MLmodel`` file.
         **options: The flavor's own options.
 
@@ -71,6 +73,7 @@ def save_model(
         code_paths,
         metadata,
         options,
+        infer_code_paths,
     )
     chosen = folder.chosen_flavor(model, flavor)
     folder.check(chosen, model, described)
@@ -93,6 +96,7 @@ def log_model(
     pip_requirements: str | Path | Sequence[str] | None = None,
     extra_pip_requirements: str | Path | Sequence[str] | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    infer_code_paths: bool = False,
     metadata: dict[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
@@ -120,6 +124,7 @@ def log_model(
         pip_requirements: See ``signature``.
         extra_pip_requirements: See ``signature``.
         code_paths: See ``signature``.
+        infer_code_paths: See ``signature``.
         metadata: See ``signature``.
         params: Params of the logged model, beside those of the run.
         tags: Tags of the logged model.
@@ -145,6 +150,7 @@ def log_model(
         code_paths,
         metadata,
         options,
+        infer_code_paths,
     )
     chosen = folder.chosen_flavor(model, flavor)
     folder.check(chosen, model, described)
@@ -153,7 +159,10 @@ def log_model(
     client = TrackletClient()
     active = fluent.active.to_record() if run_id is None else fluent.active.opened(run_id)
     run_id = active.info.run_id if active is not None else run_id
-    logged = _logged_model(client, chosen_name, run_id, model_id, params, tags, model_type)
+    experiment_id = active.info.experiment_id if active is not None else None
+    logged = _logged_model(
+        client, chosen_name, run_id, experiment_id, model_id, params, tags, model_type
+    )
     try:
         if run_id is not None:
             _link(client, run_id, logged.model_id, step)
@@ -193,6 +202,7 @@ def _logged_model(
     client: TrackletClient,
     name: str,
     run_id: str | None,
+    experiment_id: str | None,
     model_id: str | None,
     params: Mapping[str, Any] | None,
     tags: Mapping[str, Any] | None,
@@ -205,9 +215,9 @@ def _logged_model(
         if tags:
             client.set_logged_model_tags(model_id, tags)
         return logged
-    inherited = client.get_run(run_id).data.params if run_id is not None else {}
+    inherited = client.store.get_params(run_id) if run_id is not None else {}
     return fluent.models.initialize_logged_model(
-        name, run_id, tags, {**inherited, **(params or {})}, model_type
+        name, run_id, tags, {**inherited, **(params or {})}, model_type, experiment_id
     )
 
 
@@ -218,23 +228,20 @@ def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None
     run = fluent.active.opened(run_id)
     if run is not None:
         fluent.records.note_outputs(run, [output])
-    points = []
-    for key in client.get_run(run_id).data.metrics:
-        last = client.get_metric_history(run_id, key)[-1:]
-        points += [
-            Metric(
-                point.key,
-                point.value,
-                point.timestamp,
-                point.step,
-                model_id,
-                point.dataset_name,
-                point.dataset_digest,
-                run_id,
-            )
-            for point in last
-            if point.step == step and point.model_id is None
-        ]
+    points = [
+        Metric(
+            point.key,
+            point.value,
+            point.timestamp,
+            point.step,
+            model_id,
+            point.dataset_name,
+            point.dataset_digest,
+            run_id,
+        )
+        for point in client.store.last_points(run_id)
+        if point.step == step and point.model_id is None
+    ]
     if points and run is not None:
         run.writer.link_metrics(points)
     elif points:

@@ -221,6 +221,18 @@ class TrackingStore(ABC):
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """All points of a metric in the order in which they were logged; [] if there are none."""
 
+    def get_params(self, run_id: str) -> dict[str, str]:
+        """The params of a run; stores that need not read all of it override this."""
+        return self.get_run(run_id).data.params
+
+    def last_points(self, run_id: str) -> list[Metric]:
+        """The point of each metric that was logged last, in no order.
+
+        Stores that need not read whole histories override this.
+        """
+        histories = (self.get_metric_history(run_id, k) for k in self.get_run(run_id).data.metrics)
+        return [history[-1] for history in histories if history]
+
     @abstractmethod
     def search_runs(
         self,

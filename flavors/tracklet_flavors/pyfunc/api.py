@@ -10,15 +10,19 @@ from tracklet import models
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import Model, ModelInfo, ModelSignature
 from tracklet.models.pyfunc import PythonModel
+from tracklet_flavors.pyfunc.loader_style import LoaderModel
 
 
 def save_model(
     path: str | Path,
-    python_model: PythonModel | Callable[..., Any] | str | Path | None = None,
-    artifacts: Mapping[str, str] | None = None,
+    loader_module: str | None = None,
+    data_path: str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    infer_code_paths: bool = False,
     conda_env: str | Path | Mapping[str, Any] | None = None,
     mlflow_model: Model | None = None,
+    python_model: PythonModel | Callable[..., Any] | str | Path | None = None,
+    artifacts: Mapping[str, str] | None = None,
     signature: ModelSignature | bool | None = None,
     input_example: Any = None,
     pip_requirements: str | Path | Sequence[str] | None = None,
@@ -31,10 +35,14 @@ def save_model(
 
     Args:
         path: The folder; it must not exist, or be empty.
+        loader_module: The import path of a module with ``_load_pyfunc(path)``, which gets the copy
+            of ``data_path``; instead of ``python_model`` and ``artifacts``.
+        data_path: A file or folder for the loader module.
         python_model: An instance of :class:`PythonModel`, a function of the input, or the path of
             a file that calls ``tracklet.models.set_model``.
         artifacts: Name → URI or path of files that the model needs.
         code_paths: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        infer_code_paths: See there.
         conda_env: See there.
         mlflow_model: See there.
         signature: See there.
@@ -46,7 +54,7 @@ def save_model(
         streamable: Whether ``predict_stream`` may be called; found out by default.
     """
     models.save_model(
-        _given(python_model),
+        _given(python_model, artifacts, loader_module, data_path),
         path,
         flavor="python_function",
         mlflow_model=mlflow_model,
@@ -56,6 +64,7 @@ def save_model(
         pip_requirements=pip_requirements,
         extra_pip_requirements=extra_pip_requirements,
         code_paths=code_paths,
+        infer_code_paths=infer_code_paths,
         metadata=metadata,
         artifacts=artifacts,
         model_config=model_config,
@@ -65,7 +74,10 @@ def save_model(
 
 def log_model(
     artifact_path: str | None = None,
+    loader_module: str | None = None,
+    data_path: str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    infer_code_paths: bool = False,
     conda_env: str | Path | Mapping[str, Any] | None = None,
     python_model: PythonModel | Callable[..., Any] | str | Path | None = None,
     artifacts: Mapping[str, str] | None = None,
@@ -87,7 +99,7 @@ def log_model(
 ) -> ModelInfo:
     """Log Python code as a model; see :func:`tracklet.models.log_model` and :func:`save_model`."""
     return models.log_model(
-        _given(python_model),
+        _given(python_model, artifacts, loader_module, data_path),
         name,
         flavor="python_function",
         artifact_path=artifact_path,
@@ -99,6 +111,7 @@ def log_model(
         pip_requirements=pip_requirements,
         extra_pip_requirements=extra_pip_requirements,
         code_paths=code_paths,
+        infer_code_paths=infer_code_paths,
         metadata=metadata,
         params=params,
         tags=tags,
@@ -111,10 +124,17 @@ def log_model(
     )
 
 
-def _given(python_model: Any) -> Any:
-    if python_model is None:
+def _given(python_model: Any, artifacts: Any, loader_module: Any, data_path: Any) -> Any:
+    if loader_module is None and data_path is None and python_model is not None:
+        return python_model
+    if python_model is None and artifacts is None and loader_module is not None:
+        return LoaderModel(str(loader_module), data_path)
+    if loader_module is not None or (data_path is not None and python_model is not None):
         raise InvalidParameterValue(
-            "say what the model is: python_model=<an instance of PythonModel, a function, or the "
-            "path of a Python file>"
+            "loader_module and data_path are one way to say what the model is, python_model and "
+            "artifacts another; give one of them"
         )
-    return python_model
+    raise InvalidParameterValue(
+        "say what the model is: python_model=<an instance of PythonModel, a function, or the "
+        "path of a Python file>, or loader_module=<a module with _load_pyfunc>"
+    )

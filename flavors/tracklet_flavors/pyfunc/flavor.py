@@ -24,7 +24,7 @@ from tracklet.models import (
     unpickle,
     uris,
 )
-from tracklet.models.pyfunc import hints
+from tracklet.models.pyfunc import foreign, hints
 from tracklet.models.pyfunc.python_model import (
     FunctionModel,
     PythonModel,
@@ -32,6 +32,7 @@ from tracklet.models.pyfunc.python_model import (
     PythonModelPredictor,
     hints_of,
 )
+from tracklet_flavors.pyfunc.loader_style import LoaderModel
 from tracklet_flavors.pyfunc.pickling import dumps
 
 _FROM_CODE: Final = "mlflow.pyfunc.loaders.code_model"
@@ -54,7 +55,7 @@ class PyfuncFlavor(Flavor):
     priority: ClassVar[int] = -1
 
     def distance(self, model: Any) -> int | None:
-        if isinstance(model, FunctionType | MethodType) or _is_code_path(model):
+        if isinstance(model, FunctionType | MethodType | LoaderModel) or _is_code_path(model):
             return 0
         for position, cls in enumerate(type(model).__mro__):
             if cls.__module__ in _BASES:
@@ -65,7 +66,7 @@ class PyfuncFlavor(Flavor):
         return frozenset(("artifacts", "model_config", "streamable"))
 
     def requirements(self, model: Any) -> Sequence[str]:
-        return ("cloudpickle",)
+        return () if isinstance(model, LoaderModel) else ("cloudpickle",)
 
     def check(self, model: Any, options: Mapping[str, Any]) -> None:
         if not self.owns(model):
@@ -75,6 +76,9 @@ class PyfuncFlavor(Flavor):
                 f"{type(model).__qualname__}"
                 + (", a class: give an instance of it" if isinstance(model, type) else "")
             )
+        if isinstance(model, LoaderModel):
+            model.check()
+            return
         if getattr(type(model), "predict", None) is PythonModel.predict:
             raise InvalidParameterValue(f"{type(model).__name__} has no method predict of its own")
         if _is_code_path(model) and not Path(model).is_file():
@@ -87,6 +91,11 @@ class PyfuncFlavor(Flavor):
         model_config = options.get("model_config")
         if model_config is not None:
             config["config"] = code.read_config(model_config)
+        if isinstance(model, LoaderModel):
+            config |= {**model.save(path), "streamable": False}
+            del config["cloudpickle_version"]
+            modules = frozenset((model.loader_module.partition(".")[0],))
+            return FlavorConfig(config, config, modules)
         if isinstance(model, str | Path):
             # Run once, so that a file that cannot be loaded is not logged.
             self._of_file = code.run_file(Path(model), config.get("config"))
@@ -123,7 +132,10 @@ class PyfuncFlavor(Flavor):
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         own = bool(config.get("own"))
-        if config.get("loader_module") == _FROM_CODE:
+        loader = str(config.get("loader_module") or self.loader_module)
+        if loader not in (self.loader_module, *self.other_loaders):
+            return foreign.load(loader, path, config)
+        if loader == _FROM_CODE:
             # The recorded path is that of another machine; the file lies beside MLmodel.
             name = str(config.get("model_code_path") or "").replace("\\", "/").rpartition("/")[2]
             if not (path / name).is_file():
@@ -143,6 +155,9 @@ class PyfuncFlavor(Flavor):
         return model
 
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        loader = str(config.get("loader_module") or self.loader_module)
+        if loader not in (self.loader_module, *self.other_loaders):
+            return foreign.ForeignPredictor(model, str(config.get("predict_fn") or "predict"))
         return PythonModelPredictor(model, _context(Path(str(config["path"])), config))
 
     def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:

@@ -25,6 +25,7 @@ def save_model(
     pyfunc_predict_fn: str = "predict",
     metadata: dict[str, Any] | None = None,
     skops_trusted_types: Sequence[str] | None = None,
+    extra_files: Sequence[str | Path] | None = None,
 ) -> None:
     """Save an estimator as a folder.
 
@@ -42,6 +43,7 @@ def save_model(
         pyfunc_predict_fn: The method that the pyfunc view calls.
         metadata: See there.
         skops_trusted_types: Types that skops may load, beside those that it trusts itself.
+        extra_files: Paths or URIs of files to keep beside the model.
     """
     models.save_model(
         sk_model,
@@ -58,6 +60,7 @@ def save_model(
         serialization_format=serialization_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
         skops_trusted_types=skops_trusted_types,
+        extra_files=extra_files,
     )
 
 
@@ -82,6 +85,7 @@ def log_model(
     model_id: str | None = None,
     name: str | None = None,
     skops_trusted_types: Sequence[str] | None = None,
+    extra_files: Sequence[str | Path] | None = None,
 ) -> ModelInfo:
     """Log an estimator; see :func:`tracklet.models.log_model` and :func:`save_model`."""
     return models.log_model(
@@ -106,6 +110,7 @@ def log_model(
         serialization_format=serialization_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
         skops_trusted_types=skops_trusted_types,
+        extra_files=extra_files,
     )
 
 

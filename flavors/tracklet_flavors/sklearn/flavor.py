@@ -10,7 +10,15 @@ from typing import Any, ClassVar, Final
 import cloudpickle
 
 from tracklet.errors import InvalidParameterValue, MissingDependency, TrackletException
-from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, environment, unpickle
+from tracklet.models import (
+    Flavor,
+    FlavorConfig,
+    Predictor,
+    distributions,
+    environment,
+    extra_files,
+    unpickle,
+)
 
 SERIALIZATION_FORMATS: Final = ("cloudpickle", "pickle", "skops")
 
@@ -22,6 +30,7 @@ class SklearnFlavor(Flavor):
         serialization_format: ``"cloudpickle"`` (the default), ``"pickle"`` or ``"skops"``.
         pyfunc_predict_fn: The method that the pyfunc view calls; ``"predict"`` by default.
         skops_trusted_types: Types that skops may load, beside those that it trusts itself.
+        extra_files: Paths or URIs of files to keep beside the model.
     """
 
     name: ClassVar[str] = "sklearn"
@@ -30,7 +39,9 @@ class SklearnFlavor(Flavor):
     loader_module: ClassVar[str] = "mlflow.sklearn"
 
     def options(self) -> frozenset[str]:
-        return frozenset(("serialization_format", "pyfunc_predict_fn", "skops_trusted_types"))
+        return frozenset(
+            ("serialization_format", "pyfunc_predict_fn", "skops_trusted_types", "extra_files")
+        )
 
     def requirements(self, model: Any) -> Sequence[str]:
         return ("scikit-learn",)
@@ -60,6 +71,9 @@ class SklearnFlavor(Flavor):
             "sklearn_version": distributions.version("scikit-learn"),
             "skops_trusted_types": None if trusted is None else [str(name) for name in trusted],
         }
+        kept = extra_files.save(options.get("extra_files"), path)
+        if kept is not None:
+            config["extra_files"] = kept
         predict_fn = options.get("pyfunc_predict_fn") or "predict"
         pyfunc = None
         if hasattr(model, predict_fn):

@@ -218,3 +218,33 @@ def test_threads_log_models_side_by_side() -> None:
 
 def _constant(value: int) -> Any:
     return lambda model_input: value
+
+
+def test_only_the_last_point_of_a_metric_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long history costs nothing; a torn last line is passed over."""
+    with tracklet.start_run() as run:
+        for step in range(3000):
+            tracklet.log_metric("loss", float(step), step=step)
+        tracklet.log_metric("once", 7.0, step=2999)
+        tracklet.log_metric("other", 1.0, step=5)
+        store = tracklet.TrackletClient().store
+        with monkeypatch.context() as patch:
+            for name in ("get_run", "get_metric_history"):
+                patch.setattr(type(store), name, lambda *_: pytest.fail("read as a whole"))
+            info = models.log_model(Line(2), flavor=LineFlavor(), step=2999)
+    logged = tracklet.get_logged_model(str(info.model_id))
+    assert {metric.key: metric.value for metric in logged.metrics} == {"loss": 2999.0, "once": 7.0}
+    folder = Path(run.info.artifact_uri).parent / "metrics"
+    with (folder / "loss").open("ab") as file:
+        file.write(b"17000 1.")
+    points = {point.key: point.step for point in store.last_points(run.info.run_id)}
+    assert points == {"loss": 2999, "once": 2999, "other": 5}
+
+
+def test_the_front_door_finds_the_flavor(tmp_path: Path) -> None:
+    """``tracklet.log_model`` by the model's type, ``tracklet.load_model`` by the folder."""
+    from sklearn.linear_model import LinearRegression
+
+    info = tracklet.log_model(LinearRegression().fit([[1.0]], [1.0]))
+    assert "sklearn" in info.flavors
+    assert isinstance(tracklet.load_model(info.model_uri), LinearRegression)

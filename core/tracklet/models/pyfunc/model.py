@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, uris
+from tracklet.models import code, mismatch, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
 from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
-from tracklet.models.pyfunc import enforcement
-from tracklet.models.pyfunc.python_model import takes_params
+from tracklet.models.pyfunc import enforcement, foreign
 from tracklet.models.signature import ModelSignature
 from tracklet.models.trust import Grant, Trust
 from tracklet.models.trust import loading as loading_trusted
@@ -165,7 +163,8 @@ def load_model(
 
     Args:
         model_uri: ``runs:/…``, ``models:/…``, a path or another URI.
-        suppress_warnings: Keep quiet about another Python version than the model's.
+        suppress_warnings: Keep quiet about other versions of Python and of libraries than the
+            model's.
         dst_path: A folder to copy the files into first.
         model_config: Values for the model's configuration; keys that it does not have are left
             out with a warning in the log.
@@ -191,6 +190,7 @@ def load_model(
         )
     if not suppress_warnings:
         _warn_of_python(pyfunc)
+        mismatch.warn(path)
     config = _merged_config(pyfunc.get("config"), model_config)
     pyfunc = {**pyfunc, **({"config": config} if config is not None else {})}
     with (
@@ -217,8 +217,8 @@ def _loaded(
     own = {"own": about.tracklet_version is not None, "path": str(path)}
     chosen = flavor_of_loader(loader)
     if chosen is None:
-        grant.permit(f"import the loader {loader}")
-        return _foreign(loader, path, pyfunc)
+        raw = foreign.load(loader, path, pyfunc)
+        return foreign.ForeignPredictor(raw, str(pyfunc.get("predict_fn") or "predict")), raw
     entry = about.flavors.get(chosen.name)
     if entry is not None:
         entry = grant.config(entry)
@@ -226,37 +226,6 @@ def _loaded(
     else:
         raw = chosen.load_data_path(path, {**pyfunc, **own})
     return chosen.predictor(raw, {**pyfunc, **own}), raw
-
-
-def _foreign(loader: str, path: Path, pyfunc: Mapping[str, Any]) -> tuple[Predictor, Any]:
-    """A model whose loader is a module of someone else's: MLflow's protocol for loaders."""
-    try:
-        module = importlib.import_module(loader)
-    except ImportError as error:
-        raise TrackletException(
-            f"the model needs the loader {loader!r}, which cannot be imported ({error}); install "
-            "the flavor's plugin, or what the model's requirements.txt lists"
-        ) from error
-    load = getattr(module, "_load_pyfunc", None)
-    if load is None:
-        raise TrackletException(f"{loader!r} is no loader: it has no _load_pyfunc")
-    data = path / pyfunc["data"] if pyfunc.get("data") else path
-    if pyfunc.get("config") is not None:
-        raw = load(str(data), pyfunc["config"])
-    else:
-        raw = load(str(data))
-    return _Foreign(raw, str(pyfunc.get("predict_fn") or "predict")), raw
-
-
-class _Foreign:
-    """What a foreign loader returned; not all of them take params."""
-
-    def __init__(self, model: Any, predict_fn: str) -> None:
-        self._predict = getattr(model, predict_fn)
-        self._takes_params = takes_params(self._predict)
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        return self._predict(data, params=params) if self._takes_params else self._predict(data)
 
 
 def _merged_config(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tracklet.errors import BadRequest, InvalidParameterValue, MissingDependency, TrackletException
+from tracklet.models import examples
 from tracklet.models.scoring import casting
 from tracklet.types import Schema
 
@@ -17,8 +18,6 @@ CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 
 _FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
-# Bodies of chat and completion clients, which a model takes whole.
-_WHOLE: Final = frozenset(("messages", "prompt", "input"))
 
 
 class UnsupportedMediaType(TrackletException):
@@ -106,7 +105,7 @@ def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
         )
     forms = [name for name in _FORMS if name in document]
     params = document.get("params")
-    if not forms and _WHOLE & document.keys():
+    if not forms and examples.WHOLE_BODIES & document.keys():
         return Payload(dict(document), None, whole=True)
     if hinted:
         if "inputs" not in document:

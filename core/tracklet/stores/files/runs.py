@@ -18,7 +18,7 @@ from tracklet.entities import (
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
-from tracklet.stores.files import changes, layout, leases, reader, run_meta, texts
+from tracklet.stores.files import changes, layout, leases, reader, run_meta, tails, texts
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
@@ -226,6 +226,18 @@ class Runs(Folder):
                 path,
             )
         return history.points
+
+    @disk.reported("read a run")
+    def get_params(self, run_id: str) -> dict[str, str]:
+        """The params of a run."""
+        return reader.read_texts(f"{self._run_dir(run_id)}/{layout.PARAMS}")
+
+    @disk.reported("read a run")
+    def last_points(self, run_id: str) -> list[Metric]:
+        """The point of each metric that was logged last; of each file only the end is read."""
+        folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
+        found = (tails.last_point(path, key) for key, path in reader.key_files(folder))
+        return [point for point in found if point is not None]
 
     @disk.reported("remove a run for good")
     def purge_run(self, run_id: str) -> None:

@@ -7,6 +7,8 @@ import os
 from tracklet.entities import Metric
 from tracklet.stores.files import layout, points, reader
 
+_TAIL = 1024
+
 
 class Tails:
     """How far the metric files of runs in progress were read, and the latest points up to there."""
@@ -41,6 +43,26 @@ class Tails:
     def forget(self, run_dir: str) -> None:
         """Read the files of a run from their start next time."""
         self._known.pop(run_dir, None)
+
+
+def last_point(path: str, key: str) -> Metric | None:
+    """The last whole point of a run's metric file; None if there is none."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = _size(file.fileno())
+            reach = _TAIL
+            while True:
+                start = max(0, size - reach)
+                file.seek(start)
+                data = file.read(size - start)
+                if start:  # the first line may have begun before
+                    data = data[data.find(b"\n") + 1 :]
+                found = points.parse_run_points(data[: data.rfind(b"\n") + 1], key).points
+                if found or not start:
+                    return found[-1] if found else None
+                reach *= 16
+    except (FileNotFoundError, IsADirectoryError):
+        return None
 
 
 def _read_on(
