@@ -21,7 +21,9 @@ An author subclasses :class:`IntegrationContract` in a test module; pytest runs 
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import functools
 import importlib
 import inspect
 import json
@@ -30,10 +32,12 @@ import os
 import pickle
 import pkgutil
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -42,7 +46,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tracklet import autolog, fluent
+from tracklet import autolog, fluent, plugins
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.patching import injected
@@ -63,6 +67,12 @@ _ORDERINGS: dict[str, bool] = {
     "generic import": True,
     "generic generic_off import": False,
     "import enable generic_off": False,
+    "enable enable import": True,
+    "import enable enable disable": False,
+    "import disable": False,
+    "import enable disable enable disable": False,
+    "enable uninstall": False,
+    "enable import reload": True,
 }
 
 
@@ -159,6 +169,36 @@ class IntegrationContract:
             assert _raw(hook) is not before[hook]
         autolog.enable(self.name, disable=True)
         assert all(_raw(hook) is raw for hook, raw in before.items())
+
+    def test_another_patcher_above_and_below_keeps_working(
+        self, bare: Any, script: dict[str, Any]
+    ) -> None:
+        """Someone else's wrapper under ours, and over it, sees its calls and is left in place."""
+        for above in (False, True):
+            for target in self.targets:
+                owner, name = _owner(target)
+                raw = vars(owner)[name]
+                if not isinstance(raw, types.FunctionType):
+                    continue
+                calls: list[str] = []
+                if above:
+                    autolog.enable(self.name)
+                foreign = _counting(vars(owner)[name], calls, name)
+                setattr(owner, name, foreign)
+                try:
+                    if not above:
+                        autolog.enable(self.name)
+                    seen = len(self.runs())
+                    assert script["train"]() == bare
+                    assert len(self.runs()) > seen
+                    autolog.enable(self.name, disable=True)
+                    assert vars(owner)[name] is foreign
+                    del calls[:]
+                    assert script["train"]() == bare
+                    assert calls
+                finally:
+                    setattr(owner, name, raw)
+                    autolog.enable(self.name, disable=True)
 
     def test_enabling_again_changes_nothing(self, script: dict[str, Any], enabled: None) -> None:
         """Enabling twice watches once."""
@@ -259,6 +299,120 @@ class IntegrationContract:
         script["train"]()
         assert _global_state() == natural
 
+    def test_a_framework_shadowed_by_an_empty_module_is_broken_and_harmless(
+        self, tracklet_home: Path, tmp_path: Path
+    ) -> None:
+        """A file of the user's with the framework's name breaks nothing but the integration."""
+        folder = tmp_path / "shadow"
+        folder.mkdir()
+        name = self.modules[0].partition(".")[0]
+        (folder / f"{name}.py").write_text("")
+        lines = (
+            f"import sys; sys.path.insert(0, {str(folder)!r})",
+            f"from tracklet import autolog; autolog.enable({self.name!r})",
+            f"import {name}",
+            f"print(autolog.status()[{self.name!r}])",
+        )
+        finished = _run("\n".join(lines), self.process_timeout)
+        assert finished.split(":")[0].strip() not in ("active", "")
+
+    def test_an_unsupported_version_is_declined(self, tracklet_home: Path, tmp_path: Path) -> None:
+        """A version that ``requires`` excludes is not watched, and the status says why."""
+        folder = tmp_path / "old"
+        folder.mkdir()
+        name = self.modules[0].partition(".")[0]
+        (folder / f"{name}.py").write_text("__version__ = '0.0.1'\n")
+        lines = (
+            f"import sys; sys.path.insert(0, {str(folder)!r})",
+            f"from tracklet import autolog; autolog.enable({self.name!r})",
+            f"import {name}",
+            f"print(autolog.status()[{self.name!r}])",
+        )
+        plugin = plugins.load("integrations", self.name)
+        if plugin.requires:
+            assert _run("\n".join(lines), self.process_timeout).startswith("declined")
+
+    def test_two_threads_record_a_run_each(
+        self, bare: Any, script: dict[str, Any], enabled: None
+    ) -> None:
+        """Concurrent trainings do not meet: each has its own run, and learns the same."""
+        found: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(script["train"]())) for _ in range(2)
+        ]
+        one = self._runs_of_one(script)
+        before = len(self.runs())
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [bare, bare]
+        assert len(self.runs()) - before == 2 * one
+        assert all(run.info.status == "FINISHED" for run in self.runs())
+
+    def test_tasks_of_an_event_loop_record_a_run_each(
+        self, bare: Any, script: dict[str, Any], enabled: None
+    ) -> None:
+        """Trainings in asyncio's threads have runs of their own, and none stays active."""
+
+        async def main() -> list[Any]:
+            trainings = (asyncio.to_thread(script["train"]) for _ in range(2))
+            return list(await asyncio.gather(*trainings))
+
+        one = self._runs_of_one(script)
+        before = len(self.runs())
+        assert asyncio.run(main()) == [bare, bare]
+        assert len(self.runs()) - before == 2 * one
+        assert fluent.active_run() is None
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+    def test_a_forked_child_trains_and_records_nothing(
+        self, bare: Any, script: dict[str, Any], enabled: None
+    ) -> None:
+        """A forked worker learns the same, writes into nobody's run, and ends none."""
+        with fluent.start_run() as run:
+            before = TrackletClient().get_run(run.info.run_id)
+            child = os.fork()
+            if child == 0:  # pragma: no cover (another process)
+                os._exit(0 if script["train"]() == bare else 1)
+            _, status = os.waitpid(child, 0)
+            assert status == 0
+            assert TrackletClient().get_run(run.info.run_id) == before
+        assert len(self.runs()) == 1
+
+    def test_a_store_that_cannot_be_written_does_not_disturb_training(
+        self,
+        bare: Any,
+        script: dict[str, Any],
+        enabled: None,
+        tracklet_home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Where the record should be there is a file: training completes, and says so once."""
+        blocked = tracklet_home / "blocked"
+        blocked.write_text("no folder")
+        monkeypatch.setenv("TRACKLET_TRACKING_URI", str(blocked / "mlruns"))
+        assert script["train"]() == bare
+        assert blocked.read_text() == "no folder"
+
+    def test_a_run_that_is_deleted_under_way_does_not_disturb_training(
+        self, bare: Any, script: dict[str, Any], enabled: None, tracklet_home: Path
+    ) -> None:
+        """The folder of the run goes while it trains, at each of the internal steps."""
+        autolog.enable(self.name, silent=True)
+        steps = _count_steps(script["train"])
+        for k in range(0, steps, max(1, steps // 6)):
+            with injected(_removing_at(k, tracklet_home / "mlruns")):
+                assert script["train"]() == bare, f"step {k} of {steps}"
+            assert fluent.active_run() is None
+            shutil.rmtree(tracklet_home / "mlruns", ignore_errors=True)
+
+    def _runs_of_one(self, script: dict[str, Any]) -> int:
+        before = len(self.runs())
+        script["train"]()
+        return len(self.runs()) - before
+
     # -- it records -------------------------------------------------------------------------------
 
     def test_a_managed_run_is_tagged_and_ended(self, script: dict[str, Any], enabled: None) -> None:
@@ -318,13 +472,26 @@ framework = [module.partition(".")[0] for module in case["modules"]]
 import tracklet
 from tracklet import autolog
 imported_by_us = []
+
+
+class Uninstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in framework:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 for step in case["steps"]:
     before = set(sys.modules)
     if step == "import":
         for module in case["modules"]:
             importlib.import_module(module)
         continue
-    if step == "enable":
+    if step == "uninstall":
+        sys.meta_path.insert(0, Uninstalled())
+    elif step == "reload":
+        for module in case["modules"]:
+            importlib.reload(sys.modules[module])
+    elif step == "enable":
         autolog.enable(case["name"])
     elif step == "disable":
         autolog.enable(case["name"], disable=True)
@@ -337,11 +504,44 @@ for step in case["steps"]:
     ]
 names = {}
 exec(case["training"], names)
-names["train"]()
+try:
+    names["train"]()
+except ModuleNotFoundError:
+    assert "uninstall" in case["steps"]
 client = tracklet.TrackletClient()
 ids = [each.experiment_id for each in client.search_experiments()]
 print(json.dumps({"runs": len(client.search_runs(ids)), "imported_by_us": imported_by_us}))
 """
+
+
+def _run(lines: str, timeout: float) -> str:
+    finished = subprocess.run(
+        [sys.executable, "-c", lines],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+def _owner(target: str) -> tuple[Any, str]:
+    module, _, path = target.partition(":")
+    *names, last = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for name in names:
+        owner = getattr(owner, name)
+    return owner, last
+
+
+def _counting(function: Any, calls: list[str], name: str) -> Any:
+    @functools.wraps(function)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        return function(*args, **kwargs)
+
+    return counted
 
 
 def _drained(train: Callable[[], Any]) -> Callable[[], Any]:
@@ -401,6 +601,16 @@ def _raising_at(k: int) -> Callable[[str], None]:
     def probe(place: str) -> None:
         if next(seen) == k:
             raise InjectedError(place)
+
+    return probe
+
+
+def _removing_at(k: int, folder: Path) -> Callable[[str], None]:
+    seen = iter(range(_MAX_STEPS * 10))
+
+    def probe(place: str) -> None:
+        if next(seen) == k:
+            shutil.rmtree(folder, ignore_errors=True)
 
     return probe
 
