@@ -25,7 +25,7 @@ OLDEST = [
     "PyYAML==6.0.1",
     "SQLAlchemy==2.1.0",
     "wrapt==1.15.*",
-    "lightgbm==4.0.*",
+    "lightgbm==4.1.*",
     "scikit-learn==1.3.*",
     "xgboost==2.0.*",
     "pandas==2.0.*",

@@ -39,7 +39,7 @@ class LightgbmFlavor(Flavor):
     """
 
     name: ClassVar[str] = "lightgbm"
-    requires: ClassVar[str] = "lightgbm>=4.0"
+    requires: ClassVar[str] = "lightgbm>=4.1"
     modules: ClassVar[tuple[str, ...]] = ("lightgbm",)
     loader_module: ClassVar[str] = "mlflow.lightgbm"
 

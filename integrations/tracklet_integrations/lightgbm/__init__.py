@@ -45,7 +45,7 @@ def autolog(
         log_datasets: Record what was trained and evaluated on as inputs of the run.
         disable: Put everything back as it was, instead.
         exclusive: Record only into runs that autologging started, never into yours.
-        disable_for_unsupported_versions: Accepted for compatibility; versions before 4.0 are
+        disable_for_unsupported_versions: Accepted for compatibility; versions before 4.1 are
             always declined, with a line in the log.
         silent: Say nothing in the log.
         registered_model_name: Register every trained model under this name.

@@ -34,7 +34,7 @@ class LightgbmIntegration(Integration):
 
     name: ClassVar[str] = "lightgbm"
     modules: ClassVar[tuple[str, ...]] = ("lightgbm",)
-    requires: ClassVar[str] = "lightgbm>=4.0"
+    requires: ClassVar[str] = "lightgbm>=4.1"
     Options: ClassVar[type[Options]] = LightgbmOptions
 
     def patches(self, framework: ModuleType, options: LightgbmOptions) -> Iterable[Patch]:

@@ -96,3 +96,13 @@ def _values(
                     yield data, f"{metric}-std", value[1]
                 else:
                     yield data, metric, value
+
+
+def all_values(
+    log: Mapping[str, Mapping[str, Any]],
+) -> Iterator[list[tuple[str, str, float]]]:
+    """All rounds' values, of a training that is over."""
+    lengths = [len(history) for metrics in log.values() for history in metrics.values()]
+    trained = min(lengths, default=0)  # a dataset's name that stands twice has twice as many
+    for step in range(trained):
+        yield list(_values(log, step, trained))

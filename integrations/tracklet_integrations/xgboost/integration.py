@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
 from types import ModuleType
@@ -48,6 +49,7 @@ class XgboostIntegration(Integration):
             yield Patch(module, "train", self.watch_train)
         for module in ("xgboost", "xgboost.training"):
             yield Patch(module, "cv", self.watch_cv)
+        yield Patch("xgboost.dask", "train", self.watch_dask_train)
         yield from self._of_wrappers(framework)
         if options.log_models or options.log_datasets:
             for name in _CONTAINERS:
@@ -148,6 +150,22 @@ class XgboostIntegration(Integration):
         record.after_train(bound, outcome)
         return outcome
 
+    def watch_dask_train(self, call: Call) -> Generator[None, Outcome, None]:
+        """``xgboost.dask.train``: one run, by the process that asked for the training."""
+        with recording(self.name, self.options) as recorder:
+            if recorder is None:
+                yield
+                return
+            record = XgboostRecord(recorder, self.options)
+            signature = inspect.signature(sys.modules["xgboost.dask"].train)
+            bound = BoundCall(call, signature)
+            record.before_dask_train(bound)
+            outcome = yield
+            recorder.finish(outcome)
+            # An asynchronous client is given something to await, of which nothing is known yet.
+            if outcome.error is None and isinstance(outcome.value, dict):
+                record.after_dask_train(bound, outcome.value)
+
     def watch_cv(self, call: Call) -> Generator[None, Outcome, None]:
         """``xgboost.cv``: one run, with mean and deviation of every round."""
         with recording(self.name, self.options) as recorder:
@@ -187,8 +205,6 @@ class XgboostIntegration(Integration):
 
 def _is_worker() -> bool:
     """Whether this is one worker of a distributed training; whoever started it may record it."""
-    import sys
-
     collective: Any = sys.modules.get("xgboost.collective")
     return collective is not None and bool(collective.is_distributed())
 
@@ -217,8 +233,8 @@ def _omitted(options: XgboostOptions) -> Iterator[tuple[str, str]]:
     )
     yield "Booster.update by itself", "there is no telling where such a training begins and ends"
     yield (
-        "xgboost.spark and xgboost.dask",
-        "their workers are other processes or share one training",
+        "xgboost.spark, and the workers of xgboost.dask",
+        "they are other processes; xgboost.dask.train is recorded where it is called",
     )
     if not options.log_models:
         yield "models", "log_models=False"

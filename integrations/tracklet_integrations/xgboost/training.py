@@ -11,7 +11,7 @@ from tracklet.autolog.boosting import BoostingRecord, BoundCall, add_first
 from tracklet.autolog.importances import log_importance
 from tracklet.autolog.traces import Traces
 from tracklet.patching import Outcome
-from tracklet_integrations.xgboost.callback import round_callback
+from tracklet_integrations.xgboost.callback import all_values, round_callback
 from tracklet_integrations.xgboost.options import XgboostOptions
 
 _logger = logging.getLogger("tracklet.autolog")
@@ -27,6 +27,7 @@ _NO_PARAMS: Final = (
     "xgb_model",
     "callbacks",
     "learning_rates",
+    "client",
     "folds",
     "fpreproc",
 )
@@ -81,6 +82,24 @@ class XgboostRecord(BoostingRecord):
                 scores = _importance(booster, kind)
                 if scores is not None:
                     log_importance(self.recorder, kind, scores)
+
+    def before_dask_train(self, call: BoundCall) -> None:
+        """Record the params of a distributed training."""
+        with self.recorder.step("params"):
+            self.params(_params(call.all["params"]), call.without(_NO_PARAMS))
+
+    def after_dask_train(self, call: BoundCall, result: Mapping[str, Any]) -> None:
+        """Record what a distributed training has brought: the rounds' metrics, and the rest.
+
+        Callbacks run on the workers, so its rounds are known only now.
+        """
+        with self.recorder.step("metrics"):
+            for step, values in enumerate(all_values(result["history"])):
+                self.round(step, values)
+        booster = result["booster"]
+        self.after_train(call, Outcome(value=booster))
+        if self.options.log_models:
+            self.log_booster(booster)
 
     def log_booster(self, booster: Any) -> None:
         """Log what ``train`` returned."""
