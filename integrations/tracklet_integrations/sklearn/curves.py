@@ -1,4 +1,4 @@
-"""What the plots show, as small arrays of our own, taken while the labels are what they were."""
+"""What the plots show: sampled while the labels are what they were, computed later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,34 @@ class Curves:
     average_precision: float = 0.0
 
 
-def of_predictions(labels: Any, predicted: Any, weight: Any, curves: Curves) -> None:
+@dataclass(slots=True)
+class Sample:
+    """What curves are made of; copies, because the user may go on to change the labels."""
+
+    labels: Any = None
+    predicted: Any = None
+    weight: Any = None
+    scores: Any = None
+
+    @classmethod
+    def of(cls, labels: Any, predicted: Any, weight: Any, scores: Any) -> Sample:
+        """A sample of copies; ``scores`` are of the greater of two classes, or None."""
+        import numpy as np
+
+        kept = None if weight is None else np.array(weight)
+        return cls(np.array(labels), predicted, kept, scores)
+
+    def curves(self) -> Curves:
+        """The confusion matrix and the curves."""
+        found = Curves()
+        if self.labels is not None:
+            _of_predictions(self.labels, self.predicted, self.weight, found)
+        if self.scores is not None and len(found.classes) == 2:
+            _of_scores(self.labels, self.scores, self.weight, found)
+        return found
+
+
+def _of_predictions(labels: Any, predicted: Any, weight: Any, curves: Curves) -> None:
     """The confusion matrix of single-label predictions, up to 50 classes."""
     import numpy as np
     from sklearn.metrics import confusion_matrix
@@ -39,7 +66,7 @@ def of_predictions(labels: Any, predicted: Any, weight: Any, curves: Curves) -> 
     curves.classes = [str(each) for each in classes]
 
 
-def of_scores(labels: Any, scores: Any, weight: Any, curves: Curves) -> None:
+def _of_scores(labels: Any, scores: Any, weight: Any, curves: Curves) -> None:
     """The ROC and precision-recall curves of the greater of two classes."""
     import numpy as np
     from sklearn.metrics import precision_recall_curve, roc_curve

@@ -116,7 +116,7 @@ class FitRecord:
 
     def _draw(self, measured: Measured) -> None:
         """Have plots and the HTML representation made, off the training path."""
-        options, curves = self._options, measured.curves
+        options, sample = self._options, measured.sample
         page = None
         with self._recorder.step("html"):
             page = html.page_maker(self._estimator, self._pure) if options.log_html else None
@@ -125,11 +125,11 @@ class FitRecord:
             made: dict[str, bytes | str] = {}
             if page is not None:
                 made[html.FILE] = page()
-            if self._wants_plots:
-                made.update(plots.draw(curves))
+            if sample.labels is not None:
+                made.update(plots.draw(sample.curves()))
             return made
 
-        if page is not None or curves.confusion is not None:
+        if page is not None or sample.labels is not None:
             self._recorder.later("plots", make)
 
     def _may_predict(self) -> bool:

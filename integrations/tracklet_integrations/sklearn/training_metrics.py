@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
-from tracklet_integrations.sklearn import curves, estimators, inputs
-from tracklet_integrations.sklearn.curves import Curves
+from tracklet_integrations.sklearn import estimators, inputs
+from tracklet_integrations.sklearn.curves import Sample
 from tracklet_integrations.sklearn.inputs import TrainingData
 
 _logger = logging.getLogger("tracklet.autolog")
@@ -33,7 +33,7 @@ class Measured:
 
     metrics: dict[str, float] = field(default_factory=dict)
     predictions: Any = None
-    curves: Curves = field(default_factory=Curves)
+    sample: Sample = field(default_factory=Sample)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -121,14 +121,11 @@ def _classifier(
         _of_probabilities(labels, probabilities, weight, measured)
         scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
     if plots and kind != "multilabel-indicator":
-        with _leaving_out(measured, "confusion matrix"):
-            curves.of_predictions(labels, predicted, weight, measured.curves)
-        with _leaving_out(measured, "ROC and precision-recall curves"):
-            if len(measured.curves.classes) == 2 and kind == "binary":
-                if scores is None and hasattr(estimator, "decision_function"):
-                    scores = estimator.decision_function(data.features)
-                if scores is not None:
-                    curves.of_scores(labels, scores, weight, measured.curves)
+        with _leaving_out(measured, "plots"):
+            if kind == "binary" and scores is None and hasattr(estimator, "decision_function"):
+                scores = estimator.decision_function(data.features)
+            of_positive = scores if kind == "binary" else None
+            measured.sample = Sample.of(labels, predicted, weight, of_positive)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
 
 
