@@ -31,9 +31,10 @@ import pytest
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import ResourceAlreadyExists, TrackletException
-from tracklet.models import Flavor, Model, examples, manifest
+from tracklet.models import Flavor, Model, examples, manifest, trust
 from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
+from tracklet.models.scoring import answer_body
 
 _CORE_FILES = frozenset(
     (
@@ -198,6 +199,58 @@ class FlavorContract:
             self.flavor.loader_module,
             *self.flavor.other_loaders,
         )
+
+    def test_the_example_can_be_sent_to_a_server(self, tmp_path: Path) -> None:
+        """The file with the request's body is answered like the example itself."""
+        path = self.save(tmp_path / "model")
+        body = (path / examples.SERVING_FILE).read_text(encoding="utf-8")
+        answered = json.loads(answer_body(models.validate_serving_input(path, body)))
+        asked = pyfunc.load_model(path).predict(self.make_input())
+        assert answered == json.loads(answer_body(asked))
+
+    # -- trust -----------------------------------------------------------------------------------
+
+    def test_a_strangers_model_runs_nothing_unless_trusted(self, tmp_path: Path) -> None:
+        """Without this user's signature a model loads if it has no code, and else with trust."""
+        path = self.save(tmp_path / "model")
+        expected = examples.plain(pyfunc.load_model(path).predict(self.make_input()))
+        (path / manifest.FILE_NAME).unlink()
+        loaded = pyfunc.load_model(path, trust=True)
+        assert examples.plain(loaded.predict(self.make_input())) == expected
+        for load in (models.load_model, pyfunc.load_model):
+            if trust.what_would_run(path):
+                with pytest.raises(TrackletException, match="trust"):
+                    load(path)
+            else:
+                self.load_or_name_types(load, path)
+
+    def load_or_name_types(self, load: Any, path: Path) -> None:
+        """A format without code loads; only skops may ask the caller for types."""
+        try:
+            load(path)
+        except models.UntrustedModel:
+            raise
+        except TrackletException:
+            assert list(path.rglob("*.skops")), "no code in it, and yet it was refused"
+
+    def test_a_flipped_byte_is_noticed(self, tmp_path: Path) -> None:
+        """A damaged own model is refused before anything is made of its bytes."""
+        path = self.save(tmp_path / "model")
+        own = [
+            file
+            for file in path.rglob("*")
+            if file.is_file() and file.relative_to(path).parts[0] not in _CORE_FILES
+        ]
+        for file in own:
+            content = file.read_bytes()
+            for position in {0, len(content) // 2, len(content) - 1}:
+                damaged = bytearray(content)
+                damaged[position] ^= 1
+                file.write_bytes(bytes(damaged))
+                with pytest.raises(models.ChangedModel, match=file.name):
+                    pyfunc.load_model(path)
+            file.write_bytes(content)
+        pyfunc.load_model(path)
 
     # -- refusals --------------------------------------------------------------------------------
 

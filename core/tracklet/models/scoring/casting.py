@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,13 +55,30 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
         except (TypeError, ValueError, OverflowError):
             pass  # column by column the error is found and named
         else:
-            return _framed(lambda: pd.DataFrame(values, columns=names, index=index, copy=False))
+            labels = _labels(names, schema)
+            return _framed(lambda: pd.DataFrame(values, columns=labels, index=index, copy=False))
     columns = [
         column([row[position] for row in rows], kind, name)
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
     ]
     made = _framed(lambda: pd.DataFrame(dict(enumerate(columns)), index=index))
-    return made.set_axis(list(names), axis=1)
+    return made.set_axis(_labels(names, schema), axis=1)
+
+
+def _labels(names: list[Any], schema: Schema) -> Any:
+    """The columns' labels; those of the signature are kept, for a server gets them every time."""
+    import pandas as pd
+
+    if schema.has_input_names() and names == schema.input_names():
+        return _kept_labels(tuple(names)).view()
+    return pd.Index(names, tupleize_cols=False)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_labels(names: tuple[Any, ...]) -> Any:
+    import pandas as pd
+
+    return pd.Index(list(names), tupleize_cols=False)
 
 
 def _column_types(names: Sequence[Any], schema: Schema) -> list[ColumnType | None]:
