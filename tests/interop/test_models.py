@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -377,3 +379,73 @@ def test_files_have_the_keys_that_mlflow_writes(tracklet_home: Path, in_mlflow: 
         for n in ("ours", "theirs")
     ]
     assert {p for p in pins[0] if not p.startswith("tracklet==")} <= pins[1]
+
+
+MODULE = "def twice(values):\n    return [2 * value for value in values]\n"
+LOADER = (
+    "class Greeter:\n"
+    "    def __init__(self, word): self.word = word\n"
+    "    def predict(self, data): return [self.word, *data]\n"
+    "def _load_pyfunc(path): return Greeter(open(path).read())\n"
+)
+CODE = (  # says `import mlflow`, so that it runs where only MLflow is
+    "import mlflow\n"
+    "from doubling_4715 import twice\n"
+    "class Model(mlflow.pyfunc.PythonModel):\n"
+    "    def predict(self, context, model_input, params=None):\n"
+    "        return twice(model_input)\n"
+    "mlflow.models.set_model(Model())\n"
+)
+SAVING = """
+import sys
+from pathlib import Path
+import {library}
+home = Path({home!r})
+sys.path.insert(0, str(home))
+{library}.pyfunc.save_model(str(home / "{library}-code"), python_model=str(home / "model_4715.py"),
+    code_paths=[str(home / "doubling_4715.py")], pip_requirements=[])
+{library}.pyfunc.save_model(str(home / "{library}-loader"), loader_module="greeting_4715",
+    data_path=str(home / "word.txt"), code_paths=[str(home / "greeting_4715.py")],
+    pip_requirements=[])
+"""
+
+
+def test_code_paths_and_loader_modules_go_both_ways(
+    tracklet_home: Path, in_mlflow: InMlflow
+) -> None:
+    """A model from code with a module beside it, and a loader with its data."""
+    (tracklet_home / "doubling_4715.py").write_text(MODULE)
+    (tracklet_home / "greeting_4715.py").write_text(LOADER)
+    (tracklet_home / "word.txt").write_text("hello")
+    (tracklet_home / "model_4715.py").write_text(CODE)
+    ours = SAVING.format(library="tracklet", home=str(tracklet_home))
+    (tracklet_home / "away").mkdir()
+    script = tracklet_home / "away" / "save.py"
+    script.write_text(ours)
+    subprocess.run([sys.executable, str(script)], check=True)
+    in_mlflow(SAVING.format(library="mlflow", home=str(tracklet_home)))
+    for name in ("doubling_4715.py", "greeting_4715.py", "model_4715.py", "word.txt"):
+        (tracklet_home / name).unlink()
+    theirs = in_mlflow(
+        "answer([mlflow.pyfunc.load_model(path).predict([1]) for path in arguments])",
+        str(tracklet_home / "tracklet-code"),
+        str(tracklet_home / "tracklet-loader"),
+    )
+    assert theirs == [[2], ["hello", 1]]
+    load = f"""
+import tracklet
+for name in ("mlflow-code", "mlflow-loader"):
+    path = {str(tracklet_home)!r} + "/" + name
+    try:
+        tracklet.pyfunc.load_model(path)
+    except tracklet.models.UntrustedModel:
+        print(tracklet.pyfunc.load_model(path, trust=True).predict([1]))
+"""
+    (tracklet_home / "away" / "load.py").write_text(load)
+    done = subprocess.run(
+        [sys.executable, str(tracklet_home / "away" / "load.py")],
+        capture_output=True,
+        text=True,
+        cwd=tracklet_home / "away",
+    )
+    assert done.stdout.splitlines() == ["[2]", "['hello', 1]"], done.stderr
