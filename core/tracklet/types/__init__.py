@@ -13,7 +13,8 @@ from tracklet.types.datatypes import (
     SparkMLVector,
 )
 from tracklet.types.inference import CannotInferSchema, infer_param_schema, infer_schema
-from tracklet.types.schema import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from tracklet.types.params import ParamSchema, ParamSpec
+from tracklet.types.schema import ColSpec, Schema, TensorSpec
 
 __all__ = [
     "AnyType",

@@ -15,7 +15,8 @@ from tracklet.types.datatypes import (
     Object,
     Property,
 )
-from tracklet.types.schema import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from tracklet.types.params import ParamSchema, ParamSpec
+from tracklet.types.schema import ColSpec, Schema, TensorSpec
 
 
 class CannotInferSchema(TrackletException):
