@@ -449,3 +449,49 @@ for name in ("mlflow-code", "mlflow-loader"):
         cwd=tracklet_home / "away",
     )
     assert done.stdout.splitlines() == ["[2]", "['hello', 1]"], done.stderr
+
+
+def test_input_examples_of_all_kinds_that_mlflow_wrote_are_read(
+    tracklet_home: Path, in_mlflow: InMlflow
+) -> None:
+    """Every encoding of MLflow's comes back as what it was, and is answered like a request."""
+    theirs = in_mlflow(
+        """
+        import numpy as np, pandas as pd, scipy.sparse as sparse
+        given = {
+            "frame": pd.DataFrame({"a": [1.0, None], "b": ["x", "y"]}),
+            "values": pd.DataFrame(np.ones((2, 2))),
+            "array": np.array([[1.0, 2.0]]),
+            "arrays": {"x": np.ones((2, 2)), "y": np.array([1])},
+            "csr": sparse.csr_matrix(np.eye(2)),
+            "csc": sparse.csc_matrix(np.eye(2)),
+            "json": {"a": [1, 2]},
+            "texts": ["x", "y"],
+            "params": (pd.DataFrame({"a": [1]}), {"t": 1.5}),
+        }
+        class One(mlflow.pyfunc.PythonModel):
+            def predict(self, context, model_input, params=None):
+                return 1
+        found = {}
+        for name, example in given.items():
+            path = f"{arguments[0]}/{name}"
+            mlflow.pyfunc.save_model(path, python_model=One(), input_example=example,
+                                     pip_requirements=[])
+            about = mlflow.models.Model.load(path)
+            loaded = about.load_input_example(path)
+            found[name] = type(loaded).__name__
+        answer(found)
+        """,
+        str(tracklet_home),
+    )
+    for name, kind in theirs.items():
+        path = tracklet_home / name
+        about = models.Model.load(path)
+        example = about.load_input_example(path)
+        assert type(example).__name__ == kind, name
+        serving = (path / "serving_input_example.json").read_text()
+        assert models.validate_serving_input(path, serving, trust=True) == 1, name
+    frame = models.Model.load(tracklet_home / "frame").load_input_example(tracklet_home / "frame")
+    assert list(frame.columns) == ["a", "b"]
+    sparse = models.Model.load(tracklet_home / "csc").load_input_example(tracklet_home / "csc")
+    np.testing.assert_array_equal(sparse.toarray(), np.eye(2))
