@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue
@@ -145,3 +147,18 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterValue, match="cloudpickle, pickle, skops"):
         flavor.save_model(wrapper().fit(X, Y), tmp_path / "m", serialization_format="joblib")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_older_mlflow_load(tmp_path: Path) -> None:
+    """They say neither the class nor the format."""
+    model = booster()
+    flavor.save_model(model, tmp_path / "m")
+    about = yaml.safe_load((tmp_path / "m" / "MLmodel").read_text())
+    about["flavors"]["lightgbm"] = {"data": "model.lgb", "lgb_version": "3.0.0"}
+    about = {key: about[key] for key in ("flavors", "utc_time_created")}
+    old = tmp_path / "old"
+    old.mkdir()
+    shutil.copy(tmp_path / "m" / "model.lgb", old)
+    (old / "MLmodel").write_text(yaml.safe_dump(about))
+    np.testing.assert_array_equal(flavor.load_model(old).predict(X), model.predict(X))
+    np.testing.assert_array_equal(pyfunc.load_model(old).predict(FRAME), model.predict(FRAME))

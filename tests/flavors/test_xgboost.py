@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+import yaml
 
 import tracklet
 from tracklet import models, pyfunc
@@ -188,3 +190,21 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterValue, match="ubj, json, xgb"):
         flavor.save_model(booster(), tmp_path / "m", model_format="deprecated")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_mlflow_before_2_10_load(tmp_path: Path) -> None:
+    """They are called ``model.xgb`` and say neither the class nor the format."""
+    model = booster()
+    flavor.save_model(model, tmp_path / "m", model_format="xgb")
+    about = yaml.safe_load((tmp_path / "m" / "MLmodel").read_text())
+    about["flavors"]["xgboost"] = {"data": "model.xgb", "xgb_version": "1.5.0"}
+    about = {key: about[key] for key in ("flavors", "utc_time_created")}
+    old = tmp_path / "old"
+    old.mkdir()
+    shutil.copy(tmp_path / "m" / "model.xgb", old)
+    (old / "MLmodel").write_text(yaml.safe_dump(about))
+    data = xgb.DMatrix(FRAME)
+    again = flavor.load_model(old)
+    np.testing.assert_array_equal(again.predict(data), model.predict(data))
+    view = pyfunc.load_model(old)
+    np.testing.assert_array_equal(view.predict(FRAME), model.predict(data))

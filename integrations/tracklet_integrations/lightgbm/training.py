@@ -80,7 +80,13 @@ class LightgbmRecord(BoostingRecord):
 
     def log_booster(self, booster: Any) -> None:
         """Log what ``train`` returned."""
-        self.model(booster, booster.predict)
+
+        def predict(example: Any) -> Any:
+            # One thread: a pool of OpenMP's that the user's training did not start would make
+            # their later forks hang.
+            return booster.predict(example, num_threads=1)
+
+        self.model(booster, predict)
 
     def log_wrapper(self, wrapper: Any) -> None:
         """Log a fitted wrapper. Only ``predict`` of LightGBM's own classes is called."""

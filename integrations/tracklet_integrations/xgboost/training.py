@@ -107,8 +107,13 @@ class XgboostRecord(BoostingRecord):
         def predict(example: Any) -> Any:
             import xgboost
 
+            # One thread: a pool of OpenMP's that the user's training did not start would make
+            # their later forks hang.
             data = xgboost.DMatrix(
-                example, enable_categorical=True, feature_types=booster.feature_types
+                example,
+                enable_categorical=True,
+                feature_types=booster.feature_types,
+                nthread=1,
             )
             return booster.predict(data)
 

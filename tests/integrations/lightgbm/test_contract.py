@@ -33,7 +33,7 @@ class TestLightgbmIntegration(IntegrationContract):
         )
         assert len(callbacks) == 2 and len(params) == 6
         orders = [vars(each).get("order") for each in callbacks]
-        return booster.model_to_string(), booster.predict(X).tobytes(), seen, orders
+        return booster.model_to_string(), booster.predict(X, num_threads=1).tobytes(), seen, orders
 
 
     def fail(error):
@@ -87,7 +87,7 @@ class TestLightgbmWrappers(IntegrationContract):
         evaluated = {"eval_X": (X,), "eval_y": (y,)} if newer else {"eval_set": [(X, y)]}
         assert model.fit(X, y, **evaluated) is model
         text = model.booster_.model_to_string()
-        proba = model.booster_.predict(X).tobytes()
+        proba = model.booster_.predict(X, num_threads=1).tobytes()
         return text, proba, model.evals_result_, sorted(vars(model))
 
 

@@ -20,7 +20,7 @@ class TestXgboostIntegration(IntegrationContract):
 
         rng = np.random.default_rng(0)
         X = rng.normal(size=(60, 3))
-        data = xgboost.DMatrix(X, label=(X[:, 0] > 0).astype(int))
+        data = xgboost.DMatrix(X, label=(X[:, 0] > 0).astype(int), nthread=1)
         params = {"objective": "binary:logistic", "nthread": 1, "subsample": 0.7, "seed": 3}
         callbacks = [xgboost.callback.LearningRateScheduler(lambda epoch: 0.3 / (1 + epoch))]
         result = {}

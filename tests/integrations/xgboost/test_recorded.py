@@ -375,6 +375,15 @@ def test_scikit_learns_integration_alone_records_a_wrapper_like_any_estimator():
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
+def test_turning_this_integration_off_leaves_scikit_learns_on():
+    tracklet.sklearn.autolog()
+    tracklet.xgboost.autolog(disable=True)
+    cross_val_score(LogisticRegression(), X, Y, cv=2)
+    assert runs() == []
+    LogisticRegression().fit(X, Y)
+    assert only_run().data.tags["mlflow.autologging"] == "sklearn"
+
+
 def test_other_estimators_are_none_of_xgboosts():
     LogisticRegression().fit(X, Y)
     assert runs() == []
