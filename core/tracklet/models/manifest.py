@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tracklet import settings
-
 FILE_NAME: Final = "tracklet.manifest.json"
 KEY_NAME: Final = "signing.key"
 
@@ -130,7 +128,7 @@ def _signature(hashes: dict[str, Any]) -> str:
 
 def _key() -> bytes:
     """The user's key; made when it is first needed."""
-    path = settings.config_dir() / KEY_NAME
+    path = _config_dir() / KEY_NAME
     known = _keys.get(path)
     if known is None:
         try:
@@ -148,11 +146,26 @@ def _key() -> bytes:
     return known
 
 
+def _config_dir() -> Path:
+    # Not by settings.config_dir: a pyproject.toml that came with foreign files could name a folder
+    # with a key that its author knows.
+    configured = os.environ.get("TRACKLET_CONFIG_DIR")
+    if configured:
+        return Path(configured).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
+
+
 def _stored_key(path: Path) -> bytes:
     try:
         found = path.read_bytes()
     except FileNotFoundError:
         found = _new_key(path)
+    if os.name == "posix":
+        status = path.stat()
+        if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o077:
+            raise OSError(f"{path} must belong to you and be closed to others: chmod 600")
     if len(found) != _KEY_BYTES:
         raise OSError(f"{path} is no key: it has {len(found)} bytes instead of {_KEY_BYTES}")
     return found

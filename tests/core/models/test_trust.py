@@ -202,6 +202,28 @@ def test_a_projects_configuration_cannot_grant_trust(
         flavor.load_model(as_foreign(saved(tmp_path / "m")))
 
 
+def test_a_projects_configuration_cannot_bring_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that came with foreign files, and a key that others may read, sign nothing."""
+    path = saved(tmp_path / "m")
+    (tmp_path / "config").rename(tmp_path / "theirs")
+    monkeypatch.delenv("TRACKLET_CONFIG_DIR")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "pyproject.toml").write_text('[tool.tracklet]\nconfig-dir = "theirs"\n')
+    monkeypatch.chdir(tmp_path)
+    manifest.reset()
+    with pytest.raises(UntrustedModel):
+        flavor.load_model(path)
+    (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o644)
+    monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(tmp_path / "theirs"))
+    with pytest.raises(UntrustedModel):
+        flavor.load_model(path)
+    (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o600)
+    manifest.reset()
+    flavor.load_model(path)
+
+
 def test_pickles_can_be_forbidden_altogether(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
