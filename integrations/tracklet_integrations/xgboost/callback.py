@@ -32,6 +32,7 @@ def _callback_class() -> Any:
             self._told = 0
             self._log: Mapping[str, Mapping[str, Any]] = {}
             self._trained = 0
+            self._seen = 0
 
         def before_training(self, model: Any) -> Any:
             try:
@@ -44,10 +45,16 @@ def _callback_class() -> Any:
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             self._log = evals_log
             self._trained = epoch + 1
+            self._seen = _count(evals_log)
             self._tell(model)
             return False
 
         def after_training(self, model: Any) -> Any:
+            # Before XGBoost 3 callbacks are a set: one that stopped the training may have stood
+            # before this one, which then has not heard of the last round.
+            before, now = self._seen, _count(self._log)
+            if self._trained and before and now > before:
+                self._trained = now * self._trained // before
             self._tell(None)
             return model
 
@@ -73,6 +80,11 @@ def _callback_class() -> Any:
             )
 
     return RoundCallback
+
+
+def _count(log: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many values there are."""
+    return sum(len(history) for metrics in log.values() for history in metrics.values())
 
 
 def _is_booster(model: Any) -> bool:

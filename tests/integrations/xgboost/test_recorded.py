@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import threading
 import weakref
@@ -28,6 +29,9 @@ Y = (X[:, 0] + X[:, 1] > 0).astype(int)
 NOISY = np.where(RNG.random(200) < 0.3, 1 - Y, Y)
 THREE = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+# Older versions keep callbacks in a set, so that their order is anyone's.
+ORDERED = "set(callbacks)" not in inspect.getsource(xgb.callback.CallbackContainer)
+KEEPS_CATEGORIES = int(xgb.__version__.split(".")[0]) > 3 or xgb.__version__ >= "3.1"
 PARAMS = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1}
 
 
@@ -240,7 +244,8 @@ def test_the_users_callbacks_are_left_as_they_are(given):
     before = None if callbacks is None else list(callbacks)
     train(2, callbacks=callbacks)
     assert (None if callbacks is None else list(callbacks)) == before
-    assert order == (["one", "two"] * 2 if before else [])
+    expected = ["one", "two"] * 2 if before else []
+    assert order == expected if ORDERED else sorted(order) == sorted(expected)
     assert only_run().data.metrics
 
 
@@ -451,7 +456,7 @@ def test_signature_and_example_come_from_what_the_matrix_was_made_of(source):
     elif source == "sparse":
         data = xgb.DMatrix(scipy.sparse.csr_matrix(X), label=Y)
     else:
-        pyarrow = pytest.importorskip("pyarrow")
+        pyarrow = pytest.importorskip("pyarrow", exc_type=ImportError)
         data = xgb.DMatrix(pyarrow.Table.from_pandas(FRAME), label=Y)
     xgb.train(PARAMS, data, 2)
     run = only_run()
@@ -520,7 +525,7 @@ def test_an_interrupted_training_keeps_its_rounds_and_leaves_no_model():
         train(20, callbacks=[Stop()])
     run = only_run()
     assert run.info.status == "KILLED"
-    assert len(history(run, "train-logloss")) == 7
+    assert len(history(run, "train-logloss")) in ((7,) if ORDERED else (6, 7))
     assert list(run.outputs.model_outputs) == []
     assert len(tracklet.search_logged_models(output_format="list")) == 0
 
@@ -592,6 +597,7 @@ def test_trainings_inside_of_a_callback_belong_to_the_outer_one():
     assert len(history(only_run(), "train-logloss")) == 2
 
 
+@pytest.mark.skipif(not KEEPS_CATEGORIES, reason="models keep categories since XGBoost 3.1")
 def test_categories_train_and_predict():
     frame = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
     data = xgb.DMatrix(frame, label=Y, enable_categorical=True)
