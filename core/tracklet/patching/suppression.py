@@ -1,8 +1,10 @@
-"""Whether watched calls are watched here: not inside our own code, and not in forked children."""
+"""Whether watched calls are watched here: not inside our own code, nor in forked children."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 
 _suppressed: ContextVar[bool] = ContextVar("tracklet_suppressed", default=False)
@@ -21,9 +23,9 @@ class suppressed:  # noqa: N801 (used as a function; a class enters in half the 
         _suppressed.reset(self._token)
 
 
-def is_suppressed() -> bool:
-    """Whether watching is off here."""
-    return _forked or _suppressed.get()
+def is_suppressed(_is_ending: Callable[[], bool] = sys.is_finalizing) -> bool:
+    """Whether watching is off here; always while the interpreter takes its modules apart."""
+    return _forked or _suppressed.get() or _is_ending()
 
 
 def watch_in_this_process() -> None:
