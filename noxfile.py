@@ -16,6 +16,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,sql,postgresql,system-metrics"
 FRAMEWORKS = ["lightgbm", "sklearn", "xgboost"]
 
+# What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
+MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "xgboost-cpu"]
+
 # The smallest versions that pyproject.toml promises, for a Python that they still run on.
 OLDEST = [
     "click==8.1.*",
@@ -70,6 +73,10 @@ def install_built(session: nox.Session, *requirements: str) -> None:
     session.install(*anew, *requirements)
 
 
+# A test that hangs fails after five minutes, and says where, instead of stopping everything.
+TIMEOUT = "--timeout=300"
+
+
 def workers() -> list[str]:
     """Spread the tests over the processors, where there is more than one."""
     return ["-n", "auto"] if (os.cpu_count() or 1) > 1 else []
@@ -90,7 +97,7 @@ def quickstart(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite, but for what needs the real mlflow or an installed outside plugin."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run("pytest", *workers(), *session.posargs, env=clean_environment(session))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
 
 
 @nox.session
@@ -98,7 +105,7 @@ def coverage(session: nox.Session) -> None:
     """The suite with a report of the lines and branches that no test reached."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
     env = clean_environment(session)
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    session.run("coverage", "run", "-m", "pytest", TIMEOUT, *session.posargs, env=env)
     session.run("coverage", "combine")
     session.run("coverage", "report", "--skip-covered", "--show-missing")
 
@@ -114,14 +121,16 @@ def frameworks(session: nox.Session, framework: str) -> None:
         for place in sorted(Path("tests", kind).glob("*"))
         if place.stem in (framework, f"test_{framework}")
     ]
-    session.run("pytest", *workers(), *places, *session.posargs, env=clean_environment(session))
+    session.run(
+        "pytest", TIMEOUT, *workers(), *places, *session.posargs, env=clean_environment(session)
+    )
 
 
 @nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
     """The suite with the oldest versions that pyproject.toml allows."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"), *OLDEST)
-    session.run("pytest", *workers(), *session.posargs, env=clean_environment(session))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
 
 
 @nox.session
@@ -174,11 +183,10 @@ def interop(session: nox.Session) -> None:
     python = mlflow / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         session.run("python", "-m", "venv", str(mlflow))
-    session.run(
-        str(python), "-m", "pip", "install", "-q", "mlflow>=3.17,<4", "scikit-learn", external=True
-    )
+    session.run(str(python), "-m", "pip", "install", "-q", *MLFLOW, external=True)
     session.run(
         "pytest",
+        TIMEOUT,
         "-m",
         "interop",
         *session.posargs,
