@@ -30,9 +30,13 @@ _thread: threading.Thread | None = None
 def later(work: Callable[[], None]) -> bool:
     """Do this soon, in another thread; False if too much is waiting already.
 
-    It is done at once if no thread can be started any more, because the interpreter is ending.
+    It is done at once while the interpreter is ending: nobody would wait for a thread that is
+    started after the main thread was, and the process would end under its feet.
     """
     global _thread
+    if not threading.main_thread().is_alive():
+        _do(work)
+        return True
     with _changed:
         if len(_waiting) >= MAX_WAITING:
             return False
