@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
 from tracklet.entities.entity import Entity, LifecycleStage
 from tracklet.errors import InvalidParameterValue
+
+_MAY_BE_UNSET: Final = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
 
 
 class RunStatus:
@@ -95,6 +97,15 @@ class Metric(Entity):
                 "a metric names its dataset by dataset_name and dataset_digest together; got "
                 f"dataset_name={self.dataset_name!r}, dataset_digest={self.dataset_digest!r}"
             )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> None:
+            # Reached only by slots that were never set: what reads many points at once leaves
+            # out those that hold nothing.
+            if name in _MAY_BE_UNSET:
+                return None
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from html.parser import HTMLParser
 
 import pytest
@@ -39,6 +40,22 @@ def test_an_entity_cannot_be_changed() -> None:
 def test_a_metric_names_its_dataset_by_name_and_digest_or_not_at_all() -> None:
     with pytest.raises(InvalidParameterValue, match="together"):
         Metric("m", 1.0, 0, 0, dataset_name="d")
+
+
+def test_a_point_read_in_bulk_is_the_same_as_one_made_alone() -> None:
+    from tracklet.stores.files.points import parse_run_points
+
+    (point,) = parse_run_points(b"1790000000000 0.5 3\n", "loss").points
+    made = Metric("loss", 0.5, 1_790_000_000_000, 3)
+    assert point == made
+    assert hash(point) == hash(made)
+    assert repr(point) == repr(made)
+    assert dict(point) == dict(made)
+    assert pickle.loads(pickle.dumps(point)) == made
+    assert copy.deepcopy(point) == made
+    assert replace(point, run_id="r").run_id == "r"
+    with pytest.raises(AttributeError, match="modelid"):
+        point.modelid  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_states_and_views_go_from_names_to_numbers_and_back() -> None:

@@ -21,17 +21,7 @@ TORN: Final = b"<torn>"
 
 _NOT_BLANK: Final = bytes(sorted(set(range(256)) - {0x20, 0x0A}))
 _SLOTS: Final = {
-    name: getattr(Metric, name).__set__
-    for name in (
-        "key",
-        "value",
-        "timestamp",
-        "step",
-        "model_id",
-        "dataset_name",
-        "dataset_digest",
-        "run_id",
-    )
+    name: getattr(Metric, name).__set__ for name in ("key", "value", "timestamp", "step")
 }
 
 
@@ -167,7 +157,7 @@ def _metrics(
         "step": steps,
     }
     for name, assign in _SLOTS.items():
-        deque(map(assign, points, columns.get(name, repeat(None))), maxlen=0)
+        deque(map(assign, points, columns[name]), maxlen=0)
     return points
 
 
