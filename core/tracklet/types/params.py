@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.types.datatypes import DataType, Object, as_type, type_from_dict, type_to_dict
 
 
@@ -196,5 +196,12 @@ class ParamSchema:
 
     @classmethod
     def from_json(cls, text: str) -> ParamSchema:
-        """Read the JSON text."""
-        return cls(ParamSpec.from_dict(item) for item in json.loads(text))
+        """Read the JSON text.
+
+        Raises:
+            TrackletException: It is malformed.
+        """
+        try:
+            return cls(ParamSpec.from_dict(item) for item in json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrackletException(f"malformed params {text!r}: {error!r}") from error
