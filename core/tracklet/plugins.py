@@ -85,6 +85,7 @@ class _Registry:
 
 _registry: _Registry | None = None
 _loaded: dict[tuple[str, str], Any] = {}
+_mentioned: dict[str, bool] = {}
 
 
 def entry_points(group: Group) -> Mapping[str, EntryPoint]:
@@ -103,12 +104,9 @@ def may_have(group: Group) -> bool:
     """
     if _registry is not None:
         return bool(_registry.unique[_known(group)] or _registry.conflicts[group])
-    if any(hasattr(f, "find_distributions") and f is not PathFinder for f in sys.meta_path):
-        return True  # distributions may come from elsewhere than folders
-    wanted = f"[tracklet.{_known(group)}]".encode()
-    return any(
-        wanted in content for folder in sys.path for content in _entry_point_files(folder, group)
-    )
+    if _known(group) not in _mentioned:
+        _mentioned[group] = _is_mentioned(group)
+    return _mentioned[group]
 
 
 def conflicts(group: Group) -> frozenset[str]:
@@ -173,6 +171,16 @@ def reset() -> None:
     global _registry
     _registry = None
     _loaded.clear()
+    _mentioned.clear()
+
+
+def _is_mentioned(group: str) -> bool:
+    if any(hasattr(f, "find_distributions") and f is not PathFinder for f in sys.meta_path):
+        return True  # distributions may come from elsewhere than folders
+    wanted = f"[tracklet.{group}]".encode()
+    return any(
+        wanted in content for folder in sys.path for content in _entry_point_files(folder, group)
+    )
 
 
 def _entry_point_files(folder: str, group: str) -> Iterator[bytes]:

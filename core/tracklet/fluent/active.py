@@ -16,6 +16,7 @@ from typing import Any
 from tracklet.client.numbers import now
 from tracklet.entities import Run, RunStatus
 from tracklet.fluent import exits
+from tracklet.liveness import END_REASON_TAG
 from tracklet.stores import RunWriter, TrackingStore
 
 _logger = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
                 _logger.warning("run %s: %r on its end", run_id, error)
         run.on_end.clear()
         if reason is not None:
-            run.writer.set_tags({"tracklet.end_reason": reason})
+            run.writer.set_tags({END_REASON_TAG: reason})
         run.store.update_run(run_id, status, now())
     run.writer.close()
     _let_go(run)

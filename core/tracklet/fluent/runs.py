@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
+from tracklet.client.verbs import texts
 from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet.fluent import active, experiments, models, system_metrics
@@ -64,19 +65,19 @@ def start_run(
             f"parent_run_id={parent_run_id!r} is not the active run {current.info.run_id!r}; end "
             "the active run first, or leave parent_run_id out"
         )
-    texts = {key: str(value) for key, value in (tags or {}).items()}
+    kept = texts(tags)
     if description is not None:
-        if "mlflow.note.content" in texts:
+        if "mlflow.note.content" in kept:
             raise InvalidParameterValue(
                 "description and the tag mlflow.note.content are the same thing; give one of them"
             )
-        texts["mlflow.note.content"] = description
+        kept["mlflow.note.content"] = description
     resumed_id = run_id or _configured_run_id()
     if resumed_id is not None:
-        run = _resume(client, resumed_id, experiment_id, texts)
+        run = _resume(client, resumed_id, experiment_id, kept)
     else:
         parent = parent_run_id or (current.info.run_id if current is not None else None)
-        run = _create(client, experiment_id, run_name, parent, texts)
+        run = _create(client, experiment_id, run_name, parent, kept)
     started = ActiveRun(run, client.store, client.store.open_run(run.info.run_id, live=True))
     active.push(started)
     models.look_for_configured_model()

@@ -100,7 +100,7 @@ class TrackletDatabase(ImportSource):
         if info.status == "RUNNING" and leases.lost_runs(connection, row):
             end_time = max(last, info.start_time or 0) or None
             info = replace(info, status="KILLED", end_time=end_time)
-            tags = {liveness.END_REASON_TAG: "lost", **tags}
+            tags = {liveness.END_REASON_TAG: liveness.LOST, **tags}
         run = Run(info, replace(run.data, tags=tags), run.inputs, run.outputs)
         return RunRecord(run, histories, deleted_time)
 
