@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tracklet.autolog import Explanation
-from tracklet_integrations.sklearn import iterations, plots, searches, training_metrics
+from tracklet.autolog import Explanation, trials
+from tracklet_integrations.sklearn import iterations, plots, training_metrics
 from tracklet_integrations.sklearn.options import SklearnOptions
 
 _NO_MATPLOTLIB = "matplotlib is not installed; pip install 'tracklet[plots]'"
@@ -39,7 +39,7 @@ def _recorded(options: SklearnOptions) -> Iterator[str]:
         yield "the training dataset's name, digest and schema"
     yield (
         "parameter searches: best_ params, best_cv_score, the best estimator, "
-        f"{searches.RESULTS_FILE}, all candidates in {searches.TRIALS_FILE}"
+        f"{trials.RESULTS_FILE}, all candidates in {trials.TRIALS_FILE}"
     )
     if options.max_tuning_runs != 0:
         count = options.max_tuning_runs

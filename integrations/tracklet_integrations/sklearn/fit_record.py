@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracklet.autolog import TrainingRecorder
+from tracklet.autolog import TrainingRecorder, trials
 from tracklet.patching import Call, Outcome
 from tracklet_integrations.sklearn import (
     estimators,
@@ -14,7 +14,6 @@ from tracklet_integrations.sklearn import (
     inputs,
     iterations,
     plots,
-    searches,
     training_metrics,
 )
 from tracklet_integrations.sklearn.inputs import TrainingData
@@ -72,7 +71,10 @@ class FitRecord:
             if estimators.may_overwrite_input(self._deep_params):
                 self._data.features = None  # what remains after the fit is no training data
         if self._options.log_datasets and self._data.features is not None:
-            self._dataset = recorder.dataset(self._data.features, self._data.targets)
+            seconds = self._options.dataset_seconds
+            self._dataset = recorder.dataset(
+                self._data.features, self._data.targets, seconds=seconds
+            )
 
     def after(self, outcome: Outcome) -> None:
         """Record what the fit has brought: metrics, the model, a search's results."""
@@ -100,12 +102,12 @@ class FitRecord:
             yield best, self.best_model_id
 
     def _record_trials(self) -> None:
-        estimator, trials = self._estimator, None
+        estimator, found = self._estimator, None
         with self._recorder.step("search"):
-            trials = searches.trials_of(estimator)
-        if trials is not None:
-            searches.record(
-                trials,
+            found = trials.trials_of(estimator)
+        if found is not None:
+            trials.record(
+                found,
                 self._recorder,
                 seed=estimator.estimator,
                 best_index=getattr(estimator, "best_index_", None),

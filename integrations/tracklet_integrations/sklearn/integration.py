@@ -16,13 +16,13 @@ from tracklet.autolog import (
     recording,
     session,
 )
+from tracklet.autolog.post_training import PostTraining
 from tracklet.fluent import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.sklearn import estimators, explaining, iterations, live
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
-from tracklet_integrations.sklearn.post_training import PostTraining
 
 _BASE: Final = "BaseEstimator"
 
@@ -59,7 +59,7 @@ class SklearnIntegration(Integration):
 
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
         super().__init__(options, add)
-        self._post_training = PostTraining(self.watch)
+        self._post_training = PostTraining(self.name, self.watch)
         self._loops = Loops()
 
     def patches(
@@ -77,10 +77,7 @@ class SklearnIntegration(Integration):
         for function in _FITTING_FOLDS:
             yield Patch("sklearn.model_selection._validation", function, self.watch_validation)
         if options.log_post_training_metrics:
-            yield LatePatches("sklearn.metrics", self._post_training.metric_patches)
-            for scorer in ("_BaseScorer", "_PassthroughScorer"):
-                watch = self._post_training.watch_scorer
-                yield Patch("sklearn.metrics._scorer", f"{scorer}.__call__", watch)
+            yield from self._post_training.patches()
 
     def explain(self, options: SklearnOptions) -> Explanation:
         """What is recorded of a fit."""
@@ -170,9 +167,9 @@ class SklearnIntegration(Integration):
     def _link(self, record: FitRecord, recorder: TrainingRecorder) -> None:
         """What is computed of the fitted model later on belongs to its run."""
         with recorder.step("link"):
+            seconds = self.options.dataset_seconds if self.options.log_datasets else None
             for model, model_id in record.fitted():
-                datasets = self.options.log_datasets
-                self._post_training.link(model, recorder.run, model_id, datasets)
+                self._post_training.link(model, recorder.run, model_id, seconds)
 
 
 def _data_of(call: Call) -> Any:

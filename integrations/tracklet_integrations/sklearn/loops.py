@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tracklet.autolog import TrainingRecorder
+from tracklet.autolog.weak_table import WeakTable
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import Metric
 from tracklet.patching import report, suppressed
 from tracklet_integrations.sklearn import inputs, iterations
-from tracklet_integrations.sklearn.weak_table import WeakTable
 
 SAMPLES: Final = "n_samples_seen"
 

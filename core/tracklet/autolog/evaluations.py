@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracklet.autolog import background
+from tracklet.autolog.datasets import dataset_of, too_slow
 from tracklet.autolog.files import RunFiles
-from tracklet.autolog.recorder import dataset_of
+from tracklet.autolog.weak_table import WeakTable
 from tracklet.client.numbers import now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.patching import report
-from tracklet_integrations.sklearn.weak_table import WeakTable
 
 INFO_FILE: Final = "metric_info.json"
 MAX_DATASETS: Final = 100
@@ -34,7 +34,8 @@ _logger = logging.getLogger("tracklet.autolog")
 class RunEvaluations:
     """The metrics that were computed after the fits of one run."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Any, label: str) -> None:
+        self._label = label
         self.run_id: str = run.info.run_id
         self._store = run.store
         self._files = RunFiles(run.info.artifact_uri)
@@ -99,7 +100,11 @@ class RunEvaluations:
                 text = json.dumps(dict(sorted(self._info.items())), indent=2)
             self._files.put({INFO_FILE: text})
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(error, f"sklearn: {INFO_FILE}", "sklearn")
+            report(error, f"{self._label}: {INFO_FILE}", self._label)
+
+
+# Models of several integrations may have been fitted in one run.
+_runs: weakref.WeakValueDictionary[str, RunEvaluations] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,8 @@ class Link:
 
     evaluations: RunEvaluations
     model_id: str | None
-    log_datasets: bool
+    dataset_seconds: float | None
+    """How long describing what it is asked may take; None describes nothing."""
 
 
 @dataclass(slots=True)
@@ -124,8 +130,9 @@ class Source:
     def entity(self) -> Any:
         """The data's dataset entity; None if they are gone, have changed, or are not wanted."""
         data = self.data()
-        if self._entity is None and data is not None and self.link.log_datasets:
-            if content_of(data) != self.content:
+        seconds = self.link.dataset_seconds
+        if self._entity is None and data is not None and seconds is not None:
+            if content_of(data) != self.content or too_slow(data, seconds) is not None:
                 return None
             dataset = dataset_of(data, None, "dataset")
             self._entity = dataset.to_entity() if dataset is not None else None
@@ -133,23 +140,29 @@ class Source:
 
 
 class Register:
-    """The fitted models and their predictions, by identity, for as long as they live."""
+    """The fitted models and their predictions, by identity, for as long as they live.
 
-    def __init__(self) -> None:
+    Args:
+        label: The integration that fitted them, for messages.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._links: WeakTable[Link] = WeakTable()
         self._sources: WeakTable[Source] = WeakTable()
-        self._runs: weakref.WeakValueDictionary[str, RunEvaluations] = weakref.WeakValueDictionary()
 
     def __bool__(self) -> bool:
         return len(self._links) > 0
 
-    def link(self, model: Any, run: Any, model_id: str | None, log_datasets: bool) -> None:
+    def link(
+        self, model: Any, run: Any, model_id: str | None, dataset_seconds: float | None
+    ) -> None:
         """Remember which run a model was fitted in."""
         run_id = run.info.run_id
-        evaluations = self._runs.get(run_id)
+        evaluations = _runs.get(run_id)
         if evaluations is None:
-            evaluations = self._runs[run_id] = RunEvaluations(run)
-        self._links[model] = Link(evaluations, model_id, log_datasets)
+            evaluations = _runs[run_id] = RunEvaluations(run, self._label)
+        self._links[model] = Link(evaluations, model_id, dataset_seconds)
 
     def link_of(self, model: Any) -> Link | None:
         """What a model belongs to; None if it was not fitted under our eyes, or is a copy."""

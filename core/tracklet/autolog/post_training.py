@@ -14,10 +14,10 @@ from numbers import Real
 from types import FrameType, ModuleType
 from typing import Any, Final
 
-from tracklet.autolog import session
+from tracklet.autolog import callers, evaluations, session
+from tracklet.autolog.evaluations import Link, Register, Source
+from tracklet.autolog.integration import LatePatches
 from tracklet.patching import Advice, Call, Outcome, Patch
-from tracklet_integrations.sklearn import callers, evaluations
-from tracklet_integrations.sklearn.evaluations import Link, Register, Source
 
 ANSWERING: Final = (
     "predict",
@@ -30,26 +30,29 @@ ANSWERING: Final = (
 _NO_METRICS: Final = ("check_scoring", "get_scorer", "make_scorer", "get_scorer_names")
 _MAX_TEXT: Final = 32
 
-_inside: ContextVar[bool] = ContextVar("tracklet_sklearn_evaluation", default=False)
+_inside: ContextVar[bool] = ContextVar("tracklet_evaluation", default=False)
 
 
 class PostTraining:
-    """The advice around what may be called of a fitted model.
+    """The advice around what may be called of the models that one integration has seen fitted.
 
     Args:
+        label: The integration, for messages.
         watch: Applies a patch of the integration.
     """
 
-    def __init__(self, watch: Callable[[Patch], None]) -> None:
+    def __init__(self, label: str, watch: Callable[[Patch], None]) -> None:
         self._watch = watch
-        self._known = Register()
+        self._known = Register(label)
         self._watched: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
-    def link(self, model: Any, run: Any, model_id: str | None, log_datasets: bool) -> None:
+    def link(
+        self, model: Any, run: Any, model_id: str | None, dataset_seconds: float | None
+    ) -> None:
         """From now on what is computed of this model belongs to this run."""
         for name in (*ANSWERING, "score"):
             self._watch_method(type(model), name)
-        self._known.link(model, run, model_id, log_datasets)
+        self._known.link(model, run, model_id, dataset_seconds)
 
     def _watch_method(self, cls: type, name: str) -> None:
         owner = next((each for each in cls.__mro__ if name in vars(each)), None)
@@ -62,8 +65,13 @@ class PostTraining:
             target = f"{owner.__qualname__}.{name}"
             self._watch(Patch(owner.__module__, target, advice, owner=owner))
 
-    def metric_patches(self, module: ModuleType) -> Iterator[Patch]:
-        """The metric functions of ``sklearn.metrics``."""
+    def patches(self) -> Iterator[Patch | LatePatches]:
+        """The metric functions of scikit-learn, and its scorers."""
+        yield LatePatches("sklearn.metrics", self._metric_patches)
+        for scorer in ("_BaseScorer", "_PassthroughScorer"):
+            yield Patch("sklearn.metrics._scorer", f"{scorer}.__call__", self.watch_scorer)
+
+    def _metric_patches(self, module: ModuleType) -> Iterator[Patch]:
         for name in getattr(module, "__all__", ()):
             function = getattr(module, name, None)
             if not inspect.isfunction(inspect.unwrap(function) if function else None):

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, Final, cast
 
-from tracklet.autolog import ChildRun, TrainingRecorder
+from tracklet.autolog.child_runs import ChildRun
 from tracklet.autolog.recorder import shortened
+from tracklet.autolog.recording import TrainingRecorder
 
 TRIALS_FILE: Final = "trials.json"
 RESULTS_FILE: Final = "cv_results.csv"
