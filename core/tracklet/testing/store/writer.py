@@ -40,6 +40,24 @@ class WriterContract(StoreFixtures):
             writer.close()
         writer.close()
 
+    def test_a_started_run_is_a_created_one_with_a_writer(
+        self, store: Any, experiment_id: str
+    ) -> None:
+        """What was given is kept, the returned run is the stored one, and the writer records."""
+        run, writer = store.start_run(experiment_id, "ada", 1234, {"k": "v"}, "n 1")
+        try:
+            assert store.get_run(run.info.run_id) == run
+            assert (run.info.status, run.info.start_time) == ("RUNNING", 1234)
+            assert (run.info.user_id, run.info.run_name) == ("ada", "n 1")
+            assert run.data.tags == {"k": "v", "mlflow.runName": "n 1"}
+            assert writer.run_id == run.info.run_id
+            writer.log_metric("loss", 0.5, 1, 10)
+            assert store.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
+        finally:
+            writer.close()
+        with pytest.raises(InvalidParameterValue):
+            store.start_run(experiment_id, tags={"mlflow.runName": "a"}, run_name="b")
+
     def test_a_writer_refuses_what_breaks_a_rule(self, store: Any, run_id: str) -> None:
         """Bad keys, conflicting params and bad points raise, and the writer goes on."""
         writer = store.open_run(run_id)

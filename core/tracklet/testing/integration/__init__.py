@@ -1,0 +1,45 @@
+"""The contract of an integration: it sees everything and touches nothing.
+
+An author subclasses :class:`IntegrationContract` in a test module; pytest runs the rest::
+
+    class TestToyIntegration(IntegrationContract):
+        name = "toy"
+        modules = ("toy",)
+        targets = ("toy.training:train",)
+        training = '''
+    def train():
+        import toy
+        return toy.training.train([1, 2, 3])
+
+    def fail(error):
+        import toy
+        def callback():
+            raise error
+        toy.training.train([1, 2, 3], callbacks=[callback])
+    '''
+"""
+
+from __future__ import annotations
+
+from tracklet.testing.integration.concurrency import ConcurrencyContract
+from tracklet.testing.integration.containment import ContainmentContract
+from tracklet.testing.integration.global_state import GlobalStateContract
+from tracklet.testing.integration.injection import InjectedError
+from tracklet.testing.integration.orderings import OrderingContract
+from tracklet.testing.integration.patches import PatchContract
+from tracklet.testing.integration.records import RecordContract
+from tracklet.testing.integration.storage import StorageContract
+
+__all__ = ["InjectedError", "IntegrationContract"]
+
+
+class IntegrationContract(
+    OrderingContract,
+    PatchContract,
+    ContainmentContract,
+    GlobalStateContract,
+    ConcurrencyContract,
+    StorageContract,
+    RecordContract,
+):
+    """Subclass it and set the class attributes; every test then runs against the integration."""
