@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet.autolog import background, child_runs, randomness
+from tracklet.autolog import background, child_runs, datasets, randomness
 from tracklet.autolog.files import RunFiles
 from tracklet.autolog.tally import tally_of
 from tracklet.client.numbers import metric_value, now
@@ -278,7 +277,13 @@ class Recorder:
         return run_id
 
     def dataset(
-        self, features: Any, targets: Any = None, *, name: str = "dataset", context: str = "train"
+        self,
+        features: Any,
+        targets: Any = None,
+        *,
+        name: str = "dataset",
+        context: str = "train",
+        seconds: float = datasets.DEFAULT_SECONDS,
     ) -> Any:
         """Record what was trained on; its entity comes back, or None if it has no record.
 
@@ -287,10 +292,16 @@ class Recorder:
             targets: The labels, if there are any.
             name: The dataset's name.
             context: Its role: ``"train"`` or ``"eval"``.
+            seconds: If describing it would take longer by estimate it is left out, and the run
+                says so.
         """
         entity = None
         with self.step("dataset"):
-            dataset = dataset_of(features, targets, name)
+            slow = datasets.too_slow(features, seconds)
+            if slow is not None:
+                self.run.writer.set_tags({f"tracklet.{name}": f"left out: {slow}"})
+                return None
+            dataset = datasets.dataset_of(features, targets, name)
             if dataset is None:
                 return None
             found = dataset.to_entity()
@@ -352,18 +363,3 @@ def shortened(text: str) -> str:
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
     tail = f"… ({len(text)} characters, sha256 {digest})"
     return text[: MAX_PARAM_LENGTH - len(tail)] + tail
-
-
-def dataset_of(features: Any, targets: Any, name: str) -> Any:
-    """A dataset of a kind that can be fingerprinted without densifying or iterating; or None."""
-    data: Any = import_module("tracklet.data")
-    kind = type(features)
-    library = kind.__module__.partition(".")[0]
-    if library in ("pandas", "polars") and kind.__name__ == "DataFrame":
-        describe = data.from_pandas if library == "pandas" else data.from_polars
-        return describe(features, name=name)
-    is_array = library == "numpy" and kind.__name__ in ("ndarray", "memmap")
-    if is_array or (library == "scipy" and hasattr(features, "tocsr")):
-        labels = targets if type(targets).__name__ == "ndarray" else None
-        return data.from_numpy(features, targets=labels, name=name)
-    return None

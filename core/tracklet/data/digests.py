@@ -22,7 +22,8 @@ def of_frame(frame: Any) -> str:
     hash_rows = _hashing().hash_pandas_object
 
     texts = [_is_text(frame.iloc[:, position]) for position in range(frame.shape[1])]
-    numbers = frame.select_dtypes(include=["number", "timedelta"]).columns
+    # Of no rows, because selecting copies the values.
+    numbers = frame.iloc[:0].select_dtypes(include=["number", "timedelta"]).columns
     # The order in which MLflow takes them: sorted, where the names can be sorted.
     head = frame.head(MAX_ROWS)[frame.columns[texts].union(numbers)]
     return of_bytes(
@@ -75,13 +76,21 @@ def _array_parts(array: Any) -> Iterable[Any]:
         for part in (stored.data, stored.indices, stored.indptr):
             yield from _array_parts(part)
     else:
-        flat = array.ravel()[:MAX_ROWS]
+        flat = _first_values(array)
         try:
             yield hash_array(np.ascontiguousarray(flat))
         except TypeError:
             yield np.int64(array.size)
     for size in array.shape:
         yield np.int64(size)
+
+
+def _first_values(array: Any) -> Any:
+    """The first values in reading order; ``ravel`` alone would copy all of most arrays."""
+    if not array.ndim:
+        return array.ravel()
+    per_row = max(1, array.size // max(1, array.shape[0]))
+    return array[: -(-MAX_ROWS // per_row)].ravel()[:MAX_ROWS]
 
 
 def of_bytes(parts: Iterable[Any]) -> str:

@@ -30,6 +30,7 @@ def autolog(
     *,
     training_metrics: Literal["auto", "all", "none"] = "auto",
     training_metrics_seconds: float = 30.0,
+    dataset_seconds: float = 10.0,
     log_plots: bool = True,
     log_html: bool = True,
     iteration_metrics: Literal["auto", "live", "none"] = "auto",
@@ -62,6 +63,8 @@ def autolog(
             classes; ``"all"`` also calls ``predict`` of yours; ``"none"`` computes none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.
+        dataset_seconds: A dataset is left out if describing it is estimated to take longer, and
+            the run says so.
         log_plots: Draw a classifier's confusion matrix and, for two classes, its ROC and
             precision-recall curves; in the background, and without pyplot.
         log_html: Store ``estimator.html``.
@@ -90,6 +93,7 @@ def autolog(
         extra_tags=extra_tags,
         training_metrics=training_metrics,
         training_metrics_seconds=training_metrics_seconds,
+        dataset_seconds=dataset_seconds,
         log_plots=log_plots,
         log_html=log_html,
         iteration_metrics=iteration_metrics,

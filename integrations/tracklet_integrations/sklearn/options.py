@@ -34,6 +34,7 @@ class SklearnOptions(Options):
             estimator; ``"none"`` for none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.
+        dataset_seconds: A dataset is left out if describing it is estimated to take longer.
         log_plots: Draw a classifier's confusion matrix and curves; needs matplotlib.
         log_html: Store the estimator's HTML representation.
         iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations
@@ -55,6 +56,7 @@ class SklearnOptions(Options):
     pos_label: str | int | None = None
     training_metrics: Literal["auto", "all", "none"] = "auto"
     training_metrics_seconds: float = 30.0
+    dataset_seconds: float = 10.0
     log_plots: bool = True
     log_html: bool = True
     iteration_metrics: Literal["auto", "live", "none"] = "auto"
@@ -78,8 +80,9 @@ class SklearnOptions(Options):
             raise InvalidParameterValue(
                 f"iteration_metrics={self.iteration_metrics!r} is none of {', '.join(_ITERATIONS)}"
             )
-        if not self.training_metrics_seconds >= 0:
-            raise InvalidParameterValue(
-                "training_metrics_seconds must be a number of seconds, 0 or more; got "
-                f"{self.training_metrics_seconds!r}"
-            )
+        for name in ("training_metrics_seconds", "dataset_seconds"):
+            seconds = getattr(self, name)
+            if not seconds >= 0:
+                raise InvalidParameterValue(
+                    f"{name} must be a number of seconds, 0 or more; got {seconds!r}"
+                )
