@@ -299,7 +299,7 @@ class Recorder:
         with self.step("dataset"):
             slow = datasets.too_slow(features, seconds)
             if slow is not None:
-                self.run.writer.set_tags({f"tracklet.{name}": f"left out: {slow}"})
+                self.run.writer.set_tags({"tracklet.dataset": f"{name} is left out: {slow}"})
                 return None
             dataset = datasets.dataset_of(features, targets, name)
             if dataset is None:
