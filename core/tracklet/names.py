@@ -30,7 +30,8 @@ _ANIMALS = (
 ).split()
 
 _random = random.Random(os.urandom(16))
-os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
 
 
 def run_name() -> str:

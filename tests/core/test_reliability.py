@@ -201,6 +201,10 @@ def test_the_working_directory_may_vanish_under_a_run(tmp_path: Path) -> None:
     assert values(done.stdout.split()[0], "m") == [1.0]
 
 
+@pytest.mark.skipif(
+    sys.version_info[:3] == (3, 13, 0),
+    reason="there, this Python raises SystemError at any missing attribute of a module",
+)
 def test_import_works_in_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()

@@ -42,8 +42,8 @@ def write(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) -> str:
         **child.tags,
         "mlflow.parentRunId": info.run_id,
     }
-    run = store.create_run(
-        info.experiment_id, info.user_id, info.start_time, all_tags, run_name=child.name
+    run, writer = store.start_run(
+        info.experiment_id, info.user_id, info.start_time, all_tags, child.name
     )
     run_id = run.info.run_id
     timestamp = now()
@@ -59,4 +59,5 @@ def write(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) -> str:
         tag = InputTag("mlflow.data.context", "train")
         store.log_inputs(run_id, [DatasetInput(child.dataset, [tag])])
     store.update_run(run_id, "FINISHED", now())
+    writer.close()  # only now: a child that is cut off is known as lost by its lease
     return run_id

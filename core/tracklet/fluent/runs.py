@@ -13,6 +13,7 @@ from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet.fluent import active, experiments, models, system_metrics
 from tracklet.fluent.active import ActiveRun
+from tracklet.stores import RunWriter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +76,11 @@ def start_run(
     resumed_id = run_id or _configured_run_id()
     if resumed_id is not None:
         run = _resume(client, resumed_id, experiment_id, kept)
+        writer = client.store.open_run(resumed_id, live=True)
     else:
         parent = parent_run_id or (current.info.run_id if current is not None else None)
-        run = _create(client, experiment_id, run_name, parent, kept)
-    started = ActiveRun(run, client.store, client.store.open_run(run.info.run_id, live=True))
+        run, writer = _create(client, experiment_id, run_name, parent, kept)
+    started = ActiveRun(run, client.store, writer)
     active.push(started)
     models.look_for_configured_model()
     system_metrics.start(started, log_system_metrics)
@@ -238,13 +240,13 @@ def _create(
     run_name: str | None,
     parent_run_id: str | None,
     tags: dict[str, str],
-) -> Run:
+) -> tuple[Run, RunWriter]:
     all_tags = {**run_context.tags(), **tags}
     if parent_run_id is not None:
         all_tags["mlflow.parentRunId"] = parent_run_id
     experiment = experiment_id or experiments.experiment_for_new_run(client)
     name = run_name or tags.get("mlflow.runName")
-    return client.create_run(str(experiment), tags=all_tags, run_name=name)
+    return client.store.start_run(str(experiment), None, None, all_tags, name)
 
 
 def _resume(

@@ -185,6 +185,22 @@ class TrackingStore(ABC):
                 it counts as lost if the process dies before ``close``.
         """
 
+    def start_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> tuple[Run, RunWriter]:
+        """Create a run that this process carries: ``create_run``, then ``open_run``.
+
+        Stores whose leases outlive a process override this, so that no reader ever sees the run
+        without its lease: killed in between, the process would leave it RUNNING for ever.
+        """
+        run = self.create_run(experiment_id, user_id, start_time, tags, run_name)
+        return run, self.open_run(run.info.run_id)
+
     @abstractmethod
     def update_run(
         self,

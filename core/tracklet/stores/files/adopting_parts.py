@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores import disk
+from tracklet.stores import creation, disk
 from tracklet.stores.adopting import missing_points
 from tracklet.stores.artifact_copies import copy_missing
 from tracklet.stores.files import entity_files, layout, points, reader, texts
@@ -102,8 +102,7 @@ class TargetFolder:
         tail = f"{final.removeprefix(f'{experiment_dir}/')}/{layout.ARTIFACTS}"
         meta = reader.read_meta(experiment_dir, "experiment")
         location = reader.experiment_location(experiment_dir, meta)
-        base, mark, query = location.partition("?")
-        place = f"{base.rstrip('/')}/{tail}{mark}{query}"
+        place = creation.below(location, tail)
         if not source:
             return place, 0
         # Inside the run's own folder, which may lie in the trash, or be staged.

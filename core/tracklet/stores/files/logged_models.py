@@ -9,7 +9,7 @@ from typing import Any
 from tracklet import names, validation
 from tracklet.entities import LifecycleStage, LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores import disk
+from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, documents, layout, reader, texts
 from tracklet.stores.files.folder import now_ms
 from tracklet.stores.files.links import Links
@@ -47,8 +47,8 @@ class LoggedModels(Links):
         )
         now = now_ms()
         document: dict[str, Any] = {
-            "artifact_location": (
-                f"{location.rstrip('/')}/{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
+            "artifact_location": creation.below(
+                location, f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
             ),
             "creation_timestamp": now,
             "experiment_id": experiment_id,

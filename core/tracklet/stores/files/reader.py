@@ -37,14 +37,13 @@ from tracklet.entities import (
 )
 from tracklet.errors import ResourceDoesNotExist
 from tracklet.stores import disk
+from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import documents, layout, leases, points
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 
 DELETED_STAGE: Final = "Deleted_Internal"
 """The stage of a deleted model version; its folder stays, so that its number is not used again."""
-
-RUN_NAME_TAG: Final = "mlflow.runName"
 
 
 # -- listings ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from tracklet import liveness, names, validation
 from tracklet.entities import (
@@ -17,13 +17,12 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores import disk
+from tracklet.stores import creation, disk
+from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import changes, layout, leases, reader, run_meta, tails, texts
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
-
-USER_TAG: Final = "mlflow.user"
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +43,52 @@ class Runs(Folder):
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
         """
+        run, _ = self._create_run(experiment_id, user_id, start_time, tags, run_name, carried=False)
+        return run
+
+    @disk.reported("start a run")
+    def start_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> tuple[Run, FileRunWriter]:
+        """Create a run that this process carries; its lease is there before a reader sees it."""
+        run, lease = self._create_run(
+            experiment_id, user_id, start_time, tags, run_name, carried=True
+        )
+        folder = self._run_dir(run.info.run_id)
+        return run, FileRunWriter(
+            self.root, folder, lease=lease, settled=False, find_model=self._active_model_dir
+        )
+
+    def _create_run(
+        self,
+        experiment_id: str,
+        user_id: str | None,
+        start_time: int | None,
+        tags: Mapping[str, str] | None,
+        run_name: str | None,
+        *,
+        carried: bool,
+    ) -> tuple[Run, str | None]:
+        """A new run, and this process's lease on it if it carries the run."""
         experiment_dir = self._active_experiment_dir(experiment_id, "create a run in")
         texts_of_tags = dict(tags or {})
-        name = _run_name(run_name, texts_of_tags.get(reader.RUN_NAME_TAG))
-        texts_of_tags[reader.RUN_NAME_TAG] = name
+        name = creation.run_name(run_name, texts_of_tags)
+        texts_of_tags[RUN_NAME_TAG] = name
         data = {key: texts.encoded("tag", key, value) for key, value in texts_of_tags.items()}
         texts.check_free("tag", f"{experiment_dir}/-", data)
-        started = now_ms() if start_time is None else _time("start time", start_time)
+        started = now_ms() if start_time is None else creation.time("start time", start_time)
         run_id = names.run_id()
         run_dir = f"{experiment_dir}/{run_id}"
         location = reader.experiment_location(
             experiment_dir, reader.read_meta(experiment_dir, "experiment")
         )
         meta: dict[str, Any] = {
-            "artifact_uri": _below(location, f"{run_id}/{layout.ARTIFACTS}"),
+            "artifact_uri": creation.below(location, f"{run_id}/{layout.ARTIFACTS}"),
             "end_time": None,
             "entry_point_name": "",
             "experiment_id": experiment_id,
@@ -70,7 +101,7 @@ class Runs(Folder):
             "start_time": started,
             "status": RunStatus.RUNNING,
             "tags": [],
-            "user_id": user_id or texts_of_tags.get(USER_TAG) or _user(),
+            "user_id": creation.user(user_id, texts_of_tags),
         }
         try:
             disk.mkdir(run_dir)
@@ -81,12 +112,14 @@ class Runs(Folder):
                 if "/" in key:
                     disk.make_dirs(os.path.dirname(path), run_dir)
                 disk.write_new(path, text)
+            lease = leases.leave(run_dir) if carried else None
             run_meta.write(run_dir, meta)
         except BaseException:
             remove_quietly(run_dir)
             raise
         self._remember_run(run_id, run_dir)
-        return Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
+        run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
+        return run, lease
 
     @disk.reported("read a run")
     def get_run(self, run_id: str) -> Run:
@@ -118,7 +151,7 @@ class Runs(Folder):
         writer = FileRunWriter(
             self.root,
             folder,
-            live=live,
+            lease=leases.leave(folder) if live else None,
             settled=settled and not live,
             find_model=self._active_model_dir,
         )
@@ -149,15 +182,15 @@ class Runs(Folder):
         if status is not None:
             given["status"] = RunStatus.from_string(status)
         if end_time is not None:
-            given["end_time"] = _time("end time", end_time)
+            given["end_time"] = creation.time("end time", end_time)
         if run_name:
             given["run_name"] = run_name
-        name = texts.encoded("tag", reader.RUN_NAME_TAG, run_name) if run_name else None
+        name = texts.encoded("tag", RUN_NAME_TAG, run_name) if run_name else None
         folder, _ = self._active_run_dir(run_id, "update")
         meta = run_meta.edit(folder, lambda meta: meta.update(given))
         if name is not None:
             tags_dir = f"{folder}/{layout.TAGS}"
-            texts.put_tags("tag", tags_dir, {reader.RUN_NAME_TAG: name}, layout.private(folder))
+            texts.put_tags("tag", tags_dir, {RUN_NAME_TAG: name}, layout.private(folder))
         if meta.get("status") != RunStatus.RUNNING:
             self._announce_run(folder)
         return reader.run_info(folder, meta, {})
@@ -268,36 +301,3 @@ def remove_quietly(folder: str) -> None:
         disk.remove_tree(folder)
     except OSError:
         _log.warning("could not remove %s, which a failed call left behind", folder)
-
-
-def _run_name(name: str | None, tag: str | None) -> str:
-    if name and tag and name != tag:
-        raise InvalidParameterValue(
-            f"run_name={name!r} and the tag {reader.RUN_NAME_TAG}={tag!r} name one run "
-            "differently; give one of them"
-        )
-    return name or tag or names.run_name()
-
-
-def _time(kind: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidParameterValue(
-            f"the {kind} of a run must be non-negative integer milliseconds since the epoch; "
-            f"got {value!r}"
-        )
-    return int(value)
-
-
-def _below(location: str, tail: str) -> str:
-    """A path below a location, before the query if it is a URI with one."""
-    base, mark, query = location.partition("?")
-    return f"{base.rstrip('/')}/{tail}{mark}{query}"
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown"

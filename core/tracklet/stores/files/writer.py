@@ -14,7 +14,8 @@ from tracklet import validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.stores import disk
-from tracklet.stores.files import changes, layout, leases, reader, run_meta, texts
+from tracklet.stores.creation import RUN_NAME_TAG
+from tracklet.stores.files import changes, layout, run_meta, texts
 from tracklet.stores.files.appender import Appender
 from tracklet.stores.store import RunWriter
 
@@ -34,7 +35,7 @@ class FileRunWriter(RunWriter):
     Args:
         root: The store's folder.
         run_dir: The run's folder.
-        live: Whether a lease says that this process carries the run on.
+        lease: The lease that says that this process carries the run on, if it does.
         settled: Whether the run was over when it was opened, so that the index must be told.
         find_model: The folder of a logged model, by its id.
     """
@@ -44,7 +45,7 @@ class FileRunWriter(RunWriter):
         root: str,
         run_dir: str,
         *,
-        live: bool,
+        lease: str | None,
         settled: bool,
         find_model: Callable[[str], str],
     ) -> None:
@@ -54,7 +55,6 @@ class FileRunWriter(RunWriter):
         self._metrics_dir = f"{run_dir}/{layout.METRICS}"
         self._find_model = find_model
         self._settled = settled
-        self._live = live
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._open: dict[str, Appender] = {}
@@ -63,7 +63,7 @@ class FileRunWriter(RunWriter):
         self._params: dict[str, str] = {}
         self._unsynced: set[str] = set()
         self._closed = False
-        self._lease = leases.leave(run_dir) if live else None
+        self._lease = lease
         _writers.add(self)
 
     # -- metrics -------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ class FileRunWriter(RunWriter):
         data = {key: texts.encoded("tag", key, value) for key, value in tags.items()}
         folder = f"{self._run_dir}/{layout.TAGS}"
         texts.put_tags("tag", folder, data, layout.private(self._run_dir))
-        name = tags.get(reader.RUN_NAME_TAG)
+        name = tags.get(RUN_NAME_TAG)
         if name:
             run_meta.edit(self._run_dir, lambda meta: meta.update(run_name=name))
         self._unsynced.update(f"{folder}/{key}" for key in tags)
@@ -333,7 +333,7 @@ class FileRunWriter(RunWriter):
             return
         if self._lease is not None:
             disk.discard(self._lease)
-        if self._live or self._settled:
+        if self._lease is not None or self._settled:
             self._announce()
 
     def _announce(self) -> None:

@@ -20,6 +20,7 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
+from tracklet.stores import creation
 from tracklet.stores.adopting import (
     Adoption,
     Change,
@@ -33,7 +34,6 @@ from tracklet.stores.sql import checks, experiments, runs, values
 from tracklet.stores.sql import schema as t
 from tracklet.stores.sql.adopting_models import ModelTarget, artifacts, checked_points, put_new
 from tracklet.stores.sql.database import now_ms
-from tracklet.stores.sql.run_verbs import below
 from tracklet.stores.sql.types import as_double
 
 _DEFAULT_ID: Final = "0"
@@ -106,7 +106,7 @@ class SqlTarget(ModelTarget, ImportTarget):
             known = self._row(connection, t.runs, t.runs.c.run_id, run_id)
             owner = known.experiment_id if known is not None else there.experiment_id
             experiment = self.store._experiment_row(connection, owner)
-        place = below(experiment.artifact_location, f"{run_id}/artifacts")
+        place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
         uri, files = artifacts(there.artifact_uri, place, copy_artifacts, refused)
         with self.store.writing() as connection:
             row = self._row(connection, t.runs, t.runs.c.run_id, run_id, lock=True)

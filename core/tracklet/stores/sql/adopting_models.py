@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, select, update
 from tracklet import validation
 from tracklet.entities import LoggedModel, Metric, ModelVersion
 from tracklet.errors import InvalidParameterValue
+from tracklet.stores import creation
 from tracklet.stores.adopting import (
     DELETED_VERSION_STAGE,
     Adoption,
@@ -26,7 +27,6 @@ from tracklet.stores.adopting import (
 from tracklet.stores.artifact_copies import copy_missing
 from tracklet.stores.sql import checks, logged_models, registered_models, runs, values
 from tracklet.stores.sql import schema as t
-from tracklet.stores.sql.run_verbs import below
 from tracklet.stores.sql.store import SqlStore
 from tracklet.stores.sql.types import as_double
 
@@ -59,7 +59,7 @@ class ModelTarget:
             known = self._row(connection, t.logged_models, ids, model_id)
             owner = known.experiment_id if known is not None else model.experiment_id
             experiment = self.store._experiment_row(connection, owner)
-        place = below(experiment.artifact_location, f"models/{model_id}/artifacts")
+        place = creation.below(experiment.artifact_location, f"models/{model_id}/artifacts")
         uri, files = artifacts(model.artifact_location, place, copy_artifacts, refused)
         with self.store.writing() as connection:
             row = self._row(connection, t.logged_models, ids, model_id, lock=True)

@@ -83,13 +83,3 @@ def dataset(given: DatasetInput, *, nul: bool = True) -> None:
         text(f"a field of dataset {data.name!r}", value, nul=nul)
     for tag in given.tags:
         text(f"the value of input tag {tag.key!r}", tag.value, nul=nul)
-
-
-def time(kind: str, value: object) -> int:
-    """Check a time: non-negative integer milliseconds since the epoch."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidParameterValue(
-            f"the {kind} of a run must be non-negative integer milliseconds since the epoch; "
-            f"got {value!r}"
-        )
-    return int(value)

@@ -49,7 +49,11 @@ class Database:
         self.keeps_nul = self._path is not None
         self._engine = self._connect()
         _databases.add(self)
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @property
     def engine(self) -> Engine:

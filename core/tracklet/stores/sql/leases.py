@@ -6,9 +6,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
+from tracklet.stores.sql import values
 from tracklet.stores.sql.schema import leases, metrics, runs, tags
-
-__all__ = ["END_REASON_TAG", "drop_dead", "leave", "lost_runs", "settle"]
 
 
 def leave(connection: Connection, run: int) -> int:
@@ -17,6 +16,14 @@ def leave(connection: Connection, run: int) -> int:
         leases.insert().values(run=run, text=Lease.mine().to_json()).returning(leases.c.id)
     )
     return result.scalar_one()
+
+
+def carry_on(connection: Connection, run: int) -> int:
+    """Make a run RUNNING again, carried by this process, and return the row of its lease."""
+    connection.execute(update(runs).where(runs.c.id == run).values(status="RUNNING", end_time=None))
+    values.discard_tag(connection, tags, "run", run, END_REASON_TAG)
+    drop_dead(connection, run)
+    return leave(connection, run)
 
 
 def drop_dead(connection: Connection, run: int) -> None:

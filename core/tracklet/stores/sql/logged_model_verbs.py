@@ -10,11 +10,12 @@ from sqlalchemy import Connection, delete, select, update
 from tracklet import names, validation
 from tracklet.entities import LoggedModel, LoggedModelStatus, PagedList
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores import creation
 from tracklet.stores.sql import checks, logged_models, values
 from tracklet.stores.sql import schema as t
 from tracklet.stores.sql.database import now_ms
 from tracklet.stores.sql.experiment_verbs import ACTIVE, DELETED
-from tracklet.stores.sql.run_verbs import Runs, below
+from tracklet.stores.sql.run_verbs import Runs
 
 
 class LoggedModels(Runs):
@@ -45,7 +46,7 @@ class LoggedModels(Runs):
                     model_id=model_id,
                     experiment_id=experiment_id,
                     name=name,
-                    artifact_location=below(
+                    artifact_location=creation.below(
                         experiment.artifact_location, f"models/{model_id}/artifacts"
                     ),
                     creation_timestamp=now,

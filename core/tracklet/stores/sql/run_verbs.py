@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -21,14 +21,13 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores import creation
+from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.sql import checks, leases, runs, values
 from tracklet.stores.sql import schema as t
 from tracklet.stores.sql.database import now_ms
 from tracklet.stores.sql.experiment_verbs import ACTIVE, DELETED, Experiments
 from tracklet.stores.sql.types import as_double
-
-RUN_NAME_TAG: Final = "mlflow.runName"
-USER_TAG: Final = "mlflow.user"
 
 
 class Runs(Experiments):
@@ -46,30 +45,46 @@ class Runs(Experiments):
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
         """
-        given = dict(tags or {})
-        given[RUN_NAME_TAG] = _run_name(run_name, given.get(RUN_NAME_TAG))
-        checked = checks.texts("tag", given, nul=self.keeps_nul)
-        started = now_ms() if start_time is None else checks.time("start time", start_time)
-        user = checks.text("a user id", user_id or given.get(USER_TAG) or _user())
-        run_id = names.run_id()
         with self.writing() as connection:
-            experiment = self._active_experiment_row(connection, experiment_id, "create a run in")
-            row = connection.execute(
-                t.runs.insert()
-                .values(
-                    run_id=run_id,
-                    experiment_id=experiment_id,
-                    name=checked[RUN_NAME_TAG],
-                    user_id=user,
-                    status="RUNNING",
-                    start_time=started,
-                    lifecycle_stage=ACTIVE,
-                    artifact_uri=below(experiment.artifact_location, f"{run_id}/artifacts"),
-                )
-                .returning(t.runs.c.id)
-            ).scalar_one()
-            values.put_tags(connection, t.tags, "run", row, checked)
+            run_id, _ = self._insert_run(
+                connection, experiment_id, user_id, start_time, tags, run_name
+            )
             return self._load(connection, run_id)
+
+    def _insert_run(
+        self,
+        connection: Connection,
+        experiment_id: str,
+        user_id: str | None,
+        start_time: int | None,
+        tags: Mapping[str, str] | None,
+        run_name: str | None,
+    ) -> tuple[str, int]:
+        """The id and the row of a new run."""
+        given = dict(tags or {})
+        given[RUN_NAME_TAG] = creation.run_name(run_name, given)
+        checked = checks.texts("tag", given, nul=self.keeps_nul)
+        started = now_ms() if start_time is None else creation.time("start time", start_time)
+        user = checks.text("a user id", creation.user(user_id, given))
+        run_id = names.run_id()
+        experiment = self._active_experiment_row(connection, experiment_id, "create a run in")
+        place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
+        row = connection.execute(
+            t.runs.insert()
+            .values(
+                run_id=run_id,
+                experiment_id=experiment_id,
+                name=checked[RUN_NAME_TAG],
+                user_id=user,
+                status="RUNNING",
+                start_time=started,
+                lifecycle_stage=ACTIVE,
+                artifact_uri=place,
+            )
+            .returning(t.runs.c.id)
+        ).scalar_one()
+        values.put_tags(connection, t.tags, "run", row, checked)
+        return run_id, row
 
     def get_run(self, run_id: str) -> Run:
         """The run with all that was recorded, also when it is deleted.
@@ -101,7 +116,7 @@ class Runs(Experiments):
         if status is not None:
             changes["status"] = RunStatus.to_string(RunStatus.from_string(status))
         if end_time is not None:
-            changes["end_time"] = checks.time("end time", end_time)
+            changes["end_time"] = creation.time("end time", end_time)
         name = checks.texts("tag", {RUN_NAME_TAG: run_name}, nul=self.keeps_nul) if run_name else {}
         if name:
             changes["name"] = name[RUN_NAME_TAG]
@@ -370,27 +385,3 @@ class Runs(Experiments):
                 for point in points
             ],
         )
-
-
-def below(location: str, tail: str) -> str:
-    """A path below a location, before the query if it is a URI with one."""
-    base, mark, query = location.partition("?")
-    return f"{base.rstrip('/')}/{tail}{mark}{query}"
-
-
-def _run_name(name: str | None, tag: str | None) -> str:
-    if name and tag and name != tag:
-        raise InvalidParameterValue(
-            f"run_name={name!r} and the tag {RUN_NAME_TAG}={tag!r} name one run differently; "
-            "give one of them"
-        )
-    return name or tag or names.run_name()
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tracklet.entities import Run
+from tracklet.stores.sql import leases
 from tracklet.stores.sql.logged_model_verbs import LoggedModels
 from tracklet.stores.sql.registry_verbs import Registry
 from tracklet.stores.sql.writer import SqlRunWriter
@@ -23,6 +27,23 @@ class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
         StorageError: The database cannot be reached.
     """
 
+    def start_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> tuple[Run, SqlRunWriter]:
+        """Create a run that this process carries, with its lease in the same transaction."""
+        with self.writing() as connection:
+            run_id, row = self._insert_run(
+                connection, experiment_id, user_id, start_time, tags, run_name
+            )
+            lease = leases.leave(connection, row)
+            run = self._load(connection, run_id)
+        return run, SqlRunWriter(self, run_id, row, lease)
+
     def open_run(self, run_id: str, *, live: bool = True) -> SqlRunWriter:
         """A writer on an active run.
 
@@ -31,4 +52,7 @@ class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
             live: Whether this process now carries the run on: its status turns to RUNNING, and
                 it counts as lost if the process dies before ``close``.
         """
-        return SqlRunWriter(self, run_id, live=live)
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "log to").id
+            lease = leases.carry_on(connection, row) if live else None
+        return SqlRunWriter(self, run_id, row, lease)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, text
 
-from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.errors import InvalidState
-from tracklet.stores.sql import checks, leases, values
+from tracklet.stores.sql import checks
 from tracklet.stores.sql import schema as t
 from tracklet.stores.sql.run_verbs import Runs
 from tracklet.stores.store import RunWriter
@@ -22,26 +21,17 @@ class SqlRunWriter(RunWriter):
     Args:
         store: The store.
         run_id: The run, which is active.
-        live: Whether a lease says that this process carries the run on.
+        row: Its row.
+        lease: The row of the lease that says that this process carries the run on, if it does.
     """
 
-    def __init__(self, store: Runs, run_id: str, *, live: bool) -> None:
+    def __init__(self, store: Runs, run_id: str, row: int, lease: int | None) -> None:
         self.run_id = run_id
         self._store = store
         self._pid = os.getpid()
         self._closed = False
-        self._lease: int | None = None
-        with store.writing() as connection:
-            self._row: int = store._active_run(connection, run_id, "log to").id
-            if live:
-                connection.execute(
-                    update(t.runs)
-                    .where(t.runs.c.id == self._row)
-                    .values(status="RUNNING", end_time=None)
-                )
-                values.discard_tag(connection, t.tags, "run", self._row, liveness.END_REASON_TAG)
-                leases.drop_dead(connection, self._row)
-                self._lease = leases.leave(connection, self._row)
+        self._row = row
+        self._lease = lease
 
     def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
         """Append one point."""

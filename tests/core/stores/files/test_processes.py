@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -15,8 +16,10 @@ import time
 
 import pytest
 
+import tracklet
 from tracklet import liveness
 from tracklet.entities import Metric
+from tracklet.stores import disk
 from tracklet.stores.files import FileStore, leases, run_meta
 
 FORK = multiprocessing.get_context("fork")
@@ -80,6 +83,41 @@ def test_after_sigkill_every_point_is_there_and_the_run_is_killed(root):
     assert leases.paths(str(run_dir)) == []
     assert f"0/{run_id}\n" in (root / ".tracklet.changes").read_text()
     assert FileStore(root).get_run(run_id) == run
+
+
+def test_a_process_killed_while_it_starts_a_run_leaves_none_running(root):
+    """Before whichever system call it is killed, a reader finds no run, or a lost one."""
+    FileStore(root)
+    found, number, status = [], 0, signal.SIGKILL
+    while status:
+        child = os.fork()
+        if child == 0:
+            die_before_system_call(number)
+            tracklet.set_tracking_uri(root)
+            tracklet.start_run()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        found.append([run.info.status for run in FileStore(root).search_runs(["0"])])
+        assert set(found[-1]) <= {"KILLED"}
+        number += 1
+    assert number > 5
+    assert (found[0], found[-1]) == ([], ["KILLED"])
+
+
+def die_before_system_call(number):
+    """Have this process killed before its system call of that number, counted from 0."""
+    calls = itertools.count()
+
+    def counted(call):
+        def wrapper(*args, **kwargs):
+            if next(calls) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    for name in ("open_file", "write", "replace", "link", "mkdir", "unlink"):
+        setattr(disk, name, counted(getattr(disk, name)))
 
 
 def test_a_search_finds_a_lost_run_as_killed(root, monkeypatch, tmp_path):

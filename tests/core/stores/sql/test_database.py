@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 from contextlib import closing
 
 import pytest
+from sqlalchemy import event
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
@@ -314,6 +316,31 @@ def check_lost(uri):
 def test_a_run_whose_process_died_is_killed(uri):
     """Any reader decides it from the lease; opening the run again carries it on."""
     check_lost(uri)
+
+
+def test_a_process_killed_while_it_starts_a_run_leaves_none_running(uri):
+    """Before whichever commit it is killed, a reader finds no run, or a lost one."""
+    SqlStore(uri).close()
+    number, status = 0, 9
+    while status:
+        child = os.fork()
+        if child == 0:
+            start_and_die_before_commit(SqlStore(uri), number)
+        status = os.waitpid(child, 0)[1]
+        with closing(SqlStore(uri)) as store:
+            found = [run.info.status for run in store.search_runs(["0"])]
+        assert set(found) <= {"KILLED"}
+        number += 1
+    assert number > 1
+    assert "KILLED" in found
+
+
+def start_and_die_before_commit(store, number):
+    """Start a run; the process ends before its commit of that number, counted from 0."""
+    commits = itertools.count()
+    event.listen(store.engine, "commit", lambda _: os._exit(9) if next(commits) == number else None)
+    store.start_run("0")
+    os._exit(0)
 
 
 @pytest.mark.postgresql
