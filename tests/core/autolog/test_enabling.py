@@ -18,7 +18,7 @@ def option(key):
     return autolog.get_autologging_config("toy", key)
 
 
-def test_generic_call_imports_no_framework_and_waits_for_it(toy):
+def test_s11_7_r18_generic_call_imports_no_framework_and_waits_for_it(toy):
     tracklet.autolog()
     assert "toy_framework" not in sys.modules
     assert autolog.status()["toy"] == "waiting for toy_framework"
@@ -26,12 +26,12 @@ def test_generic_call_imports_no_framework_and_waits_for_it(toy):
     assert autolog.status()["toy"] == "active"
 
 
-def test_generic_arguments_reach_the_options_that_an_integration_has(toy):
+def test_s11_6_generic_arguments_reach_the_options_that_an_integration_has(toy):
     tracklet.autolog(log_models=False, silent=True)
     assert (option("log_models"), option("silent"), option("detail")) == (False, True, 1)
 
 
-def test_explicit_call_replaces_the_generic_one_and_is_not_replaced_by_it(toy):
+def test_s11_6_explicit_call_replaces_the_generic_one_and_is_not_replaced_by_it(toy):
     tracklet.autolog(log_models=False)
     autolog.enable("toy", detail=3)
     assert (option("log_models"), option("detail")) == (True, 3)
@@ -39,13 +39,13 @@ def test_explicit_call_replaces_the_generic_one_and_is_not_replaced_by_it(toy):
     assert (option("log_models"), option("detail")) == (True, 3)
 
 
-def test_second_generic_call_applies(toy):
+def test_s11_6_second_generic_call_applies(toy):
     tracklet.autolog(log_models=False)
     tracklet.autolog()
     assert option("log_models") is True
 
 
-def test_generic_disable_always_wins_and_a_generic_enable_brings_it_back(toy):
+def test_w48_s11_6_generic_disable_always_wins_and_a_generic_enable_brings_it_back(toy):
     autolog.enable("toy", detail=3)
     tracklet.autolog(disable=True)
     assert autolog.status()["toy"] == "disabled"
@@ -54,7 +54,7 @@ def test_generic_disable_always_wins_and_a_generic_enable_brings_it_back(toy):
     assert autolog.status()["toy"] == "waiting for toy_framework"
 
 
-def test_explicit_disable_survives_every_generic_call(toy):
+def test_s11_6_explicit_disable_survives_every_generic_call(toy):
     autolog.enable("toy", disable=True)
     tracklet.autolog()
     tracklet.autolog(disable=True)
@@ -64,7 +64,7 @@ def test_explicit_disable_survives_every_generic_call(toy):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["import", "disable", "generic"])))
-def test_explicit_disable_wins_in_every_order(toy, order):
+def test_s11_7_explicit_disable_wins_in_every_order(toy, order):
     for step in order:
         if step == "import":
             import_module("toy_framework")
@@ -85,7 +85,7 @@ def test_excluded_integration_is_left_as_it_is(toy):
         tracklet.autolog(exclude_flavors="toy")
 
 
-def test_refused_option_leaves_the_configuration_in_force(toy):
+def test_w27_refused_option_leaves_the_configuration_in_force(toy):
     autolog.enable("toy", detail=3)
     framework = import_module("toy_framework")
     watched = vars(framework.Model)["fit"]
@@ -114,7 +114,7 @@ def test_users_tags_are_copied_and_not_changed(toy):
     assert option("extra_tags") == {"team": "a"}
 
 
-def test_unsupported_version_is_declined_with_one_line(toy, caplog):
+def test_w26_unsupported_version_is_declined_with_one_line(toy, caplog):
     path = toy / "toy_framework.py"
     path.write_text(path.read_text().replace("2.1.0.dev3", "1.9"))
     tracklet.autolog()

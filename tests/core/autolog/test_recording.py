@@ -30,7 +30,7 @@ def runs():
     return tracklet.search_runs(output_format="list", search_all_experiments=True)
 
 
-def test_training_becomes_one_finished_run(framework):
+def test_s11_4_training_becomes_one_finished_run(framework):
     model = framework.Model(0.5)
     assert model.fit([1, 2, 3]) is model
     (run,) = runs()
@@ -54,7 +54,7 @@ def test_training_becomes_one_finished_run(framework):
         (SystemExit(3), "FAILED", "exit code: 3"),
     ],
 )
-def test_how_the_training_ends_is_how_the_run_ends(framework, error, status, reason):
+def test_s11_4_how_the_training_ends_is_how_the_run_ends(framework, error, status, reason):
     with pytest.raises(type(error)) as caught:
         framework.Model().fit(error)
     assert caught.value is error
@@ -65,7 +65,7 @@ def test_how_the_training_ends_is_how_the_run_ends(framework, error, status, rea
 
 
 @pytest.mark.parametrize("fault", ["before", "step", "after"])
-def test_fault_of_ours_is_counted_and_the_run_is_finished(framework, integration, fault):
+def test_w3_fault_of_ours_is_counted_and_the_run_is_finished(framework, integration, fault):
     integration.fault = fault
     framework.Model().fit([1, 2, 3])
     (run,) = runs()
@@ -86,7 +86,7 @@ def test_silent_says_nothing_of_faults_but_counts_them(framework, integration, c
     assert "tracklet.faults" in runs()[0].data.tags
 
 
-def test_run_of_the_user_is_added_to_and_left_active(framework):
+def test_s11_5_run_of_the_user_is_added_to_and_left_active(framework):
     with tracklet.start_run(tags={"mine": "yes"}) as run:
         framework.Model().fit([1, 2, 3])
         framework.Model(0.7).fit([4])
@@ -102,7 +102,7 @@ def test_run_of_the_user_is_added_to_and_left_active(framework):
     assert "tracklet.faults" not in found.data.tags
 
 
-def test_failed_training_does_not_end_the_users_run(framework):
+def test_s11_5_failed_training_does_not_end_the_users_run(framework):
     with tracklet.start_run() as run:
         with pytest.raises(ValueError, match="x"):
             framework.Model().fit(ValueError("x"))
@@ -110,7 +110,7 @@ def test_failed_training_does_not_end_the_users_run(framework):
     assert runs()[0].info.status == "FINISHED"
 
 
-def test_exclusive_keeps_out_of_the_users_run(framework):
+def test_s11_5_exclusive_keeps_out_of_the_users_run(framework):
     autolog.enable("toy", exclusive=True)
     with tracklet.start_run():
         framework.Model().fit([1])
@@ -129,7 +129,7 @@ def test_nested_training_is_recorded_once(framework):
     assert run.data.params == {"rate": "0.5"}
 
 
-def test_threads_have_sessions_and_runs_of_their_own(framework):
+def test_w4_threads_have_sessions_and_runs_of_their_own(framework):
     barrier = threading.Barrier(4)
 
     class Rows(list):
@@ -145,7 +145,7 @@ def test_threads_have_sessions_and_runs_of_their_own(framework):
     assert all(float(run.data.params["rate"]) == run.data.metrics["mean"] for run in found)
 
 
-def test_muting_nests_and_leaves_other_threads_alone(framework):
+def test_w5_muting_nests_and_leaves_other_threads_alone(framework):
     with disable_autologging():
         with disable_autologging():
             framework.Model().fit([1])
@@ -199,7 +199,7 @@ def test_long_and_hostile_params_are_kept_as_far_as_possible(framework, toy):
     assert "10000 characters, sha256" in texts["long"]
 
 
-def test_nothing_is_retained_after_a_training(framework):
+def test_r24_nothing_is_retained_after_a_training(framework):
     import gc
     import weakref
 

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         del sys.modules[name]
 
 
-def test_callback_sees_the_complete_module_and_the_import_leaves_no_trace(folder):
+def test_w51_callback_sees_the_complete_module_and_the_import_leaves_no_trace(folder):
     plain = importlib.import_module("toy_hooked")
     expected = type(plain.__loader__), sorted(vars(plain.__loader__))
     del sys.modules["toy_hooked"]

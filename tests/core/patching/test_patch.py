@@ -114,7 +114,7 @@ def raising_after(call: Call) -> Generator[None, Outcome, None]:
     raise RuntimeError("after")
 
 
-def test_method_is_watched_and_the_very_same_function_comes_back(toy, watch, seen):
+def test_s11_3_method_is_watched_and_the_very_same_function_comes_back(toy, watch, seen):
     raw = vars(toy.Base)["fit"]
     patch = Patch("toy_patched", "Base.fit", watch)
     patch.apply()
@@ -156,7 +156,7 @@ def test_function_classmethod_staticmethod_and_unbound_calls_are_watched(toy, wa
     assert all(vars(toy.Base)[name] is raw for name, raw in raws.items())
 
 
-def test_inherited_method_patched_on_a_subclass_vanishes_on_revert(toy, watch, seen):
+def test_s11_3_inherited_method_patched_on_a_subclass_vanishes_on_revert(toy, watch, seen):
     patch = Patch("toy_patched", "Child.fit", watch)
     patch.apply()
     toy.Base().fit([1])
@@ -167,7 +167,7 @@ def test_inherited_method_patched_on_a_subclass_vanishes_on_revert(toy, watch, s
     assert "fit" not in vars(toy.Child)
 
 
-def test_inherited_patch_does_not_jump_over_a_class_in_between(toy, watch, seen):
+def test_r14_inherited_patch_does_not_jump_over_a_class_in_between(toy, watch, seen):
     patch = Patch("toy_patched", "Child.fit", watch)
     patch.apply()
 
@@ -184,7 +184,7 @@ def test_inherited_patch_does_not_jump_over_a_class_in_between(toy, watch, seen)
     patch.revert()
 
 
-def test_two_subscribers_share_a_joint_and_neither_displaces_the_other(toy):
+def test_w8_two_subscribers_share_a_joint_and_neither_displaces_the_other(toy):
     raw = vars(toy.Base)["fit"]
     order = []
 
@@ -210,7 +210,7 @@ def test_two_subscribers_share_a_joint_and_neither_displaces_the_other(toy):
     assert vars(toy.Base)["fit"] is raw
 
 
-def test_under_a_foreign_wrapper_the_patch_becomes_a_pass_through(toy, watch, seen):
+def test_r17_under_a_foreign_wrapper_the_patch_becomes_a_pass_through(toy, watch, seen):
     import functools
 
     raw = vars(toy.Base)["fit"]
@@ -237,7 +237,7 @@ def test_under_a_foreign_wrapper_the_patch_becomes_a_pass_through(toy, watch, se
     assert vars(toy.Base)["fit"] is raw
 
 
-def test_under_an_opaque_wrapper_the_advice_still_runs_once(toy, watch, seen):
+def test_r17_under_an_opaque_wrapper_the_advice_still_runs_once(toy, watch, seen):
     patch = Patch("toy_patched", "Base.fit", watch)
     patch.apply()
     ours = vars(toy.Base)["fit"]
@@ -248,7 +248,9 @@ def test_under_an_opaque_wrapper_the_advice_still_runs_once(toy, watch, seen):
     patch.revert()
 
 
-def test_hasattr_keeps_its_meaning_for_properties_and_delegating_descriptors(toy, watch, seen):
+def test_s11_1_hasattr_keeps_its_meaning_for_properties_and_delegating_descriptors(
+    toy, watch, seen
+):
     raws = vars(toy.Base)["predict"], vars(toy.Base)["transform"]
     patches = [Patch("toy_patched", f"Base.{name}", watch) for name in ("predict", "transform")]
     for patch in patches:
@@ -266,7 +268,7 @@ def test_hasattr_keeps_its_meaning_for_properties_and_delegating_descriptors(toy
     assert (vars(toy.Base)["predict"], vars(toy.Base)["transform"]) == raws
 
 
-def test_coroutine_function_stays_one_and_its_outcome_is_what_was_awaited(toy, watch, seen):
+def test_r27_coroutine_function_stays_one_and_its_outcome_is_what_was_awaited(toy, watch, seen):
     patch = Patch("toy_patched", "Base.wait", watch)
     patch.apply()
     assert inspect.iscoroutinefunction(toy.Base.wait)
@@ -276,7 +278,7 @@ def test_coroutine_function_stays_one_and_its_outcome_is_what_was_awaited(toy, w
     patch.revert()
 
 
-def test_everything_read_from_a_patched_function_is_the_functions_own(toy, watch):
+def test_r13_everything_read_from_a_patched_function_is_the_functions_own(toy, watch):
     raw, raw_method = toy.train, vars(toy.Base)["fit"]
     facts = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__code__")
     facts += ("__defaults__", "__kwdefaults__", "__closure__", "__globals__", "__dict__")
@@ -296,7 +298,7 @@ def test_everything_read_from_a_patched_function_is_the_functions_own(toy, watch
     assert hash(model.fit) == hash(model.fit)
 
 
-def test_source_of_a_patched_function_is_found(watch):
+def test_r13_source_of_a_patched_function_is_found(watch):
     patch = Patch("json", "dumps", watch)
     import json
 
@@ -309,7 +311,9 @@ def test_source_of_a_patched_function_is_found(watch):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickle_copies_and_cloudpickle_of_functions_and_bound_methods_work(toy, watch, protocol):
+def test_r12_pickle_copies_and_cloudpickle_of_functions_and_bound_methods_work(
+    toy, watch, protocol
+):
     patches = [Patch("toy_patched", target, watch) for target in ("train", "Base.fit")]
     for patch in patches:
         patch.apply()
@@ -331,7 +335,7 @@ def test_pickle_copies_and_cloudpickle_of_functions_and_bound_methods_work(toy, 
     assert pickle.loads(pickle.dumps(held, protocol=protocol)) is toy.train
 
 
-def test_class_pickled_by_value_carries_no_trace_of_the_patch(watch):
+def test_r12_class_pickled_by_value_carries_no_trace_of_the_patch(watch):
     class Local:
         def fit(self, X):
             return X
@@ -360,7 +364,7 @@ def test_joblib_delayed_bound_method_runs_in_worker_processes(watch):
 
 
 @pytest.mark.parametrize("advice", [raising_before, raising_after])
-def test_failing_advice_costs_one_log_line_and_nothing_else(toy, advice, caplog):
+def test_s11_2_failing_advice_costs_one_log_line_and_nothing_else(toy, advice, caplog):
     faults = []
     stop = on_fault(lambda error, place, label: faults.append((str(error), place, label)) or False)
     patch = Patch("toy_patched", "Base.fit", advice, label="toy")
@@ -392,7 +396,7 @@ def test_strict_mode_raises_what_an_advice_raises(toy, advice):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_base_exceptions_in_an_advice_pass_and_close_the_other_advice(
+def test_r3_base_exceptions_in_an_advice_pass_and_close_the_other_advice(
     toy, watch, seen, error, when
 ):
     def advice(call):
@@ -412,7 +416,7 @@ def test_base_exceptions_in_an_advice_pass_and_close_the_other_advice(
     outer.revert()
 
 
-def test_the_users_exception_is_the_same_object_with_one_frame_of_ours(toy, watch, seen):
+def test_r2_the_users_exception_is_the_same_object_with_one_frame_of_ours(toy, watch, seen):
     error = ValueError("mine")
     cause = KeyError("cause")
 
@@ -437,7 +441,7 @@ def test_the_users_exception_is_the_same_object_with_one_frame_of_ours(toy, watc
     assert seen[0][1].error is error
 
 
-def test_exception_of_the_user_is_not_tainted_by_a_failing_advice(toy):
+def test_r2_exception_of_the_user_is_not_tainted_by_a_failing_advice(toy):
     patch = Patch("toy_patched", "Base.fit", raising_after)
     patch.apply()
     with pytest.raises(ValueError, match="no X") as caught:
@@ -477,7 +481,7 @@ def test_advice_that_breaks_its_contract_is_contained(toy, advice, caplog):
     patch.revert()
 
 
-def test_advice_may_replace_arguments_and_the_users_objects_stay_untouched(toy):
+def test_r4_advice_may_replace_arguments_and_the_users_objects_stay_untouched(toy):
     def add_callback(call):
         mine = [*(call.kwargs.get("callbacks") or ()), "ours"]
         call.kwargs = {**call.kwargs, "callbacks": mine}
@@ -540,7 +544,7 @@ def test_the_users_own_bad_call_raises_its_own_error(toy, watch):
     patch.revert()
 
 
-def test_advice_that_uses_the_watched_function_does_not_recurse(toy):
+def test_r15_advice_that_uses_the_watched_function_does_not_recurse(toy):
     depth = []
 
     def advice(call):
@@ -612,7 +616,7 @@ def test_patch_does_not_keep_its_class_alive(watch):
     patch.revert()
 
 
-def test_nothing_of_the_call_is_retained(toy):
+def test_r24_nothing_of_the_call_is_retained(toy):
     import gc
     import weakref
 
@@ -633,7 +637,7 @@ def test_nothing_of_the_call_is_retained(toy):
     patch.revert()
 
 
-def test_forked_child_is_not_watched_unless_it_asks(toy, watch, seen):
+def test_r26_forked_child_is_not_watched_unless_it_asks(toy, watch, seen):
     import os
 
     from tracklet.patching import watch_in_this_process

@@ -83,7 +83,7 @@ def train(rounds=5, data=FRAME, label=Y, params=None, **options):
     return lgb.train({**PARAMS, **(params or {})}, matrix, rounds, **options)
 
 
-def test_params_metrics_importance_datasets_and_a_model_that_predicts_the_same():
+def test_s11_14_params_metrics_importance_datasets_and_a_model_that_predicts_the_same():
     seen = {}
     data = lgb.Dataset(FRAME, label=Y)
     held = lgb.Dataset(FRAME[:50], label=Y[:50], reference=data)
@@ -163,7 +163,7 @@ def test_a_dataset_is_recorded_on_its_second_use_too():
         assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is not None
 
 
-def test_ranking_metrics_and_names_that_the_record_cannot_take():
+def test_s11_14_ranking_metrics_and_names_that_the_record_cannot_take():
     group = [30] * 10
     data = lgb.Dataset(X, label=THREE, group=group)
     params = {**PARAMS, "objective": "lambdarank", "metric": "ndcg", "eval_at": [1, 3]}
@@ -192,7 +192,7 @@ def test_custom_objective():
 
 
 @pytest.mark.parametrize("how", ["params", "callback"])
-def test_early_stopping_is_recorded_however_it_is_asked_for(how):
+def test_s11_18_early_stopping_is_recorded_however_it_is_asked_for(how):
     data = lgb.Dataset(X[:150], label=NOISY[:150])
     held = lgb.Dataset(X[150:], label=NOISY[150:], reference=data)
     seen = {}
@@ -232,7 +232,7 @@ def test_continued_training_goes_on_counting():
 
 
 @pytest.mark.parametrize("given", [None, [], "list", "tuple"])
-def test_the_users_callbacks_are_left_as_they_are(given):
+def test_w11_r32_the_users_callbacks_are_left_as_they_are(given):
     order = []
 
     def one(env):
@@ -339,7 +339,7 @@ def test_a_ranker_is_recorded():
     assert only_run().data.params["objective"] == "lambdarank"
 
 
-def test_a_pipeline_is_scikit_learns_and_logged_once():
+def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once():
     tracklet.autolog()
     make_pipeline(StandardScaler(), wrapper()).fit(X, Y)
     run = only_run()
@@ -351,7 +351,7 @@ def test_a_pipeline_is_scikit_learns_and_logged_once():
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("generic", [False, True])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_a_search_is_no_run_per_fold(generic, backend):
+def test_w50_a_search_is_no_run_per_fold(generic, backend):
     import joblib
 
     if generic:

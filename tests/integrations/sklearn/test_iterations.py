@@ -267,7 +267,7 @@ def test_live_metrics_keep_out_where_scikit_learn_tells_nothing():
 
 
 @live
-def test_live_metrics_keep_out_where_the_user_listens():
+def test_r32_live_metrics_keep_out_where_the_user_listens():
     class Mine:
         iterations = 0
 

@@ -272,7 +272,7 @@ def test_switched_off_nothing_is_watched_after_the_fit():
     assert type(sklearn.metrics.accuracy_score).__name__ == "function"
 
 
-def test_disabling_puts_back_functions_and_methods():
+def test_s11_3_disabling_puts_back_functions_and_methods():
     model, _ = fitted()
     tracklet.autolog(disable=True)
     assert type(sklearn.metrics.accuracy_score).__name__ == "function"

@@ -82,7 +82,7 @@ def only_run():
     return run
 
 
-def test_classifier_leaves_params_tags_metrics_dataset_and_a_model_that_predicts_the_same():
+def test_s11_9_classifier_leaves_params_tags_metrics_dataset_and_a_model_that_predicts_the_same():
     model = RandomForestClassifier(n_estimators=3, random_state=0).fit(X, Y)
     run = only_run()
     assert run.data.params == {key: str(value) for key, value in model.get_params().items()}
@@ -113,7 +113,7 @@ def test_signature_comes_from_the_first_rows_and_the_answer_to_them():
     assert model.signature.outputs is not None
 
 
-def test_regressor_leaves_its_metrics():
+def test_s11_9_regressor_leaves_its_metrics():
     features, targets = make_regression(50, 3, noise=1.0, random_state=0)
     weights = np.linspace(1, 2, 50)
     model = LinearRegression().fit(features, targets, sample_weight=weights)
@@ -145,7 +145,7 @@ def test_pipeline_is_one_run_with_the_params_of_its_steps():
 
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_search_is_one_run_with_its_best_whatever_runs_its_candidates(backend):
+def test_r26_search_is_one_run_with_its_best_whatever_runs_its_candidates(backend):
     import joblib
 
     search = GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=3, n_jobs=2)
@@ -199,7 +199,7 @@ def test_joblib_threads_of_the_users_record_each_fit():
     assert sorted(run.data.params["C"] for run in runs()) == ["0.1", "0.2"]
 
 
-def test_joblib_processes_record_nothing():
+def test_r26_joblib_processes_record_nothing():
     import joblib
 
     jobs = (joblib.delayed(LogisticRegression(C=c, max_iter=500).fit)(X, Y) for c in (0.1, 0.2))
@@ -223,7 +223,7 @@ def test_threads_of_the_users_have_runs_of_their_own():
 
 
 @pytest.mark.parametrize("function", [cross_val_score, cross_validate, cross_val_predict])
-def test_cross_validation_creates_no_run_and_adds_nothing_to_the_users(function):
+def test_s11_12_cross_validation_creates_no_run_and_adds_nothing_to_the_users(function):
     function(LogisticRegression(max_iter=500), X, Y, cv=2)
     assert runs() == []
     with tracklet.start_run():
@@ -277,7 +277,7 @@ class Spy(ClassifierMixin, BaseEstimator):
         return 0.25
 
 
-def test_estimator_of_the_users_is_recorded_without_one_call_to_it():
+def test_r7_estimator_of_the_users_is_recorded_without_one_call_to_it():
     Spy.calls.clear()
     Spy().fit(X, Y)
     make_pipeline(StandardScaler(), Spy()).fit(X, Y)
@@ -314,7 +314,7 @@ def test_training_metrics_over_the_time_budget_are_left_out_and_the_run_says_so(
     assert "training_metrics_seconds=0" in run.data.tags["tracklet.training_metrics"]
 
 
-def test_class_defined_after_enabling_is_watched_and_a_subclass_is_recorded_once():
+def test_w20_class_defined_after_enabling_is_watched_and_a_subclass_is_recorded_once():
     class Later(RegressorMixin, BaseEstimator):
         def fit(self, X, y=None):
             return self
@@ -350,7 +350,7 @@ def test_module_imported_after_enabling_is_watched():
     assert only_run().data.tags["estimator_name"] == "IsotonicRegression"
 
 
-def test_fit_into_a_run_of_the_users_adds_content_only():
+def test_s11_5_fit_into_a_run_of_the_users_adds_content_only():
     with tracklet.start_run(run_name="mine") as run:
         LogisticRegression(max_iter=500).fit(X, Y)
         assert tracklet.active_run() is run
@@ -465,7 +465,7 @@ def test_multi_label_and_multi_output_give_what_is_defined():
     assert set(linear.data.metrics) == REGRESSOR_METRICS
 
 
-def test_one_shot_iterator_is_consumed_by_the_estimator_alone():
+def test_r10_one_shot_iterator_is_consumed_by_the_estimator_alone():
     from sklearn.feature_extraction.text import CountVectorizer
 
     taken = []
@@ -502,7 +502,7 @@ def test_multi_class_with_sample_weights_gives_all_but_the_area():
     assert set(only_run().data.metrics) == CLASSIFIER_METRICS - {"training_roc_auc"}
 
 
-def test_users_exception_marks_the_run_with_its_params():
+def test_s11_4_users_exception_marks_the_run_with_its_params():
     with pytest.raises(ValueError, match="negative"):
         _raise_in_fit()
     run = only_run()
@@ -544,7 +544,7 @@ def test_plan_lists_every_watched_class():
     assert any("predict may have side effects" in why for why in entry.omits.values())
 
 
-def test_importing_scikit_learn_is_watched_without_importing_more_of_it(tracklet_home):
+def test_r18_importing_scikit_learn_is_watched_without_importing_more_of_it(tracklet_home):
     import subprocess
     import sys
 
@@ -564,7 +564,7 @@ def test_importing_scikit_learn_is_watched_without_importing_more_of_it(tracklet
     assert watched == plain
 
 
-def test_hasattr_and_delegation_of_pipelines_keep_their_meaning():
+def test_s11_1_hasattr_and_delegation_of_pipelines_keep_their_meaning():
     pipeline = Pipeline([("scale", StandardScaler()), ("svc", SVC())])
     assert not hasattr(pipeline, "fit_predict")
     assert hasattr(Pipeline([("scale", StandardScaler()), ("k", KMeans(2))]), "fit_predict")

@@ -65,7 +65,7 @@ def trials(run):
 @pytest.mark.parametrize("max_tuning_runs", [None, 3])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
 @pytest.mark.parametrize("kind", [GridSearchCV, RandomizedSearchCV])
-def test_s11_10_searches_leave_their_best_candidates_as_child_runs_on_every_backend(
+def test_s11_10_r26_searches_leave_their_best_candidates_as_child_runs_on_every_backend(
     kind, backend, max_tuning_runs
 ):
     enable(max_tuning_runs=max_tuning_runs, extra_tags={"team": "blue"}, log_models=False)

@@ -75,7 +75,7 @@ def train(rounds=5, data=FRAME, label=Y, **options):
     )
 
 
-def test_params_metrics_importance_datasets_and_a_model_that_predicts_the_same():
+def test_s11_14_params_metrics_importance_datasets_and_a_model_that_predicts_the_same():
     seen = {}
     data, held = xgb.DMatrix(FRAME, label=Y), xgb.DMatrix(FRAME[:50], label=Y[:50])
     booster = xgb.train(
@@ -155,7 +155,7 @@ def test_constant_labels_have_an_empty_importance():
     assert json.loads(artifact(only_run(), "feature_importance_weight.json").read_text()) == {}
 
 
-def test_metric_names_that_the_record_cannot_take_are_changed():
+def test_s11_14_metric_names_that_the_record_cannot_take_are_changed():
     data = xgb.DMatrix(X, label=Y, group=[100, 100])
     params = {"objective": "rank:ndcg", "eval_metric": ["ndcg@2", "map@3-"], "nthread": 1}
     xgb.train(params, data, 2, evals=[(data, "train")], verbose_eval=False)
@@ -190,7 +190,7 @@ def test_custom_metric_and_objective():
 
 
 @pytest.mark.parametrize("how", ["argument", "callback", "subclass"])
-def test_early_stopping_is_recorded_however_it_is_asked_for(how):
+def test_w10_s11_18_early_stopping_is_recorded_however_it_is_asked_for(how):
     class Mine(xgb.callback.EarlyStopping):
         pass
 
@@ -227,7 +227,7 @@ def test_continued_training_goes_on_counting():
 
 
 @pytest.mark.parametrize("given", [None, [], "list", "tuple"])
-def test_the_users_callbacks_are_left_as_they_are(given):
+def test_w11_r32_the_users_callbacks_are_left_as_they_are(given):
     order = []
 
     class Mine(xgb.callback.TrainingCallback):
@@ -327,7 +327,7 @@ def test_every_wrapper_is_recorded_once(kind):
     assert only_run().data.params["n_jobs"] == "1"
 
 
-def test_a_pipeline_is_scikit_learns_and_logged_once():
+def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once():
     tracklet.autolog()
     pipeline = make_pipeline(StandardScaler(), xgb.XGBClassifier(n_estimators=2, n_jobs=1))
     pipeline.fit(X, Y)
@@ -346,7 +346,7 @@ def test_a_pipeline_without_scikit_learns_integration_is_recorded_as_its_booster
 
 @pytest.mark.parametrize("generic", [False, True])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_a_search_is_no_run_per_fold(generic, backend):
+def test_w50_a_search_is_no_run_per_fold(generic, backend):
     import joblib
 
     if generic:
@@ -380,7 +380,7 @@ def test_scikit_learns_integration_alone_records_a_wrapper_like_any_estimator():
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
-def test_turning_this_integration_off_leaves_scikit_learns_on():
+def test_w8_turning_this_integration_off_leaves_scikit_learns_on():
     tracklet.sklearn.autolog()
     tracklet.xgboost.autolog(disable=True)
     cross_val_score(LogisticRegression(), X, Y, cv=2)
