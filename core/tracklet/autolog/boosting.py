@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from tracklet.autolog.checkpoints import Checkpoints, Mode
 from tracklet.autolog.integration import Options
 from tracklet.autolog.recording import TrainingRecorder
 from tracklet.autolog.rounds import RoundMetrics
-from tracklet.autolog.traces import Trace
+from tracklet.autolog.traces import Trace, Traces
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Call, checkpoint, report
 
@@ -72,12 +72,27 @@ class BoostingOptions(Options):
 
 
 class BoostingRecord:
-    """Records one training in rounds.
+    """Records one training in rounds; a library's own derives from it.
 
     Args:
         recorder: What it is recorded through.
         options: What is wanted.
     """
+
+    library: ClassVar[str]
+    """The library's package, which is its flavor's name, too."""
+
+    train_argument: ClassVar[str]
+    """What ``train`` and ``cv`` call the data that is trained on."""
+
+    no_params: ClassVar[Iterable[str]]
+    """The arguments of ``train`` and ``cv`` that are no params: data, functions and results."""
+
+    checkpoint_suffix: ClassVar[str]
+    """The ending of the library's own files."""
+
+    booster_class: ClassVar[str]
+    """What ``train`` returns, by module and name."""
 
     def __init__(self, recorder: TrainingRecorder, options: BoostingOptions) -> None:
         self.recorder = recorder
@@ -86,6 +101,76 @@ class BoostingRecord:
         self.example: Any = None
         self.texts: dict[str, str] = {}
         self.checkpoints: Checkpoints | None = None
+        self.model_id: str | None = None
+        """The logged model, once there is one."""
+
+    # -- what a library says about itself -----------------------------------------------------
+
+    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+        """The library's params that a call was given."""
+        raise NotImplementedError
+
+    def evaluated(self, call: BoundCall, traces: Traces) -> Iterable[tuple[str, Trace | None]]:
+        """The evaluation sets of a ``train``, under the names that the library gives them."""
+        raise NotImplementedError
+
+    def callback(self) -> Any:
+        """A callback of the library's that tells this record of rounds."""
+        raise NotImplementedError
+
+    def after_train(self, call: BoundCall, booster: Any) -> None:
+        """Record what ``train`` has brought: early stopping and importances."""
+        raise NotImplementedError
+
+    def log_booster(self, booster: Any) -> None:
+        """Log what ``train`` returned."""
+        raise NotImplementedError
+
+    def before_distributed(self, wrapper: Any) -> None:
+        """Record the params of a wrapper that trains in other processes."""
+        raise NotImplementedError
+
+    def after_distributed(self, wrapper: Any) -> None:
+        """Record what a wrapper's training in other processes has brought.
+
+        Callbacks run in those processes, so that its rounds are known only now.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def model_options(options: Any) -> Mapping[str, Any]:
+        """What the flavor takes beside a model."""
+        return {}
+
+    # -- before the training ------------------------------------------------------------------
+
+    def before_train(self, call: BoundCall, traces: Traces) -> None:
+        """Record what is known before a ``train``, and listen to its rounds."""
+        self._before(call, traces, lambda: self.evaluated(call, traces))
+        self.checkpoint_with(
+            self.library, {"model_class": self.booster_class}, self.checkpoint_suffix
+        )
+        self._listen(call)
+
+    def before_cv(self, call: BoundCall, traces: Traces) -> None:
+        """Record what is known before a ``cv``, and listen to its rounds."""
+        self._before(call, traces, tuple)
+        self._listen(call)
+
+    def _before(
+        self,
+        call: BoundCall,
+        traces: Traces,
+        evaluated: Callable[[], Iterable[tuple[str, Trace | None]]],
+    ) -> None:
+        with self.recorder.step("params"):
+            self.params(self.params_of(call), call.without(self.no_params))
+        with self.recorder.step("data"):
+            self.datasets(traces.of(call.all.get(self.train_argument)), evaluated())
+
+    def _listen(self, call: BoundCall) -> None:
+        with self.recorder.step("callback"):
+            call.replace("callbacks", add_first(call.all.get("callbacks"), self.callback()))
 
     def params(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         """Record the framework's params and the other arguments of the call; params win."""
@@ -175,15 +260,18 @@ class BoostingRecord:
         with self.recorder.step("metrics"):
             self.rounds.repeat(best_step)
 
-    def model(
-        self, model: Any, predict: Callable[[Any], Any] | None, **flavor_options: Any
-    ) -> None:
+    def log_wrapper(self, wrapper: Any) -> None:
+        """Log a fitted wrapper. Only ``predict`` of the library's own classes is called."""
+        owner = next((cls for cls in type(wrapper).__mro__ if "predict" in vars(cls)), object)
+        own = owner.__module__.partition(".")[0] == self.library
+        self.model(wrapper, wrapper.predict if own else None)
+
+    def model(self, model: Any, predict: Callable[[Any], Any] | None) -> None:
         """Log the trained model, with all metrics of the training.
 
         Args:
             model: The model.
             predict: Its answer to the example, for the signature; None if it may not be asked.
-            **flavor_options: What the flavor takes beside.
         """
         options, recorder = self.options, self.recorder
         info = recorder.model(
@@ -194,9 +282,10 @@ class BoostingRecord:
             input_example=self.example if options.log_input_examples else None,
             params=self.texts,
             registered_model_name=options.registered_model_name,
-            **flavor_options,
+            **self.model_options(options),
         )
         if info is not None and info.model_id is not None:
+            self.model_id = info.model_id
             with recorder.step("model"):
                 recorder.run.writer.link_metrics(self.rounds.of_model(info.model_id))
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Final
 
 from tracklet import entities
+from tracklet.autolog.datasets import dataset_of
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
 
@@ -76,7 +76,11 @@ def trace_of(data: Any, labels: Any = None, *, example: bool = True, dataset: bo
         example: Whether rows are copied.
         dataset: Whether the data is fingerprinted.
     """
-    return Trace(first_rows(data) if example else None, _dataset(data, labels) if dataset else None)
+    described = dataset_of(data, labels, "dataset") if dataset else None
+    return Trace(
+        first_rows(data) if example else None,
+        described.to_entity() if described is not None else None,
+    )
 
 
 def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
@@ -93,20 +97,6 @@ def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
         return data.head(count).to_pandas()
     if library == "pyarrow" and kind == "Table":
         return data.slice(0, count).to_pandas()
-    return None
-
-
-def _dataset(data: Any, labels: Any) -> entities.Dataset | None:
-    module: Any = import_module("tracklet.data")
-    library, kind = _kind(data)
-    if library == "pandas" and kind == "DataFrame":
-        return module.from_pandas(data).to_entity()
-    if library == "polars" and kind == "DataFrame":
-        return module.from_polars(data).to_entity()
-    array = library == "numpy" and kind in ("ndarray", "memmap")
-    if array or (library == "scipy" and hasattr(data, "tocsr") and hasattr(data, "nnz")):
-        given = labels if _kind(labels) == ("numpy", "ndarray") else None
-        return module.from_numpy(data, targets=given).to_entity()
     return None
 
 

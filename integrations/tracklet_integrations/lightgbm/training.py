@@ -2,76 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
 
-from tracklet.autolog import TrainingRecorder
-from tracklet.autolog.boosting import BoostingRecord, BoundCall, add_first
+from tracklet.autolog.boosting import BoostingRecord, BoundCall
 from tracklet.autolog.importances import log_importance
 from tracklet.autolog.traces import Trace, Traces, names_of
-from tracklet.patching import Outcome
 from tracklet_integrations.lightgbm.callback import RoundCallback
-from tracklet_integrations.lightgbm.options import LightgbmOptions
 
 IMPORTANCES: Final = ("split", "gain")
 
-# Data, functions and results are no params.
-_NO_PARAMS: Final = (
-    "params",
-    "train_set",
-    "valid_sets",
-    "valid_names",
-    "fobj",
-    "feval",
-    "init_model",
-    "learning_rates",
-    "callbacks",
-    "folds",
-    "fpreproc",
-)
-
 
 class LightgbmRecord(BoostingRecord):
-    """Records one training with LightGBM.
+    """Records one training with LightGBM."""
 
-    Args:
-        recorder: What it is recorded through.
-        options: What is wanted.
-    """
+    library: ClassVar[str] = "lightgbm"
+    train_argument: ClassVar[str] = "train_set"
+    checkpoint_suffix: ClassVar[str] = ".lgb"
+    booster_class: ClassVar[str] = "lightgbm.basic.Booster"
+    no_params: ClassVar[Iterable[str]] = (
+        "params",
+        "train_set",
+        "valid_sets",
+        "valid_names",
+        "fobj",
+        "feval",
+        "init_model",
+        "learning_rates",
+        "callbacks",
+        "folds",
+        "fpreproc",
+    )
 
-    def __init__(self, recorder: TrainingRecorder, options: LightgbmOptions) -> None:
-        super().__init__(recorder, options)
+    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+        """The library's params that a call was given."""
+        return call.all["params"] or {}
 
-    def before_train(self, call: BoundCall, traces: Traces) -> None:
-        """Record what is known before the training, and listen to its rounds."""
-        with self.recorder.step("params"):
-            self.params(call.all["params"] or {}, call.without(_NO_PARAMS))
-        with self.recorder.step("data"):
-            self.datasets(traces.of(call.all.get("train_set")), _evaluated(call, traces))
-        self.checkpoint_with("lightgbm", {"model_class": "lightgbm.basic.Booster"}, ".lgb")
-        self._listen(call)
+    def evaluated(self, call: BoundCall, traces: Traces) -> list[tuple[str, Trace | None]]:
+        """The evaluation sets under the names that LightGBM gives them."""
+        sets = call.all.get("valid_sets")
+        if sets is None:
+            return []
+        sets = list(sets) if isinstance(sets, list | tuple) else [sets]
+        names = names_of(len(sets), call.all.get("valid_names"))
+        train = call.all.get("train_set")
+        given = call.all.get("valid_names") is not None
+        return [
+            ("training" if each is train and not given else name, traces.of(each))
+            for name, each in zip(names, sets, strict=True)
+        ]
 
-    def before_cv(self, call: BoundCall, traces: Traces) -> None:
-        """Record what is known before the cross-validation, and listen to its rounds."""
-        with self.recorder.step("params"):
-            self.params(call.all["params"] or {}, call.without(_NO_PARAMS))
-        with self.recorder.step("data"):
-            self.datasets(traces.of(call.all.get("train_set")), ())
-        self._listen(call)
+    def callback(self) -> RoundCallback:
+        """A callback that tells this record of rounds."""
+        return RoundCallback(self)
 
-    def _listen(self, call: BoundCall) -> None:
-        with self.recorder.step("callback"):
-            callback = RoundCallback(self)
-            call.replace("callbacks", add_first(call.all.get("callbacks"), callback))
-
-    def after_train(self, outcome: Outcome) -> None:
+    def after_train(self, call: BoundCall, booster: Any) -> None:
         """Record what the training has brought: early stopping and importances."""
-        booster = outcome.value
-        if outcome.error is not None or booster is None:
-            return
         with self.recorder.step("early stopping"):
             best = int(booster.best_iteration or 0)
             if best > 0:
                 self.early_stopping(self.rounds.last_step + 1, best, best - 1)
+        self._log_importances(booster)
+
+    def _log_importances(self, booster: Any) -> None:
         for kind in IMPORTANCES:
             with self.recorder.step("importance"):
                 values = booster.feature_importance(importance_type=kind).tolist()
@@ -88,27 +81,25 @@ class LightgbmRecord(BoostingRecord):
 
         self.model(booster, predict)
 
-    def log_wrapper(self, wrapper: Any) -> None:
-        """Log a fitted wrapper. Only ``predict`` of LightGBM's own classes is called."""
-        for cls in type(wrapper).__mro__:
-            if "predict" in vars(cls):
-                own = cls.__module__.partition(".")[0] == "lightgbm"
-                break
-        else:
-            own = False
-        self.model(wrapper, wrapper.predict if own else None)
+    def before_distributed(self, wrapper: Any) -> None:
+        """Record the params of a ``lightgbm.dask`` wrapper."""
+        with self.recorder.step("params"):
+            params = wrapper.get_params()
+            self.params({name: params[name] for name in params if name != "client"}, {})
 
-
-def _evaluated(call: BoundCall, traces: Traces) -> list[tuple[str, Trace | None]]:
-    """The evaluation sets under the names that LightGBM gives them."""
-    sets = call.all.get("valid_sets")
-    if sets is None:
-        return []
-    sets = list(sets) if isinstance(sets, list | tuple) else [sets]
-    names = names_of(len(sets), call.all.get("valid_names"))
-    train = call.all.get("train_set")
-    given = call.all.get("valid_names") is not None
-    return [
-        ("training" if each is train and not given else name, traces.of(each))
-        for name, each in zip(names, sets, strict=True)
-    ]
+    def after_distributed(self, wrapper: Any) -> None:
+        """Record what one worker has told of the rounds, and the model, which all share."""
+        with self.recorder.step("metrics"):
+            results = vars(wrapper).get("_evals_result") or {}
+            rounds = max((len(of) for each in results.values() for of in each.values()), default=0)
+            for step in range(rounds):
+                values = [
+                    (data, metric, history[step])
+                    for data, metrics in results.items()
+                    for metric, history in metrics.items()
+                    if step < len(history)
+                ]
+                self.round(step, values)
+        self._log_importances(wrapper.booster_)
+        if self.options.log_models:
+            self.log_wrapper(wrapper.to_local())

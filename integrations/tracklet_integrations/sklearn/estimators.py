@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 FITTING: Final = ("fit", "fit_transform", "fit_predict", "partial_fit")
@@ -18,19 +18,6 @@ _PREPARING: Final = (
 _PREPARING_CLASSES: Final = {("sklearn.compose._column_transformer", "ColumnTransformer")}
 
 _TRUSTED: Final = frozenset({"sklearn", "numpy", "scipy", "builtins", "math", "operator"})
-
-
-def existing_classes(base: type) -> Iterator[type]:
-    """The class and all its subclasses that exist now, each once."""
-    seen = {base}
-    waiting = [base]
-    while waiting:
-        cls = waiting.pop()
-        yield cls
-        for each in type.__subclasses__(cls):
-            if each not in seen:
-                seen.add(each)
-                waiting.append(each)
 
 
 def own_fitting_methods(cls: type) -> Iterable[str]:

@@ -17,6 +17,7 @@ from tracklet.autolog import (
     session,
 )
 from tracklet.autolog.post_training import PostTraining
+from tracklet.autolog.subclasses import existing_classes
 from tracklet.fluent import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.sklearn import estimators, explaining, iterations, live
@@ -69,7 +70,7 @@ class SklearnIntegration(Integration):
         from sklearn.base import BaseEstimator
 
         yield Patch("sklearn.base", f"{_BASE}.__init_subclass__", self.watch_new_class)
-        for cls in estimators.existing_classes(BaseEstimator):
+        for cls in existing_classes(BaseEstimator):
             yield from self._of_class(cls)
         for module in ("sklearn.model_selection", "sklearn.model_selection._validation"):
             for function in _VALIDATING:

@@ -3,101 +3,102 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, cast
 
-from tracklet.autolog import TrainingRecorder
-from tracklet.autolog.boosting import BoostingRecord, BoundCall, add_first
+from tracklet.autolog.boosting import BoostingRecord, BoundCall
 from tracklet.autolog.importances import log_importance
-from tracklet.autolog.traces import Traces
-from tracklet.patching import Outcome
+from tracklet.autolog.traces import Trace, Traces
 from tracklet_integrations.xgboost.callback import all_values, round_callback
 from tracklet_integrations.xgboost.options import XgboostOptions
 
 _logger = logging.getLogger("tracklet.autolog")
 
-# Data, functions and results are no params.
-_NO_PARAMS: Final = (
-    "params",
-    "dtrain",
-    "evals",
-    "obj",
-    "feval",
-    "evals_result",
-    "xgb_model",
-    "callbacks",
-    "learning_rates",
-    "client",
-    "folds",
-    "fpreproc",
-)
-
 
 class XgboostRecord(BoostingRecord):
-    """Records one training with XGBoost.
+    """Records one training with XGBoost."""
 
-    Args:
-        recorder: What it is recorded through.
-        options: What is wanted.
-    """
+    library: ClassVar[str] = "xgboost"
+    train_argument: ClassVar[str] = "dtrain"
+    checkpoint_suffix: ClassVar[str] = ".ubj"
+    booster_class: ClassVar[str] = "xgboost.core.Booster"
+    no_params: ClassVar[Iterable[str]] = (
+        "params",
+        "dtrain",
+        "evals",
+        "obj",
+        "feval",
+        "evals_result",
+        "xgb_model",
+        "callbacks",
+        "learning_rates",
+        "client",
+        "folds",
+        "fpreproc",
+    )
 
-    def __init__(self, recorder: TrainingRecorder, options: XgboostOptions) -> None:
-        super().__init__(recorder, options)
-        self._xgboost_options = options
+    @staticmethod
+    def model_options(options: Any) -> Mapping[str, Any]:
+        """What the flavor takes beside a model."""
+        return {"model_format": options.model_format}
 
-    def before_train(self, call: BoundCall, traces: Traces) -> None:
-        """Record what is known before the training, and listen to its rounds."""
-        with self.recorder.step("params"):
-            self.params(_params(call.all["params"]), call.without(_NO_PARAMS))
-        with self.recorder.step("data"):
-            evals = [(str(name), traces.of(data)) for data, name in call.all.get("evals") or ()]
-            self.datasets(traces.of(call.all.get("dtrain")), evals)
-        self.checkpoint_with("xgboost", {"model_class": "xgboost.core.Booster"}, ".ubj")
-        self._listen(call)
+    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+        """The library's params that a call was given."""
+        return _params(call.all["params"])
 
-    def before_cv(self, call: BoundCall, traces: Traces) -> None:
-        """Record what is known before the cross-validation, and listen to its rounds."""
-        with self.recorder.step("params"):
-            self.params(_params(call.all["params"]), call.without(_NO_PARAMS))
-        with self.recorder.step("data"):
-            self.datasets(traces.of(call.all.get("dtrain")), ())
-        self._listen(call)
+    def evaluated(self, call: BoundCall, traces: Traces) -> list[tuple[str, Trace | None]]:
+        """The evaluation sets under the names that they were given."""
+        return [(str(name), traces.of(data)) for data, name in call.all.get("evals") or ()]
 
-    def _listen(self, call: BoundCall) -> None:
-        with self.recorder.step("callback"):
-            callback = round_callback(self)
-            call.replace("callbacks", add_first(call.all.get("callbacks"), callback))
+    def callback(self) -> Any:
+        """A callback that tells this record of rounds."""
+        return round_callback(self)
 
-    def after_train(self, call: BoundCall, outcome: Outcome) -> None:
+    def after_train(self, call: BoundCall, booster: Any) -> None:
         """Record what the training has brought: early stopping and importances."""
-        booster = outcome.value
-        if outcome.error is not None or booster is None:
-            return
+        self._after(booster, _stops_early(call))
+
+    def _after(self, booster: Any, stops_early: bool) -> None:
         with self.recorder.step("early stopping"):
-            best = booster.attributes().get("best_iteration") if _stops_early(call) else None
+            best = booster.attributes().get("best_iteration") if stops_early else None
             if best is not None:
                 self.early_stopping(self.rounds.last_step, int(best), int(best))
-        for kind in self._xgboost_options.importances:
+        for kind in cast(XgboostOptions, self.options).importances:
             with self.recorder.step("importance"):
                 scores = _importance(booster, kind)
                 if scores is not None:
                     log_importance(self.recorder, kind, scores)
 
     def before_dask_train(self, call: BoundCall) -> None:
-        """Record the params of a distributed training."""
+        """Record the params of ``xgboost.dask.train``."""
         with self.recorder.step("params"):
-            self.params(_params(call.all["params"]), call.without(_NO_PARAMS))
+            self.params(self.params_of(call), call.without(self.no_params))
 
     def after_dask_train(self, call: BoundCall, result: Mapping[str, Any]) -> None:
-        """Record what a distributed training has brought: the rounds' metrics, and the rest.
+        """Record what ``xgboost.dask.train`` has brought."""
+        self._after_dask(result["booster"], result["history"], _stops_early(call))
 
-        Callbacks run on the workers, so its rounds are known only now.
-        """
+    def before_distributed(self, wrapper: Any) -> None:
+        """Record the params of a wrapper of ``xgboost.dask``."""
+        with self.recorder.step("params"):
+            arguments = {
+                "num_boost_round": wrapper.get_num_boosting_rounds(),
+                "early_stopping_rounds": wrapper.early_stopping_rounds,
+            }
+            self.params(wrapper.get_xgb_params(), arguments)
+
+    def after_distributed(self, wrapper: Any) -> None:
+        """Record what a wrapper of ``xgboost.dask`` has brought."""
+        history = vars(wrapper).get("evals_result_") or {}
+        callbacks = wrapper.callbacks or ()
+        stops_early = bool(wrapper.early_stopping_rounds) or any(map(_is_stopping, callbacks))
+        self._after_dask(wrapper.get_booster(), history, stops_early)
+
+    def _after_dask(self, booster: Any, history: Mapping[str, Any], stops_early: bool) -> None:
         with self.recorder.step("metrics"):
-            for step, values in enumerate(all_values(result["history"])):
+            for step, values in enumerate(all_values(history)):
                 self.round(step, values)
-        booster = result["booster"]
-        self.after_train(call, Outcome(value=booster))
+        self._after(booster, stops_early)
         if self.options.log_models:
             self.log_booster(booster)
 
@@ -117,18 +118,7 @@ class XgboostRecord(BoostingRecord):
             )
             return booster.predict(data)
 
-        self.model(booster, predict, model_format=self._xgboost_options.model_format)
-
-    def log_wrapper(self, wrapper: Any) -> None:
-        """Log a fitted wrapper. Only ``predict`` of XGBoost's own classes is called."""
-        for cls in type(wrapper).__mro__:
-            if "predict" in vars(cls):
-                own = cls.__module__.partition(".")[0] == "xgboost"
-                break
-        else:
-            own = False
-        predict = wrapper.predict if own else None
-        self.model(wrapper, predict, model_format=self._xgboost_options.model_format)
+        self.model(booster, predict)
 
 
 def _params(params: Any) -> Mapping[str, Any]:
@@ -149,7 +139,11 @@ def _stops_early(call: BoundCall) -> bool:
     if call.all.get("early_stopping_rounds"):
         return True
     callbacks = call.given.get("callbacks") or ()
-    return any(cls.__name__ == "EarlyStopping" for each in callbacks for cls in type(each).__mro__)
+    return any(map(_is_stopping, callbacks))
+
+
+def _is_stopping(callback: Any) -> bool:
+    return any(cls.__name__ == "EarlyStopping" for cls in type(callback).__mro__)
 
 
 def _importance(booster: Any, kind: str) -> Mapping[str, Any] | None:
