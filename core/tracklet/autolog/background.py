@@ -21,7 +21,10 @@ MAX_WAITING: Final = 64
 
 THREAD_NAME: Final = "tracklet-background"
 
-_changed = threading.Condition()
+# `with` takes the lock itself and not its condition, whose `__enter__` and `__exit__` are Python: an
+# interrupt there would leave the lock held for ever.
+_lock = threading.RLock()
+_changed = threading.Condition(_lock)
 _waiting: deque[Callable[[], None]] = deque()
 _failed: list[Exception] = []
 _thread: threading.Thread | None = None
@@ -33,24 +36,16 @@ def later(work: Callable[[], None]) -> bool:
     It is done at once while the interpreter is ending: nobody would wait for a thread that is
     started after the main thread was, and the process would end under its feet.
     """
-    global _thread
     if not threading.main_thread().is_alive():
         _do(work)
         return True
-    with _changed:
+    with _lock:
         if len(_waiting) >= MAX_WAITING:
             return False
         _waiting.append(work)
-        if _thread is not None:
+        if _has_worker():
             return True
-        _thread = threading.Thread(target=_work, name=THREAD_NAME, daemon=False)
-        try:
-            _thread.start()
-        except RuntimeError:
-            _thread = None
-            _waiting.pop()
-        else:
-            return True
+        _waiting.pop()
     _do(work)
     return True
 
@@ -68,8 +63,10 @@ def drain(timeout: float | None = None) -> bool:
     """
     if threading.current_thread() is _thread:
         return False
-    with _changed:
-        done = _changed.wait_for(lambda: _thread is None, timeout)
+    with _lock:
+        while _waiting and not _has_worker():
+            _do(_waiting.popleft())
+        done = _changed.wait_for(_is_idle, timeout)
         failed = _failed[:1]
         _failed.clear()
     if failed and settings.strict():
@@ -79,16 +76,38 @@ def drain(timeout: float | None = None) -> bool:
 
 def waiting() -> int:
     """How many pieces of work are not done yet."""
-    with _changed:
+    with _lock:
         return len(_waiting) + (_thread is not None)
+
+
+def _is_idle() -> bool:
+    return not _waiting and (_thread is None or not _thread.is_alive())
+
+
+def _has_worker() -> bool:
+    """See to it that a thread does the work; False if there can be none. The lock is held.
+
+    A thread that is not alive is one whose start was interrupted; it will never do anything.
+    """
+    global _thread
+    if _thread is not None and _thread.is_alive():
+        return True
+    _thread = threading.Thread(target=_work, name=THREAD_NAME, daemon=False)
+    try:
+        _thread.start()
+    except RuntimeError:
+        _thread = None
+        return False
+    return True
 
 
 def _work() -> None:
     global _thread
     while True:
-        with _changed:
+        with _lock:
             if not _waiting:
-                _thread = None
+                if _thread is threading.current_thread():
+                    _thread = None
                 _changed.notify_all()
                 return
             work = _waiting.popleft()
@@ -108,8 +127,9 @@ def _do(work: Callable[[], None]) -> None:
 
 def _after_fork() -> None:
     # The child has no such thread, and its parent does the work.
-    global _thread, _changed
-    _changed = threading.Condition()
+    global _thread, _lock, _changed
+    _lock = threading.RLock()
+    _changed = threading.Condition(_lock)
     _waiting.clear()
     _failed.clear()
     _thread = None

@@ -14,7 +14,7 @@ from tracklet.errors import TrackletException
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.runs import start_run
-from tracklet.patching import Outcome, checkpoint, report
+from tracklet.patching import Outcome, checkpoint, keep_state, report
 
 AUTOLOGGING_TAG = "mlflow.autologging"
 
@@ -139,10 +139,34 @@ class recording:  # noqa: N801 (used as a function in `with`)
             run.__exit__(type(cause) if cause is not None else None, cause, None)
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(problem, f"{self._label}: ending the run", self._label)
-        finally:
-            if run.is_open:
-                with suppress(Exception):
-                    active.abandon(run)
+            _let_go(run)
+
+
+def _let_go(run: ActiveRun) -> None:
+    if run.is_open:
+        with suppress(Exception):
+            active.abandon(run)
+
+
+def _before() -> tuple[FitSession | None, tuple[ActiveRun, ...]]:
+    return session.own(), active.open_runs()
+
+
+def _end_what_is_left(
+    before: tuple[FitSession | None, tuple[ActiveRun, ...]], interrupt: BaseException
+) -> None:
+    """End the session and the managed run that an interrupt kept from being ended."""
+    outer, runs = before
+    session.back_to(outer)
+    for run in reversed(active.open_runs()):
+        if AUTOLOGGING_TAG in run.data.tags and all(run is not other for other in runs):
+            try:
+                run.__exit__(type(interrupt), interrupt, None)
+            finally:
+                _let_go(run)
+
+
+keep_state(_before, _end_what_is_left)
 
 
 class TrainingRecorder(Recorder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,28 +26,26 @@ class FitSession:
             inside of it.
     """
 
-    __slots__ = ("_thread", "_token", "recorder")
+    __slots__ = ("_outer", "_thread", "recorder")
 
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = recorder
         self._thread = 0
-        self._token: Token[FitSession | None] | None = None
+        self._outer: FitSession | None = None
 
     def __enter__(self) -> FitSession:
         self._thread = threading.get_ident()
-        self._token = _current.set(self)
+        self._outer = _current.get()
+        _current.set(self)
         _by_thread.setdefault(self._thread, self)
         return self
 
     def __exit__(self, *_: object) -> None:
         if _by_thread.get(self._thread) is self:
             del _by_thread[self._thread]
-        if self._token is not None:
-            try:
-                _current.reset(self._token)
-            except ValueError:  # entered in another context, as an event loop may do
-                _current.set(None)
-            self._token = None
+        if _current.get() is self:  # not so if an interrupt has taken it down before
+            _current.set(self._outer)
+        self._outer = None
 
 
 _current: ContextVar[FitSession | None] = ContextVar("tracklet_fit_session", default=None)
@@ -60,6 +58,21 @@ def current() -> FitSession | None:
     if session is None and _by_thread:
         session = _of_joblib_worker()
     return session
+
+
+def back_to(session: FitSession | None) -> None:
+    """Be in that session of this context again: those inside of it were not left properly."""
+    inner = _current.get()
+    while inner is not None and inner is not session:
+        outer = inner._outer
+        inner.__exit__()
+        inner = outer
+    _current.set(session)
+
+
+def own() -> FitSession | None:
+    """The session that was opened in this very context."""
+    return _current.get()
 
 
 def reset() -> None:

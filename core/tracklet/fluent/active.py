@@ -96,6 +96,11 @@ def top() -> ActiveRun | None:
     return None
 
 
+def open_runs() -> tuple[ActiveRun, ...]:
+    """The open runs of this context, the active one last."""
+    return tuple(run for run in _stack.get() if run.is_open)
+
+
 def to_record() -> ActiveRun | None:
     """The run that a record of this context belongs to: its own, or the process's single one."""
     run = top()
@@ -135,6 +140,17 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
         reason: Why it ended, if not by reaching its end; becomes the tag ``tracklet.end_reason``.
     """
     RunStatus.from_string(status)
+    try:
+        _record_end(run, status, reason)
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, perhaps because what is waited for takes too long
+        run.on_end.clear()
+        _record_end(run, status, reason)
+        raise
+
+
+def _record_end(run: ActiveRun, status: str, reason: str | None) -> None:
     run_id = run.info.run_id
     if run.pid == os.getpid():
         for callback in run.on_end:

@@ -16,7 +16,7 @@ from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any
 
-from tracklet.patching import faults
+from tracklet.patching import faults, suppression
 from tracklet.patching.suppression import suppressed
 
 ImportCallback = Callable[[ModuleType], None]
@@ -82,12 +82,16 @@ def _in_progress(module: ModuleType) -> bool:
 
 
 def _fire(hook: ImportHook, module: ModuleType) -> None:
+    block = suppression.innermost()
     try:
         with suppressed():
             faults.checkpoint(f"import of {module.__name__}")
             hook.callback(module)
     except Exception as error:  # noqa: BLE001 (the user's import must not fail because of us)
         faults.report(error, f"the import of {hook.module}", hook.label)
+    except BaseException:
+        suppression.back_to(block)
+        raise
 
 
 class _Finder(MetaPathFinder):

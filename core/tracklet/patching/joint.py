@@ -18,6 +18,7 @@ from typing import Any, cast
 from tracklet.errors import TrackletException
 from tracklet.patching import weave
 from tracklet.patching.call import Outcome
+from tracklet.patching.kept_state import captured
 from tracklet.patching.suppression import is_suppressed
 from tracklet.patching.wrapper import WatchedFunction
 
@@ -79,14 +80,20 @@ class Joint:
         watched = (self.place, subscribers, original, self.bound, args, kwargs)
         if self.is_async:
             return weave.await_watched(*watched)
-        running, args, kwargs = weave.before(*watched)
+        running: weave.Running = []
+        states = captured()
         try:
-            value = original(*args, **kwargs)
+            args, kwargs = weave.before(running, *watched)
+            try:
+                value = original(*args, **kwargs)
+            except BaseException as error:
+                weave.after(running, self.place, Outcome(error=error))
+                raise
+            weave.after(running, self.place, Outcome(value=value))
+            return value
         except BaseException as error:
-            weave.after(self.place, running, Outcome(error=error))
+            weave.recover(running, self.place, states, error)
             raise
-        weave.after(self.place, running, Outcome(value=value))
-        return value
 
     def _stand_in(self, owner: Any) -> Any:
         raw = self.raw

@@ -7,25 +7,38 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 
-_suppressed: ContextVar[bool] = ContextVar("tracklet_suppressed", default=False)
+_innermost: ContextVar[suppressed | None] = ContextVar("tracklet_suppressed", default=None)
 _forked = False
 
 
 class suppressed:  # noqa: N801 (used as a function; a class enters in half the time)
     """In this block and context, watched functions behave as if nothing watched them."""
 
-    __slots__ = ("_token",)
+    __slots__ = ("_outer",)
 
     def __enter__(self) -> None:
-        self._token = _suppressed.set(True)
+        self._outer = _innermost.get()
+        _innermost.set(self)
 
     def __exit__(self, *_: object) -> None:
-        _suppressed.reset(self._token)
+        # Of a block that an interrupt broke out of, this may come late: then it says nothing.
+        if _innermost.get() is self:
+            _innermost.set(self._outer)
+
+
+def innermost() -> suppressed | None:
+    """The block that this code runs in; None if nothing is suppressed."""
+    return _innermost.get()
+
+
+def back_to(block: suppressed | None) -> None:
+    """Be in that block again, or in none: those inside of it were not left properly."""
+    _innermost.set(block)
 
 
 def is_suppressed(_is_ending: Callable[[], bool] = sys.is_finalizing) -> bool:
     """Whether watching is off here; always while the interpreter takes its modules apart."""
-    return _forked or _suppressed.get() or _is_ending()
+    return _forked or _innermost.get() is not None or _is_ending()
 
 
 def watch_in_this_process() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Sequence
+from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any, Protocol
 
-from tracklet.patching import faults
+from tracklet.patching import faults, suppression
 from tracklet.patching.call import Advice, Call, Outcome
+from tracklet.patching.kept_state import Restore, captured, put_back
 from tracklet.patching.suppression import suppressed
 
 
@@ -35,6 +37,7 @@ class AdviceError(RuntimeError):
 
 
 Running = list[tuple[Subscriber, Generator[None, Outcome, None]]]
+"""The advice that has begun and not ended, outermost first."""
 
 
 async def await_watched(
@@ -47,27 +50,35 @@ async def await_watched(
 ) -> Any:
     """Await a coroutine function with advice around it; the outcome is what it gave."""
     __tracebackhide__ = True
-    running, args, kwargs = before(place, subscribers, original, bound, args, kwargs)
+    running: Running = []
+    states = captured()
     try:
-        value = await original(*args, **kwargs)
+        args, kwargs = before(running, place, subscribers, original, bound, args, kwargs)
+        try:
+            value = await original(*args, **kwargs)
+        except BaseException as error:
+            after(running, place, Outcome(error=error))
+            raise
+        after(running, place, Outcome(value=value))
+        return value
     except BaseException as error:
-        after(place, running, Outcome(error=error))
+        recover(running, place, states, error)
         raise
-    after(place, running, Outcome(value=value))
-    return value
 
 
 def before(
+    running: Running,
     place: str,
     subscribers: Sequence[Subscriber],
     original: Callable[..., Any],
     bound: bool,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> tuple[Running, tuple[Any, ...], dict[str, Any]]:
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Start every advice; the arguments that come back are what the original gets.
 
     Args:
+        running: Gets the advice that has begun.
         place: What is watched, for messages.
         subscribers: The patches whose advice runs, outermost first.
         original: The function underneath, unbound.
@@ -75,7 +86,6 @@ def before(
         args: The caller's positional arguments.
         kwargs: The caller's keyword arguments.
     """
-    running: Running = []
     instance, rest = (args[0], args[1:]) if bound else (None, args)
     call = Call(instance, rest, dict(kwargs), original, bound)
     for subscriber in subscribers:
@@ -85,44 +95,57 @@ def before(
             with suppressed():
                 faults.checkpoint(f"before {place}")
                 advised = subscriber.advice(call)
+                running.append((subscriber, advised))
                 _advance(advised)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             call.instance, (call.args, call.kwargs) = instance, given
+            if running and running[-1][1] is advised:
+                running.pop()
             _close(advised)
             _report(error, place, subscriber, running)
-        except BaseException as error:
-            after(place, running, Outcome(error=error))
-            raise
-        else:
-            running.append((subscriber, advised))
     try:
-        return running, *_settled(place, call, original, bound, instance, rest, kwargs)
+        return _settled(place, call, original, bound, instance, rest, kwargs)
     except Exception as error:
-        after(place, running, Outcome(error=error))
+        after(running, place, Outcome(error=error))
         raise
 
 
-def after(place: str, running: Running, outcome: Outcome) -> None:
+def after(running: Running, place: str, outcome: Outcome) -> None:
     """Send the outcome to every advice that runs, innermost first."""
     while running:
-        subscriber, advised = running.pop()
+        subscriber, advised = running[-1]
         try:
             with suppressed():
                 faults.checkpoint(f"after {place}")
                 _finish(advised, outcome)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             _close(advised)
+            running.pop()
             try:
                 faults.report(error, place, subscriber.label)
             except Exception:
-                after(place, running, outcome)
+                after(running, place, outcome)
                 # Strict mode; the user's own error goes first.
                 if outcome.error is None:
                     raise
-        except BaseException:
-            _close(advised)
-            after(place, running, outcome)
-            raise
+        else:
+            running.pop()
+
+
+def recover(
+    running: Running, place: str, states: list[tuple[Restore, Any]], error: BaseException
+) -> None:
+    """After an interrupt, of which nobody knows where it struck, leave nothing half done.
+
+    Advice that still runs learns of it as the outcome, and what is kept of state is put back.
+    Nothing happens for an ``Exception``: those come from the original, after all was done.
+    """
+    if isinstance(error, Exception):
+        return
+    suppression.back_to(None)  # only calls that are not suppressed come here
+    running[:] = [each for each in running if getgeneratorstate(each[1]) != GEN_CREATED]
+    after(running, place, Outcome(error=error))
+    put_back(states, error)
 
 
 def _advance(advised: Any) -> None:
@@ -155,7 +178,7 @@ def _report(error: Exception, place: str, subscriber: Subscriber, running: Runni
     try:
         faults.report(error, place, subscriber.label)
     except Exception as raised:
-        after(place, running, Outcome(error=raised))
+        after(running, place, Outcome(error=raised))
         raise
 
 
