@@ -1,0 +1,131 @@
+"""Wrappers in the manner of scikit-learn: alone, in pipelines and in searches."""
+
+from __future__ import annotations
+
+import inspect
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import tracklet
+from tracklet import models, pyfunc
+
+pytestmark = pytest.mark.usefixtures("on")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(300, 4))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+NOISY = np.where(RNG.random(300) < 0.3, 1 - Y, Y)
+THREE = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+# What a whole array as evaluation set of a wrapper is called depends on the version.
+NEWER = "eval_X" in inspect.signature(lgb.LGBMClassifier.fit).parameters
+
+
+def evaluated(features, targets):
+    return (
+        {"eval_X": (features,), "eval_y": (targets,)}
+        if NEWER
+        else {"eval_set": [(features, targets)]}
+    )
+
+
+def wrapper(kind=lgb.LGBMClassifier, **params):
+    return kind(**{"n_estimators": 3, "n_jobs": 1, "verbosity": -1, **params})
+
+
+def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
+    model = wrapper().fit(FRAME, THREE, **evaluated(FRAME[:50], THREE[:50]))
+    run = record.only()
+    assert set(run.data.params) >= {
+        "boosting_type",
+        "colsample_bytree",
+        "learning_rate",
+        "max_depth",
+        "min_child_samples",
+        "min_child_weight",
+        "min_split_gain",
+        "num_leaves",
+        "random_state",
+        "reg_alpha",
+        "reg_lambda",
+        "subsample",
+        "subsample_for_bin",
+        "subsample_freq",
+        "objective",
+        "num_class",
+        "metric",
+        "num_threads",
+        "num_boost_round",
+        "keep_training_booster",
+    }
+    assert run.data.params["num_class"] == "3"
+    own = {key for key in run.data.tags if not key.startswith(("mlflow.", "tracklet."))}
+    assert own == set()
+    values = model.evals_result_["valid_0"]["multi_logloss"]
+    assert record.history(run, "valid_0-multi_logloss") == list(enumerate(values))
+    about = models.Model.load(f"runs:/{run.info.run_id}/model")
+    assert about.flavors["lightgbm"]["model_class"] == "lightgbm.sklearn.LGBMClassifier"
+    assert about.signature.inputs.input_names() == ["a", "b", "c", "d"]
+    view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    np.testing.assert_array_equal(view.predict(FRAME), model.predict(FRAME))
+
+
+def test_a_wrappers_callbacks_and_early_stopping(record):
+    callbacks = [lgb.early_stopping(3, verbose=False)]
+    model = wrapper(n_estimators=60, learning_rate=0.5)
+    model.fit(X[:150], NOISY[:150], callbacks=callbacks, **evaluated(X[150:], NOISY[150:]))
+    assert len(callbacks) == 1
+    assert record.only().data.metrics["best_iteration"] == model.best_iteration_
+
+
+@pytest.mark.parametrize("generic", [False, True])
+def test_a_wrapper_alone_is_lightgbms_whichever_integrations_are_on(record, generic):
+    if generic:
+        tracklet.autolog()
+    wrapper(lgb.LGBMRegressor).fit(X, Y)
+    run = record.only()
+    assert run.data.tags["mlflow.autologging"] == "lightgbm"
+    assert "estimator_name" not in run.data.tags
+
+
+def test_a_ranker_is_recorded(record):
+    wrapper(lgb.LGBMRanker).fit(X, THREE, group=[30] * 10)
+    assert record.only().data.params["objective"] == "lambdarank"
+
+
+def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once(record):
+    tracklet.autolog()
+    make_pipeline(StandardScaler(), wrapper()).fit(X, Y)
+    run = record.only()
+    assert run.data.tags["mlflow.autologging"] == "sklearn"
+    assert run.data.params["lgbmclassifier__n_estimators"] == "3"
+    assert "num_leaves" not in run.data.params
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("generic", [False, True])
+@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+def test_w50_a_search_is_no_run_per_fold(record, generic, backend):
+    import joblib
+
+    if generic:
+        tracklet.autolog()
+    search = GridSearchCV(wrapper(), {"num_leaves": [2, 4]}, cv=2, n_jobs=2)
+    with joblib.parallel_config(backend):
+        search.fit(X, Y)
+    outermost = [run for run in record.runs() if "mlflow.parentRunId" not in run.data.tags]
+    assert len(outermost) == 1
+    key = "best_num_leaves" if generic else "num_leaves"
+    assert outermost[0].data.params[key] == str(search.best_params_["num_leaves"])
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_cross_val_score_records_nothing(record):
+    cross_val_score(wrapper(), X, Y, cv=2)
+    assert record.runs() == []

@@ -1,0 +1,182 @@
+"""What the record says of the data, and where a model's signature comes from."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import xgboost as xgb
+
+import tracklet
+from tracklet import models, pyfunc
+
+pytestmark = pytest.mark.usefixtures("on")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 4))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+KEEPS_CATEGORIES = int(xgb.__version__.split(".")[0]) > 3 or xgb.__version__ >= "3.1"
+PARAMS = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1}
+
+
+def train(rounds=5, data=FRAME, label=Y, **options):
+    matrix = xgb.DMatrix(data, label=label)
+    options.setdefault("evals", [(matrix, "train")])
+    return xgb.train(
+        {**PARAMS, **options.pop("params", {})}, matrix, rounds, verbose_eval=False, **options
+    )
+
+
+def test_s11_14_params_metrics_importance_datasets_and_a_model_that_predicts_the_same(record):
+    seen = {}
+    data, held = xgb.DMatrix(FRAME, label=Y), xgb.DMatrix(FRAME[:50], label=Y[:50])
+    booster = xgb.train(
+        {**PARAMS, "eval_metric": ["logloss", "auc"]},
+        data,
+        evals=[(data, "train"), (held, "held")],
+        evals_result=seen,
+        verbose_eval=False,
+    )
+    run = record.only()
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        "objective": "binary:logistic",
+        "max_depth": "2",
+        "nthread": "1",
+        "eval_metric": "['logloss', 'auc']",
+        "num_boost_round": "10",
+        "maximize": "None",
+        "early_stopping_rounds": "None",
+        "verbose_eval": "False",
+        "custom_metric": "None",
+    }
+    assert set(run.data.metrics) == {"train-logloss", "train-auc", "held-logloss", "held-auc"}
+    for name, metrics in seen.items():
+        for metric, values in metrics.items():
+            assert record.history(run, f"{name}-{metric}") == list(enumerate(values))
+    scores = json.loads(record.artifact(run, "feature_importance_weight.json").read_text())
+    assert scores == booster.get_score(importance_type="weight")
+    assert record.artifact(run, "feature_importance_weight.png").read_bytes().startswith(b"\x89PNG")
+    inputs = {i.dataset.name: i for i in run.inputs.dataset_inputs}
+    assert set(inputs) == {"dataset", "train", "held"}
+    assert inputs["dataset"].tags[0].value == "train"
+    assert inputs["held"].tags[0].value == "eval"
+    expected = tracklet.data.from_pandas(FRAME).digest
+    assert inputs["dataset"].dataset.digest == inputs["train"].dataset.digest == expected
+    assert "mlflow_colspec" in json.loads(inputs["dataset"].dataset.schema)
+    model = record.logged(run)
+    assert model.name == "model"
+    assert {m.key: m.value for m in model.metrics} == run.data.metrics
+    about = models.get_model_info(f"runs:/{run.info.run_id}/model")
+    assert about.signature.inputs.input_names() == ["a", "b", "c", "d"]
+    assert about.signature.outputs.inputs[0].type == np.dtype("float32")
+    loaded = tracklet.xgboost.load_model(f"runs:/{run.info.run_id}/model")
+    np.testing.assert_array_equal(loaded.predict(data), booster.predict(data))
+    view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    np.testing.assert_array_equal(view.predict(FRAME), booster.predict(data))
+
+
+class Batches(xgb.DataIter):
+    def __init__(self, batches, **options):
+        self.batches, self.at = batches, 0
+        super().__init__(**options)
+
+    def next(self, input_data):
+        if self.at == len(self.batches):
+            return False
+        input_data(data=self.batches[self.at][0], label=self.batches[self.at][1])
+        self.at += 1
+        return True
+
+    def reset(self):
+        self.at = 0
+
+
+@pytest.mark.parametrize("source", ["frame", "array", "quantile", "iterator", "sparse", "arrow"])
+def test_signature_and_example_come_from_what_the_matrix_was_made_of(record, source):
+    tracklet.xgboost.autolog(log_input_examples=True)
+    if source == "frame":
+        data = xgb.DMatrix(FRAME, label=Y)
+    elif source == "array":
+        data = xgb.DMatrix(X, label=Y)
+    elif source == "quantile":
+        data = xgb.QuantileDMatrix(FRAME, label=Y)
+    elif source == "iterator":
+        data = xgb.QuantileDMatrix(Batches([(FRAME[:100], Y[:100]), (FRAME[100:], Y[100:])]))
+    elif source == "sparse":
+        data = xgb.DMatrix(scipy.sparse.csr_matrix(X), label=Y)
+    else:
+        pyarrow = pytest.importorskip("pyarrow", exc_type=ImportError)
+        data = xgb.DMatrix(pyarrow.Table.from_pandas(FRAME), label=Y)
+    xgb.train(PARAMS, data, 2)
+    run = record.only()
+    about = models.Model.load(f"runs:/{run.info.run_id}/model")
+    assert about.signature is not None
+    assert about.signature.outputs is not None
+    example = about.load_input_example(f"runs:/{run.info.run_id}/model")
+    if source in ("frame", "quantile", "iterator", "arrow"):
+        pd.testing.assert_frame_equal(example, FRAME[:5])
+    elif source == "array":
+        np.testing.assert_allclose(example, X[:5])
+    view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    assert len(view.predict(example)) == 5
+
+
+def test_the_training_data_is_not_kept_alive():
+    frame = FRAME.copy()
+    gone = weakref.ref(frame)
+    data = xgb.DMatrix(frame, label=Y)
+    matrix = weakref.ref(data)
+    xgb.train(PARAMS, data, 2, evals=[(data, "train")], verbose_eval=False)
+    del frame, data
+    gc.collect()
+    assert gone() is None
+    assert matrix() is None
+
+
+def test_sparse_data_is_fingerprinted_as_it_is(record, monkeypatch):
+    wide = scipy.sparse.random(300, 4000, density=0.001, format="csr", random_state=0)
+    monkeypatch.setattr(type(wide), "toarray", lambda *_: pytest.fail("was made dense"))
+    monkeypatch.setattr(type(wide), "todense", lambda *_: pytest.fail("was made dense"))
+    labels = np.arange(300) % 2
+    xgb.train(PARAMS, xgb.DMatrix(wide, label=labels), 2)
+    (dataset,) = record.only().inputs.dataset_inputs
+    assert dataset.dataset.digest == tracklet.data.from_numpy(wide, targets=labels).digest
+
+
+def test_a_matrix_made_before_enabling_trains_without_a_signature(record, tmp_path):
+    tracklet.xgboost.autolog(disable=True)
+    data = xgb.DMatrix(X, label=Y)
+    data.save_binary(str(tmp_path / "data.bin"))
+    tracklet.xgboost.autolog()
+    xgb.train(PARAMS, data, 2)
+    xgb.train(PARAMS, xgb.DMatrix(str(tmp_path / "data.bin")), 2)
+    for run in record.runs():
+        assert "tracklet.faults" not in run.data.tags
+        assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is None
+
+
+def test_positional_and_keyword_evals_are_recorded_alike(record):
+    data = xgb.DMatrix(X, label=Y)
+    xgb.train(
+        params=PARAMS, dtrain=data, num_boost_round=2, evals=((data, "train"),), verbose_eval=False
+    )
+    assert {i.dataset.name for i in record.only().inputs.dataset_inputs} == {"dataset", "train"}
+
+
+@pytest.mark.skipif(not KEEPS_CATEGORIES, reason="models keep categories since XGBoost 3.1")
+def test_categories_train_and_predict(record):
+    frame = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
+    data = xgb.DMatrix(frame, label=Y, enable_categorical=True)
+    booster = xgb.train(PARAMS, data, 2)
+    run = record.only()
+    view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    # The signature says text, as MLflow's does; texts become categories again.
+    texts = frame.assign(k=frame["k"].astype(str))
+    np.testing.assert_array_equal(view.predict(texts), booster.predict(data))
