@@ -21,8 +21,8 @@ MAX_WAITING: Final = 64
 
 THREAD_NAME: Final = "tracklet-background"
 
-# `with` takes the lock itself and not its condition, whose `__enter__` and `__exit__` are Python: an
-# interrupt there would leave the lock held for ever.
+# `with` takes the lock itself and not its condition, whose `__enter__` and `__exit__` are Python:
+# an interrupt there would leave the lock held for ever.
 _lock = threading.RLock()
 _changed = threading.Condition(_lock)
 _waiting: deque[Callable[[], None]] = deque()

@@ -1,9 +1,9 @@
 """What a watched call leaves as it was, even if an interrupt strikes inside our own code.
 
-Ctrl-C may arrive between any two steps: in ``__enter__``, at the first instruction of ``__exit__``,
-before a ``finally``. So leaving a block is not enough to put state back. Whoever keeps state for the
-time of a watched call says here how to take it down and how to put it back; the outermost frame of
-ours does so when an exception that is no ``Exception`` leaves it.
+Ctrl-C may arrive between any two steps: in ``__enter__``, at the first instruction of
+``__exit__``, before a ``finally``. So leaving a block is not enough to put state back. Whoever
+keeps state for the time of a watched call says here how to take it down and how to put it back;
+the outermost frame of ours does so when an exception that is no ``Exception`` leaves it.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ reader lists, then renamed or linked.
 from __future__ import annotations
 
 import errno
+import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
@@ -276,34 +278,40 @@ def lock_alone(fd: int) -> bool:
     return True
 
 
-@contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock of a file, across threads and processes.
+def locked(path: str) -> AbstractContextManager[object]:
+    """Hold the lock of a file in a block, across threads and processes.
 
     Where the file system has no locks, or the file cannot be created, the work goes on without.
     """
     if fcntl is None:
-        yield
-        return
+        return nullcontext()
     flags = os.O_RDWR | os.O_CREAT | _CLOEXEC
     try:
         fd = open_file(path, flags, 0o666)
     except FileNotFoundError:
         make_dirs(os.path.dirname(path))
         fd = open_file(path, flags, 0o666)
+    # A file leaves its block in C, where no interrupt strikes; and it closes when it is forgotten.
+    held = io.FileIO(fd, "r+")
     try:
-        try:
+        _held.add(held)
+        with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX)
-            held = True
-        except OSError:
-            held = False
-        try:
-            yield
-        finally:
-            if held:  # said aloud: a child forked meanwhile shares the descriptor
-                fcntl.flock(fd, fcntl.LOCK_UN)
-    finally:
-        close(fd)
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _after_fork() -> None:
+    # A lock is held until every copy of its descriptor is closed, and the child has copies.
+    for held in tuple(_held):
+        held.close()
+
+
+_held: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _named(error: OSError, path: str) -> OSError:

@@ -157,7 +157,7 @@ class FolderIndex:
 
     def rebuild(self) -> None:
         """Forget everything and look through all folders anew."""
-        with self._locked():
+        with self._own():
             self.close()
             if self.path != MEMORY:
                 with disk.locked(f"{self.path}.lock"):
@@ -166,14 +166,14 @@ class FolderIndex:
 
     def close(self) -> None:
         """Release the database; the next search opens it again."""
-        with self._locked():
+        with self._own():
             if self._engine is not None:
                 self._finalizer()
             self._engine = None
             self._refresh = None
 
     def _search(self, search: Callable[[Connection], T]) -> T:
-        with self._locked():
+        with self._own():
             for _ in range(2):
                 try:
                     return self._search_once(search)
@@ -238,8 +238,8 @@ class FolderIndex:
             _log.warning("the index of %s is kept in memory only: %s", self.root, error)
             self.path = MEMORY
 
-    @contextlib.contextmanager
-    def _locked(self) -> Any:
+    def _own(self) -> threading.RLock:
+        """The lock of this process's copy of the index; it is taken and let go in C."""
         if os.getpid() != self._pid:  # forked: neither lock nor connection may be used
             self._pid = os.getpid()
             self._lock = threading.RLock()
@@ -247,8 +247,7 @@ class FolderIndex:
             if self._engine is not None:
                 self._engine.dispose(close=False)
             self._engine = self._refresh = None
-        with self._lock:
-            yield
+        return self._lock
 
 
 def _path(root: str) -> str:

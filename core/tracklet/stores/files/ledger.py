@@ -69,6 +69,8 @@ class Ledger:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
+        if self.db.in_transaction:  # an interrupt kept it from being ended
+            self.db.execute("ROLLBACK")
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
