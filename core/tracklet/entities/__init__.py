@@ -63,10 +63,9 @@ if TYPE_CHECKING:
         SpanStatusCode,
         SpanType,
     )
-    from tracklet.entities.trace import (
+    from tracklet.entities.trace import Trace, TraceData
+    from tracklet.entities.trace_info import (
         MlflowExperimentLocation,
-        Trace,
-        TraceData,
         TraceInfo,
         TraceLocation,
         TraceLocationType,
@@ -89,17 +88,16 @@ _LAZY: Final = {
     **dict.fromkeys(
         ("Document", "Span", "SpanEvent", "SpanStatus", "SpanStatusCode", "SpanType"), "span"
     ),
+    **dict.fromkeys(("Trace", "TraceData"), "trace"),
     **dict.fromkeys(
         (
             "MlflowExperimentLocation",
-            "Trace",
-            "TraceData",
             "TraceInfo",
             "TraceLocation",
             "TraceLocationType",
             "TraceState",
         ),
-        "trace",
+        "trace_info",
     ),
 }
 """What only traces need, and the module of this package that has it; a training without traces

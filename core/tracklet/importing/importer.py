@@ -15,7 +15,7 @@ from tracklet.importing.opening import open_source, open_target
 from tracklet.importing.report import ImportReport
 from tracklet.importing.source import ImportSource, Unreadable
 from tracklet.stores.adopting import Adoption, ImportTarget, RegisteredModelRecord
-from tracklet.stores.store import TrackingStore
+from tracklet.stores.tracking_store import TrackingStore
 
 Progress = Callable[[int, int], None]
 """Called with how many runs are done and how many there are, about."""

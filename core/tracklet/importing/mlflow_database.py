@@ -17,7 +17,6 @@ from tracklet.entities import (
     DatasetInput,
     Experiment,
     InputTag,
-    LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
     Metric,
@@ -28,14 +27,13 @@ from tracklet.entities import (
     RunOutputs,
 )
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.importing import heads, mlflow_registry
+from tracklet.importing import heads, mlflow_logged_models, mlflow_registry
 from tracklet.importing.databases import ReadOnlyDatabase
 from tracklet.importing.mlflow_values import (
     Row,
     dataset,
     dataset_of,
     double,
-    model_status,
     rank,
     stage,
     status,
@@ -267,56 +265,15 @@ class MlflowDatabase(ImportSource):
         with self._database.reading() as connection:
             model_ids = [str(row[0]) for row in connection.execute(statement)]
         for model_id in model_ids:
-            record = self._read("logged model", model_id, self._logged_model)
+            record = self._read(
+                "logged model",
+                model_id,
+                lambda connection, name: mlflow_logged_models.logged_model(
+                    self._tables, connection, name, self._places
+                ),
+            )
             if record is not None:
                 yield record
-
-    def _logged_model(self, connection: Connection, model_id: str) -> LoggedModelRecord | None:
-        rows = self._tables.rows(connection, "logged_models", model_id=model_id)
-        if not rows:
-            return None
-        row = rows[0]
-        experiment_id = str(row["experiment_id"])
-        tail = f"{experiment_id}/models/{model_id}/artifacts"
-        model = LoggedModel(
-            experiment_id=experiment_id,
-            model_id=model_id,
-            name=str(row["name"]),
-            artifact_location=self._places.find(row["artifact_location"], tail) or "",
-            creation_timestamp=row["creation_timestamp_ms"] or 0,
-            last_updated_timestamp=row["last_updated_timestamp_ms"] or 0,
-            model_type=row["model_type"],
-            source_run_id=row["source_run_id"],
-            status=model_status(row["status"]),
-            status_message=row["status_message"],
-            tags=self._pairs(connection, "logged_model_tags", model_id),
-            params=self._pairs(connection, "logged_model_params", model_id),
-            lifecycle_stage=stage(row["lifecycle_stage"]),
-        )
-        return LoggedModelRecord(model, self._model_points(connection, model_id))
-
-    def _model_points(self, connection: Connection, model_id: str) -> list[Metric]:
-        order = ("metric_name", "metric_step", "metric_timestamp_ms")
-        rows = self._tables.rows(connection, "logged_model_metrics", order=order, model_id=model_id)
-        # MLflow turns NaN into 0 here, and says so only in the metrics of the run.
-        nans = {
-            (run_id, nan["key"], nan["timestamp"], nan["step"])
-            for run_id in {row["run_id"] for row in rows if row["metric_value"] == 0}
-            for nan in self._tables.rows(connection, "metrics", run_uuid=run_id)
-            if nan["is_nan"]
-        }
-        points: list[Metric] = []
-        for row in rows:
-            key, timestamp, step = (
-                str(row["metric_name"]),
-                row["metric_timestamp_ms"] or 0,
-                row["metric_step"] or 0,
-            )
-            value = double(row["metric_value"], (row["run_id"], key, timestamp, step) in nans)
-            points.append(
-                Metric(key, value, timestamp, step, model_id, *dataset_of(row), row["run_id"])
-            )
-        return points
 
     # -- registered models ---------------------------------------------------------------------
 
@@ -365,13 +322,9 @@ class MlflowDatabase(ImportSource):
         except (ValueError, TypeError) as error:
             return Unreadable(kind, name, f"its rows hold what does not belong there: {error}")
 
-    def _pairs(self, connection: Connection, name: str, owner: str) -> dict[str, str]:
-        """The keys and texts of a run or of a logged model."""
-        if name.startswith("logged_model"):
-            kind = "param" if name.endswith("params") else "tag"
-            rows = self._tables.rows(connection, name, order=(f"{kind}_key",), model_id=owner)
-            return {str(row[f"{kind}_key"]): string(row[f"{kind}_value"]) for row in rows}
-        rows = self._tables.rows(connection, name, order=("key",), run_uuid=owner)
+    def _pairs(self, connection: Connection, name: str, run_id: str) -> dict[str, str]:
+        """The keys and texts of a run."""
+        rows = self._tables.rows(connection, name, order=("key",), run_uuid=run_id)
         return {str(row["key"]): string(row["value"]) for row in rows}
 
     def _texts(

@@ -14,7 +14,7 @@ from tracklet.importing.places import ArtifactPlaces, own_location
 from tracklet.importing.source import ImportSource, Unreadable
 from tracklet.stores import disk
 from tracklet.stores.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
-from tracklet.stores.files import layout, points, reader
+from tracklet.stores.files import contents, layout, points, reader, registry_reader
 
 _TORN: Final = "lines of metric files were torn or malformed, and passed over"
 
@@ -38,7 +38,7 @@ class MlrunsSource(ImportSource):
         self.root = os.path.abspath(path)
         self.location = self.root
         try:
-            found = reader.experiment_dirs(self.root) or reader.registered_model_dirs(self.root)
+            found = contents.experiment_dirs(self.root) or contents.registered_model_dirs(self.root)
         except OSError as error:
             raise disk.storage_error("read the folder to import", error, self.root) from error
         if not found:
@@ -46,7 +46,7 @@ class MlrunsSource(ImportSource):
         self._places = ArtifactPlaces(os.path.dirname(self.root), self.oddities)
 
     def count_runs(self) -> int:
-        return sum(len(reader.run_dirs(folder)) for folder in self._experiment_dirs())
+        return sum(len(contents.run_dirs(folder)) for folder in self._experiment_dirs())
 
     def experiments(self) -> Iterator[Experiment | Unreadable]:
         for folder in self._experiment_dirs():
@@ -63,7 +63,7 @@ class MlrunsSource(ImportSource):
 
     def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
         experiment_dir = self._dir_of(experiment_id)
-        for folder in sorted(reader.run_dirs(experiment_dir)):
+        for folder in sorted(contents.run_dirs(experiment_dir)):
             yield _read("run", folder, self._run)
         for folder in _without_document(experiment_dir, layout.NOT_RUNS):
             yield Unreadable("run", folder, f"there is no {layout.META} in it")
@@ -71,27 +71,27 @@ class MlrunsSource(ImportSource):
     def _run(self, folder: str) -> RunRecord:
         run = reader.read_run(folder)
         histories: dict[str, list[Metric]] = {}
-        for key, path in reader.key_files(f"{folder}/{layout.METRICS}"):
+        for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
             history = reader.read_metric_history(path, key)
             histories[key] = history.points
             if history.skipped:
                 self.oddities[_TORN] += history.skipped
         deleted_time = None
         if run.info.lifecycle_stage == LifecycleStage.DELETED:
-            deleted_time = _integer(reader.read_meta(folder, "run").get("deleted_time"))
+            deleted_time = _integer(contents.read_meta(folder, "run").get("deleted_time"))
         tail = f"{run.info.experiment_id}/{os.path.basename(folder)}/{layout.ARTIFACTS}"
         uri = self._places.find(run.info.artifact_uri, tail)
         run = replace(run, info=replace(run.info, artifact_uri=uri))
         return RunRecord(run, histories, deleted_time)
 
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
-        for folder in sorted(reader.logged_model_dirs(self._dir_of(experiment_id))):
+        for folder in sorted(contents.logged_model_dirs(self._dir_of(experiment_id))):
             yield _read("logged model", folder, self._logged_model)
 
     def _logged_model(self, folder: str) -> LoggedModelRecord:
         model = reader.read_logged_model(folder)
         measured: list[Metric] = []
-        for key, path in reader.key_files(f"{folder}/{layout.METRICS}"):
+        for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
             data = disk.read_if_there(path) or b""
             history = points.parse_model_points(data, key, model.model_id)
             measured += history.points
@@ -102,7 +102,7 @@ class MlrunsSource(ImportSource):
         return LoggedModelRecord(replace(model, artifact_location=location), measured)
 
     def registered_models(self) -> Iterator[RegisteredModelRecord | Unreadable]:
-        for folder in sorted(reader.registered_model_dirs(self.root)):
+        for folder in sorted(contents.registered_model_dirs(self.root)):
             yield _read("registered model", folder, _registered_model)
 
     def left_out(self) -> dict[str, int]:
@@ -115,7 +115,7 @@ class MlrunsSource(ImportSource):
         return {what: number for what, number in found.items() if number}
 
     def _experiment_dirs(self) -> list[str]:
-        return sorted(reader.experiment_dirs(self.root))
+        return sorted(contents.experiment_dirs(self.root))
 
     def _dir_of(self, experiment_id: str) -> str:
         for home in (self.root, layout.trash(self.root)):
@@ -126,8 +126,8 @@ class MlrunsSource(ImportSource):
 
 
 def _registered_model(folder: str) -> RegisteredModelRecord:
-    versions = [reader.read_model_version(d) for d in reader.model_version_dirs(folder)]
-    return RegisteredModelRecord(reader.read_registered_model(folder), versions)
+    versions = [registry_reader.read_model_version(d) for d in contents.model_version_dirs(folder)]
+    return RegisteredModelRecord(registry_reader.read_registered_model(folder), versions)
 
 
 def _read(kind: str, folder: str, read: Callable[[str], T]) -> T | Unreadable:
@@ -176,7 +176,7 @@ def _refusal(root: str) -> str:
     if (path / layout.META).is_file():
         return f"{rule}; this is the folder of one entity, so give a folder above it"
     for name in ("mlruns", "mlflow.db"):
-        if (path / name).exists() and (name != "mlruns" or reader.experiment_dirs(path / name)):
+        if (path / name).exists() and (name != "mlruns" or contents.experiment_dirs(path / name)):
             return f"{rule}; import {str(path / name)!r} instead"
     if (path.parent / "mlflow.db").is_file():
         return (

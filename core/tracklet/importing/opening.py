@@ -12,7 +12,7 @@ from tracklet.stores import open_store
 from tracklet.stores.adopting import ImportTarget
 from tracklet.stores.files import FileStore
 from tracklet.stores.files.adopting import FileTarget
-from tracklet.stores.store import TrackingStore
+from tracklet.stores.tracking_store import TrackingStore
 
 
 def open_source(path: str | os.PathLike[str]) -> ImportSource:

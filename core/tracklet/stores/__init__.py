@@ -12,7 +12,9 @@ from typing import Any
 
 from tracklet import plugins, settings
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores.store import RegistryStore, RunWriter, TrackingStore
+from tracklet.stores.registry_store import RegistryStore
+from tracklet.stores.run_writer import RunWriter
+from tracklet.stores.tracking_store import TrackingStore
 
 __all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store", "reset"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tracklet.client import TrackletClient
 from tracklet.entities import TraceState
-from tracklet.entities.trace import MODEL_METADATA
+from tracklet.entities.trace_info import MODEL_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.tracing import context, live
 from tracklet.validation import validate_key

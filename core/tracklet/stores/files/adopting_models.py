@@ -20,7 +20,7 @@ from tracklet.stores.adopting import (
     merged_version,
     same_version,
 )
-from tracklet.stores.files import documents, entity_files, layout, reader
+from tracklet.stores.files import contents, documents, entity_files, layout, reader, registry_reader
 from tracklet.stores.files.adopting_parts import TargetFolder, check_absent, found
 from tracklet.stores.files.registry import _check_name
 
@@ -94,7 +94,7 @@ class ModelTarget(TargetFolder):
                 here.last_updated_timestamp, there.last_updated_timestamp
             )
             with disk.locked(f"{layout.private(folder)}/lock"):
-                meta = reader.read_meta(folder, "logged model")
+                meta = contents.read_meta(folder, "logged model")
                 meta.update(values)
                 staging = layout.private(folder)
                 disk.publish(layout.meta(folder), documents.dumps(meta), staging)
@@ -145,7 +145,7 @@ class ModelTarget(TargetFolder):
                     disk.rename(staged, version_dir)
                 changed = True
                 continue
-            here = reader.read_model_version(version_dir)
+            here = registry_reader.read_model_version(version_dir)
             if not same_version(here, version):
                 others.add(version.version)
                 refused.append(f"version {version.version} is another model here")
@@ -154,7 +154,7 @@ class ModelTarget(TargetFolder):
                 if merged != here:
                     _change_version(version_dir, here, merged, refused)
                     changed = True
-        here_model = reader.read_registered_model(folder)
+        here_model = registry_reader.read_registered_model(folder)
         aliases = {a: v for a, v in record.model.aliases.items() if v not in others}
         merged_here = merged_model(here_model, replace(record.model, aliases=aliases))
         if merged_here != here_model:
@@ -165,7 +165,7 @@ class ModelTarget(TargetFolder):
             numbers = {alias: str(number) for alias, number in merged_here.aliases.items()}
             aliases_dir = f"{folder}/{layout.ALIASES}"
             entity_files.put_tags("alias", aliases_dir, numbers, folder, refused)
-            meta = reader.read_meta(folder, "registered model")
+            meta = contents.read_meta(folder, "registered model")
             meta.update(
                 aliases=numbers,
                 description=merged_here.description,
@@ -188,7 +188,7 @@ def _change_version(
     tags = merged_texts(here.tags, merged.tags, overwrite=True)
     tags_dir = f"{folder}/{layout.TAGS}"
     entity_files.put_tags("model version tag", tags_dir, tags, folder, refused)
-    meta = reader.read_meta(folder, "model version")
+    meta = contents.read_meta(folder, "model version")
     meta.update(
         current_stage=merged.current_stage,
         description=merged.description,

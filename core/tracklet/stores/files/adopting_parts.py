@@ -10,7 +10,7 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
 from tracklet.stores.adopting import missing_points
 from tracklet.stores.artifact_copies import copy_missing
-from tracklet.stores.files import entity_files, layout, points, reader, texts
+from tracklet.stores.files import contents, entity_files, layout, points, reader, texts
 from tracklet.stores.files.appender import Appender
 from tracklet.stores.files.staging import Staging
 from tracklet.stores.files.store import FileStore
@@ -100,7 +100,7 @@ class TargetFolder:
         if source and not copy:
             return source, 0
         tail = f"{final.removeprefix(f'{experiment_dir}/')}/{layout.ARTIFACTS}"
-        meta = reader.read_meta(experiment_dir, "experiment")
+        meta = contents.read_meta(experiment_dir, "experiment")
         location = reader.experiment_location(experiment_dir, meta)
         place = creation.below(location, tail)
         if not source:

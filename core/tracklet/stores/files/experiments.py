@@ -15,7 +15,7 @@ from tracklet.errors import (
     ResourceDoesNotExist,
 )
 from tracklet.stores import disk
-from tracklet.stores.files import changes, documents, layout, reader, run_meta, texts
+from tracklet.stores.files import changes, contents, documents, layout, reader, run_meta, texts
 from tracklet.stores.files.folder import Folder, now_ms
 
 
@@ -106,14 +106,14 @@ class Experiments(Folder):
             if folder != trashed:
                 disk.make_dirs(layout.trash(self.root))
                 disk.rename(folder, trashed)
-            elif _is_marked(reader.read_meta(folder, "experiment")):
+            elif _is_marked(contents.read_meta(folder, "experiment")):
                 raise ResourceDoesNotExist(
                     f"experiment {experiment_id} is deleted already; restore_experiment takes it "
                     "back"
                 )
         # From here on it is deleted by its place; the documents follow.
         now = now_ms()
-        for run_dir in reader.run_dirs(trashed):
+        for run_dir in contents.run_dirs(trashed):
             run_meta.edit(run_dir, lambda meta: bury(meta, now))
         self._mark(trashed, LifecycleStage.DELETED)
         changes.announce(self.root, experiment_id)
@@ -126,7 +126,7 @@ class Experiments(Folder):
             raise ResourceDoesNotExist(
                 f"experiment {experiment_id} is not deleted, so there is nothing to restore"
             )
-        for run_dir in reader.run_dirs(folder):
+        for run_dir in contents.run_dirs(folder):
             run_meta.edit(run_dir, revive)
         self._mark(folder, LifecycleStage.ACTIVE)
         disk.rename(folder, f"{self.root}/{experiment_id}")
@@ -156,7 +156,7 @@ class Experiments(Folder):
             raise InvalidParameterValue(
                 f"experiment {experiment_id} is active; delete_experiment comes before its removal"
             )
-        for run_dir in reader.run_dirs(folder):
+        for run_dir in contents.run_dirs(folder):
             disk.remove_tree(run_dir)
         disk.remove_tree(folder)
         changes.announce(self.root, experiment_id)
@@ -166,7 +166,7 @@ class Experiments(Folder):
     def _dir_of_name(self, name: str) -> str | None:
         """The folder of the experiment of that name; documents are read once per version."""
         deleted = None
-        for folder in reader.experiment_dirs(self.root):
+        for folder in contents.experiment_dirs(self.root):
             if self._name_of(folder) == name:
                 if not self._in_trash(folder):
                     return folder
@@ -208,7 +208,7 @@ class Experiments(Folder):
     def _edit_experiment(self, folder: str, change: Callable[[dict[str, Any]], None]) -> None:
         """Apply a change to an experiment's document, one at a time."""
         with disk.locked(layout.lock_file(self.root)):
-            meta = reader.read_meta(folder, "experiment")
+            meta = contents.read_meta(folder, "experiment")
             before = dict(meta)
             change(meta)
             if meta != before:

@@ -11,7 +11,7 @@ from tracklet import validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import disk
-from tracklet.stores.files import changes, documents, layout, reader
+from tracklet.stores.files import changes, contents, documents, layout
 
 
 class Folder:
@@ -95,7 +95,7 @@ class Folder:
     def _active_run_dir(self, run_id: str, action: str) -> tuple[str, dict[str, Any]]:
         """The folder and document of a run that is not deleted."""
         folder = self._run_dir(run_id)
-        meta = reader.read_meta(folder, "run")
+        meta = contents.read_meta(folder, "run")
         deleted = meta.get("lifecycle_stage") == LifecycleStage.DELETED
         if deleted or self._in_trash(os.path.dirname(folder)):
             raise InvalidParameterValue(

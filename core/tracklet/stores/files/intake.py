@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tracklet import liveness
 from tracklet.entities import LoggedModel, Metric, Run, RunData
-from tracklet.stores.files import layout, leases, points, reader
+from tracklet.stores.files import contents, layout, leases, points, reader, registry_reader
 from tracklet.stores.files.stamps import (
     EXPERIMENT,
     LOGGED_MODEL,
@@ -70,10 +70,10 @@ def read_folder(path: str, folder: str, kind: Kind, looks: Stamp, tails: Tails) 
     if kind is LOGGED_MODEL:
         model, measured = _read_logged_model(folder)
         return Found(path, kind, looks, put=lambda db: bulk.put_logged_model(db, model, measured))
-    registered = reader.read_registered_model(folder)
+    registered = registry_reader.read_registered_model(folder)
     versions = [
-        reader.read_model_version(version_dir, registered.aliases)
-        for version_dir in reader.model_version_dirs(folder)
+        registry_reader.read_model_version(version_dir, registered.aliases)
+        for version_dir in contents.model_version_dirs(folder)
     ]
     return Found(
         path, kind, looks, put=lambda db: bulk.put_registered_model(db, registered, versions)
@@ -81,14 +81,14 @@ def read_folder(path: str, folder: str, kind: Kind, looks: Stamp, tails: Tails) 
 
 
 def _read_run(folder: str, tails: Tails) -> tuple[Run, list[Metric]]:
-    meta = reader.read_meta(folder, "run")
-    tags = reader.read_texts(f"{folder}/{layout.TAGS}")
+    meta = contents.read_meta(folder, "run")
+    tags = contents.read_texts(f"{folder}/{layout.TAGS}")
     info = reader.run_info(folder, meta, tags)
     if info.status == "RUNNING" and leases.is_lost(folder):
         info = reader.lost_info(info, folder)
         tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
     latest = tails.latest(folder, remember=info.status == "RUNNING")
-    data = RunData({}, reader.read_texts(f"{folder}/{layout.PARAMS}"), tags)
+    data = RunData({}, contents.read_texts(f"{folder}/{layout.PARAMS}"), tags)
     run = Run(info, data, reader.read_inputs(folder), reader.read_outputs(folder))
     return run, latest
 
@@ -96,7 +96,7 @@ def _read_run(folder: str, tails: Tails) -> tuple[Run, list[Metric]]:
 def _read_logged_model(folder: str) -> tuple[LoggedModel, list[Metric]]:
     model = reader.read_logged_model(folder)
     measured: list[Metric] = []
-    for key, path in reader.key_files(f"{folder}/{layout.METRICS}"):
+    for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             measured += points.parse_model_points(file.read(), key, model.model_id).points
     return model, measured

@@ -10,7 +10,7 @@ from tracklet import names, validation
 from tracklet.entities import LifecycleStage, LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
-from tracklet.stores.files import changes, documents, layout, reader, texts
+from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import now_ms
 from tracklet.stores.files.links import Links
 from tracklet.stores.files.runs import remove_quietly
@@ -43,7 +43,7 @@ class LoggedModels(Links):
         model_id = names.model_id()
         folder = layout.logged_model(experiment_dir, model_id)
         location = reader.experiment_location(
-            experiment_dir, reader.read_meta(experiment_dir, "experiment")
+            experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
         now = now_ms()
         document: dict[str, Any] = {
@@ -148,7 +148,7 @@ class LoggedModels(Links):
 
     def _active_model_dir(self, model_id: str) -> str:
         folder = self._model_dir(model_id)
-        meta = reader.read_meta(folder, "logged model")
+        meta = contents.read_meta(folder, "logged model")
         in_trash = self._in_trash(os.path.dirname(os.path.dirname(folder)))
         if in_trash or meta.get("lifecycle_stage") == LifecycleStage.DELETED:
             raise _deleted(model_id)
@@ -156,7 +156,7 @@ class LoggedModels(Links):
 
     def _edit_model(self, folder: str, values: dict[str, Any]) -> None:
         with disk.locked(f"{layout.private(folder)}/lock"):
-            meta = reader.read_meta(folder, "logged model")
+            meta = contents.read_meta(folder, "logged model")
             meta.update(values, last_updated_timestamp=now_ms())
             disk.publish(layout.meta(folder), documents.dumps(meta), layout.private(folder))
         self._announce_model(folder)

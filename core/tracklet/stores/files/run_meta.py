@@ -9,13 +9,13 @@ from typing import Any
 from tracklet import liveness
 from tracklet.entities import RunStatus
 from tracklet.stores import disk
-from tracklet.stores.files import changes, documents, layout, leases, reader
+from tracklet.stores.files import changes, contents, documents, layout, leases
 
 
 def edit(run_dir: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Apply a change to a run's document under the run's lock, and return what it is then."""
     with disk.locked(layout.run_lock(run_dir)):
-        meta = reader.read_meta(run_dir, "run")
+        meta = contents.read_meta(run_dir, "run")
         before = dict(meta)
         change(meta)
         if meta != before:
@@ -36,7 +36,7 @@ def settle(root: str, run_dir: str) -> None:
     """
     try:
         with disk.locked(layout.run_lock(run_dir)):
-            meta = reader.read_meta(run_dir, "run")
+            meta = contents.read_meta(run_dir, "run")
             if meta.get("status") != RunStatus.RUNNING or not leases.is_lost(run_dir):
                 return
             meta["end_time"] = leases.last_sign_of_life(run_dir)

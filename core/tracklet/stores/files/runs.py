@@ -19,7 +19,7 @@ from tracklet.entities import (
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import changes, layout, leases, reader, run_meta, tails, texts
+from tracklet.stores.files import changes, contents, layout, leases, reader, run_meta, tails, texts
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
@@ -85,7 +85,7 @@ class Runs(Folder):
         run_id = names.run_id()
         run_dir = f"{experiment_dir}/{run_id}"
         location = reader.experiment_location(
-            experiment_dir, reader.read_meta(experiment_dir, "experiment")
+            experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
         meta: dict[str, Any] = {
             "artifact_uri": creation.below(location, f"{run_id}/{layout.ARTIFACTS}"),
@@ -263,13 +263,13 @@ class Runs(Folder):
     @disk.reported("read a run")
     def get_params(self, run_id: str) -> dict[str, str]:
         """The params of a run."""
-        return reader.read_texts(f"{self._run_dir(run_id)}/{layout.PARAMS}")
+        return contents.read_texts(f"{self._run_dir(run_id)}/{layout.PARAMS}")
 
     @disk.reported("read a run")
     def last_points(self, run_id: str) -> list[Metric]:
         """The point of each metric that was logged last; of each file only the end is read."""
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
-        found = (tails.last_point(path, key) for key, path in reader.key_files(folder))
+        found = (tails.last_point(path, key) for key, path in contents.key_files(folder))
         return [point for point in found if point is not None]
 
     @disk.reported("remove a run for good")

@@ -19,7 +19,8 @@ from tracklet.stores import disk
 from tracklet.stores.files.experiments import Experiments
 from tracklet.stores.files.logged_models import LoggedModels
 from tracklet.stores.files.registry import Registry
-from tracklet.stores.store import RegistryStore, TrackingStore
+from tracklet.stores.registry_store import RegistryStore
+from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
     from tracklet.stores.files.index import FolderIndex

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tracklet.entities import Metric
-from tracklet.stores.files import layout, points, reader
+from tracklet.stores.files import contents, layout, points
 
 _TAIL = 1024
 
@@ -26,7 +26,7 @@ class Tails:
         known = self._known.get(run_dir, {})
         fresh: dict[str, tuple[int, int, Metric | None]] = {}
         found: list[Metric] = []
-        for key, path in reader.key_files(f"{run_dir}/{layout.METRICS}"):
+        for key, path in contents.key_files(f"{run_dir}/{layout.METRICS}"):
             try:
                 entry = _read_on(path, key, known.get(key))
             except (FileNotFoundError, IsADirectoryError):

@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from tracklet.entities import Assessment, Span, Trace, TraceData, TraceInfo
 from tracklet.entities.assessment import iso_time
-from tracklet.entities.trace import with_parts
+from tracklet.entities.trace_info import with_parts
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.stores import disk
-from tracklet.stores.files import documents, layout, reader
+from tracklet.stores.files import contents, documents, layout
 
 INFO: Final = "trace_info.yaml"
 METADATA: Final = "request_metadata"
@@ -186,7 +186,7 @@ class TraceFolder:
             "metadata",
             lambda: {
                 **self.bare_info.trace_metadata,
-                **reader.read_texts(f"{self.folder}/{METADATA}"),
+                **contents.read_texts(f"{self.folder}/{METADATA}"),
             },
         )
 
@@ -234,7 +234,7 @@ class TraceFolder:
             ) from error
 
     def _read_tags(self) -> dict[str, str]:
-        tags = {**self.bare_info.tags, **reader.read_texts(f"{self.folder}/{layout.TAGS}")}
+        tags = {**self.bare_info.tags, **contents.read_texts(f"{self.folder}/{layout.TAGS}")}
         here = f"{self.folder}/{layout.ARTIFACTS}"
         recorded = tags.get(LOCATION_TAG)
         if recorded is None or (layout.is_local(recorded) and os.path.exists(here)):
@@ -243,7 +243,7 @@ class TraceFolder:
 
     def _read_assessments(self) -> list[Assessment]:
         found: list[Assessment] = []
-        for _, path in reader.key_files(f"{self.folder}/{ASSESSMENTS}"):
+        for _, path in contents.key_files(f"{self.folder}/{ASSESSMENTS}"):
             if not path.endswith(".yaml"):
                 continue
             try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tracklet.entities import Run
+from tracklet.stores.registry_store import RegistryStore
 from tracklet.stores.sql import leases
 from tracklet.stores.sql.logged_model_verbs import LoggedModels
 from tracklet.stores.sql.registry_verbs import Registry
 from tracklet.stores.sql.writer import SqlRunWriter
-from tracklet.stores.store import RegistryStore, TrackingStore
+from tracklet.stores.tracking_store import TrackingStore
 
 
 class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):

@@ -9,10 +9,10 @@ from sqlalchemy import delete, text
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidState
+from tracklet.stores.run_writer import RunWriter
 from tracklet.stores.sql import checks
 from tracklet.stores.sql import schema as t
 from tracklet.stores.sql.run_verbs import Runs
-from tracklet.stores.store import RunWriter
 
 
 class SqlRunWriter(RunWriter):

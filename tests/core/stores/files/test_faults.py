@@ -13,7 +13,7 @@ import pytest
 from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist, StorageError
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, reader
+from tracklet.stores.files import FileStore, contents, reader, registry_reader
 
 CALLS = (
     "open_file",
@@ -75,25 +75,25 @@ def check_whole(root):
         How many entities there are.
     """
     count = 0
-    for experiment_dir in reader.experiment_dirs(root):
+    for experiment_dir in contents.experiment_dirs(root):
         experiment = reader.read_experiment(experiment_dir)
         assert experiment.name
         count += 1
-        for run_dir in reader.run_dirs(experiment_dir):
+        for run_dir in contents.run_dirs(experiment_dir):
             run = reader.read_run(run_dir)
             assert run.info.run_name == "n"
             assert set(run.data.params.values()) <= {"v" * 300}
             assert set(run.data.metrics.values()) <= {0.5}
             assert {run.data.tags[k] for k in run.data.tags.keys() & {"t"}} <= {"w" * 300}
             count += 1
-        for model_dir in reader.logged_model_dirs(experiment_dir):
+        for model_dir in contents.logged_model_dirs(experiment_dir):
             assert reader.read_logged_model(model_dir).name == "model"
             count += 1
-    for model_dir in reader.registered_model_dirs(root):
-        reader.read_registered_model(model_dir)
+    for model_dir in contents.registered_model_dirs(root):
+        registry_reader.read_registered_model(model_dir)
         count += 1
-        for version_dir in reader.model_version_dirs(model_dir):
-            reader.read_model_version(version_dir)
+        for version_dir in contents.model_version_dirs(model_dir):
+            registry_reader.read_model_version(version_dir)
             count += 1
     return count
 

@@ -20,7 +20,7 @@ import tracklet
 from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, leases, run_meta
+from tracklet.stores.files import FileStore, contents, leases, reader, run_meta
 
 FORK = multiprocessing.get_context("fork")
 LOGGER = """
@@ -289,16 +289,14 @@ def test_eight_writers_into_a_new_store_lose_nothing(root):
     for child in children:
         child.start()
     store = FileStore(root)
-    from tracklet.stores.files import reader
-
     while any(child.is_alive() for child in children):
-        for run_dir in reader.run_dirs(root / "0"):
+        for run_dir in contents.run_dirs(root / "0"):
             assert reader.read_run(run_dir).info.run_name
         time.sleep(0.01)
     for child in children:
         child.join()
         assert child.exitcode == 0
-    run_dirs = reader.run_dirs(root / "0")
+    run_dirs = contents.run_dirs(root / "0")
     assert len(run_dirs) == 8
     for run_dir in run_dirs:
         run_id = os.path.basename(run_dir)

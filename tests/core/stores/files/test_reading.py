@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, StorageError
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, points, reader
+from tracklet.stores.files import FileStore, contents, points, reader
 
 
 @pytest.fixture
@@ -185,14 +185,14 @@ def test_foreign_folders_are_passed_over(store, root, run_dir):
     (root / "stray").mkdir()
     (root / "0/stray").mkdir()
     (root / "0/file").write_text("")
-    assert [os.path.basename(d) for d in reader.experiment_dirs(root)] == ["0"]
-    assert reader.run_dirs(root / "0") == [str(run_dir)]
+    assert [os.path.basename(d) for d in contents.experiment_dirs(root)] == ["0"]
+    assert contents.run_dirs(root / "0") == [str(run_dir)]
 
 
 def test_a_missing_store_has_nothing(tmp_path):
     """Listings of a folder that is not there are empty."""
-    assert reader.experiment_dirs(tmp_path / "no") == []
-    assert reader.registered_model_dirs(tmp_path / "no") == []
+    assert contents.experiment_dirs(tmp_path / "no") == []
+    assert contents.registered_model_dirs(tmp_path / "no") == []
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
