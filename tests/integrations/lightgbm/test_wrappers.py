@@ -8,7 +8,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -106,23 +106,6 @@ def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once(record):
     assert run.data.tags["mlflow.autologging"] == "sklearn"
     assert run.data.params["lgbmclassifier__n_estimators"] == "3"
     assert "num_leaves" not in run.data.params
-
-
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-@pytest.mark.parametrize("generic", [False, True])
-@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_w50_a_search_is_no_run_per_fold(record, generic, backend):
-    import joblib
-
-    if generic:
-        tracklet.autolog()
-    search = GridSearchCV(wrapper(), {"num_leaves": [2, 4]}, cv=2, n_jobs=2)
-    with joblib.parallel_config(backend):
-        search.fit(X, Y)
-    outermost = [run for run in record.runs() if "mlflow.parentRunId" not in run.data.tags]
-    assert len(outermost) == 1
-    key = "best_num_leaves" if generic else "num_leaves"
-    assert outermost[0].data.params[key] == str(search.best_params_["num_leaves"])
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

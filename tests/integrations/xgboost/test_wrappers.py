@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -93,27 +93,6 @@ def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once(record):
 def test_a_pipeline_without_scikit_learns_integration_is_recorded_as_its_booster(record):
     make_pipeline(StandardScaler(), xgb.XGBClassifier(n_estimators=2, n_jobs=1)).fit(X, Y)
     assert record.only().data.params["num_boost_round"] == "2"
-
-
-@pytest.mark.parametrize("generic", [False, True])
-@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_w50_a_search_is_no_run_per_fold(record, generic, backend):
-    import joblib
-
-    if generic:
-        tracklet.autolog()
-    search = GridSearchCV(
-        xgb.XGBClassifier(n_estimators=2, n_jobs=1), {"max_depth": [1, 2]}, cv=2, n_jobs=2
-    )
-    with joblib.parallel_config(backend):
-        search.fit(X, Y)
-    outermost = [run for run in record.runs() if "mlflow.parentRunId" not in run.data.tags]
-    assert len(outermost) == 1
-    params = outermost[0].data.params
-    if generic:
-        assert params["best_max_depth"] == str(search.best_params_["max_depth"])
-    else:
-        assert params["max_depth"] == str(search.best_params_["max_depth"])
 
 
 def test_cross_val_score_records_nothing(record):
