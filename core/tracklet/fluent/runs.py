@@ -81,9 +81,13 @@ def start_run(
         parent = parent_run_id or (current.info.run_id if current is not None else None)
         run, writer = _create(client, experiment_id, run_name, parent, kept)
     started = ActiveRun(run, client.store, writer)
-    active.push(started)
-    models.look_for_configured_model()
-    system_metrics.start(started, log_system_metrics)
+    try:
+        active.push(started)
+        models.look_for_configured_model()
+        system_metrics.start(started, log_system_metrics)
+    except BaseException as error:  # nobody gets to know of the run, so nobody would end it
+        started.__exit__(type(error), error, None)
+        raise
     return started
 
 
