@@ -279,6 +279,10 @@ class TrackingStore(ABC):
     # -- the trash -----------------------------------------------------------------------------
 
     @abstractmethod
+    def deletion_time(self, run_id: str) -> int | None:
+        """When a run was deleted; None for an active one, or if that was not noted."""
+
+    @abstractmethod
     def purge_run(self, run_id: str) -> None:
         """Remove a deleted run for good; an active one is InvalidParameterValue."""
 

@@ -19,7 +19,17 @@ from tracklet.entities import (
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import changes, contents, layout, leases, reader, run_meta, tails, texts
+from tracklet.stores.files import (
+    changes,
+    contents,
+    fields,
+    layout,
+    leases,
+    reader,
+    run_meta,
+    tails,
+    texts,
+)
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
@@ -271,6 +281,12 @@ class Runs(Folder):
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
         found = (tails.last_point(path, key) for key, path in contents.key_files(folder))
         return [point for point in found if point is not None]
+
+    @disk.reported("read a run")
+    def deletion_time(self, run_id: str) -> int | None:
+        """When a run was deleted; None for an active one, or if that was not noted."""
+        meta = contents.read_meta(self._run_dir(run_id), "run")
+        return fields.integer(meta.get("deleted_time"))
 
     @disk.reported("remove a run for good")
     def purge_run(self, run_id: str) -> None:

@@ -279,6 +279,13 @@ class Runs(Experiments):
                     statement, {"run": row.id, "model_id": model.model_id, "step": model.step}
                 )
 
+    def deletion_time(self, run_id: str) -> int | None:
+        """When a run was deleted; None for an active one, or if that was not noted."""
+        with self.reading() as connection:
+            row = self._run_row(connection, run_id)
+            deleted = select(t.runs.c.deleted_time).where(t.runs.c.id == row.id)
+            return connection.execute(deleted).scalar()
+
     def purge_run(self, run_id: str) -> None:
         """Remove a deleted run for good; an active one is InvalidParameterValue."""
         with self.writing() as connection:

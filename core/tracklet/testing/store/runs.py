@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -105,6 +106,21 @@ class RunContract(StoreFixtures):
         store.restore_run(run_id)
         assert store.get_run(run_id).info.lifecycle_stage == "active"
         store.log_batch(run_id, tags={"a": "b"})
+
+    def test_the_time_of_a_deletion_is_known(self, store: Any, run_id: str) -> None:
+        """Of the first deletion, not of one again; an active run has none."""
+        assert store.deletion_time(run_id) is None
+        before = time.time_ns() // 1_000_000
+        store.delete_run(run_id)
+        deleted = store.deletion_time(run_id)
+        assert before <= deleted <= time.time_ns() // 1_000_000
+        time.sleep(0.002)
+        store.delete_run(run_id)
+        assert store.deletion_time(run_id) == deleted
+        store.restore_run(run_id)
+        assert store.deletion_time(run_id) is None
+        with pytest.raises(ResourceDoesNotExist):
+            store.deletion_time(MISSING_RUN)
 
     def test_a_purged_run_is_gone(self, store: Any, run_id: str) -> None:
         """Only a deleted one can be purged."""
