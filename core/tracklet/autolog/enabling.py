@@ -8,6 +8,7 @@ force are those of the last call that succeeded.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import weakref
@@ -37,6 +38,10 @@ Origin = Literal["generic", "explicit"]
 State = Literal["waiting", "active", "declined", "broken", "disabled"]
 
 GROUP: Final = "integrations"
+
+_NAME: Final = re.compile(r"[\w.-]+")
+_AT_LEAST: Final = re.compile(r"[\w.-]+\s*>=\s*([\w.]+)")
+
 logger = logging.getLogger("tracklet.autolog")
 
 
@@ -338,10 +343,8 @@ def _version(plugin: type[Integration], framework: ModuleType) -> str:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    from packaging.requirements import Requirement
-
     try:
-        return installed(Requirement(plugin.requires).name)
+        return installed(_distribution(plugin.requires))
     except PackageNotFoundError:
         return ""
 
@@ -350,17 +353,32 @@ def _unsupported(plugin: type[Integration], version: str) -> str:
     """Why this version is declined; empty if it is not, or if nothing can be said."""
     if not plugin.requires or not version:
         return ""
-    from packaging.requirements import Requirement
     from packaging.version import InvalidVersion
 
-    requirement = Requirement(plugin.requires)
     try:
-        # Nightly builds are pre-releases; they are tried rather than declined.
-        if requirement.specifier.contains(version, prereleases=True):
+        if _includes(plugin.requires, version):
             return ""
     except InvalidVersion:
         return ""
-    return f"needs {plugin.requires}, and {requirement.name} {version} is installed"
+    return f"needs {plugin.requires}, and {_distribution(plugin.requires)} {version} is installed"
+
+
+def _distribution(requires: str) -> str:
+    found = _NAME.match(requires)
+    return found[0] if found else requires
+
+
+def _includes(requires: str, version: str) -> bool:
+    """Whether a requirement includes a version; a nightly build is tried rather than declined."""
+    from packaging.version import Version
+
+    at_least = _AT_LEAST.fullmatch(requires)
+    if at_least is not None:
+        # The usual form; to import what reads every form would take 1 % of scikit-learn's import.
+        return Version(version) >= Version(at_least[1])
+    from packaging.requirements import Requirement
+
+    return Requirement(requires).specifier.contains(version, prereleases=True)
 
 
 def _say(entry: Enabled, level: int, message: str, *args: object) -> None:

@@ -125,6 +125,24 @@ def test_w26_unsupported_version_is_declined_with_one_line(toy, caplog):
     assert type(vars(framework.Model)["fit"]).__name__ == "function"
 
 
+@pytest.mark.parametrize(
+    ("requires", "declined"),
+    [
+        ("toy-framework>=2.1.0.dev3", False),
+        ("toy-framework >= 2.1", True),
+        ("toy-framework>=2.0,<2.1.dev0", True),
+        ("toy-framework[gpu]~=2.0", False),
+        ("toy-framework!=2.0", False),
+    ],
+)
+def test_every_form_of_required_versions_is_understood(toy, requires, declined):
+    path = toy / "toy_integration.py"
+    path.write_text(path.read_text().replace("toy-framework>=2.0", requires))
+    tracklet.autolog()
+    import_module("toy_framework")
+    assert autolog.status()["toy"].startswith("declined" if declined else "active")
+
+
 def test_framework_shadowed_by_an_empty_module_is_broken_and_harmless(toy, caplog):
     (toy / "toy_framework.py").write_text("")
     tracklet.autolog()
