@@ -88,6 +88,7 @@ def test_nothing_is_pickled(tmp_path: Path) -> None:
     assert set(about) >= {"data", "model_class", "model_format", "xgb_version", "code"}
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")  # of dart and gblinear, since XGBoost 3.4
 @pytest.mark.parametrize("kind", ["ubj", "json", "xgb"])
 @pytest.mark.parametrize("shape", ["gbtree", "dart", "gblinear"])
 def test_every_format_keeps_every_booster(tmp_path: Path, kind: str, shape: str) -> None:

@@ -72,6 +72,7 @@ def test_a_wrapper_alone_is_xgboosts_whichever_integrations_are_on(record, gener
     assert record.logged(run).name == "model"
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")  # of random forests, since XGBoost 3.4
 @pytest.mark.parametrize("kind", [xgb.XGBRFClassifier, xgb.XGBRFRegressor, xgb.XGBRegressor])
 def test_every_wrapper_is_recorded_once(record, kind):
     kind(n_estimators=2, n_jobs=1).fit(X, Y)
