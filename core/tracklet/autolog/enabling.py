@@ -8,7 +8,6 @@ force are those of the last call that succeeded.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 import weakref
@@ -38,10 +37,6 @@ Origin = Literal["generic", "explicit"]
 State = Literal["waiting", "active", "declined", "broken", "disabled"]
 
 GROUP: Final = "integrations"
-
-_NAME: Final = re.compile(r"[\w.-]+")
-_AT_LEAST: Final = re.compile(r"[\w.-]+\s*>=\s*([\w.]+)")
-
 logger = logging.getLogger("tracklet.autolog")
 
 
@@ -61,6 +56,7 @@ class Enabled:
     # Weak, because a patch lives as long as its target: patched classes may be collected.
     patches: weakref.WeakSet[Patch] = field(default_factory=weakref.WeakSet)
     skipped: dict[str, str] = field(default_factory=dict)
+    skipping_was_said: bool = False
 
 
 _lock = threading.RLock()
@@ -246,6 +242,7 @@ def _activate(entry: Enabled, framework: ModuleType) -> None:
         return
     entry.state, entry.reason = "active", ""
     _say(entry, logging.INFO, "autologging of %s %s is on", entry.name, entry.version)
+    _say_what_is_skipped(entry)
 
 
 def _apply_all(entry: Enabled, framework: ModuleType) -> None:
@@ -272,6 +269,23 @@ def _apply_all(entry: Enabled, framework: ModuleType) -> None:
         raise PatchError(f"nothing of it can be watched; first of {len(entry.skipped)}: {reason}")
 
 
+def _say_what_is_skipped(entry: Enabled) -> None:
+    """One line for all that this version of the framework lacks; ``plan()`` has the details."""
+    if entry.state != "active" or not entry.skipped or entry.skipping_was_said:
+        return
+    entry.skipping_was_said = True
+    first, *others = entry.skipped
+    _say(
+        entry,
+        logging.INFO,
+        "%s %s has no %s%s, which would be watched; see tracklet.autolog.plan()",
+        entry.name,
+        entry.version,
+        first,
+        f", nor {len(others)} more" if others else "",
+    )
+
+
 def _apply(entry: Enabled, patch: Patch) -> None:
     try:
         patch.apply()
@@ -287,6 +301,7 @@ def _deferred(entry: Enabled, patch: Patch) -> Callable[[ModuleType], None]:
     def work() -> None:
         if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
             _apply(entry, patch)
+            _say_what_is_skipped(entry)
 
     return lambda module: _soon(work)
 
@@ -305,6 +320,7 @@ def _apply_later(entry: Enabled, patch: Patch) -> None:
     def work() -> None:
         if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
             _apply(entry, patch)
+            _say_what_is_skipped(entry)
 
     _soon(work)
 
@@ -343,8 +359,10 @@ def _version(plugin: type[Integration], framework: ModuleType) -> str:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
+    from packaging.requirements import Requirement
+
     try:
-        return installed(_distribution(plugin.requires))
+        return installed(Requirement(plugin.requires).name)
     except PackageNotFoundError:
         return ""
 
@@ -353,32 +371,17 @@ def _unsupported(plugin: type[Integration], version: str) -> str:
     """Why this version is declined; empty if it is not, or if nothing can be said."""
     if not plugin.requires or not version:
         return ""
+    from packaging.requirements import Requirement
     from packaging.version import InvalidVersion
 
+    requirement = Requirement(plugin.requires)
     try:
-        if _includes(plugin.requires, version):
+        # Nightly builds are pre-releases; they are tried rather than declined.
+        if requirement.specifier.contains(version, prereleases=True):
             return ""
     except InvalidVersion:
         return ""
-    return f"needs {plugin.requires}, and {_distribution(plugin.requires)} {version} is installed"
-
-
-def _distribution(requires: str) -> str:
-    found = _NAME.match(requires)
-    return found[0] if found else requires
-
-
-def _includes(requires: str, version: str) -> bool:
-    """Whether a requirement includes a version; a nightly build is tried rather than declined."""
-    from packaging.version import Version
-
-    at_least = _AT_LEAST.fullmatch(requires)
-    if at_least is not None:
-        # The usual form; to import what reads every form would take 1 % of scikit-learn's import.
-        return Version(version) >= Version(at_least[1])
-    from packaging.requirements import Requirement
-
-    return Requirement(requires).specifier.contains(version, prereleases=True)
+    return f"needs {plugin.requires}, and {requirement.name} {version} is installed"
 
 
 def _say(entry: Enabled, level: int, message: str, *args: object) -> None:

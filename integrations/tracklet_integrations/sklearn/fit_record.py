@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tracklet.autolog import TrainingRecorder, trials
@@ -67,7 +68,10 @@ class FitRecord:
             }
         )
         with recorder.step("data"):
-            self._data = inputs.of_call(call.arguments())
+            arguments = {}
+            with suppress(TypeError):  # a call that cannot be made says so by itself
+                arguments = call.arguments()
+            self._data = inputs.of_call(arguments)
             if estimators.may_overwrite_input(self._deep_params):
                 self._data.features = None  # what remains after the fit is no training data
         if self._options.log_datasets and self._data.features is not None:
