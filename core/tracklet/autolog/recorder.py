@@ -13,8 +13,9 @@ from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet.autolog import background, child_runs, datasets, randomness
+from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.files import RunFiles
-from tracklet.autolog.tally import tally_of
+from tracklet.autolog.tally import charged, tally_of
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.errors import InvalidParameterValue
@@ -94,7 +95,8 @@ class Recorder:
                 # is contained where the block's own would be.
                 checkpoint(f"step {phase}")
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(error, f"{self.label}: {phase}", self.label)
+            with charged(self._tally):
+                report(error, f"{self.label}: {phase}", self.label)
         finally:
             self.spent(phase, perf_counter() - started)
 
@@ -102,9 +104,9 @@ class Recorder:
         """Add to what a phase cost."""
         self._tally.spend(phase, seconds)
 
-    def count_fault(self, error: BaseException, place: str) -> None:
-        """Remember that something of ours went wrong."""
-        self._tally.count_fault(error, place)
+    def count_fault(self, error: BaseException, place: str) -> bool:
+        """Remember that something of ours went wrong; True if it is the first of its cause."""
+        return self._tally.count_fault(error, place)
 
     def params(self, params: Mapping[str, Any]) -> dict[str, str]:
         """Record params; the texts that were recorded come back.
@@ -253,20 +255,13 @@ class Recorder:
 
     def _make(self, phase: str, make: Callable[[], Mapping[str, bytes | str]]) -> None:
         started = thread_time()
-        failure = None
         try:
-            checkpoint(f"later {phase}")
-            contents = {self.folder + path: content for path, content in make().items()}
-            self.files().put(contents)
-        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            failure = error
-            self.count_fault(error, f"{self.label}: {phase}")
-        self.spent(phase, thread_time() - started)
-        try:
-            self.run.store.log_batch(self.run_id, tags=self._tally.tags())
+            with afterwards(self.run, self.label, phase):
+                contents = {self.folder + path: content for path, content in make().items()}
+                self.files().put(contents)
         finally:
-            if failure is not None:
-                report(failure, f"{self.label}: {phase}", self.label)
+            self.spent(phase, thread_time() - started)
+            self.run.store.log_batch(self.run_id, tags=self._tally.tags())
 
     def child(self, run: child_runs.ChildRun) -> str | None:
         """Record a finished run below this one; its id comes back."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
-from tracklet.autolog import muting, session
+from tracklet.autolog import muting, session, tally
 from tracklet.autolog.integration import Options
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.session import FitSession
@@ -17,6 +17,9 @@ from tracklet.fluent.runs import start_run
 from tracklet.patching import Outcome, checkpoint, keep_state, report
 
 AUTOLOGGING_TAG = "mlflow.autologging"
+
+# The trainings for which no run could be had share one tally.
+_UNRECORDED = ""
 
 
 class recording:  # noqa: N801 (used as a function in `with`)
@@ -79,10 +82,13 @@ class recording:  # noqa: N801 (used as a function in `with`)
             run = active.top()
             if run is None:
                 run = self._managed = self._start()
+                tally.forget(_UNRECORDED)
             elif self._options.exclusive:
                 return None
         except Exception as error:  # noqa: BLE001 (without a run there is no record; training goes on)
-            report(error, f"{self._label}: starting a run", self._label)
+            # Said once per cause until a run can be had again: a loop may train a thousand times.
+            with tally.charged(tally.tally_of(_UNRECORDED)):
+                report(error, f"{self._label}: starting a run", self._label)
             return None
         self._recorder = TrainingRecorder(
             run,
@@ -93,6 +99,7 @@ class recording:  # noqa: N801 (used as a function in `with`)
         self._recorder.spent("start", perf_counter() - started)
         if self._session is not None:
             self._session.recorder = self._recorder
+        checkpoint("step open")
         return self._recorder
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
@@ -122,23 +129,31 @@ class recording:  # noqa: N801 (used as a function in `with`)
             checkpoint("step close")
             recorder.close()
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(problem, f"{self._label}: closing the record", self._label)
+            self._fault(recorder, problem, "closing the record")
         finally:
             if self._managed is not None:
-                self._end(self._managed, recorder.outcome, error)
+                self._end(self._managed, recorder, error)
 
-    def _end(self, run: ActiveRun, outcome: Outcome, error: BaseException | None) -> None:
-        cause = outcome.error
+    def _fault(self, recorder: TrainingRecorder, problem: Exception, what: str) -> None:
+        """Report what went wrong when the run had been told of all faults already."""
+        try:
+            report(problem, f"{self._label}: {what}", self._label)
+        finally:
+            with suppress(Exception):  # the store may be what has failed
+                recorder.close()
+
+    def _end(self, run: ActiveRun, recorder: TrainingRecorder, error: BaseException | None) -> None:
+        cause = recorder.outcome.error
         if cause is None and error is not None and not isinstance(error, Exception):
             cause = error  # the user's Ctrl-C arrived while we were recording
         try:
             checkpoint("step end")
         except Exception as problem:  # noqa: BLE001 (an injected fault must not leave the run open)
-            report(problem, f"{self._label}: ending the run", self._label)
+            self._fault(recorder, problem, "ending the run")
         try:
             run.__exit__(type(cause) if cause is not None else None, cause, None)
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(problem, f"{self._label}: ending the run", self._label)
+            self._fault(recorder, problem, "ending the run")
             _let_go(run)
 
 

@@ -7,7 +7,12 @@ the run was ended; all of them count into the run's one tally.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
+
+from tracklet.errors import TrackletException
 
 OVERHEAD_TAG: Final = "tracklet.overhead_ms"
 FAULTS_TAG: Final = "tracklet.faults"
@@ -19,7 +24,7 @@ _MAX_TEXT: Final = 1000
 class Tally:
     """The sums of one run."""
 
-    __slots__ = ("fault_count", "first_fault", "fits", "milliseconds", "steps")
+    __slots__ = ("_causes", "fault_count", "first_fault", "fits", "milliseconds", "steps")
 
     def __init__(self) -> None:
         self.fits = 0
@@ -27,16 +32,25 @@ class Tally:
         self.first_fault = ""
         self.milliseconds: dict[str, float] = {}
         self.steps: dict[str, int] = {}
+        self._causes: set[object] = set()
 
     def spend(self, phase: str, seconds: float) -> None:
         """Add to what a phase cost."""
         self.milliseconds[phase] = self.milliseconds.get(phase, 0.0) + seconds * 1000
 
-    def count_fault(self, error: BaseException, place: str) -> None:
-        """Remember that something of ours went wrong; the first one with its text."""
+    def count_fault(self, error: BaseException, place: str) -> bool:
+        """Remember that something of ours went wrong; the first one with its text.
+
+        Returns:
+            Whether it is the first of its cause: a full disk fails everything that follows.
+        """
         self.fault_count += 1
         if not self.first_fault:
             self.first_fault = f"{place}: {type(error).__name__}: {error}"[:_MAX_TEXT]
+        cause = _cause_of(error, place)
+        is_new = cause not in self._causes
+        self._causes.add(cause)
+        return is_new
 
     def tags(self) -> dict[str, str]:
         """The sums as tags of the run."""
@@ -45,6 +59,37 @@ class Tally:
         if self.fault_count:
             tags[FAULTS_TAG] = json.dumps({"count": self.fault_count, "first": self.first_fault})
         return tags
+
+
+def _cause_of(error: BaseException, place: str) -> object:
+    """What two faults have in common that have the same cause."""
+    root: BaseException | None = error
+    for _ in range(8):
+        if root is None:
+            break
+        if isinstance(root, OSError) and root.errno is not None:
+            return root.errno
+        root = root.__cause__
+    return type(error) if isinstance(error, TrackletException) else (type(error), place)
+
+
+# Whom a fault is charged to that is reported outside of the training that it belongs to.
+_charged: ContextVar[Tally | None] = ContextVar("tracklet_tally", default=None)
+
+
+@contextmanager
+def charged(tally: Tally) -> Iterator[None]:
+    """In this block reported faults count into this tally, whichever training goes on."""
+    token = _charged.set(tally)
+    try:
+        yield
+    finally:
+        _charged.reset(token)
+
+
+def charged_one() -> Tally | None:
+    """The tally that faults are charged to here; None if none was named."""
+    return _charged.get()
 
 
 # Bounded, newest last; what is forgotten only starts to count anew.
@@ -57,6 +102,11 @@ def tally_of(run_id: str) -> Tally:
     while len(_tallies) >= _MAX_RUNS:
         _tallies.pop(next(iter(_tallies)), None)
     return _tallies.setdefault(run_id, found)
+
+
+def forget(run_id: str) -> None:
+    """Begin anew with the next training in a run."""
+    _tallies.pop(run_id, None)
 
 
 def reset() -> None:

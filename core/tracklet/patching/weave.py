@@ -116,8 +116,7 @@ def after(running: Running, place: str, outcome: Outcome) -> None:
         subscriber, advised = running[-1]
         try:
             with suppressed():
-                faults.checkpoint(f"after {place}")
-                _finish(advised, outcome)
+                _finish(advised, outcome, place)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             _close(advised)
             running.pop()
@@ -155,9 +154,14 @@ def _advance(advised: Any) -> None:
         raise AdviceError("the advice ended without a yield; it must yield exactly once") from None
 
 
-def _finish(advised: Generator[None, Outcome, None], outcome: Outcome) -> None:
+def _finish(advised: Generator[None, Outcome, None], outcome: Outcome, place: str) -> None:
     try:
-        advised.send(outcome)
+        try:
+            faults.checkpoint(f"after {place}")
+        except Exception as failure:  # noqa: BLE001 (put in by a test: the advice fails by it)
+            advised.throw(failure)
+        else:
+            advised.send(outcome)
     except StopIteration:
         return
     raise AdviceError("the advice yielded twice; it must yield exactly once")
