@@ -52,6 +52,7 @@ class Folder:
             if os.path.exists(layout.meta(folder)):
                 return folder
         if experiment_id == layout.DEFAULT_EXPERIMENT_ID:
+            self._has_default = False  # all may have been removed since it was there
             self._ensure_default()
             return f"{self.root}/{experiment_id}"
         raise ResourceDoesNotExist(

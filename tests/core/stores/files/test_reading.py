@@ -189,6 +189,15 @@ def test_foreign_folders_are_passed_over(store, root, run_dir):
     assert contents.run_dirs(root / "0") == [str(run_dir)]
 
 
+def test_a_store_that_was_removed_under_way_begins_anew(store, root):
+    """Whoever removes the folder between two runs of one process gets the second one recorded."""
+    store.create_run("0")
+    shutil.rmtree(root)
+    run = store.create_run("0")
+    assert store.get_experiment("0").name == "Default"
+    assert [each.info.run_id for each in store.search_runs(["0"])] == [run.info.run_id]
+
+
 def test_a_missing_store_has_nothing(tmp_path):
     """Listings of a folder that is not there are empty."""
     assert contents.experiment_dirs(tmp_path / "no") == []
