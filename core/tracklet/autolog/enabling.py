@@ -8,6 +8,7 @@ force are those of the last call that succeeded.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import weakref
@@ -37,6 +38,10 @@ Origin = Literal["generic", "explicit"]
 State = Literal["waiting", "active", "declined", "broken", "disabled"]
 
 GROUP: Final = "integrations"
+
+_NAME: Final = re.compile(r"[\w.-]+")
+_AT_LEAST: Final = re.compile(r"[\w.-]+\s*>=\s*([\w.]+)")
+
 logger = logging.getLogger("tracklet.autolog")
 
 
@@ -205,15 +210,11 @@ def _listen() -> None:
 
 def _count(error: Exception, place: str, label: str) -> bool:
     """Count a fault on the run that it happened in; True if nothing is to be said of it."""
-    is_new = True
-    charged = tally.charged_one()
     current = session.current()
-    if charged is not None:
-        is_new = charged.count_fault(error, place)
-    elif current is not None and current.recorder is not None:
-        is_new = current.recorder.count_fault(error, place)
+    if current is not None and current.recorder is not None:
+        current.recorder.count_fault(error, place)
     configured = _entries.get(label)
-    return not is_new or (configured is not None and configured.options.silent)
+    return configured is not None and configured.options.silent
 
 
 def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
@@ -363,10 +364,8 @@ def _version(plugin: type[Integration], framework: ModuleType) -> str:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    from packaging.requirements import Requirement
-
     try:
-        return installed(Requirement(plugin.requires).name)
+        return installed(_distribution(plugin.requires))
     except PackageNotFoundError:
         return ""
 
@@ -375,17 +374,32 @@ def _unsupported(plugin: type[Integration], version: str) -> str:
     """Why this version is declined; empty if it is not, or if nothing can be said."""
     if not plugin.requires or not version:
         return ""
-    from packaging.requirements import Requirement
     from packaging.version import InvalidVersion
 
-    requirement = Requirement(plugin.requires)
     try:
-        # Nightly builds are pre-releases; they are tried rather than declined.
-        if requirement.specifier.contains(version, prereleases=True):
+        if _includes(plugin.requires, version):
             return ""
     except InvalidVersion:
         return ""
-    return f"needs {plugin.requires}, and {requirement.name} {version} is installed"
+    return f"needs {plugin.requires}, and {_distribution(plugin.requires)} {version} is installed"
+
+
+def _distribution(requires: str) -> str:
+    found = _NAME.match(requires)
+    return found[0] if found else requires
+
+
+def _includes(requires: str, version: str) -> bool:
+    """Whether a requirement includes a version; a nightly build is tried rather than declined."""
+    from packaging.version import Version
+
+    at_least = _AT_LEAST.fullmatch(requires)
+    if at_least is not None:
+        # The usual form; to import what reads every form would take 1 % of scikit-learn's import.
+        return Version(version) >= Version(at_least[1])
+    from packaging.requirements import Requirement
+
+    return Requirement(requires).specifier.contains(version, prereleases=True)
 
 
 def _say(entry: Enabled, level: int, message: str, *args: object) -> None:
