@@ -174,8 +174,12 @@ class BoostingIntegration(Integration):
     def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
         """``fit`` of a wrapper: its ``train`` is recorded, and the wrapper is the model."""
         wrapper = call.instance
-        if wrapper is None or isinstance(wrapper, type) or self.is_working(wrapper):
+        if wrapper is None or isinstance(wrapper, type):
             yield
+            return
+        if self.is_working(wrapper):
+            with recording(self.name, self.options, muted=True):
+                yield
             return
         search = _searching.get()
         if search is not None and search.recorder.label == self.name and search.refit is None:

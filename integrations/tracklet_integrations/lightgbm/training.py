@@ -85,10 +85,14 @@ class LightgbmRecord(BoostingRecord):
         """Record the params of a ``lightgbm.dask`` wrapper."""
         with self.recorder.step("params"):
             params = wrapper.get_params()
-            self.params({name: params[name] for name in params if name != "client"}, {})
+            undecided = params.get("objective") is None  # the wrapper chooses one
+            left_out = ("client", "objective") if undecided else ("client",)
+            self.params({name: params[name] for name in params if name not in left_out}, {})
 
     def after_distributed(self, wrapper: Any) -> None:
         """Record what one worker has told of the rounds, and the model, which all share."""
+        with self.recorder.step("params"):
+            self.params({"objective": wrapper.objective_}, {})
         with self.recorder.step("metrics"):
             results = vars(wrapper).get("_evals_result") or {}
             rounds = max((len(of) for each in results.values() for of in each.values()), default=0)

@@ -29,10 +29,12 @@ def _callback_class() -> Any:
             super().__init__()
             self._record = record
             self._first = 0
-            self._told = 0
             self._log: Mapping[str, Mapping[str, Any]] = {}
-            self._trained = 0
-            self._seen = 0
+
+        def __hash__(self) -> int:
+            # Before XGBoost 3 callbacks are kept in a set. One that stops the training keeps those
+            # after it from hearing of the round; this is put in first, and its place is the first.
+            return 0
 
         def before_training(self, model: Any) -> Any:
             try:
@@ -43,35 +45,17 @@ def _callback_class() -> Any:
             return model
 
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            self._log = evals_log
-            self._trained = epoch + 1
-            self._seen = _count(evals_log)
-            self._tell(model)
-            return False
-
-        def after_training(self, model: Any) -> Any:
-            # Before XGBoost 3 callbacks are a set: one that stopped the training may have stood
-            # before this one, which then has not heard of the last round.
-            before, now = self._seen, _count(self._log)
-            if self._trained and before and now > before:
-                self._trained = now * self._trained // before
-            self._tell(None)
-            return model
-
-        def _tell(self, model: Any) -> None:
             try:
-                while self._told < self._trained:
-                    step = self._told
-                    self._told += 1
-                    save = model.save_model if _is_booster(model) else None
-                    self._record.round(
-                        self._first + step,
-                        list(_values(self._log, step, self._trained)),
-                        save if step + 1 == self._trained else None,
-                        self._maximize,
-                    )
+                self._log = evals_log
+                self._record.round(
+                    self._first + epoch,
+                    list(_values(evals_log, epoch, epoch + 1)),
+                    model.save_model if _is_booster(model) else None,
+                    self._maximize,
+                )
             except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
                 report(error, "xgboost: a round", "xgboost")
+            return False
 
         def _maximize(self) -> bool:
             metrics = [metric for of_data in self._log.values() for metric in of_data]
@@ -80,11 +64,6 @@ def _callback_class() -> Any:
             )
 
     return RoundCallback
-
-
-def _count(log: Mapping[str, Mapping[str, Any]]) -> int:
-    """How many values there are."""
-    return sum(len(history) for metrics in log.values() for history in metrics.values())
 
 
 def _is_booster(model: Any) -> bool:

@@ -85,10 +85,12 @@ class XgboostRecord(BoostingRecord):
                 "num_boost_round": wrapper.get_num_boosting_rounds(),
                 "early_stopping_rounds": wrapper.early_stopping_rounds,
             }
-            self.params(wrapper.get_xgb_params(), arguments)
+            self.params(_decided(wrapper.get_xgb_params()), arguments)
 
     def after_distributed(self, wrapper: Any) -> None:
         """Record what a wrapper of ``xgboost.dask`` has brought."""
+        with self.recorder.step("params"):
+            self.params({"objective": wrapper.objective}, {})
         history = vars(wrapper).get("evals_result_") or {}
         callbacks = wrapper.callbacks or ()
         stops_early = bool(wrapper.early_stopping_rounds) or any(map(_is_stopping, callbacks))
@@ -133,6 +135,15 @@ def _params(params: Any) -> Mapping[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _decided(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params without an objective that a wrapper has yet to choose."""
+    return {
+        name: value
+        for name, value in params.items()
+        if name != "objective" or value is not None
+    }
 
 
 def _stops_early(call: BoundCall) -> bool:

@@ -165,7 +165,7 @@ def test_every_kind_of_boosting_and_objective(record, params, label):
     np.testing.assert_array_equal(loaded.predict(X), booster.predict(X))
 
 
-def test_an_interrupted_training_keeps_its_rounds_and_leaves_no_model(record):
+def test_w9_w12_an_interrupted_training_keeps_its_rounds_and_leaves_no_model(record):
     def stop(env):
         if env.iteration == 6:
             raise KeyboardInterrupt
