@@ -73,6 +73,11 @@ class Recorder:
         return f"fit_{self.fit_number}/" if self.fit_number > 1 else ""
 
     @property
+    def prefix(self) -> str:
+        """What the tags of this training begin with; nothing for the first one of a run."""
+        return f"fit_{self.fit_number}." if self.fit_number > 1 else ""
+
+    @property
     def fault_count(self) -> int:
         """How often something of ours went wrong in this run."""
         return self._tally.fault_count
@@ -215,8 +220,7 @@ class Recorder:
     def tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run."""
         with self.step("tags"):
-            prefix = f"fit_{self.fit_number}." if self.fit_number > 1 else ""
-            self.run.writer.set_tags({prefix + key: str(value) for key, value in tags.items()})
+            self.run.writer.set_tags({self.prefix + key: str(tags[key]) for key in tags})
 
     def note(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run by their very names, replacing those of an earlier training."""
@@ -348,7 +352,11 @@ class Recorder:
 
     def close(self) -> None:
         """Write what recording cost and what went wrong in it."""
-        self.run.writer.set_tags(self._tally.tags())
+        self.run.writer.set_tags(self.closing_tags())
+
+    def closing_tags(self) -> dict[str, str]:
+        """What is known of the training when its call returns."""
+        return self._tally.tags()
 
 
 def shortened(text: str) -> str:

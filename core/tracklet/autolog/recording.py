@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import platform
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
-from tracklet.autolog import muting, session, tally
+from tracklet.autolog import enabling, muting, session, tally
 from tracklet.autolog.integration import Options
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.session import FitSession
@@ -17,6 +19,7 @@ from tracklet.fluent.runs import start_run
 from tracklet.patching import Outcome, checkpoint, keep_state, report
 
 AUTOLOGGING_TAG = "mlflow.autologging"
+FIT_TAG = "tracklet.fit"
 
 # The trainings for which no run could be had share one tally.
 _UNRECORDED = ""
@@ -95,6 +98,7 @@ class recording:  # noqa: N801 (used as a function in `with`)
             self._label,
             managed=self._managed is not None,
             extra_tags=self._options.extra_tags,
+            started=started,
         )
         self._recorder.spent("start", perf_counter() - started)
         if self._session is not None:
@@ -185,12 +189,33 @@ keep_state(_before, _end_what_is_left)
 
 
 class TrainingRecorder(Recorder):
-    """A recorder that also learns how the training ended."""
+    """A recorder that also learns how the training ended, and how long it took without us."""
 
-    def __init__(self, run: ActiveRun, label: str, **settings: Any) -> None:
+    def __init__(self, run: ActiveRun, label: str, *, started: float, **settings: Any) -> None:
         super().__init__(run, label, **settings)
         self.outcome = Outcome()
+        self._started = started
+        self._spent = 0.0
+        self._seconds: float | None = None
+
+    def spent(self, phase: str, seconds: float) -> None:
+        """Add to what a phase cost."""
+        super().spent(phase, seconds)
+        self._spent += seconds
 
     def finish(self, outcome: Outcome) -> None:
         """Say how the original ended; a managed run gets its status from this alone."""
         self.outcome = outcome
+        if self._seconds is None:
+            self._seconds = max(0.0, perf_counter() - self._started - self._spent)
+
+    def closing_tags(self) -> dict[str, str]:
+        """Also by what the training was recorded, also in a run of the user's."""
+        entry = enabling.entry(self.label)
+        record = {
+            "integration": self.label,
+            "version": entry.version if entry is not None else "",
+            "python": platform.python_version(),
+            "seconds": None if self._seconds is None else round(self._seconds, 6),
+        }
+        return {self.prefix + FIT_TAG: json.dumps(record), **super().closing_tags()}
