@@ -34,12 +34,14 @@ class Record:
         return [(point.step, point.value) for point in points]
 
     def artifact(self, run, path):
-        """A file of a run's artifacts."""
+        """A file of a run's artifacts, also one that is made in the background."""
+        tracklet.autolog.flush()
         found = tracklet.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path)
         return Path(found)
 
     def files(self, run):
         """The names of a run's artifacts at the top."""
+        tracklet.autolog.flush()
         return {each.path for each in tracklet.artifacts.list_artifacts(run_id=run.info.run_id)}
 
     def logged(self, run):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from tracklet.autolog.bar_chart import bar_chart
 from tracklet.autolog.recorder import Recorder
-from tracklet.client import TrackletClient
 
 
 def log_importance(
@@ -19,7 +16,7 @@ def log_importance(
     *,
     indent: int | None = None,
 ) -> None:
-    """Store ``feature_importance_<kind>.json`` and ``.png``.
+    """Store ``feature_importance_<kind>.json``, and the ``.png`` off the training's path.
 
     Args:
         recorder: The training's.
@@ -27,15 +24,9 @@ def log_importance(
         scores: By feature: a number, or one per class. What has no number is not in it.
         indent: How the JSON is indented; compact by default.
     """
-    with recorder.step("importance"), tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
-        client = TrackletClient()
-        name = f"feature_importance_{kind}"
-        file = Path(scratch, f"{name}.json")
-        file.write_text(json.dumps(scores, indent=indent), encoding="utf-8")
-        client.log_artifact(recorder.run_id, file)
-        chart = Path(scratch, f"{name}.png")
-        chart.write_bytes(_chart(kind, scores))
-        client.log_artifact(recorder.run_id, chart)
+    name = f"feature_importance_{kind}"
+    recorder.artifacts({f"{name}.json": json.dumps(scores, indent=indent)})
+    recorder.later("plots", lambda: {f"{name}.png": _chart(kind, scores)})
 
 
 def _chart(kind: str, scores: Mapping[str, float | Sequence[float]]) -> bytes:
