@@ -22,7 +22,6 @@ from tracklet.autolog.recorder import Recorder
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
-from tracklet.models import flavor as flavor_named
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"
@@ -176,7 +175,10 @@ def load_checkpoint(run: str | Run | None = None, step: int | None = None) -> An
             f"there is none of step {step}"
         )
     try:
-        return flavor_named(name).load(file.parent, {**config, "data": file.name, "own": True})
+        # Not at the top: who logs no models needs none of it.
+        from tracklet.models import flavor
+
+        return flavor(name).load(file.parent, {**config, "data": file.name, "own": True})
     except TrackletException:
         raise
     except Exception as error:
