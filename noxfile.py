@@ -126,6 +126,13 @@ def frameworks(session: nox.Session, framework: str) -> None:
     )
 
 
+@nox.session(python=["3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """The suite on the other Pythons that pyproject.toml names."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
+
+
 @nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
     """The suite with the oldest versions that pyproject.toml allows."""
@@ -204,7 +211,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Every relative link of the documents leads somewhere, and their examples run."""
-    session.install("-e", ".[sklearn]", *group("tests"))
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
     session.run("pytest", "tests/docs", env=clean_environment(session))
 
 

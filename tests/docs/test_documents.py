@@ -27,13 +27,38 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
             assert anchor in anchors(path), f"{target}#{anchor}"
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+MODEL = """
+import numpy as np
+import tracklet
+from sklearn.linear_model import LinearRegression
+X = np.arange(12.0).reshape(6, 2)
+model = LinearRegression().fit(X, X[:, 0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("page", "needs", "before", "after"),
+    [
+        (
+            "README.md",
+            ["sklearn"],
+            "",
+            "assert run.data.metrics\nassert len(model.predict(X)) == len(X)",
+        ),
+        ("docs/autologging.md", ["sklearn", "xgboost", "lightgbm"], "", ""),
+        ("docs/models.md", ["sklearn"], MODEL, ""),
+    ],
+)
+def test_the_examples_of_a_page_run(
+    tmp_path: Path, page: str, needs: list[str], before: str, after: str
+) -> None:
+    """One after the other, as they are read."""
+    for module in needs:
+        pytest.importorskip(module)
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert examples
     script = tmp_path / "example.py"
-    script.write_text(
-        f"{example}\nassert run.data.metrics\nassert len(model.predict(X)) == len(X)\n"
-    )
+    script.write_text("\n".join([before, *examples, after]))
     environment = {**os.environ, "TRACKLET_CACHE_DIR": str(tmp_path / "cache")}
     environment.pop("TRACKLET_TRACKING_URI", None)
     environment.pop("MLFLOW_TRACKING_URI", None)
