@@ -199,9 +199,13 @@ def _settled(
     first = (instance,) if bound else ()
     unchanged = call.args is args and _same(call.kwargs, kwargs)
     if not unchanged:
-        problem = _misfit(original, first, call)
+        problem = _malformed(call)
         if problem is None:
-            return (*first, *call.args), call.kwargs
+            problem = _misfit(original, first, call.args, call.kwargs)
+            # Some functions take more than their signature says: if the user's own call does not
+            # fit it, it says nothing of the advised one either.
+            if problem is None or _misfit(original, first, args, kwargs) is not None:
+                return (*first, *call.args), call.kwargs
         faults.report(AdviceError(f"the advised call cannot be: {problem}"), place)
     return (*first, *args), kwargs
 
@@ -214,15 +218,24 @@ def _same(advised: Any, given: dict[str, Any]) -> bool:
     )
 
 
-def _misfit(original: Callable[..., Any], first: tuple[Any, ...], call: Call) -> str | None:
-    if not isinstance(call.args, tuple) or not isinstance(call.kwargs, dict):
-        return f"args is {type(call.args).__name__} and kwargs is {type(call.kwargs).__name__}"
+def _malformed(call: Call) -> str | None:
+    if isinstance(call.args, tuple) and isinstance(call.kwargs, dict):
+        return None
+    return f"args is {type(call.args).__name__} and kwargs is {type(call.kwargs).__name__}"
+
+
+def _misfit(
+    original: Callable[..., Any],
+    first: tuple[Any, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> str | None:
     try:
         signature = inspect.signature(original)
     except (TypeError, ValueError):
         return None
     try:
-        signature.bind(*first, *call.args, **call.kwargs)
+        signature.bind(*first, *args, **kwargs)
     except TypeError as error:
         return str(error)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import inspect
 import logging
 import pickle
@@ -515,6 +516,28 @@ def test_a_call_that_an_advice_made_impossible_falls_back_to_the_users(toy, chan
     patch.apply()
     assert toy.train([1], a=1) == ([1], None, {"a": 1})
     assert "AdviceError" in caplog.text
+    patch.revert()
+
+
+def test_a_function_that_takes_more_than_its_signature_says_is_called_as_advised(toy, caplog):
+    """As one does that has made arguments keyword-only, and still takes them by position."""
+
+    def now(rows, *, callbacks=None):
+        return rows, callbacks
+
+    @functools.wraps(now)
+    def train(rows, callbacks=None):
+        return now(rows, callbacks=callbacks)
+
+    def advice(call):
+        call.args = (call.args[0], [*call.args[1], "ours"])
+        yield
+
+    toy.lenient = train
+    patch = Patch("toy_patched", "lenient", advice)
+    patch.apply()
+    assert toy.lenient(1, ["user's"]) == (1, ["user's", "ours"])
+    assert not caplog.records
     patch.revert()
 
 

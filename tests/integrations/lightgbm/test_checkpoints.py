@@ -26,7 +26,7 @@ def train(rounds=5, data=FRAME, label=Y, params=None, **options):
     return lgb.train({**PARAMS, **(params or {})}, matrix, rounds, **options)
 
 
-def test_checkpoints_are_written_during_training_and_the_last_are_kept(record):
+def test_s11_16_checkpoints_are_written_during_training_and_the_last_are_kept(record):
     tracklet.lightgbm.autolog(log_checkpoints=True, checkpoint_save_freq=2, checkpoint_keep_last=2)
     train(7)
     run = record.only()

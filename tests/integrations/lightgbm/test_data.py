@@ -91,7 +91,7 @@ def test_names_of_evaluation_sets_are_lightgbms(record):
     assert {i.dataset.name for i in run.inputs.dataset_inputs} == {"dataset", "training", "valid_1"}
 
 
-def test_a_single_evaluation_set_need_not_be_a_list(record):
+def test_w44_a_single_evaluation_set_need_not_be_a_list(record):
     data = lgb.Dataset(X, label=Y)
     held = lgb.Dataset(X[:50], label=Y[:50], reference=data)
     lgb.train(PARAMS, data, 2, valid_sets=held, valid_names="held")
@@ -100,7 +100,7 @@ def test_a_single_evaluation_set_need_not_be_a_list(record):
     assert {i.dataset.name for i in run.inputs.dataset_inputs} == {"dataset", "held"}
 
 
-def test_a_dataset_is_recorded_on_its_second_use_too(record):
+def test_w44_a_dataset_is_recorded_on_its_second_use_too(record):
     data = lgb.Dataset(FRAME, label=Y)  # free_raw_data: LightGBM itself forgets the frame
     lgb.train(PARAMS, data, 2)
     lgb.train(PARAMS, data, 3)

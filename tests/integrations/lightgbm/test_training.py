@@ -80,7 +80,7 @@ def test_s11_18_early_stopping_is_recorded_however_it_is_asked_for(record, how):
     assert {m.key: m.value for m in record.logged(run).metrics} == run.data.metrics
 
 
-def test_continued_training_goes_on_counting(record):
+def test_w3_continued_training_with_early_stopping_goes_on_counting(record):
     first = train(4)
     train(
         6,
@@ -135,7 +135,7 @@ def test_callbacks_given_by_position_are_kept_too(record):
     assert len(seen["training"]["binary_logloss"]) == 2
 
 
-def test_cross_validation_is_one_run_with_mean_and_deviation(record):
+def test_w44_cross_validation_is_one_run_with_mean_and_deviation(record):
     result = lgb.cv(PARAMS, lgb.Dataset(X, label=Y), 4, nfold=3, seed=1)
     run = record.only()
     assert run.data.params["nfold"] == "3"

@@ -76,7 +76,7 @@ def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
     np.testing.assert_array_equal(view.predict(FRAME), model.predict(FRAME))
 
 
-def test_a_wrappers_callbacks_and_early_stopping(record):
+def test_s11_18_a_wrappers_callbacks_and_early_stopping(record):
     callbacks = [lgb.early_stopping(3, verbose=False)]
     model = wrapper(n_estimators=60, learning_rate=0.5)
     model.fit(X[:150], NOISY[:150], callbacks=callbacks, **evaluated(X[150:], NOISY[150:]))
@@ -112,3 +112,9 @@ def test_s11_13_a_pipeline_is_scikit_learns_and_logged_once(record):
 def test_cross_val_score_records_nothing(record):
     cross_val_score(wrapper(), X, Y, cv=2)
     assert record.runs() == []
+
+
+@pytest.mark.filterwarnings("ignore")  # newer versions would have `eval_X` in place of `eval_set`
+def test_s11_14_an_evaluation_set_that_is_the_training_data_is_named_so(record):
+    wrapper().fit(X, THREE, eval_set=[(X, THREE), (X[:50], THREE[:50])])
+    assert set(record.only().data.metrics) == {"training-multi_logloss", "valid_1-multi_logloss"}

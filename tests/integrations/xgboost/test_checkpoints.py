@@ -30,7 +30,7 @@ def train(rounds=5, data=FRAME, label=Y, **options):
     )
 
 
-def test_checkpoints_are_written_during_training_and_the_last_are_kept(record):
+def test_s11_16_checkpoints_are_written_during_training_and_the_last_are_kept(record):
     tracklet.xgboost.autolog(log_checkpoints=True, checkpoint_save_freq=2, checkpoint_keep_last=2)
     train(7)
     run = record.only()

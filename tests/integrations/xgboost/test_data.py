@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import weakref
 
@@ -140,7 +141,7 @@ def test_the_training_data_is_not_kept_alive():
     assert matrix() is None
 
 
-def test_sparse_data_is_fingerprinted_as_it_is(record, monkeypatch):
+def test_w16_sparse_data_is_fingerprinted_as_it_is(record, monkeypatch):
     wide = scipy.sparse.random(300, 4000, density=0.001, format="csr", random_state=0)
     monkeypatch.setattr(type(wide), "toarray", lambda *_: pytest.fail("was made dense"))
     monkeypatch.setattr(type(wide), "todense", lambda *_: pytest.fail("was made dense"))
@@ -162,12 +163,34 @@ def test_a_matrix_made_before_enabling_trains_without_a_signature(record, tmp_pa
         assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is None
 
 
-def test_positional_and_keyword_evals_are_recorded_alike(record):
+@pytest.mark.filterwarnings("ignore")  # XGBoost warns of arguments given by position
+def test_w10_positional_and_keyword_evals_are_recorded_alike(record):
     data = xgb.DMatrix(X, label=Y)
-    xgb.train(
-        params=PARAMS, dtrain=data, num_boost_round=2, evals=((data, "train"),), verbose_eval=False
-    )
-    assert {i.dataset.name for i in record.only().inputs.dataset_inputs} == {"dataset", "train"}
+    evals = ((data, "train"),)
+    xgb.train(params=PARAMS, dtrain=data, num_boost_round=2, evals=evals, verbose_eval=False)
+    names = list(inspect.signature(xgb.train).parameters)
+    defaults = {n: p.default for n, p in inspect.signature(xgb.train).parameters.items()}
+    given = {"params": PARAMS, "dtrain": data, "num_boost_round": 2, "evals": evals}
+    seen = {}
+    given |= {"early_stopping_rounds": 5, "evals_result": seen, "callbacks": None}
+    xgb.train(*({**defaults, **given}[name] for name in names))
+    by_position, by_name = record.runs()
+    for run in (by_position, by_name):
+        assert {i.dataset.name for i in run.inputs.dataset_inputs} == {"dataset", "train"}
+        assert [step for step, _ in record.history(run, "train-logloss")][:2] == [0, 1]
+        assert "tracklet.faults" not in run.data.tags
+    assert by_position.data.params["early_stopping_rounds"] == "5"
+    assert by_position.data.metrics["stopped_iteration"] == 1
+    assert len(seen["train"]["logloss"]) == 2
+
+
+def test_matrices_without_data_or_of_files_are_what_they_ever_are(record, tmp_path):
+    with pytest.raises(TypeError), pytest.warns(UserWarning, match="Unknown data type"):
+        xgb.DMatrix(None)
+    xgb.DMatrix(FRAME, label=Y).save_binary(str(tmp_path / "data.bin"))
+    again = xgb.DMatrix(str(tmp_path / "data.bin"))
+    assert (again.num_row(), again.num_col()) == FRAME.shape
+    assert record.runs() == []
 
 
 @pytest.mark.skipif(not KEEPS_CATEGORIES, reason="models keep categories since XGBoost 3.1")

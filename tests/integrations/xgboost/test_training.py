@@ -127,7 +127,7 @@ def test_w10_s11_18_early_stopping_is_recorded_however_it_is_asked_for(record, h
     assert {m.key: m.value for m in record.logged(run).metrics} == run.data.metrics
 
 
-def test_continued_training_goes_on_counting(record):
+def test_w3_continued_training_with_early_stopping_goes_on_counting(record):
     first = train(4)
     train(6, xgb_model=first, early_stopping_rounds=3)
     second, one = record.runs()
@@ -162,7 +162,7 @@ def test_w11_r32_the_users_callbacks_are_left_as_they_are(record, given):
     assert record.only().data.metrics
 
 
-def test_params_as_pairs_are_recorded(record):
+def test_w10_params_as_pairs_are_recorded(record):
     data = xgb.DMatrix(X, label=Y)
     pairs = [*PARAMS.items(), ("eval_metric", "auc"), ("eval_metric", "logloss")]
     xgb.train(pairs, data, 2, evals=[(data, "train")], verbose_eval=False)
@@ -172,7 +172,7 @@ def test_params_as_pairs_are_recorded(record):
     assert set(run.data.metrics) == {"train-auc", "train-logloss"}
 
 
-def test_cross_validation_is_one_run_with_mean_and_deviation(record):
+def test_w44_cross_validation_is_one_run_with_mean_and_deviation(record):
     tracklet.xgboost.autolog(log_checkpoints=True)
     result = xgb.cv(PARAMS, xgb.DMatrix(X, label=Y), 4, nfold=3, early_stopping_rounds=2, seed=1)
     run = record.only()

@@ -48,7 +48,7 @@ def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
     np.testing.assert_array_equal(view.predict(FRAME), model.predict(FRAME))
 
 
-def test_a_wrappers_early_stopping_and_callbacks(record):
+def test_s11_18_a_wrappers_early_stopping_and_callbacks(record):
     callbacks = [xgb.callback.LearningRateScheduler(lambda epoch: 1.0)]
     model = xgb.XGBClassifier(
         n_estimators=60, n_jobs=1, early_stopping_rounds=3, callbacks=callbacks, max_depth=2
