@@ -97,11 +97,7 @@ class PostTraining:
         if link is None or not callers.is_users(frame):
             yield
             return
-        token = _inside.set(True)
-        try:
-            outcome = yield
-        finally:
-            _inside.reset(token)
+        outcome = yield from _alone()
         name = f"{type(call.instance).__name__}_score"
         text = f"{type(call.instance).__name__}.score({_arguments(call, frame)})"
         self._record(name, outcome, self._source(link, _first(call), frame), text)
@@ -115,11 +111,7 @@ class PostTraining:
         if link is None or not callers.is_users(frame):
             yield
             return
-        token = _inside.set(True)
-        try:
-            outcome = yield
-        finally:
-            _inside.reset(token)
+        outcome = yield from _alone()
         if outcome.error is not None or not _is_number(outcome.value):
             return
         scorer = call.instance
@@ -137,11 +129,7 @@ class PostTraining:
             if source is None or not callers.is_users(frame):
                 yield
                 return
-            token = _inside.set(True)
-            try:
-                outcome = yield
-            finally:
-                _inside.reset(token)
+            outcome = yield from _alone()
             self._record(name, outcome, source, f"{name}({_arguments(call, frame)})")
 
         return watch_metric
@@ -166,6 +154,15 @@ class PostTraining:
     def _record(self, name: str, outcome: Outcome, source: Source, text: str) -> None:
         if outcome.error is None and _is_number(outcome.value):
             source.link.evaluations.record(name, float(outcome.value), source, text)
+
+
+def _alone() -> Generator[None, Outcome, Outcome]:
+    """The original; nothing that it computes on the way is recorded."""
+    token = _inside.set(True)
+    try:
+        return (yield)
+    finally:
+        _inside.reset(token)
 
 
 def _is_number(value: Any) -> bool:
