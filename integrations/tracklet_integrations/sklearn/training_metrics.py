@@ -22,6 +22,12 @@ _logger = logging.getLogger("tracklet.autolog")
 _ESTIMATED_FROM: Final = 20_000
 _PROBE_SHARE: Final = 0.01
 
+# Where `predict` takes the class of the greatest probability, as it does in every version.
+_MOST_PROBABLE: Final = {
+    ("sklearn.ensemble._forest", "ForestClassifier"),
+    ("sklearn.ensemble._bagging", "BaggingClassifier"),
+}
+
 
 class TooSlow(Exception):
     """Predicting the training data would take longer than was granted."""
@@ -97,7 +103,8 @@ def _classifier(
         measured.left_out["training metrics"] = f"labels are {kind}"
         return
     weight = data.sample_weight
-    predicted = measured.predictions = estimator.predict(data.features)
+    predicted, probabilities = _answers(estimator, data.features, kind)
+    measured.predictions = predicted
     found = measured.metrics
     with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
         no_prediction: Any = 0  # the default, without its warning
@@ -116,8 +123,7 @@ def _classifier(
         accuracy = float(metrics.accuracy_score(labels, predicted, sample_weight=weight))
         found["training_accuracy_score"] = accuracy
     scores = None
-    if kind != "multilabel-indicator" and hasattr(estimator, "predict_proba"):
-        probabilities = estimator.predict_proba(data.features)
+    if probabilities is not None:
         _of_probabilities(labels, probabilities, weight, measured)
         scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
     if plots and kind != "multilabel-indicator":
@@ -129,26 +135,50 @@ def _classifier(
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
 
 
+def _answers(estimator: Any, features: Any, kind: str) -> tuple[Any, Any]:
+    """What it predicts, and the probabilities where it has some for single labels."""
+    if kind == "multilabel-indicator" or not hasattr(estimator, "predict_proba"):
+        return estimator.predict(features), None
+    if _predicts_the_most_probable(estimator):
+        probabilities = estimator.predict_proba(features)
+        return estimator.classes_.take(probabilities.argmax(axis=1)), probabilities
+    return estimator.predict(features), estimator.predict_proba(features)
+
+
+def _predicts_the_most_probable(estimator: Any) -> bool:
+    """Whether ``predict`` is made of ``predict_proba``, and need not be called beside it."""
+    for cls in type(estimator).__mro__:
+        if "predict" in vars(cls):
+            return (cls.__module__, cls.__name__) in _MOST_PROBABLE
+    return False
+
+
 def _of_probabilities(labels: Any, probabilities: Any, weight: Any, measured: Measured) -> None:
     import numpy as np
     from sklearn import metrics
 
-    classes = len(np.unique(labels))
-    if classes < 2:
+    classes = np.unique(labels)
+    if len(classes) < 2:
         measured.left_out["training_log_loss, training_roc_auc"] = "there is only one class"
         return
     with _leaving_out(measured, "training_log_loss"):
         # By position: scikit-learn 1.9 renames the parameter and warns about the old name.
         loss = metrics.log_loss(labels, probabilities, sample_weight=weight)
         measured.metrics["training_log_loss"] = float(loss)
-    if classes > 2 and weight is not None:
+    if len(classes) > 2 and weight is not None:
         measured.left_out["training_roc_auc"] = "multi-class ROC AUC takes no sample weights"
         return
     with _leaving_out(measured, "training_roc_auc"):
-        scores = probabilities[:, 1] if classes == 2 else probabilities
-        area = metrics.roc_auc_score(
-            labels, scores, average="weighted", sample_weight=weight, multi_class="ovo"
-        )
+        if len(classes) == 2:
+            # As roc_auc_score does it, without encoding the labels first, which takes longer.
+            curve = metrics.roc_curve(
+                labels, probabilities[:, 1], pos_label=classes[1], sample_weight=weight
+            )
+            area = metrics.auc(curve[0], curve[1])
+        else:
+            area = metrics.roc_auc_score(
+                labels, probabilities, average="weighted", multi_class="ovo"
+            )
         measured.metrics["training_roc_auc"] = float(area)
 
 
