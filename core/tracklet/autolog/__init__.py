@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from tracklet.autolog import enabling
+from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.background import drain as flush
 from tracklet.autolog.child_runs import ChildRun
 from tracklet.autolog.enabling import enable
@@ -40,6 +41,7 @@ __all__ = [
     "PlanEntry",
     "Recorder",
     "TrainingRecorder",
+    "afterwards",
     "autolog",
     "autologging_is_disabled",
     "disable_autologging",

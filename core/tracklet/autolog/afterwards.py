@@ -21,15 +21,16 @@ def afterwards(run: ActiveRun, label: str, phase: str) -> Iterator[None]:
         label: The integration, for messages.
         phase: What is done, for messages.
     """
+    tally = tally_of(run.info.run_id)
+    before = tally.fault_count
     try:
         with suppressed():
             yield
             checkpoint(f"later {phase}")
     except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-        tally = tally_of(run.info.run_id)
-        try:
-            with charged(tally):
-                report(error, f"{label}: {phase}", label)
-        finally:
+        with charged(tally):
+            report(error, f"{label}: {phase}", label)
+    finally:
+        if tally.fault_count > before:
             with suppress(Exception):  # the store may be what has failed
                 run.store.log_batch(run.info.run_id, tags=tally.tags())

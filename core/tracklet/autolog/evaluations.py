@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracklet.autolog import background
+from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.datasets import dataset_of, too_slow
 from tracklet.autolog.files import RunFiles
 from tracklet.autolog.weak_table import WeakTable
 from tracklet.client.numbers import now
 from tracklet.entities import DatasetInput, InputTag, Metric
-from tracklet.patching import report
 
 INFO_FILE: Final = "metric_info.json"
 MAX_DATASETS: Final = 100
@@ -35,6 +35,7 @@ class RunEvaluations:
     """The metrics that were computed after the fits of one run."""
 
     def __init__(self, run: Any, label: str) -> None:
+        self._run = run
         self._label = label
         self.run_id: str = run.info.run_id
         self._store = run.store
@@ -66,18 +67,24 @@ class RunEvaluations:
             source: Which model it is of, and which data.
             text: The call, as people would write it.
         """
+        with afterwards(self._run, self._label, "evaluation"):
+            return self._record(function, value, source, text)
+        return None
+
+    def _record(self, function: str, value: float, source: Source, text: str) -> str | None:
         dataset = self.dataset_name(source.name, source.content)
         if dataset is None:
             _logger.info("%s is not recorded: too many datasets are named %s", text, source.name)
             return None
         with self._lock:
             number = self._calls[function] = self._calls.get(function, 0) + 1
-            key = f"{function}-{number}_{dataset}" if number > 1 else f"{function}_{dataset}"
-            self._info[key] = text
-            begin, self._writing = not self._writing, True
+        key = f"{function}-{number}_{dataset}" if number > 1 else f"{function}_{dataset}"
         name, digest = self._input(source)
         point = Metric(key, value, now(), 0, source.link.model_id, name, digest, self.run_id)
         self._store.log_batch(self.run_id, [point])
+        with self._lock:
+            self._info[key] = text
+            begin, self._writing = not self._writing, True
         if begin and not background.later(self._write_info):
             self._write_info()
         return key
@@ -94,13 +101,11 @@ class RunEvaluations:
         return entity.name, entity.digest
 
     def _write_info(self) -> None:
-        try:
+        with afterwards(self._run, self._label, INFO_FILE):
             with self._lock:
                 self._writing = False
                 text = json.dumps(dict(sorted(self._info.items())), indent=2)
             self._files.put({INFO_FILE: text})
-        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(error, f"{self._label}: {INFO_FILE}", self._label)
 
 
 # Models of several integrations may have been fitted in one run.

@@ -353,6 +353,7 @@ class Recorder:
     def close(self) -> None:
         """Write what recording cost and what went wrong in it."""
         self.run.writer.set_tags(self.closing_tags())
+        self._tally.conclude()
 
     def closing_tags(self) -> dict[str, str]:
         """What is known of the training when its call returns."""

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from tracklet.errors import TrackletException
+from tracklet.errors import ResourceDoesNotExist, TrackletException
 
 OVERHEAD_TAG: Final = "tracklet.overhead_ms"
 FAULTS_TAG: Final = "tracklet.faults"
 
 _MAX_RUNS: Final = 256
 _MAX_TEXT: Final = 1000
+_MAX_CAUSES: Final = 8
 
 
 class Tally:
@@ -42,15 +43,22 @@ class Tally:
         """Remember that something of ours went wrong; the first one with its text.
 
         Returns:
-            Whether it is the first of its cause: a full disk fails everything that follows.
+            Whether it is the first of its cause: a full disk fails everything that follows, in
+            this run and in others.
         """
         self.fault_count += 1
         if not self.first_fault:
             self.first_fault = f"{place}: {type(error).__name__}: {error}"[:_MAX_TEXT]
         cause = _cause_of(error, place)
-        is_new = cause not in self._causes
-        self._causes.add(cause)
+        known = _of_the_disk if isinstance(cause, int) else self._causes
+        is_new = cause not in known
+        known.add(cause)
         return is_new
+
+    def conclude(self) -> None:
+        """A training's record is complete; if nothing failed in it, the disk is well again."""
+        if not self.fault_count:
+            _of_the_disk.clear()
 
     def tags(self) -> dict[str, str]:
         """The sums as tags of the run."""
@@ -64,13 +72,17 @@ class Tally:
 def _cause_of(error: BaseException, place: str) -> object:
     """What two faults have in common that have the same cause."""
     root: BaseException | None = error
-    for _ in range(8):
-        if root is None:
-            break
+    for _ in range(_MAX_CAUSES):
+        if isinstance(root, FileNotFoundError | NotADirectoryError | ResourceDoesNotExist):
+            return "gone"  # someone has removed the run
         if isinstance(root, OSError) and root.errno is not None:
             return root.errno
-        root = root.__cause__
+        root = root.__cause__ if root is not None else None
     return type(error) if isinstance(error, TrackletException) else (type(error), place)
+
+
+# What is wrong with the disk, by its number, that was said since the last record without a fault.
+_of_the_disk: set[object] = set()
 
 
 # Whom a fault is charged to that is reported outside of the training that it belongs to.
@@ -112,3 +124,4 @@ def forget(run_id: str) -> None:
 def reset() -> None:
     """Forget all runs."""
     _tallies.clear()
+    _of_the_disk.clear()

@@ -12,6 +12,7 @@ from tracklet.autolog import (
     LatePatches,
     Options,
     TrainingRecorder,
+    afterwards,
     autologging_is_disabled,
     recording,
     session,
@@ -138,7 +139,8 @@ class SklearnIntegration(Integration):
             with session.FitSession():
                 outcome = yield
             if outcome.error is None:
-                loop.advance(estimator, _data_of(call))
+                with afterwards(loop.run, self.name, "iterations"):
+                    loop.advance(estimator, _data_of(call))
             return
         muted = isinstance(estimator, type) or estimators.prepares_data(type(estimator))
         with recording(self.name, self.options, muted=muted) as recorder:

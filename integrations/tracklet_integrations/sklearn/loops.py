@@ -11,11 +11,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from tracklet.autolog import TrainingRecorder
+from tracklet.autolog import TrainingRecorder, afterwards
 from tracklet.autolog.weak_table import WeakTable
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import Metric
-from tracklet.patching import report, suppressed
 from tracklet_integrations.sklearn import inputs, iterations
 
 SAMPLES: Final = "n_samples_seen"
@@ -68,13 +67,10 @@ class Loop:
         estimator = self._estimator()
         if estimator is None:
             return
-        try:
-            with suppressed():
-                self._finish(estimator)
-                if self.managed:
-                    self.run.store.update_run(self.run.info.run_id, "FINISHED", now())
-        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            report(error, "sklearn: the model of a partial_fit loop", "sklearn")
+        with afterwards(self.run, "sklearn", "the model of a partial_fit loop"):
+            self._finish(estimator)
+            if self.managed:
+                self.run.store.update_run(self.run.info.run_id, "FINISHED", now())
 
 
 class Loops:

@@ -13,6 +13,7 @@ import pytest
 import tracklet
 from tracklet import autolog
 from tracklet.autolog import disable_autologging, disable_discrete_autologging
+from tracklet.testing.integration import disks
 
 
 @pytest.fixture
@@ -216,3 +217,34 @@ def test_r24_nothing_is_retained_after_a_training(framework):
     del failing
     gc.collect()
     assert reference() is None
+
+
+def test_a_full_disk_is_said_once_until_all_is_well_again(framework, caplog):
+    """However many trainings cannot be recorded; what was said is no secret the next time."""
+
+    def said_of_two_trainings():
+        caplog.clear()
+        with disks.full_from(0):
+            framework.Model().fit([1])
+            framework.Model().fit([1])
+        return [each for each in caplog.messages if "No space left" in each]
+
+    framework.Model().fit([1])
+    assert len(said_of_two_trainings()) == 1
+    assert said_of_two_trainings() == []
+    framework.Model().fit([1])
+    assert len(said_of_two_trainings()) == 1
+    assert len(runs()) == 2
+
+
+def test_a_fault_after_the_training_is_on_its_run(framework, caplog):
+    """Nobody is left to count it when the call has returned, but for the run itself."""
+    with tracklet.start_run() as run:
+        framework.Model().fit([1])
+    with autolog.afterwards(run, "toy", "late work"):
+        raise ValueError("came late")
+    with autolog.afterwards(run, "toy", "late work"):
+        raise ValueError("came again")
+    faults = json.loads(tracklet.get_run(run.info.run_id).data.tags["tracklet.faults"])
+    assert faults == {"count": 2, "first": "toy: late work: ValueError: came late"}
+    assert len([each for each in caplog.messages if "late work" in each]) == 1
