@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +58,31 @@ class Record:
 def record(tracklet_home):
     """What the test's trainings have left."""
     return Record()
+
+
+@pytest.fixture
+def twins(tracklet_home):
+    """Runs a script with ``plain`` and with ``watched``; what it reports must be the same.
+
+    The report is the last line that the script prints: a JSON object by case.
+    """
+
+    def outcome(script, mode):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script, mode],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            cwd=tracklet_home,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def compare(script):
+        plain, watched = outcome(script, "plain"), outcome(script, "watched")
+        assert plain.keys() == watched.keys()
+        for name, expected in plain.items():
+            assert watched[name] == expected, name
+
+    return compare
