@@ -79,8 +79,12 @@ def initialize_logged_model(
     model = client.create_logged_model(
         experiment_id, name, source, {**context, **(tags or {})}, params, model_type
     )
-    note_last(model.model_id)
-    return model
+    try:
+        note_last(model.model_id)
+        return model
+    except BaseException:  # nobody gets to know of the model, so nobody would finalise it
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        raise
 
 
 def create_external_model(

@@ -80,15 +80,17 @@ def start_run(
     else:
         parent = parent_run_id or (current.info.run_id if current is not None else None)
         run, writer = _create(client, experiment_id, run_name, parent, kept)
-    started = ActiveRun(run, client.store, writer)
+    started = None
     try:
+        started = ActiveRun(run, client.store, writer)
         active.push(started)
         models.look_for_configured_model()
         system_metrics.start(started, log_system_metrics)
+        return started
     except BaseException as error:  # nobody gets to know of the run, so nobody would end it
-        started.__exit__(type(error), error, None)
+        unknown = started or ActiveRun(run, client.store, writer)
+        unknown.__exit__(type(error), error, None)
         raise
-    return started
 
 
 def end_run(status: str = "FINISHED") -> None:

@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +54,14 @@ def pickled_modules(data: bytes | mmap, *, code: bool = False) -> set[str]:
         texts = {match.group(1).decode().partition(".")[0] for match in _TEXT.finditer(data)}
         tops |= {name for name in texts if name in sys.modules}
     return tops
+
+
+def pickled_modules_of(file: Path) -> set[str]:
+    """The top-level modules that the pickle in a file refers to; the file may be large."""
+    with file.open("rb") as stream:
+        # Closed when it is forgotten: an interrupted search holds on to it for a while, and closing
+        # it then would raise an error in the place of the interrupt.
+        return pickled_modules(mmap(stream.fileno(), 0, access=ACCESS_READ))
 
 
 def source_modules(source: str) -> set[str]:

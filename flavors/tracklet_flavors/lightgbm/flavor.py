@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -176,8 +175,7 @@ def _dump(model: Any, file: Path, kind: str) -> set[str]:
         raise TrackletException(
             f"{type(model).__name__} cannot be saved with {kind}: {type(error).__name__}: {error}"
         ) from error
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        modules = environment.pickled_modules(data)
+    modules = environment.pickled_modules_of(file)
     return modules | ({"cloudpickle"} if kind == "cloudpickle" else set())
 
 
