@@ -36,6 +36,10 @@ OLDEST = [
     "matplotlib==3.7.*",
     "pillow==10.0.*",
     "alembic==1.13.*",
+    "fastapi==0.110.*",
+    "uvicorn==0.27.*",
+    "psutil==5.9.*",
+    "psycopg[binary]==3.1.*",
 ]
 
 
