@@ -70,11 +70,11 @@ class LoggedModels(Links):
                     disk.make_dirs(os.path.dirname(path), folder)
                     disk.write_new(path, text)
             disk.publish(layout.meta(folder), documents.dumps(document), layout.private(folder))
+            self._announce_model(folder)
+            return reader.read_logged_model(folder)
         except BaseException:
             remove_quietly(folder)
             raise
-        self._announce_model(folder)
-        return reader.read_logged_model(folder)
 
     @disk.reported("read a logged model")
     def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:

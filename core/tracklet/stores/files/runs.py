@@ -53,8 +53,10 @@ class Runs(Folder):
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
         """
-        run, _ = self._create_run(experiment_id, user_id, start_time, tags, run_name, carried=False)
-        return run
+        created = self._create_run(
+            experiment_id, user_id, start_time, tags, run_name, carried=False
+        )
+        return created[0]
 
     @disk.reported("start a run")
     def start_run(
@@ -66,13 +68,17 @@ class Runs(Folder):
         run_name: str | None = None,
     ) -> tuple[Run, FileRunWriter]:
         """Create a run that this process carries; its lease is there before a reader sees it."""
-        run, lease = self._create_run(
+        run, folder, lease = self._create_run(
             experiment_id, user_id, start_time, tags, run_name, carried=True
         )
-        folder = self._run_dir(run.info.run_id)
-        return run, FileRunWriter(
-            self.root, folder, lease=lease, settled=False, find_model=self._active_model_dir
-        )
+        try:
+            writer = FileRunWriter(
+                self.root, folder, lease=lease, settled=False, find_model=self._active_model_dir
+            )
+        except BaseException:  # nobody gets to know of the run, so nobody would end it
+            remove_quietly(folder)
+            raise
+        return run, writer
 
     def _create_run(
         self,
@@ -83,8 +89,8 @@ class Runs(Folder):
         run_name: str | None,
         *,
         carried: bool,
-    ) -> tuple[Run, str | None]:
-        """A new run, and this process's lease on it if it carries the run."""
+    ) -> tuple[Run, str, str | None]:
+        """A new run, its folder, and this process's lease on it if it carries the run."""
         experiment_dir = self._active_experiment_dir(experiment_id, "create a run in")
         texts_of_tags = dict(tags or {})
         name = creation.run_name(run_name, texts_of_tags)
@@ -124,12 +130,12 @@ class Runs(Folder):
                 disk.write_new(path, text)
             lease = leases.leave(run_dir) if carried else None
             run_meta.write(run_dir, meta)
+            self._remember_run(run_id, run_dir)
+            run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
         except BaseException:
             remove_quietly(run_dir)
             raise
-        self._remember_run(run_id, run_dir)
-        run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
-        return run, lease
+        return run, run_dir, lease
 
     @disk.reported("read a run")
     def get_run(self, run_id: str) -> Run:
