@@ -59,9 +59,12 @@ def test_r2_the_users_traceback_has_the_frames_that_it_had():
 @pytest.mark.parametrize(
     "kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError]
 )
-def test_r3_what_is_no_error_passes_from_every_hook_and_from_the_fit(enable, runs, kind):
+def test_r3_what_is_no_error_passes_from_every_hook_and_from_the_fit(
+    enable, runs, monkeypatch, kind
+):
     """Raised at the k-th internal step, for every k, it arrives as the object that was raised."""
-    enable(log_models=False)
+    monkeypatch.delenv("TRACKLET_STRICT")  # which would raise what was contained
+    enable(log_models=False, silent=True)
     places = []
 
     def fit():
@@ -650,27 +653,35 @@ def test_r26_a_parallel_search_scores_the_same_and_no_worker_records(enable, run
 
 
 class _Kinds:
+    def __init__(self):
+        self.seen = []
+
     def plain(self):
+        self.seen.append("inside")
         return 1
 
     async def coroutine(self):
+        await asyncio.sleep(0)
+        self.seen.append("inside")
         return 1
 
     def generator(self):
+        self.seen.append("inside")
         yield 1
         return 2
 
     async def asynchronous_generator(self):
+        self.seen.append("inside")
         yield 1
 
 
 def test_r27_functions_stay_of_the_kind_that_they_are():
-    seen = []
+    """A coroutine is watched until it has ended; a generator is given out, and not run."""
 
     def watch(call):
-        seen.append("before")
+        call.instance.seen.append("before")
         yield
-        seen.append("after")
+        call.instance.seen.append("after")
 
     names = ("plain", "coroutine", "generator", "asynchronous_generator")
     kinds = (
@@ -684,19 +695,24 @@ def test_r27_functions_stay_of_the_kind_that_they_are():
         patch.apply()
     try:
         assert before == {name: [kind(getattr(_Kinds(), name)) for kind in kinds] for name in names}
-        assert asyncio.run(_Kinds().coroutine()) == 1
-        running = _Kinds().generator()
+        made = _Kinds()
+        assert made.plain() == 1
+        assert asyncio.run(made.coroutine()) == 1
+        assert made.seen == ["before", "inside", "after"] * 2
+        made = _Kinds()
+        running = made.generator()
         assert inspect.isgenerator(running)
+        assert made.seen == ["before", "after"]
         assert next(running) == 1
         with pytest.raises(StopIteration) as stopped:
             next(running)
         assert stopped.value.value == 2
 
         async def collect():
-            return [each async for each in _Kinds().asynchronous_generator()]
+            return [each async for each in made.asynchronous_generator()]
 
         assert asyncio.run(collect()) == [1]
-        assert seen == ["before", "after"] * 3
+        assert made.seen == ["before", "after", "inside"] * 2
     finally:
         for patch in patches:
             patch.revert()
