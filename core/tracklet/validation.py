@@ -270,6 +270,15 @@ def validate_alias(alias: object) -> str:
     return alias
 
 
+def validate_model_source(source: object) -> str:
+    """Check where the model of a version comes from: a text that is not empty."""
+    if not isinstance(source, str) or not source:
+        raise InvalidParameterValue(
+            f"a model version needs a source, the path or URI of the model; got {source!r}"
+        )
+    return source
+
+
 def validate_version(version: Any) -> int:
     """Check a model version and return it as an int; digits as text are fine."""
     try:

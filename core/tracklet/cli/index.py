@@ -8,6 +8,7 @@ import click
 
 from tracklet import settings
 from tracklet.cli import options, output
+from tracklet.client.pages import all_of
 from tracklet.entities import ViewType
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores.files.index import FolderIndex
@@ -32,10 +33,14 @@ def rebuild(json_output: bool) -> None:
     built = FolderIndex(folder)
     try:
         built.rebuild()
-        experiments = runs = 0
-        for experiment_ids in _pages(built):
-            experiments += len(experiment_ids)
-            runs += _count_runs(built, experiment_ids)
+        ids = [
+            experiment.experiment_id
+            for experiment in all_of(
+                lambda size, token: built.search_experiments(ViewType.ALL, size, page_token=token),
+                1000,
+            )
+        ]
+        experiments, runs = len(ids), _count_runs(built, ids)
     finally:
         built.close()
     seconds = time.perf_counter() - started
@@ -56,22 +61,13 @@ def rebuild(json_output: bool) -> None:
         click.echo(f"the index is {built.path}")
 
 
-def _pages(built: FolderIndex) -> list[list[str]]:
-    pages, token = [], None
-    while True:
-        page = built.search_experiments(ViewType.ALL, 1000, page_token=token)
-        pages.append([experiment.experiment_id for experiment in page])
-        token = page.token
-        if not token:
-            return pages
-
-
 def _count_runs(built: FolderIndex, experiment_ids: list[str]) -> int:
-    count, token = 0, None
-    while experiment_ids:
-        page = built.search_runs(experiment_ids, "", ViewType.ALL, 5000, page_token=token)
-        count += len(page)
-        token = page.token
-        if not token:
-            break
-    return count
+    if not experiment_ids:
+        return 0
+    found = all_of(
+        lambda size, token: built.search_runs(
+            experiment_ids, "", ViewType.ALL, size, page_token=token
+        ),
+        5000,
+    )
+    return sum(1 for _ in found)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tracklet.client import TrackletClient
+from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, Run, ViewType
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 
@@ -75,15 +76,13 @@ def runs(
         # A deleted experiment's runs are deleted too, so look into those only when asked to.
         wanted = ViewType.ACTIVE_ONLY if view == ViewType.ACTIVE_ONLY else ViewType.ALL
         ids = [found.experiment_id for found in all_experiments(client, wanted)]
-    left, token = max_results, None
-    while ids and (left is None or left > 0):
-        size = _PAGE if left is None else min(left, _PAGE)
-        page = client.search_runs(ids, filter_string, view, size, order_by, token)
-        yield from page
-        token = page.token
-        left = None if left is None else left - len(page)
-        if not token or not page:
-            return
+    if not ids:
+        return iter(())
+    return all_of(
+        lambda size, token: client.search_runs(ids, filter_string, view, size, order_by, token),
+        _PAGE,
+        max_results,
+    )
 
 
 def experiment(client: TrackletClient, given: str) -> Experiment:
@@ -109,10 +108,6 @@ def all_experiments(
     client: TrackletClient, view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Experiment]:
     """All experiments, newest first."""
-    token = None
-    while True:
-        page = client.search_experiments(view, _PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return all_of(
+        lambda size, token: client.search_experiments(view, size, page_token=token), _PAGE
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklet.client import images, numbers, tables
+from tracklet.client.pages import all_of
 from tracklet.client.verbs import Verbs
 from tracklet.entities import Run
 from tracklet.errors import ResourceDoesNotExist
@@ -210,18 +211,16 @@ class ContentVerbs(Verbs):
                 yield run
 
     def _all_runs(self, experiment_id: str) -> Iterable[Run]:
-        token = None
-        while True:
-            page = self.store.search_runs(
+        return all_of(
+            lambda size, token: self.store.search_runs(
                 [experiment_id],
                 "tags.`mlflow.loggedArtifacts` IS NOT NULL",
+                max_results=size,
                 order_by=["start_time ASC"],
                 page_token=token,
-            )
-            yield from page
-            token = page.token
-            if token is None:
-                return
+            ),
+            1000,
+        )
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
         tag = "mlflow.loggedArtifacts"

@@ -8,6 +8,7 @@ from typing import Any
 
 from tracklet import settings
 from tracklet.client import TrackletClient
+from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, LifecycleStage, ViewType
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 
@@ -116,17 +117,13 @@ def search_experiments(
     order_by: Sequence[str] | None = None,
 ) -> list[Experiment]:
     """All matching experiments, or the first ``max_results``; by default newest first."""
-    client = TrackletClient()
-    found: list[Experiment] = []
-    token = None
-    while max_results is None or len(found) < max_results:
-        size = 1000 if max_results is None else min(1000, max_results - len(found))
-        page = client.search_experiments(view_type, size, filter_string, order_by, token)
-        found.extend(page)
-        token = page.token
-        if token is None:
-            break
-    return found
+    search = TrackletClient().search_experiments
+    found = all_of(
+        lambda size, token: search(view_type, size, filter_string, order_by, token),
+        1000,
+        max_results,
+    )
+    return list(found)
 
 
 def set_experiment_tag(key: str, value: Any) -> None:

@@ -8,7 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    exc,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+)
 from sqlalchemy.pool import StaticPool
 
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
@@ -75,6 +86,11 @@ class ReadOnlyDatabase:
                 f"could not read {self.location}: {cause}; check that nobody else holds it and "
                 "that it can be read, then try again: what was imported stays"
             ) from error
+
+    def count(self, name: str) -> int:
+        """How many rows a table has."""
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table(name))).scalar() or 0
 
     def close(self) -> None:
         """Close all connections."""

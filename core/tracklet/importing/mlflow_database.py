@@ -115,8 +115,7 @@ class MlflowDatabase(ImportSource):
         self._database.close()
 
     def count_runs(self) -> int:
-        with self._database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(table("runs"))).scalar() or 0
+        return self._database.count("runs")
 
     # -- experiments ---------------------------------------------------------------------------
 
@@ -294,11 +293,10 @@ class MlflowDatabase(ImportSource):
 
     def left_out(self) -> dict[str, int]:
         found: Counter[str] = Counter()
-        with self._database.reading() as connection:
-            for name in sorted(set(self._database.columns) - _READ):
-                count = connection.execute(select(func.count()).select_from(table(name))).scalar()
-                if count:
-                    found[_NAMES.get(name, f"rows of {name}")] = count
+        for name in sorted(set(self._database.columns) - _READ):
+            count = self._database.count(name)
+            if count:
+                found[_NAMES.get(name, f"rows of {name}")] = count
         return dict(found)
 
     # -- parts ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, select, table, text
+from sqlalchemy import Connection, select, text
 
 from tracklet import liveness
 from tracklet.entities import Experiment, Metric, Run
@@ -57,8 +57,7 @@ class TrackletDatabase(ImportSource):
         self._database.close()
 
     def count_runs(self) -> int:
-        with self._database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(table("runs"))).scalar() or 0
+        return self._database.count("runs")
 
     def experiments(self) -> Iterator[Experiment | Unreadable]:
         statement = select(*experiments.COLUMNS).order_by(t.experiments.c.id)

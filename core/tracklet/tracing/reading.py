@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracklet.client import TrackletClient
+from tracklet.client.pages import all_of
 from tracklet.entities import Trace, TraceData
 from tracklet.entities.trace import COLUMNS
 from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDoesNotExist
@@ -124,24 +125,22 @@ def search_traces(
         ids = [client.get_run(run_id).info.experiment_id]
     elif ids is None:
         ids = [experiments.experiment_for_new_run(client)]
-    found: list[Trace] = []
-    token = None
-    while max_results is None or len(found) < max_results:
-        size = 1000 if max_results is None else min(1000, max_results - len(found))
-        page = client.search_traces(
-            ids,
-            filter_string,
-            size,
-            order_by,
-            token,
-            run_id=run_id,
-            model_id=model_id,
-            include_spans=include_spans,
+    found = list(
+        all_of(
+            lambda size, token: client.search_traces(
+                ids,
+                filter_string,
+                size,
+                order_by,
+                token,
+                run_id=run_id,
+                model_id=model_id,
+                include_spans=include_spans,
+            ),
+            1000,
+            max_results,
         )
-        found.extend(page)
-        token = page.token
-        if token is None:
-            break
+    )
     return found if return_type == "list" else _frame(found, extract_fields or ())
 
 

@@ -202,13 +202,7 @@ class FileTarget(ModelTarget, ImportTarget):
             dataset_id = layout.dataset_id(dataset.name, dataset.digest)
             dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
             link_once(dataset_dir, dict(dataset), experiment_dir)
-            link: dict[str, Any] = {
-                "destination_id": dataset_id,
-                "destination_type": "RUN",
-                "source_id": dataset_id,
-                "source_type": "DATASET",
-                "tags": {tag.key: tag.value for tag in given.tags},
-            }
+            link = entity_files.dataset_input_document(dataset_id, given)
             link_id = layout.dataset_input_id(dataset_id, run_id)
             link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
             written += 1
@@ -223,13 +217,7 @@ class FileTarget(ModelTarget, ImportTarget):
                 link_once(place, entity_files.output_document(model), layout.private(folder))
             else:
                 link_id = layout.model_input_id(model.model_id, run_id)
-                link = {
-                    "destination_id": model.model_id,
-                    "destination_type": "RUN",
-                    "source_id": model.model_id,
-                    "source_type": "MODEL",
-                    "tags": {},
-                }
+                link = entity_files.model_input_document(model.model_id)
                 link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
             written += 1
         return written

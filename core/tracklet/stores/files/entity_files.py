@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tracklet import validation
 from tracklet.entities import (
+    DatasetInput,
     Experiment,
     LifecycleStage,
     LoggedModel,
@@ -264,6 +265,28 @@ def version_document(version: ModelVersion) -> dict[str, Any]:
         "user_id": version.user_id,
         "version": version.version,
         "workspace": "default",
+    }
+
+
+def dataset_input_document(dataset_id: str, given: DatasetInput) -> dict[str, Any]:
+    """What links a run to a dataset that it used."""
+    return {
+        "destination_id": dataset_id,
+        "destination_type": "RUN",
+        "source_id": dataset_id,
+        "source_type": "DATASET",
+        "tags": {tag.key: tag.value for tag in given.tags},
+    }
+
+
+def model_input_document(model_id: str) -> dict[str, Any]:
+    """What links a run to a logged model that it used."""
+    return {
+        "destination_id": model_id,
+        "destination_type": "RUN",
+        "source_id": model_id,
+        "source_type": "MODEL",
+        "tags": {},
     }
 
 

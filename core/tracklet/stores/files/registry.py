@@ -161,10 +161,7 @@ class Registry(Folder):
         user_id: str | None = None,
     ) -> ModelVersion:
         """Add the next version; numbers are never used twice."""
-        if not isinstance(source, str) or not source:
-            raise InvalidParameterValue(
-                f"a model version needs a source, the path or URI of the model; got {source!r}"
-            )
+        validation.validate_model_source(source)
         _check_description(description)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
         folder = self._registered_dir(name)

@@ -158,10 +158,7 @@ class Registry(Database):
         user_id: str | None = None,
     ) -> ModelVersion:
         """Add the next version; numbers are never used twice."""
-        if not isinstance(source, str) or not source:
-            raise InvalidParameterValue(
-                f"a model version needs a source, the path or URI of the model; got {source!r}"
-            )
+        validation.validate_model_source(source)
         self._check_description(description)
         for value in (source, run_id, run_link, model_id, storage_location, user_id):
             checks.text("a field of a model version", value or "", nul=self.keeps_nul)
