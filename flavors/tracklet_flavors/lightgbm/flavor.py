@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import cloudpickle
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, object_files, unpickle
 
-from tracklet.errors import InvalidParameterValue, MissingDependency, TrackletException
-from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, environment, unpickle
-
-SERIALIZATION_FORMATS: Final = ("cloudpickle", "pickle", "skops")
 BOOSTER: Final = "lightgbm.basic.Booster"
 
 # LightGBM's own types in its wrappers; whoever loads one of them trusts these.
@@ -55,12 +52,7 @@ class LightgbmFlavor(Flavor):
                 f"the flavor 'lightgbm' saves boosters and scikit-learn wrappers; got "
                 f"{type(model).__module__}.{type(model).__qualname__}"
             )
-        kind = options.get("serialization_format") or "cloudpickle"
-        if kind not in SERIALIZATION_FORMATS:
-            raise InvalidParameterValue(
-                f"serialization_format={kind!r} is unknown; choose from "
-                f"{', '.join(SERIALIZATION_FORMATS)}"
-            )
+        object_files.format_of(options.get("serialization_format"))
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         config: dict[str, Any] = {
@@ -78,21 +70,20 @@ class LightgbmFlavor(Flavor):
                 ) from error
             config |= {"data": file.name, "serialization_format": None}
             return FlavorConfig(config, {"data": file.name}, frozenset({"lightgbm", "numpy"}))
-        kind = str(options.get("serialization_format") or "cloudpickle")
+        kind = object_files.format_of(options.get("serialization_format"))
         predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
         if not hasattr(model, predict_fn):
             raise InvalidParameterValue(
                 f"{type(model).__name__} has no method {predict_fn!r} to predict with"
             )
-        file = path / ("model.skops" if kind == "skops" else "model.pkl")
-        modules = _dump(model, file, kind)
+        file, modules = object_files.dump(model, path, kind)
         config |= {"data": file.name, "serialization_format": kind}
         if kind == "skops":
             trusted = sorted({*_OWN_TYPES, *(options.get("skops_trusted_types") or ())})
-            _check_trusted(model, file, trusted)
+            object_files.check_trusted(model, file, trusted)
             config["skops_trusted_types"] = trusted
         pyfunc = {"data": file.name, "predict_fn": predict_fn}
-        return FlavorConfig(config, pyfunc, frozenset(modules))
+        return FlavorConfig(config, pyfunc, frozenset(modules | {"lightgbm"}))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         file = path / str(config.get("data") or "model.lgb")
@@ -101,7 +92,8 @@ class LightgbmFlavor(Flavor):
         if str(config.get("model_class") or BOOSTER).endswith(".Booster"):
             return _booster(file, own=bool(config.get("own")))
         if file.suffix == ".skops":
-            return _load_skops(file, config.get("skops_trusted_types"))
+            trusted = config.get("skops_trusted_types") or ()
+            return object_files.load_skops(file, {*_OWN_TYPES, *trusted})
         return unpickle.load(file, own=bool(config.get("own")))
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
@@ -154,59 +146,3 @@ def _with_categories(data: Any, booster: Any) -> Any:
         if data[name].dtype.kind not in "iufbMm" and str(data[name].dtype) != "category"
     }
     return data.assign(**changed) if changed else data
-
-
-def _dump(model: Any, file: Path, kind: str) -> set[str]:
-    """Write a wrapper and return the top-level modules that the file refers to."""
-    try:
-        if kind == "skops":
-            _skops().dump(model, file)
-            return {"skops", "lightgbm", type(model).__module__.partition(".")[0]}
-        with file.open("wb") as stream:
-            if kind == "cloudpickle":
-                cloudpickle.dump(model, stream)
-            else:
-                import pickle
-
-                pickle.dump(model, stream)
-    except (TrackletException, OSError):
-        raise
-    except Exception as error:
-        raise TrackletException(
-            f"{type(model).__name__} cannot be saved with {kind}: {type(error).__name__}: {error}"
-        ) from error
-    modules = environment.pickled_modules_of(file)
-    return modules | ({"cloudpickle"} if kind == "cloudpickle" else set())
-
-
-def _check_trusted(model: Any, file: Path, trusted: Sequence[str]) -> None:
-    """Refuse to save what would not load again."""
-    unknown = sorted(set(_skops().get_untrusted_types(file=file)) - set(trusted))
-    if unknown:
-        raise InvalidParameterValue(
-            f"{type(model).__name__} holds types that skops does not trust by itself: {unknown}. "
-            "Name those that you trust in skops_trusted_types, or choose another "
-            "serialization_format"
-        )
-
-
-def _skops() -> Any:
-    try:
-        import skops.io
-    except ImportError as error:
-        raise MissingDependency("skops", purpose="serialization_format='skops'") from error
-    return skops.io
-
-
-def _load_skops(file: Path, trusted: Any) -> Any:
-    skops = _skops()
-    wanted = set(trusted or ())
-    try:
-        found = set(skops.get_untrusted_types(file=file))
-        # skops refuses a name that is trusted and does not occur in some versions.
-        return skops.load(file, trusted=sorted(found & {*wanted, *_OWN_TYPES}))
-    except Exception as error:
-        raise TrackletException(
-            f"{file} cannot be loaded by skops: it is corrupt, or holds types that are not "
-            f"trusted; name them in skops_trusted_types ({type(error).__name__}: {error})"
-        ) from error

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-import cloudpickle
-
-from tracklet.errors import InvalidParameterValue, MissingDependency, TrackletException
+from tracklet.errors import InvalidParameterValue
 from tracklet.models import (
     Flavor,
     FlavorConfig,
     Predictor,
     distributions,
-    environment,
     extra_files,
+    object_files,
     unpickle,
 )
-
-SERIALIZATION_FORMATS: Final = ("cloudpickle", "pickle", "skops")
 
 
 class SklearnFlavor(Flavor):
@@ -46,24 +42,18 @@ class SklearnFlavor(Flavor):
         return ("scikit-learn",)
 
     def check(self, model: Any, options: Mapping[str, Any]) -> None:
-        kind = options.get("serialization_format") or "cloudpickle"
-        if kind not in SERIALIZATION_FORMATS:
-            raise InvalidParameterValue(
-                f"serialization_format={kind!r} is unknown; choose from "
-                f"{', '.join(SERIALIZATION_FORMATS)}"
-            )
+        object_files.format_of(options.get("serialization_format"))
         # Estimators of other libraries need not derive from scikit-learn's classes.
         is_instance = not isinstance(model, type)
         if not (is_instance and hasattr(model, "get_params") and hasattr(model, "fit")):
             super().check(model, options)
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
-        kind = options.get("serialization_format") or "cloudpickle"
+        kind = object_files.format_of(options.get("serialization_format"))
         trusted = options.get("skops_trusted_types")
-        file = path / ("model.skops" if kind == "skops" else "model.pkl")
-        modules = _dump(model, file, kind)
+        file, modules = object_files.dump(model, path, kind)
         if kind == "skops":
-            _check_trusted(model, file, trusted)
+            object_files.check_trusted(model, file, trusted or ())
         config: dict[str, Any] = {
             "pickled_model": file.name,
             "serialization_format": kind,
@@ -82,7 +72,7 @@ class SklearnFlavor(Flavor):
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         file = path / str(config.get("pickled_model") or config.get("model_path") or "model.pkl")
         if config.get("serialization_format") == "skops" or file.suffix == ".skops":
-            return _load_skops(file, config.get("skops_trusted_types"))
+            return object_files.load_skops(file, config.get("skops_trusted_types") or ())
         return unpickle.load(file, own=bool(config.get("own")))
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
@@ -107,60 +97,3 @@ class SklearnPredictor:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The estimator's answer."""
         return getattr(self.model, self.predict_fn)(data, **(params or {}))
-
-
-def _dump(model: Any, file: Path, kind: str) -> set[str]:
-    """Write the model and return the top-level modules that the file refers to."""
-    try:
-        if kind == "skops":
-            _skops().dump(model, file)
-            return {"skops", type(model).__module__.partition(".")[0]}
-        with file.open("wb") as stream:
-            if kind == "cloudpickle":
-                cloudpickle.dump(model, stream)
-            else:
-                import pickle
-
-                pickle.dump(model, stream)
-    except TrackletException:
-        raise
-    except OSError:
-        raise
-    except Exception as error:
-        raise TrackletException(
-            f"{type(model).__name__} cannot be saved with {kind}: {type(error).__name__}: {error}"
-        ) from error
-    modules = environment.pickled_modules_of(file)
-    return modules | ({"cloudpickle"} if kind == "cloudpickle" else set())
-
-
-def _check_trusted(model: Any, file: Path, trusted: Sequence[str] | None) -> None:
-    """Refuse to save what would not load again."""
-    unknown = sorted(set(_skops().get_untrusted_types(file=file)) - set(trusted or ()))
-    if unknown:
-        raise InvalidParameterValue(
-            f"{type(model).__name__} holds types that skops does not trust by itself: {unknown}. "
-            "Name those that you trust in skops_trusted_types, or choose another "
-            "serialization_format"
-        )
-
-
-def _skops() -> Any:
-    try:
-        import skops.io
-    except ImportError as error:
-        raise MissingDependency("skops", purpose="serialization_format='skops'") from error
-    return skops.io
-
-
-def _load_skops(file: Path, trusted: Any) -> Any:
-    skops = _skops()
-    if not file.is_file():
-        raise TrackletException(f"the model is corrupt: {file} is missing")
-    try:
-        return skops.load(file, trusted=list(trusted or ()))
-    except Exception as error:
-        raise TrackletException(
-            f"{file} cannot be loaded by skops: it is corrupt, or holds types that are not "
-            f"trusted; name them in skops_trusted_types ({type(error).__name__}: {error})"
-        ) from error
