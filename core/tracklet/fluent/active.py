@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 from tracklet.client.numbers import now
-from tracklet.entities import Run, RunStatus
+from tracklet.entities import LoggedModelOutput, Run, RunStatus
 from tracklet.fluent import exits
 from tracklet.liveness import END_REASON_TAG
 from tracklet.stores import RunWriter, TrackingStore
@@ -44,20 +45,26 @@ class ActiveRun(Run):
             "is_open": True,
             "pid": os.getpid(),
             "thread": threading.get_ident(),
-            "outputs_by_step": {
-                output.step: output.model_id for output in reversed(run.outputs.model_outputs)
-            },
+            "outputs_by_step": {},
             "on_end": [],
         }
         self.__dict__.update(state)  # the entity is frozen; what is kept here is no part of it
+        self.note_outputs(run.outputs.model_outputs)
 
     store: TrackingStore
     writer: RunWriter
     is_open: bool
     pid: int
     thread: int
-    outputs_by_step: dict[int, str]
+    outputs_by_step: dict[int, list[str]]
     on_end: list[Any]
+
+    def note_outputs(self, outputs: Sequence[LoggedModelOutput]) -> None:
+        """From now on the run's metrics of these steps belong to these models."""
+        for output in outputs:
+            models = self.outputs_by_step.setdefault(output.step, [])
+            if output.model_id not in models:
+                models.append(output.model_id)
 
     def __enter__(self) -> ActiveRun:
         exits.unwatch(self.info.run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tracklet.client import RunOperations, TrackletClient, carried_out, numbers
@@ -45,8 +46,8 @@ def log_metric(
         synchronous: False to get errors from the answer's ``wait()`` instead of here.
         timestamp: Milliseconds since the epoch; now by default.
         run_id: Another run than the active one.
-        model_id: The logged model that the value belongs to; by default the active model, or the
-            one that the run produced at this step.
+        model_id: The logged model that the value belongs to; by default the active model, or
+            those that the run produced at this step.
         dataset: The dataset that the value was measured on, recorded as an input if it is not yet.
 
     Raises:
@@ -77,7 +78,7 @@ def log_metric(
         run.writer.log_metric(key, value, step, timestamp)
         return None
     return carried_out(
-        lambda: _log_metrics({key: value}, step, timestamp, run_id, model_id, dataset, True),
+        lambda: _log_metrics({key: value}, step, timestamp, run_id, model_id, dataset),
         synchronous,
     )
 
@@ -102,16 +103,16 @@ def log_metrics(
         and synchronous is None
         and (run := active.top()) is not None
         and not models.linking
+        and (number := numbers.metric_step("", step)) not in run.outputs_by_step
     ):
         values = {
             key: value if type(value) is float else numbers.metric_value(key, value)
             for key, value in metrics.items()
         }
-        number = numbers.metric_step("", step)
         run.writer.log_values(values, number, numbers.metric_timestamp("", timestamp))
         return None
     return carried_out(
-        lambda: _log_metrics(metrics, step, timestamp, run_id, model_id, dataset, False),
+        lambda: _log_metrics(metrics, step, timestamp, run_id, model_id, dataset),
         synchronous,
     )
 
@@ -209,13 +210,7 @@ def log_outputs(models: Sequence[LoggedModelOutput] | None) -> None:
     """Record logged models as outputs of the active run."""
     run = run_to_record()
     run.store.log_outputs(run.info.run_id, models or ())
-    note_outputs(run, models or ())
-
-
-def note_outputs(run: ActiveRun, outputs: Sequence[LoggedModelOutput]) -> None:
-    """From now on the run's metrics of these steps belong to these models."""
-    for output in outputs:
-        run.outputs_by_step.setdefault(output.step, output.model_id)
+    run.note_outputs(models or ())
 
 
 def flush_async_logging() -> None:
@@ -231,33 +226,33 @@ def _log_metrics(
     run_id: str | None,
     model_id: str | None,
     dataset: Any,
-    by_step: bool,
 ) -> None:
     run = None if run_id is not None and active.opened(run_id) is None else _run(run_id)
     owner = run_id if run is None else run.info.run_id
     client = TrackletClient()
     entity = None if dataset is None else _entity(dataset)
     model = model_id or models.get_active_model_id()
-    points = []
-    for key, value in metrics.items():
-        number = numbers.metric_step(key, step)
-        linked = model
-        if linked is None and by_step and run is not None:
-            linked = run.outputs_by_step.get(number)
-        points.append(
-            Metric(
-                key,
-                numbers.metric_value(key, value),
-                numbers.metric_timestamp(key, timestamp),
-                number,
-                linked,
-                entity.name if entity is not None else None,
-                entity.digest if entity is not None else None,
-                owner,
-            )
+    number = numbers.metric_step(next(iter(metrics), ""), step)
+    linked = [model]
+    if model is None and run is not None:
+        linked = run.outputs_by_step.get(number) or linked
+    points = [
+        Metric(
+            key,
+            numbers.metric_value(key, value),
+            numbers.metric_timestamp(key, timestamp),
+            number,
+            linked[0],
+            entity.name if entity is not None else None,
+            entity.digest if entity is not None else None,
+            owner,
         )
+        for key, value in metrics.items()
+    ]
     if run is not None:
         run.writer.log_metrics(points)
+        for another in linked[1:]:
+            run.writer.link_metrics([replace(point, model_id=another) for point in points])
         store = run.store
     else:
         client.log_batch(str(owner), metrics=points)

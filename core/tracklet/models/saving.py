@@ -227,7 +227,7 @@ def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None
     client.log_outputs(run_id, [output])
     run = fluent.active.opened(run_id)
     if run is not None:
-        fluent.records.note_outputs(run, [output])
+        run.note_outputs([output])
     points = [
         Metric(
             point.key,

@@ -122,6 +122,25 @@ def test_metrics_of_a_step_belong_to_the_model_that_the_run_produced_there() -> 
         assert (metric.step, metric.value) == (step, step / 10)
 
 
+def test_w47_metrics_belong_to_every_model_of_their_step_and_once_to_the_run() -> None:
+    with tracklet.start_run() as run:
+        models = [tracklet.create_external_model(name) for name in ("one", "two", "three")]
+        tracklet.log_outputs(
+            [LoggedModelOutput(m.model_id, step) for step, m in zip((0, 0, 1), models, strict=True)]
+        )
+        tracklet.log_metric("single", 1.0)
+        tracklet.log_metrics({"several": 2.0, "more": 3.0})
+        tracklet.log_metrics({"later": 4.0}, step=2)
+    both = {"single": 1.0, "several": 2.0, "more": 3.0}
+    assert [
+        {metric.key: metric.value for metric in tracklet.get_logged_model(model.model_id).metrics}
+        for model in models
+    ] == [both, both, {}]
+    client = tracklet.TrackletClient()
+    for key in (*both, "later"):
+        assert len(client.get_metric_history(run.info.run_id, key)) == 1
+
+
 def test_models_are_found_by_params_metrics_tags_and_type() -> None:
     with tracklet.start_run():
         for number in range(5):
