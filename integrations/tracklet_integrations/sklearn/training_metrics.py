@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from tracklet_integrations.sklearn import estimators, inputs
+from tracklet_integrations.sklearn.class_counts import Codes
 from tracklet_integrations.sklearn.curves import Sample
 from tracklet_integrations.sklearn.inputs import TrainingData
 
@@ -106,25 +107,23 @@ def _classifier(
     predicted, probabilities = _answers(estimator, data.features, kind)
     measured.predictions = predicted
     found = measured.metrics
+    codes = None if kind == "multilabel-indicator" else Codes.of(labels, predicted)
     with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
-        no_prediction: Any = 0  # the default, without its warning
-        precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-            labels,
-            predicted,
-            average="weighted" if pos_label is None else "binary",
-            pos_label=1 if pos_label is None else pos_label,
-            sample_weight=weight,
-            zero_division=no_prediction,
-        )
-        found["training_precision_score"] = float(precision)
-        found["training_recall_score"] = float(recall)
-        found["training_f1_score"] = float(f1)
+        if codes is not None and pos_label is None:
+            averages = codes.precision_recall_f1(weight)
+        else:
+            averages = _precision_recall_f1(labels, predicted, pos_label, weight)
+        for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
+            found[f"training_{name}_score"] = float(value)
     with _leaving_out(measured, "training_accuracy_score"):
-        accuracy = float(metrics.accuracy_score(labels, predicted, sample_weight=weight))
-        found["training_accuracy_score"] = accuracy
+        if codes is not None:
+            accuracy = codes.accuracy(weight)
+        else:
+            accuracy = metrics.accuracy_score(labels, predicted, sample_weight=weight)
+        found["training_accuracy_score"] = float(accuracy)
     scores = None
-    if probabilities is not None:
-        _of_probabilities(labels, probabilities, weight, measured)
+    if codes is not None and probabilities is not None:
+        _of_probabilities(codes.true, probabilities, weight, measured)
         scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
     if plots and kind != "multilabel-indicator":
         with _leaving_out(measured, "plots"):
@@ -133,6 +132,21 @@ def _classifier(
             of_positive = scores if kind == "binary" else None
             measured.sample = Sample.of(labels, predicted, weight, of_positive)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
+
+
+def _precision_recall_f1(labels: Any, predicted: Any, pos_label: Any, weight: Any) -> Any:
+    """Of multiple labels, or of the positive class of two."""
+    from sklearn import metrics
+
+    no_prediction: Any = 0  # the default, without its warning
+    return metrics.precision_recall_fscore_support(
+        labels,
+        predicted,
+        average="weighted" if pos_label is None else "binary",
+        pos_label=1 if pos_label is None else pos_label,
+        sample_weight=weight,
+        zero_division=no_prediction,
+    )[:3]
 
 
 def _answers(estimator: Any, features: Any, kind: str) -> tuple[Any, Any]:
