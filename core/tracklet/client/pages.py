@@ -20,13 +20,13 @@ def all_of(
     Args:
         page_of: Asks for a page, given how long it may be, and the token of the page before.
         page_size: How long pages may be.
-        max_results: How much is wanted; all of it by default.
+        max_results: How much is wanted, which may be nothing; all of it by default.
     """
     left, token = max_results, None
-    while True:
+    while left is None or left > 0:
         page = page_of(page_size if left is None else min(page_size, left), token)
         yield from page
         token = page.token
-        left = None if left is None else left - len(page)
-        if token is None or (left is not None and left <= 0):
+        if token is None:
             return
+        left = None if left is None else left - len(page)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
+from tracklet.client.pages import all_of
 from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
@@ -171,15 +172,14 @@ def search_logged_models(
         raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = experiment_ids or [experiments.experiment_for_new_run(client)]
-    found: list[LoggedModel] = []
-    token = None
-    while max_results is None or len(found) < max_results:
-        size = 100 if max_results is None else min(100, max_results - len(found))
-        page = client.search_logged_models(ids, filter_string, datasets, size, order_by, token)
-        found.extend(page)
-        token = page.token
-        if token is None:
-            break
+    pages = all_of(
+        lambda size, token: client.search_logged_models(
+            ids, filter_string, datasets, size, order_by, token
+        ),
+        100,
+        max_results,
+    )
+    found = list(pages)
     if output_format == "list":
         return found
     from tracklet.fluent import frames

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
+from tracklet.client.pages import all_of
 from tracklet.client.verbs import texts
 from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
@@ -208,15 +209,14 @@ def search_runs(
         raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = _experiments_to_search(client, experiment_ids, experiment_names, search_all_experiments)
-    found: list[Run] = []
-    token = None
-    while len(found) < max_results or not found:
-        size = min(_PAGE, max_results - len(found))
-        page = client.search_runs(ids, filter_string, run_view_type, size, order_by, token)
-        found.extend(page)
-        token = page.token
-        if token is None:
-            break
+    pages = all_of(
+        lambda size, token: client.search_runs(
+            ids, filter_string, run_view_type, size, order_by, token
+        ),
+        _PAGE,
+        max_results,
+    )
+    found = list(pages)
     if output_format == "list":
         return found
     from tracklet.fluent import frames
