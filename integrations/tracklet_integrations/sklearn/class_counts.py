@@ -44,7 +44,9 @@ class Codes:
         weight = None if weight is None else np.asarray(weight)
         hit = self.true == self.predicted
         hits = self._count(self.true[hit], None if weight is None else weight[hit])
-        predicted, true = self._count(self.predicted, weight), self._count(self.true, weight)
+        # Differences first, as there: sums of fractional weights are rounded in that order.
+        predicted = hits + (self._count(self.predicted, weight) - hits)
+        true = hits + (self._count(self.true, weight) - hits)
         shares = (
             np.divide(count, of, out=np.zeros(len(of)), where=of != 0)
             for count, of in ((hits, predicted), (hits, true), (2.0 * hits, true + predicted))
