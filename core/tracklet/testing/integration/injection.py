@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tracklet.patching import injected
 
-MAX_STEPS = 500
+MAX_STEPS = 1000
+
+RECOVERIES = 4
+"""After every how many faults one more training shows that nothing is left of them."""
 
 
 class InjectedError(RuntimeError):
     """A failure that a test put into an internal step."""
 
 
-def count_steps(train: Callable[[], object]) -> int:
-    """How many internal steps a training has."""
-    places: list[str] = []
-    with injected(places.append):
-        train()
-    return len(places)
+class Struck:
+    """Which internal step was struck; ``place`` is None if there was none of that number."""
+
+    def __init__(self) -> None:
+        self.place: str | None = None
+        self._count = 0
+
+    def is_at(self, k: int, place: str) -> bool:
+        """Whether the step that is being done is the one of that number."""
+        number, self._count = self._count, self._count + 1
+        if number == k:
+            self.place = place
+        return number == k
 
 
-def raising_at(k: int) -> Callable[[str], None]:
-    """A probe that fails the step of that number."""
-    seen = iter(range(MAX_STEPS * 10))
+@contextmanager
+def raising_at(k: int) -> Iterator[Struck]:
+    """In this block the internal step of that number, counted from 0, fails."""
+    struck = Struck()
 
     def probe(place: str) -> None:
-        if next(seen) == k:
+        if struck.is_at(k, place):
             raise InjectedError(place)
 
-    return probe
+    with injected(probe):
+        yield struck
 
 
-def removing_at(k: int, folder: Path) -> Callable[[str], None]:
-    """A probe that removes a folder at the step of that number."""
-    seen = iter(range(MAX_STEPS * 10))
+@contextmanager
+def removing_at(k: int, folder: Path) -> Iterator[Struck]:
+    """In this block a folder goes when the internal step of that number is done."""
+    struck = Struck()
 
     def probe(place: str) -> None:
-        if next(seen) == k:
+        if struck.is_at(k, place):
             shutil.rmtree(folder, ignore_errors=True)
 
-    return probe
+    with injected(probe):
+        yield struck
 
 
 def always_raising(place: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import pytest
 from tracklet import autolog
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
+from tracklet.testing.integration.scenario import Scenario
 
 
 class Trainings:
@@ -30,7 +30,16 @@ class Trainings:
     training: ClassVar[str]
     """Source text that defines ``train()``, which trains with fixed seeds and returns something
     comparable that depends on all that was learned, and ``fail(error)``, which makes a training
-    raise that very exception. The framework is imported inside of them."""
+    raise that very exception. The framework is imported inside of them.
+
+    If it also defines ``trained()``, which trains and returns the trained object, or a tuple that
+    begins with it and goes on with what it was trained on, these are looked at as well."""
+
+    further: ClassVar[Mapping[str, str]] = {}
+    """More trainings by name: source texts that define ``train()`` as above and, if need be,
+    ``options``, a dict of what the integration is enabled with. Whatever fails of ours, or of the
+    disk, each must learn the same and be recorded as ever the next time. The faster they are, the
+    better: each is done some hundreds of times."""
 
     process_timeout: ClassVar[float] = 120.0
     """Seconds that a fresh process may take."""
@@ -39,13 +48,33 @@ class Trainings:
     """Seconds after which a training in a forked child counts as stuck, which is no fault of ours:
     OpenMP's threads do not survive a fork."""
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test that takes a ``scenario`` is run for each training."""
+        if "scenario" in metafunc.fixturenames:
+            metafunc.parametrize("scenario", ["training", *self.further], indirect=True)
+
+    @pytest.fixture
+    def scenario(self, request: pytest.FixtureRequest) -> Scenario:
+        """One of the trainings."""
+        name = request.param
+        return Scenario(name, self.further.get(name, self.training))
+
+    @pytest.fixture
+    def expected(self, scenario: Scenario, tracklet_home: Path) -> Iterator[tuple[Any, ...]]:
+        """What the scenario gives without autologging; the integration is on during the test."""
+        for module in self.modules:
+            importlib.import_module(module)
+        scenario.observe()  # what a framework imports or draws at first use is not ours
+        expected = scenario.observe()
+        autolog.enable(self.name, **scenario.options)
+        yield expected
+        autolog.enable(self.name, disable=True)
+
     @pytest.fixture
     def script(self) -> dict[str, Any]:
         """The names that the training's source text defines."""
-        names: dict[str, Any] = {"__name__": "tracklet_contract_training"}
-        exec(compile(textwrap.dedent(self.training), f"<{self.name} training>", "exec"), names)
-        names["train"] = _drained(names["train"])
-        return names
+        scenario = Scenario("training", self.training)
+        return {**scenario.names, "train": scenario.train}
 
     @pytest.fixture
     def bare(self, script: dict[str, Any], tracklet_home: Path) -> Any:
@@ -73,15 +102,3 @@ class Trainings:
         before = len(self.runs())
         script["train"]()
         return len(self.runs()) - before
-
-
-def _drained(train: Callable[[], Any]) -> Callable[[], Any]:
-    """The training, and then what is done in the background, so that its faults are seen."""
-
-    def drained() -> Any:
-        try:
-            return train()
-        finally:
-            autolog.flush()
-
-    return drained

@@ -1,0 +1,84 @@
+"""Disks that fail: read-only ones, and those that fill up."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tracklet.repositories import local
+from tracklet.stores import disk
+
+MAX_WRITES = 2000
+
+# The calls of the file store that need room, and those that a read-only disk refuses as well.
+_GROWING = ("open_file", "write", "mkdir", "link")
+_CHANGING = (*_GROWING, "replace", "rename", "unlink", "rmdir", "truncate")
+
+
+class Disk:
+    """Whether the disk is full by now."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.writes = 0
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """In this block nothing of the record can be changed."""
+
+    def refuse(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name == "open_file" and not args[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                return original(*args, **kwargs)
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        return call
+
+    with _replaced(_CHANGING, refuse):
+        yield
+
+
+@contextmanager
+def full_from(number: int) -> Iterator[Disk]:
+    """In this block the disk is full from that write on, counted from 0.
+
+    If that is a write of data, half of them still find room.
+    """
+    state = Disk()
+
+    def count(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name == "open_file" and (not args[1] & os.O_CREAT or os.path.exists(args[0])):
+                return original(*args, **kwargs)
+            mine, state.writes = state.writes, state.writes + 1
+            if mine < number:
+                return original(*args, **kwargs)
+            state.is_full = True
+            if mine == number and name == "write":
+                return original(args[0], bytes(args[1])[: max(1, len(args[1]) // 2)])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        return call
+
+    with _replaced(_GROWING, count):
+        yield state
+
+
+@contextmanager
+def _replaced(
+    names: tuple[str, ...], replace: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Replace calls of the file store, and the one that copies an artifact into its place."""
+    places = [(disk, name) for name in names] + [(local, "_copy")]
+    originals = [(owner, name, getattr(owner, name)) for owner, name in places]
+    for owner, name, original in originals:
+        setattr(owner, name, replace(name, original))
+    try:
+        yield
+    finally:
+        for owner, name, original in originals:
+            setattr(owner, name, original)
