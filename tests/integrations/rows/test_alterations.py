@@ -11,6 +11,7 @@ import inspect
 import os
 import random
 import traceback
+import tracemalloc
 import typing
 import weakref
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 import tracklet
+from tracklet.autolog import tally
 from tracklet.patching import Patch, injected
 
 X, Y = load_iris(return_X_y=True)
@@ -254,26 +256,69 @@ def test_r15_an_estimator_that_fits_another_in_its_representation_does_not_recur
     assert run.data.params["part"] == "strange"
 
 
-def test_r19_r20_r22_warnings_logging_and_environment_are_as_they_were(process):
+def test_r19_r20_r22_what_a_process_has_once_is_as_it_was(process):
+    """Warnings, loggers, environment, signals, modes of libraries: by their values."""
     script = """
-        import logging, os, signal, sys, warnings
+        import decimal, gc, locale, logging, os, signal, socket, sys, threading, warnings
+        import numpy as np
+        import pandas as pd
         import sklearn.linear_model, sklearn.metrics
-        before = (list(warnings.filters), warnings.showwarning, dict(os.environ), os.getcwd(),
-                  signal.getsignal(signal.SIGINT), sys.excepthook, logging.getLogger().handlers[:],
-                  logging.getLogger().level, sys.gettrace())
-        import tracklet; tracklet.sklearn.autolog()
-        sklearn.linear_model.LogisticRegression().fit([[0.], [1.], [2.]], [0, 1, 1])
+        import threadpoolctl
+
+        def umask():
+            mask = os.umask(0)
+            os.umask(mask)
+            return mask
+
+        known = [one for one in logging.root.manager.loggerDict.values()
+                 if isinstance(one, logging.Logger)]
+
+        def state():
+            return {
+                "filters": list(warnings.filters),
+                "showwarning": (warnings.showwarning, warnings.formatwarning),
+                "environment": dict(os.environ),
+                "folder": os.getcwd(),
+                "umask": umask(),
+                "locale": locale.setlocale(locale.LC_ALL),
+                "signals": [signal.getsignal(each) for each in signal.valid_signals()],
+                "timer": signal.getitimer(signal.ITIMER_REAL),
+                "hooks": (sys.excepthook, sys.unraisablehook, sys.displayhook,
+                          threading.excepthook, sys.breakpointhook),
+                "traces": (sys.gettrace(), sys.getprofile(), threading.gettrace(),
+                           sys.get_asyncgen_hooks()),
+                "limits": (sys.getrecursionlimit(), sys.getswitchinterval(), gc.get_threshold(),
+                           gc.isenabled(), socket.getdefaulttimeout(), sys.flags),
+                "streams": (sys.stdout, sys.stderr, sys.stdin, sys.path[:], sys.argv[:]),
+                "root": (logging.root.handlers[:], logging.root.level, logging.raiseExceptions,
+                         logging.getLoggerClass(), logging.getLogRecordFactory()),
+                "loggers": [(one.level, one.handlers[:], one.disabled, one.propagate,
+                             one.filters[:]) for one in known],
+                "decimal": repr(decimal.getcontext()),
+                "numpy": (np.geterr(), repr(np.get_printoptions())),
+                "pandas": pd.describe_option("", _print_desc=False),
+                "sklearn": sklearn.get_config(),
+                "pools": threadpoolctl.threadpool_info(),
+            }
+
+        def fit():
+            return sklearn.linear_model.LogisticRegression().fit([[0.], [1.], [2.]], [0, 1, 1])
+
+        fit()
+        before = state()
+        import tracklet
+        tracklet.autolog()
+        model = fit()
+        sklearn.metrics.accuracy_score([0, 1, 1], model.predict([[0.], [1.], [2.]]))
         tracklet.autolog.flush()
-        after = (list(warnings.filters), warnings.showwarning, dict(os.environ), os.getcwd(),
-                 signal.getsignal(signal.SIGINT), sys.excepthook, logging.getLogger().handlers[:],
-                 logging.getLogger().level, sys.gettrace())
-        assert [one == other for one, other in zip(before, after)] == [True] * 9, [
-            number for number in range(9) if before[number] != after[number]]
-        handlers = {name for name, logger in logging.root.manager.loggerDict.items()
-                    if name.startswith("tracklet") and any(
-                        type(each) is not logging.NullHandler
-                        for each in getattr(logger, "handlers", ()))}
-        assert not handlers
+        after = state()
+        different = [name for name in before if before[name] != after[name]]
+        assert not different, [(before[name], after[name]) for name in different]
+        tracklet_handlers = [
+            handler for name, one in logging.root.manager.loggerDict.items()
+            if name.startswith("tracklet") for handler in getattr(one, "handlers", ())
+            if type(handler) is not logging.NullHandler]
+        assert not tracklet_handlers
     """
     process(script)
 
@@ -288,6 +333,28 @@ def test_r24_nothing_of_a_fit_is_retained(enable):
     del model, features, labels
     gc.collect()
     assert [reference() for reference in references] == [None, None, None]
+
+
+def test_r24_memory_does_not_grow_with_the_number_of_fits(monkeypatch):
+    monkeypatch.setattr(tally, "_MAX_RUNS", 4)  # the runs that are remembered on purpose
+    features = np.random.default_rng(0).normal(size=(50, 3))
+
+    def fit(count):
+        for _ in range(count):
+            model = LinearRegression().fit(features, features[:, 0])
+            model.score(features, features[:, 0])
+        tracklet.autolog.flush()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    fit(10)
+    tracemalloc.start()
+    try:
+        first = fit(20)
+        second = fit(20)
+    finally:
+        tracemalloc.stop()
+    assert (second - first) / 20 < 1000
 
 
 def test_r24_nothing_is_retained_of_a_fit_that_failed():
