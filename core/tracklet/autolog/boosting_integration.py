@@ -158,6 +158,7 @@ class BoostingIntegration(Integration):
         outcome = yield
         if outcome.error is None and outcome.value is not None:
             record.after_train(bound, outcome.value)
+        record.rounds.note()
         return outcome
 
     def watch_cv(self, call: Call) -> Generator[None, Outcome, None]:
@@ -170,6 +171,7 @@ class BoostingIntegration(Integration):
             record.before_cv(BoundCall(call, self._signatures["cv"]), self.traces)
             outcome = yield
             recorder.finish(outcome)
+            record.rounds.note()
 
     def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
         """``fit`` of a wrapper: its ``train`` is recorded, and the wrapper is the model."""
@@ -236,6 +238,7 @@ class BoostingIntegration(Integration):
             # An asynchronous client is given something to await, of which nothing is known yet.
             if outcome.error is None and outcome.value is call.instance:
                 record.after_distributed(call.instance)
+                record.rounds.note()
 
     # -- scikit-learn around a wrapper --------------------------------------------------------
 

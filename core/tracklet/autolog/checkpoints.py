@@ -3,7 +3,8 @@
 Under a run's artifacts, ``checkpoints/global_step_<step>/checkpoint<ending>`` is one checkpoint;
 ``checkpoints/latest_checkpoint<ending>`` the only one, if only the best is kept. Beside it a JSON
 file says its step, its metrics and which flavor loads it. The tag
-``mlflow.latest_checkpoint_artifact`` names the newest.
+``mlflow.latest_checkpoint_artifact`` names the newest. Those of a run's second training are below
+``fit_2/``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"
-_STEP: Final = re.compile(rf"{FOLDER}/global_step_(\d+)")
+_STEP: Final = re.compile(rf"((?:.+/)?{FOLDER})/global_step_(\d+)")
 
 Mode = Literal["min", "max"]
 
@@ -70,6 +71,7 @@ class Checkpoints:
         self._best: float | None = None
         self._kept: list[int] = []
         self._repository: Any = None
+        self._folder = recorder.folder + FOLDER
 
     def wants(self, step: int, metrics: Mapping[str, float]) -> bool:
         """Whether a checkpoint of this round is to be written.
@@ -107,7 +109,7 @@ class Checkpoints:
             if self._repository is None:
                 self._repository = client.run_repository(self._recorder.run_id)
             name = "latest_checkpoint" if self._best_only else "checkpoint"
-            folder = FOLDER if self._best_only else f"{FOLDER}/global_step_{step}"
+            folder = self._folder if self._best_only else f"{self._folder}/global_step_{step}"
             scratch = Path(tempfile.mkdtemp(prefix="tracklet-checkpoint-"))
             try:
                 file = scratch / f"{name}{self._suffix}"
@@ -130,7 +132,7 @@ class Checkpoints:
             if not self._best_only:
                 self._kept.append(step)
                 while self._keep_last is not None and len(self._kept) > self._keep_last:
-                    self._repository.delete(f"{FOLDER}/global_step_{self._kept.pop(0)}")
+                    self._repository.delete(f"{self._folder}/global_step_{self._kept.pop(0)}")
 
 
 def load_checkpoint(run: str | Run | None = None, step: int | None = None) -> Any:
@@ -140,7 +142,8 @@ def load_checkpoint(run: str | Run | None = None, step: int | None = None) -> An
 
     Args:
         run: The run or its id; by default the active run, else the last one of this process.
-        step: The round, counted from 0; by default the newest checkpoint.
+        step: The round, counted from 0; by default the newest checkpoint. Of several trainings in
+            the run, the last one's.
 
     Raises:
         InvalidParameterValue: There is no run to look in.
@@ -202,14 +205,16 @@ def _run(run: str | Run | None) -> Run:
 
 
 def _at_step(client: TrackletClient, run_id: str, step: int, latest: str) -> str:
-    if not _STEP.match(latest):
+    found = _STEP.match(latest)
+    if found is None:
         return latest
-    for each in client.list_artifacts(run_id, f"{FOLDER}/global_step_{step}"):
+    folder = found.group(1)
+    for each in client.list_artifacts(run_id, f"{folder}/global_step_{step}"):
         if not each.path.endswith("_metrics.json"):
             return each.path
     kept = sorted(
-        int(match.group(1))
-        for each in client.list_artifacts(run_id, FOLDER)
+        int(match.group(2))
+        for each in client.list_artifacts(run_id, folder)
         if (match := _STEP.match(each.path))
     )
     raise ResourceDoesNotExist(

@@ -24,13 +24,17 @@ _OTHER: Final = re.compile(r"[^/\w.\- :]")
 class RoundMetrics:
     """The metrics of one training, by round.
 
+    Where an earlier training in the same run has recorded the same metrics, the steps of this one
+    come after its steps; a training that continues that one's model goes on anyway.
+
     Args:
         recorder: The training's.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._write = recorder.run.writer.log_values
-        self._run_id = recorder.run_id
+        self._recorder = recorder
+        self._offset: int | None = None
         self._keys: dict[tuple[str, str, int], str] = {}
         self._points: dict[str, tuple[array[int], array[int], array[float]]] = {}
         self.count = 0
@@ -54,6 +58,9 @@ class RoundMetrics:
             while (key := self._key(dataset, metric, number)) in found:
                 number += 1
             found[key] = float(value)
+        if self._offset is None and found:
+            known = [self._recorder.known_steps(key) for key in found]
+            self._offset = max((steps for steps in known if steps > step), default=0)
         self.count += 1
         self.last_step = step
         self._record(step, found)
@@ -62,7 +69,7 @@ class RoundMetrics:
         if not found:
             return
         timestamp = now()
-        self._write(found, step, timestamp)
+        self._write(found, step + (self._offset or 0), timestamp)
         for key, value in found.items():
             points = self._points.get(key)
             if points is None:
@@ -83,6 +90,11 @@ class RoundMetrics:
             found[key] = values[position]
         return found
 
+    def note(self) -> None:
+        """Remember for later trainings in the same run which steps there are."""
+        for key, (_, steps, _) in self._points.items():
+            self._recorder.note_steps(key, steps[-1] + (self._offset or 0) + 1)
+
     def repeat(self, step: int) -> None:
         """Record the metrics of a round once more, as the round after the last."""
         self._record(self.last_step + 1, self.at(step))
@@ -92,10 +104,11 @@ class RoundMetrics:
 
         That is a metric whose last point is of step 0.
         """
+        run_id, offset = self._recorder.run_id, self._offset or 0
         return [
-            Metric(key, value, timestamp, step, model_id, None, None, self._run_id)
+            Metric(key, value, timestamp, step + offset, model_id, None, None, run_id)
             for key, points in self._points.items()
-            if points[1][-1] != 0
+            if points[1][-1] + offset != 0
             for timestamp, step, value in zip(*points, strict=True)
         ]
 

@@ -111,3 +111,4 @@ class XgboostIntegration(BoostingIntegration):
             # An asynchronous client is given something to await, of which nothing is known yet.
             if outcome.error is None and isinstance(outcome.value, dict):
                 record.after_dask_train(bound, outcome.value)
+                record.rounds.note()

@@ -140,9 +140,7 @@ def _params(params: Any) -> Mapping[str, Any]:
 def _decided(params: Mapping[str, Any]) -> dict[str, Any]:
     """The params without an objective that a wrapper has yet to choose."""
     return {
-        name: value
-        for name, value in params.items()
-        if name != "objective" or value is not None
+        name: value for name, value in params.items() if name != "objective" or value is not None
     }
 
 

@@ -46,6 +46,15 @@ class TestLightgbmIntegration(IntegrationContract):
         data = lightgbm.Dataset(np.ones((40, 1)), label=[0, 1] * 20)
         params = {"num_threads": 1, "verbosity": -1}
         lightgbm.train(params, data, 3, callbacks=[raising])
+
+
+    def trained():
+        import numpy as np
+        import lightgbm
+
+        data = lightgbm.Dataset(np.arange(80.0).reshape(-1, 1), label=np.arange(80.0))
+        params = {"num_threads": 1, "verbosity": -1}
+        return lightgbm.train(params, data, 2), data
     """
 
 
@@ -102,4 +111,13 @@ class TestLightgbmWrappers(IntegrationContract):
             n_estimators=2, n_jobs=1, verbosity=-1, objective=raising
         )
         model.fit(np.arange(200.0).reshape(-1, 1), np.arange(200.0))
+
+
+    def trained():
+        import numpy as np
+        import lightgbm
+
+        X, y = np.arange(80.0).reshape(-1, 1), np.arange(80.0)
+        model = lightgbm.LGBMRegressor(n_estimators=2, n_jobs=1, verbosity=-1)
+        return model.fit(X, y), X, y
     """

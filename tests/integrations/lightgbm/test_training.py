@@ -190,3 +190,15 @@ def test_trainings_in_threads_have_runs_of_their_own(record):
     found = record.runs()
     assert sorted(run.data.params["num_leaves"] for run in found) == ["2", "3", "4"]
     assert all(len(record.history(run, "training-binary_logloss")) == 10 for run in found)
+
+
+def test_w13_trainings_in_one_run_are_told_apart(record):
+    with tracklet.start_run():
+        train(4)
+        train(3, params={"num_leaves": 3})
+    tracklet.autolog.flush()
+    run = record.only()
+    points = record.history(run, "training-binary_logloss")
+    assert [step for step, _ in points] == [0, 1, 2, 3, 4, 5, 6]
+    assert run.data.params["fit_2.num_leaves"] == "3"
+    assert {"feature_importance_gain.json", "fit_2"} <= record.files(run)

@@ -42,6 +42,14 @@ class TestXgboostIntegration(IntegrationContract):
 
         data = xgboost.DMatrix(np.ones((4, 1)), label=[0, 1, 0, 1])
         xgboost.train({"nthread": 1}, data, 3, callbacks=[Raising()])
+
+
+    def trained():
+        import numpy as np
+        import xgboost
+
+        data = xgboost.DMatrix(np.arange(20.0).reshape(-1, 1), label=np.arange(20.0), nthread=1)
+        return xgboost.train({"nthread": 1}, data, 2, evals=[(data, "train")]), data
     """
 
 
@@ -89,4 +97,13 @@ class TestXgboostWrappers(IntegrationContract):
 
         model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, objective=raising)
         model.fit(np.ones((4, 1)), np.array([0.0, 1.0, 0.0, 1.0]))
+
+
+    def trained():
+        import numpy as np
+        import xgboost
+
+        X, y = np.arange(20.0).reshape(-1, 1), np.arange(20.0)
+        model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1)
+        return model.fit(X, y, eval_set=[(X, y)], verbose=False), X, y
     """

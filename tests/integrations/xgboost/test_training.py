@@ -12,6 +12,7 @@ import pytest
 import xgboost as xgb
 
 import tracklet
+from tracklet.errors import ResourceDoesNotExist
 
 pytestmark = pytest.mark.usefixtures("on")
 
@@ -282,3 +283,38 @@ def test_trainings_inside_of_a_callback_belong_to_the_outer_one(record):
 
     train(2, callbacks=[Nested()])
     assert len(record.history(record.only(), "train-logloss")) == 2
+
+
+def test_w13_trainings_in_one_run_are_told_apart(record):
+    tracklet.xgboost.autolog(log_checkpoints=True, checkpoint_save_freq=2)
+    with tracklet.start_run():
+        one = train(4, early_stopping_rounds=3)
+        other = train(3, params={"max_depth": 3})
+    tracklet.autolog.flush()
+    run = record.only()
+    points = record.history(run, "train-logloss")
+    assert [step for step, _ in points] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert points[4][1] == points[3][1]  # the best round of the first, once more
+    assert run.data.params["max_depth"] == "2"
+    assert run.data.params["fit_2.max_depth"] == "3"
+    for folder, booster in (("", one), ("fit_2/", other)):
+        file = record.artifact(run, f"{folder}feature_importance_weight.json")
+        assert json.loads(file.read_text()) == booster.get_score(importance_type="weight")
+    newest = "fit_2/checkpoints/global_step_1/checkpoint.ubj"
+    assert run.data.tags["mlflow.latest_checkpoint_artifact"] == newest
+    assert tracklet.load_checkpoint(run).num_boosted_rounds() == 2
+    assert tracklet.load_checkpoint(run, step=1).num_boosted_rounds() == 2
+    with pytest.raises(ResourceDoesNotExist, match=r"\[1\]"):
+        tracklet.load_checkpoint(run, step=3)
+    models_of = [tracklet.get_logged_model(o.model_id) for o in run.outputs.model_outputs]
+    assert len(models_of) == 2
+    last = {metric.value for model in models_of for metric in model.metrics}
+    assert {points[-1][1], points[4][1]} <= last
+
+
+def test_a_training_that_goes_on_in_the_same_run_has_one_curve(record):
+    with tracklet.start_run():
+        first = train(3)
+        train(2, xgb_model=first)
+    points = record.history(record.only(), "train-logloss")
+    assert [step for step, _ in points] == [0, 1, 2, 3, 4]
