@@ -75,3 +75,58 @@ def report(
         row["mlflow_over_tracklet"] = round(mlflow / ours, 1)
     json.dump({**row, **more}, sys.stdout)
     print(flush=True)
+
+
+def report_added(
+    subject: str,
+    bare: list[float],
+    ours: list[float],
+    *,
+    limit: float | None = None,
+    limit_ratio: float | None = None,
+    mlflow: tuple[list[float], list[float]] | None = None,
+    **more: object,
+) -> None:
+    """Print what watching adds to bare runs that it took turns with; times in milliseconds.
+
+    The verdict is on the least of each, because whatever else the machine does only ever adds;
+    the median of the differences between neighbours stands beside it.
+
+    Args:
+        subject: What is measured.
+        bare: CPU seconds of the bare runs.
+        ours: Those of the watched ones, in the same order.
+        limit: How many seconds may be added.
+        limit_ratio: How many times the bare run it may take.
+        mlflow: The bare and the watched runs in MLflow's environment.
+        more: Further columns.
+    """
+    added, least = min(ours) - min(bare), min(bare)
+    row: dict[str, object] = {
+        "subject": subject,
+        "bare_ms": round(least * 1e3, 2),
+        "tracklet_ms": round(min(ours) * 1e3, 2),
+        "added_ms": round(added * 1e3, 2),
+        "added_median_ms": round(_median_difference(bare, ours) * 1e3, 2),
+        "ratio": round(min(ours) / least, 3),
+    }
+    if mlflow is not None:
+        theirs = min(mlflow[1]) - min(mlflow[0])
+        row["mlflow_added_ms"] = round(theirs * 1e3, 2)
+        row["mlflow_ratio"] = round(min(mlflow[1]) / min(mlflow[0]), 3)
+        row["mlflow_over_tracklet"] = round(theirs / added, 1) if added > 0 else None
+    if limit is not None:
+        row |= {"target": f"adds <= {limit * 1e3:g} ms", "verdict": _verdict(added <= limit)}
+    if limit_ratio is not None:
+        kept = min(ours) <= limit_ratio * least
+        row |= {"target": f"ratio <= {limit_ratio:g}", "verdict": _verdict(kept)}
+    json.dump({**row, **more}, sys.stdout)
+    print(flush=True)
+
+
+def _median_difference(bare: list[float], ours: list[float]) -> float:
+    return statistics.median(b - a for a, b in zip(bare, ours, strict=True))
+
+
+def _verdict(kept: bool) -> str:
+    return "ok" if kept else "miss"
