@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
 
 from tracklet.client.numbers import now
 from tracklet.entities import LoggedModelOutput, Run, RunStatus
@@ -47,6 +46,7 @@ class ActiveRun(Run):
             "thread": threading.get_ident(),
             "outputs_by_step": {},
             "on_end": [],
+            "after_end": [],
         }
         self.__dict__.update(state)  # the entity is frozen; what is kept here is no part of it
         self.note_outputs(run.outputs.model_outputs)
@@ -57,7 +57,8 @@ class ActiveRun(Run):
     pid: int
     thread: int
     outputs_by_step: dict[int, list[str]]
-    on_end: list[Any]
+    on_end: list[Callable[[], object]]
+    after_end: list[Callable[[], object]]
 
     def note_outputs(self, outputs: Sequence[LoggedModelOutput]) -> None:
         """From now on the run's metrics of these steps belong to these models."""
@@ -160,18 +161,24 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
 def _record_end(run: ActiveRun, status: str, reason: str | None) -> None:
     run_id = run.info.run_id
     if run.pid == os.getpid():
-        for callback in run.on_end:
-            try:
-                callback()
-            except Exception as error:  # noqa: BLE001 - a monitor must not keep a run from ending
-                _logger.warning("run %s: %r on its end", run_id, error)
-        run.on_end.clear()
+        _call_all(run.on_end, run_id)
         if reason is not None:
             run.writer.set_tags({END_REASON_TAG: reason})
         run.store.update_run(run_id, status, now())
+        _call_all(run.after_end, run_id)
     run.writer.close()
     _let_go(run)
     _last_run.set((run.store, run_id))
+
+
+def _call_all(callbacks: list[Callable[[], object]], run_id: str) -> None:
+    """Call each of them, once."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - a monitor must not keep a run from ending
+            _logger.warning("run %s: %r on its end", run_id, error)
+    callbacks.clear()
 
 
 def abandon(run: ActiveRun) -> None:

@@ -12,7 +12,7 @@ from tracklet.client.pages import all_of
 from tracklet.client.verbs import texts
 from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet.fluent import active, experiments, models, system_metrics
+from tracklet.fluent import active, experiments, models, syncing, system_metrics
 from tracklet.fluent.active import ActiveRun
 from tracklet.stores import RunWriter
 
@@ -87,6 +87,7 @@ def start_run(
         active.push(started)
         models.look_for_configured_model()
         system_metrics.start(started, log_system_metrics)
+        syncing.start(started)
         return started
     except BaseException as error:  # nobody gets to know of the run, so nobody would end it
         unknown = started or ActiveRun(run, client.store, writer)
