@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -105,7 +106,22 @@ class TestToyframeIntegration(IntegrationContract):
         def callback(epoch, loss):
             raise error
         toyframe.Line().fit([0.0, 1.0], [1.0, 3.0], callbacks=[callback])
+
+    def trained():
+        import toyframe
+        return toyframe.Line().fit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
     """
+    further: ClassVar = {
+        "callbacks": """
+    options = {"every_n_epoch": 2, "log_models": False}
+
+    def train():
+        import toyframe
+        seen = []
+        line = toyframe.Line().fit([0.0, 1.0], [1.0, 3.0], [lambda *told: seen.append(told)])
+        return line.slope, line.intercept, seen
+    """,
+    }
 
 
 class TestToyframeFlavor(FlavorContract):

@@ -16,7 +16,19 @@ An author subclasses :class:`IntegrationContract` in a test module; pytest runs 
         def callback():
             raise error
         toy.training.train([1, 2, 3], callbacks=[callback])
+
+    def trained():
+        import toy
+        rows = toy.Rows([1, 2, 3])
+        return toy.training.fit(rows), rows
     '''
+        further = {"in rounds": '''
+    def train():
+        import toy
+        return toy.training.train([1, 2, 3], rounds=5)
+
+    options = {"every_n_round": 2}
+    '''}
 """
 
 from __future__ import annotations
@@ -25,6 +37,7 @@ from tracklet.testing.integration.concurrency import ConcurrencyContract
 from tracklet.testing.integration.containment import ContainmentContract
 from tracklet.testing.integration.global_state import GlobalStateContract
 from tracklet.testing.integration.injection import InjectedError
+from tracklet.testing.integration.objects import ObjectContract
 from tracklet.testing.integration.orderings import OrderingContract
 from tracklet.testing.integration.patches import PatchContract
 from tracklet.testing.integration.records import RecordContract
@@ -37,6 +50,7 @@ class IntegrationContract(
     OrderingContract,
     PatchContract,
     ContainmentContract,
+    ObjectContract,
     GlobalStateContract,
     ConcurrencyContract,
     StorageContract,

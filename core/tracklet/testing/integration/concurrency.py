@@ -13,6 +13,7 @@ import pytest
 
 from tracklet import fluent
 from tracklet.client import TrackletClient
+from tracklet.testing.integration.scenario import Scenario
 from tracklet.testing.integration.trainings import Trainings
 
 
@@ -51,6 +52,33 @@ class ConcurrencyContract(Trainings):
         assert asyncio.run(main()) == [bare, bare]
         assert len(self.runs()) - before == 2 * one
         assert fluent.active_run() is None
+
+    def test_workers_that_are_threads_record_a_run_each(
+        self, bare: Any, script: dict[str, Any], enabled: None
+    ) -> None:
+        """In joblib's threads each training is by itself, if nothing around it is recorded."""
+        joblib: Any = pytest.importorskip("joblib")
+        one = self.runs_of_one(script)
+        before = len(self.runs())
+        workers = joblib.Parallel(n_jobs=2, backend="threading")
+        assert workers([joblib.delayed(script["train"])()] * 2) == [bare, bare]
+        assert len(self.runs()) - before == 2 * one
+        assert all(run.info.status == "FINISHED" for run in self.runs())
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+    def test_workers_that_are_processes_record_nothing(
+        self, bare: Any, script: dict[str, Any], enabled: None
+    ) -> None:
+        """Nothing of ours goes along to joblib's processes, and what they learn is the same."""
+        joblib: Any = pytest.importorskip("joblib")
+        loky: Any = pytest.importorskip("joblib.externals.loky")
+        train = Scenario("training", self.training).names["train"]
+        try:
+            workers = joblib.Parallel(n_jobs=2, backend="loky")
+            assert workers([joblib.delayed(train)()] * 2) == [bare, bare]
+        finally:
+            loky.get_reusable_executor().shutdown(wait=True)
+        assert self.runs() == []
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
