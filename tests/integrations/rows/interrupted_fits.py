@@ -31,7 +31,6 @@ from tracklet.patching import is_suppressed
 
 PACKAGES = ("tracklet", "tracklet_integrations", "tracklet_flavors")
 LOOKED_AFTER = {"CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD", "RESUME"}
-FINALIZERS = {"__del__", "forget"}  # what is raised in them Python itself does not pass on
 PATIENCE = 60
 
 _rng = np.random.default_rng(0)
@@ -66,12 +65,11 @@ class Interrupter:
         self.chosen = chosen
         self.occurrence = occurrence
         self.has_struck = False
-        self._calls_python = 0
+        self._calling_python: set[int] = set()
 
     def __call__(self, frame, event, arg):
-        self._calls_python = id(frame.f_back)
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in PACKAGES or frame.f_code.co_name in FINALIZERS:
+        self._calling_python.add(id(frame.f_back))
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in PACKAGES:
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
@@ -80,8 +78,8 @@ class Interrupter:
 
     def _local(self, frame, event, arg):
         if event == "opcode":
-            if self._calls_python == id(frame):
-                self._calls_python = 0  # it returns from a function that was not called through C
+            if id(frame) in self._calling_python:  # a Python function has returned; nobody looks
+                self._calling_python.discard(id(frame))
             elif frame.f_lasti in offsets(frame.f_code):
                 self._visit(frame, frame.f_lasti)
         return self._local
@@ -97,6 +95,8 @@ class Interrupter:
 
 def interrupted_at(place: Place, occurrence: int) -> BaseException | None:
     interrupter = Interrupter(place, occurrence)
+    unraisable: list[object] = []
+    sys.unraisablehook = lambda info: unraisable.append(info.exc_type)
     sys.settrace(interrupter)
     try:
         fit()
@@ -104,7 +104,9 @@ def interrupted_at(place: Place, occurrence: int) -> BaseException | None:
         return error
     finally:
         sys.settrace(None)
-    if interrupter.has_struck:
+        sys.unraisablehook = sys.__unraisablehook__
+    # What is raised in a finalizer goes to this hook, and Python itself does not pass it on.
+    if interrupter.has_struck and not unraisable:
         FAULTS.append(("the interrupt did not arrive:", place))
     return None
 
