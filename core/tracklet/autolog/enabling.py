@@ -210,11 +210,15 @@ def _listen() -> None:
 
 def _count(error: Exception, place: str, label: str) -> bool:
     """Count a fault on the run that it happened in; True if nothing is to be said of it."""
+    is_new = True
+    charged = tally.charged_one()
     current = session.current()
-    if current is not None and current.recorder is not None:
-        current.recorder.count_fault(error, place)
+    if charged is not None:
+        is_new = charged.count_fault(error, place)
+    elif current is not None and current.recorder is not None:
+        is_new = current.recorder.count_fault(error, place)
     configured = _entries.get(label)
-    return configured is not None and configured.options.silent
+    return not is_new or (configured is not None and configured.options.silent)
 
 
 def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
