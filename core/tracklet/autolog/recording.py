@@ -16,7 +16,7 @@ from tracklet.errors import TrackletException
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.runs import start_run
-from tracklet.patching import Outcome, checkpoint, keep_state, report
+from tracklet.patching import Outcome, checkpoint, delivered, keep_state, report
 
 AUTOLOGGING_TAG = "mlflow.autologging"
 FIT_TAG = "tracklet.fit"
@@ -147,7 +147,9 @@ class recording:  # noqa: N801 (used as a function in `with`)
                 recorder.close()
 
     def _end(self, run: ActiveRun, recorder: TrainingRecorder, error: BaseException | None) -> None:
-        cause = recorder.outcome.error
+        # An advice that fails may not have come to tell the recorder how the original ended.
+        told = delivered()
+        cause = recorder.outcome.error or (told.error if told is not None else None)
         if cause is None and error is not None and not isinstance(error, Exception):
             cause = error  # the user's Ctrl-C arrived while we were recording
         try:

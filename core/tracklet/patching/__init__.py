@@ -27,7 +27,7 @@ from tracklet.patching.joint import PatchError
 from tracklet.patching.kept_state import keep_state
 from tracklet.patching.patch import Patch
 from tracklet.patching.suppression import is_suppressed, suppressed, watch_in_this_process
-from tracklet.patching.weave import AdviceError
+from tracklet.patching.weave import AdviceError, delivered
 
 __all__ = [
     "Advice",
@@ -38,6 +38,7 @@ __all__ = [
     "Patch",
     "PatchError",
     "checkpoint",
+    "delivered",
     "injected",
     "is_suppressed",
     "keep_state",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Sequence
+from contextvars import ContextVar
 from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any, Protocol
 
@@ -38,6 +39,8 @@ class AdviceError(RuntimeError):
 
 Running = list[tuple[Subscriber, Generator[None, Outcome, None]]]
 """The advice that has begun and not ended, outermost first."""
+
+_delivered: ContextVar[Outcome | None] = ContextVar("tracklet_outcome", default=None)
 
 
 async def await_watched(
@@ -154,7 +157,13 @@ def _advance(advised: Any) -> None:
         raise AdviceError("the advice ended without a yield; it must yield exactly once") from None
 
 
+def delivered() -> Outcome | None:
+    """The outcome that an advice is being told at this moment; None in any other code."""
+    return _delivered.get()
+
+
 def _finish(advised: Generator[None, Outcome, None], outcome: Outcome, place: str) -> None:
+    token = _delivered.set(outcome)
     try:
         try:
             faults.checkpoint(f"after {place}")
@@ -164,6 +173,8 @@ def _finish(advised: Generator[None, Outcome, None], outcome: Outcome, place: st
             advised.send(outcome)
     except StopIteration:
         return
+    finally:
+        _delivered.reset(token)
     raise AdviceError("the advice yielded twice; it must yield exactly once")
 
 

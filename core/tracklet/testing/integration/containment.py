@@ -109,6 +109,27 @@ class ContainmentContract(Trainings):
             script["train"]()
         assert script["train"]() == bare
 
+    def test_no_failure_of_ours_hides_one_of_the_users(
+        self, script: dict[str, Any], enabled: None
+    ) -> None:
+        """With the k-th internal step raising, the user's error passes, and the run has FAILED."""
+        with pytest.raises(ValueError, match="the first"):
+            script["fail"](ValueError("the first"))  # imports what it needs
+        new = Newcomers()
+        for k in itertools.count():
+            assert k < MAX_STEPS, "the training's internal steps do not end"
+            error = ValueError("the user's")
+            with raising_at(k) as struck, pytest.raises(ValueError, match="the user's") as caught:
+                script["fail"](error)
+            assert caught.value is error
+            assert fluent.active_run() is None, f"step {k}, {struck.place}"
+            ended = {run.info.status for run in new()}
+            if struck.place != "step open":  # then the record ends before the training begins
+                assert ended <= {"FAILED"}, f"step {k}, {struck.place}"
+            if struck.place is None:
+                assert ended
+                break
+
     @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
     def test_the_users_exception_is_the_same_object(
         self, script: dict[str, Any], enabled: None, kind: type[BaseException]
