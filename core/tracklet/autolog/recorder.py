@@ -7,20 +7,20 @@ says how many failed and which failed first. Each step is timed, and the run say
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from time import perf_counter, thread_time
+from collections.abc import Callable, Mapping, Sequence
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet.autolog import background, child_runs, datasets, randomness
+from tracklet.autolog import background, child_runs, datasets
 from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.files import RunFiles
-from tracklet.autolog.tally import charged, tally_of
+from tracklet.autolog.step import Step
+from tracklet.autolog.tally import tally_of
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent.active import ActiveRun
-from tracklet.patching import checkpoint, report, suppressed
+from tracklet.patching import report
 
 if TYPE_CHECKING:
     from tracklet.models import ModelInfo
@@ -86,24 +86,12 @@ class Recorder:
         """Have every step leave the state of these NumPy generators as it was."""
         self._generators = tuple(generators)
 
-    @contextmanager
-    def step(self, phase: str) -> Iterator[None]:
+    def step(self, phase: str) -> Step:
         """A piece of work that may fail by itself; its time counts for ``phase``.
 
         What is raised inside ends the block and is contained. Random states are as before.
         """
-        started = perf_counter()
-        try:
-            with suppressed(), randomness.preserved(*self._generators):
-                yield
-                # After the block, because a context manager cannot skip it: a failure put in here
-                # is contained where the block's own would be.
-                checkpoint(f"step {phase}")
-        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            with charged(self._tally):
-                report(error, f"{self.label}: {phase}", self.label)
-        finally:
-            self.spent(phase, perf_counter() - started)
+        return Step(self._tally, self.label, phase, self._generators)
 
     def spent(self, phase: str, seconds: float) -> None:
         """Add to what a phase cost."""
