@@ -77,7 +77,7 @@ SCRIPT = """
 """
 
 MODES = {"with its model": ({}, 0.15), "without model": ({"log_models": False}, 0.05)}
-SIZES = ((50_000, 7), (1_000, 15))
+SIZES = ((1_000, 15), (50_000, 7))
 
 
 def trainings(
