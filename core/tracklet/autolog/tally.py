@@ -7,6 +7,7 @@ the run was ended; all of them count into the run's one tally.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ FAULTS_TAG: Final = "tracklet.faults"
 _MAX_RUNS: Final = 256
 _MAX_TEXT: Final = 1000
 _MAX_CAUSES: Final = 8
+_NUMBER: Final = re.compile(r"\d+")
 
 
 class Tally:
@@ -78,7 +80,9 @@ def _cause_of(error: BaseException, place: str) -> object:
         if isinstance(root, OSError) and root.errno is not None:
             return root.errno
         root = root.__cause__ if root is not None else None
-    return type(error) if isinstance(error, TrackletException) else (type(error), place)
+    if isinstance(error, TrackletException):
+        return type(error)
+    return type(error), _NUMBER.sub("", place)  # each round of a training is another place
 
 
 # What is wrong with the disk, by its number, that was said since the last record without a fault.

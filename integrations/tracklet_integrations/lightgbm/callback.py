@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet.autolog.boosting import BoostingRecord
-from tracklet.patching import report
+from tracklet.patching import checkpoint, report
 
 # Before every callback of LightGBM's and of the user's: one that stops the training raises, and
 # those after it do not hear of the round.
@@ -37,6 +37,7 @@ class RoundCallback:
             save = _saving(env.model) if hasattr(env.model, "model_to_string") else None
             if results:
                 self._maximize = bool(results[-1][3])
+            checkpoint("callback")
             self._record.round(env.iteration, list(_values(results)), save, self._is_maximized)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(error, "lightgbm: a round", "lightgbm")

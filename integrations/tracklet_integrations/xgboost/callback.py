@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracklet.autolog.boosting import BoostingRecord
-from tracklet.patching import report
+from tracklet.patching import checkpoint, report
 
 # Metrics of which XGBoost takes more to be better; "mape" only begins like one of them.
 _MORE_IS_BETTER = ("auc", "aucpr", "pre", "map", "ndcg")
@@ -40,6 +40,7 @@ def _callback_class() -> Any:
             try:
                 # A continued training goes on counting where the model stands.
                 self._first = int(model.num_boosted_rounds()) if _is_booster(model) else 0
+                checkpoint("callback")
             except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
                 report(error, "xgboost: before training", "xgboost")
             return model
@@ -47,6 +48,7 @@ def _callback_class() -> Any:
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             try:
                 self._log = evals_log
+                checkpoint("callback")
                 self._record.round(
                     self._first + epoch,
                     list(_values(evals_log, epoch, epoch + 1)),

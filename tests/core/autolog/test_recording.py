@@ -248,3 +248,15 @@ def test_a_fault_after_the_training_is_on_its_run(framework, caplog):
     faults = json.loads(tracklet.get_run(run.info.run_id).data.tags["tracklet.faults"])
     assert faults == {"count": 2, "first": "toy: late work: ValueError: came late"}
     assert len([each for each in caplog.messages if "late work" in each]) == 1
+
+
+def test_what_goes_wrong_in_every_round_is_said_once(framework, caplog):
+    """All are counted; a thousand rounds are no thousand lines."""
+    with tracklet.start_run() as run:
+        framework.Model().fit([1])
+    for step in range(3):
+        with autolog.afterwards(run, "toy", f"round {step}"):
+            raise ValueError("no number")
+    faults = json.loads(tracklet.get_run(run.info.run_id).data.tags["tracklet.faults"])
+    assert faults == {"count": 3, "first": "toy: round 0: ValueError: no number"}
+    assert len([each for each in caplog.messages if "no number" in each]) == 1
