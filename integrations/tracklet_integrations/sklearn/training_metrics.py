@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from tracklet_integrations.sklearn import estimators, inputs
-from tracklet_integrations.sklearn.class_counts import Codes
+from tracklet_integrations.sklearn.class_codes import Codes
 from tracklet_integrations.sklearn.curves import Sample
 from tracklet_integrations.sklearn.inputs import TrainingData
 
@@ -110,7 +110,7 @@ def _classifier(
     codes = None if kind == "multilabel-indicator" else Codes.of(labels, predicted)
     with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
         if codes is not None and pos_label is None:
-            averages = codes.precision_recall_f1(weight)
+            averages = _precision_recall_f1(codes.true, codes.predicted, None, weight)
         else:
             averages = _precision_recall_f1(labels, predicted, pos_label, weight)
         for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
@@ -135,7 +135,7 @@ def _classifier(
 
 
 def _precision_recall_f1(labels: Any, predicted: Any, pos_label: Any, weight: Any) -> Any:
-    """Of multiple labels, or of the positive class of two."""
+    """Averaged over the classes, or of the positive one of two."""
     from sklearn import metrics
 
     no_prediction: Any = 0  # the default, without its warning
