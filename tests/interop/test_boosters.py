@@ -166,8 +166,6 @@ def evaluated(model):
     sklearn.metrics.accuracy_score(y_te, p)
     sklearn.metrics.log_loss(y_te, model.predict_proba(X_te))
     model.score(X_te, y_te)
-    if library == "tracklet":
-        mlflow.autolog.flush()
 
 cases = {
     "xgb": lambda: xgb_native(),
@@ -187,6 +185,8 @@ client = MlflowClient()
 found = {}
 for name, train in cases.items():
     train()
+    if library == "tracklet":  # what is made off the training's path
+        mlflow.autolog.flush()
     run = client.get_run(mlflow.last_active_run().info.run_id)
     id = run.info.run_id
     # MLflow writes the points of step 0 a second time when it links them to the model.
