@@ -66,6 +66,12 @@ class BoostingIntegration(Integration):
         self._signatures: dict[str, inspect.Signature] = {}
         self._post_training = PostTraining(self.name, self.watch)
 
+    def continue_from(self, earlier: Integration) -> None:
+        """The containers that were made before, and the models that were trained before."""
+        assert isinstance(earlier, BoostingIntegration)
+        self.traces = earlier.traces
+        self._post_training.continue_from(earlier._post_training)
+
     def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
         """``train``, ``cv``, the wrappers' ``fit``, and scikit-learn's searches and metrics."""
         for name in ("train", "cv"):

@@ -57,6 +57,7 @@ class Enabled:
     reason: str = ""
     version: str = ""
     framework: ModuleType | None = None
+    integration: Integration | None = None
     hooks: list[ImportHook] = field(default_factory=list)
     # Weak, because a patch lives as long as its target: patched classes may be collected.
     patches: weakref.WeakSet[Patch] = field(default_factory=weakref.WeakSet)
@@ -93,6 +94,7 @@ def enable(
         entry = Enabled(name, plugin, chosen, origin)
         if earlier is not None:
             _retire(earlier)
+            entry.integration = earlier.integration
         _entries[name] = entry
         if disable:
             entry.state = "disabled"
@@ -120,7 +122,9 @@ def turn_off(name: str, origin: Origin) -> None:
             _entries[name] = Enabled(name, None, Options(), origin, state="disabled")
             return
         _retire(earlier)
-        _entries[name] = Enabled(name, earlier.plugin, earlier.options, origin, state="disabled")
+        entry = Enabled(name, earlier.plugin, earlier.options, origin, state="disabled")
+        entry.integration = earlier.integration
+        _entries[name] = entry
 
 
 def mark_broken(name: str, reason: str) -> None:
@@ -257,6 +261,10 @@ def _activate(entry: Enabled, framework: ModuleType) -> None:
 def _apply_all(entry: Enabled, framework: ModuleType) -> None:
     assert entry.plugin is not None
     integration = entry.plugin(entry.options, lambda patch: _apply_later(entry, patch))
+    earlier = entry.integration
+    if earlier is not None and type(earlier) is type(integration):
+        integration.continue_from(earlier)
+    entry.integration = integration
     entry.skipped.clear()
     waiting = 0
     for patch in integration.patches(framework, entry.options):

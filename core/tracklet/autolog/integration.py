@@ -89,6 +89,16 @@ class Integration(ABC):
         self.options = options
         self._add = add
 
+    def continue_from(self, earlier: Integration) -> None:  # noqa: B027 (most remember nothing)
+        """Take over what the instance before remembers of the user's objects.
+
+        Called before :meth:`patches`, when the integration was configured anew: a model that was
+        fitted before still belongs to its run.
+
+        Args:
+            earlier: The instance that was active last, of the same class.
+        """
+
     @abstractmethod
     def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
         """What to watch.

@@ -46,6 +46,13 @@ class PostTraining:
         self._known = Register(label)
         self._watched: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
+    def continue_from(self, earlier: PostTraining) -> None:
+        """Know what another one knows, and watch what it watched."""
+        self._known = earlier._known
+        for owner, names in tuple(earlier._watched.items()):
+            for name in names:
+                self._watch_method(owner, name)
+
     def link(
         self, model: Any, run: Any, model_id: str | None, dataset_seconds: float | None
     ) -> None:

@@ -64,6 +64,13 @@ class SklearnIntegration(Integration):
         self._post_training = PostTraining(self.name, self.watch)
         self._loops = Loops()
 
+    def continue_from(self, earlier: Integration) -> None:
+        """The loops that go on, and the models that were fitted before."""
+        assert isinstance(earlier, SklearnIntegration)
+        self._loops = earlier._loops
+        if self.options.log_post_training_metrics:
+            self._post_training.continue_from(earlier._post_training)
+
     def patches(
         self, framework: ModuleType, options: SklearnOptions
     ) -> Iterable[Patch | LatePatches]:

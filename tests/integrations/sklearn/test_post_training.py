@@ -417,3 +417,13 @@ def test_keys_values_and_texts_of_later_metrics_are_mlflows(tracklet_home):
 assert accuracy_score
 assert f1_score
 assert recall_score
+
+
+@pytest.mark.parametrize("between", [{}, {"disable": True}], ids=["configured", "disabled"])
+def test_a_model_that_was_fitted_before_autologging_was_configured_anew_belongs_to_its_run(between):
+    """As when a notebook's first cell is run once more."""
+    model, run_id = fitted()
+    enable(**between)
+    enable()
+    model.score(X, Y)
+    assert later_metrics(run_id) == {"LogisticRegression_score_X": model.score(X, Y)}

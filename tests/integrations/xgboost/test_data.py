@@ -215,3 +215,10 @@ def test_categories_train_and_predict(record):
     # The signature says text, as MLflow's does; texts become categories again.
     texts = frame.assign(k=frame["k"].astype(str))
     np.testing.assert_array_equal(view.predict(texts), booster.predict(data))
+
+
+def test_data_that_was_made_before_autologging_was_configured_anew_is_known(record):
+    data = xgb.DMatrix(X, label=Y)
+    tracklet.xgboost.autolog()
+    xgb.train(PARAMS, data, 2)
+    assert record.only().inputs.dataset_inputs
