@@ -8,7 +8,6 @@ force are those of the last call that succeeded.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 import weakref
@@ -20,7 +19,7 @@ from types import ModuleType
 from typing import Any, Final, Literal
 
 from tracklet import plugins, settings
-from tracklet.autolog import background, session, tally
+from tracklet.autolog import background, session, tally, versions
 from tracklet.autolog.integration import Integration, LatePatches, Options
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import (
@@ -39,8 +38,6 @@ State = Literal["waiting", "active", "declined", "broken", "disabled"]
 
 GROUP: Final = "integrations"
 
-_NAME: Final = re.compile(r"[\w.-]+")
-_AT_LEAST: Final = re.compile(r"[\w.-]+\s*>=\s*([\w.]+)")
 
 logger = logging.getLogger("tracklet.autolog")
 
@@ -238,8 +235,8 @@ def _activate(entry: Enabled, framework: ModuleType) -> None:
     if entry.state == "active" and entry.framework is framework:
         _reapply(entry)
         return
-    entry.version = _version(entry.plugin, framework)
-    unsupported = _unsupported(entry.plugin, entry.version)
+    entry.version = versions.installed(entry.plugin, framework)
+    unsupported = versions.unsupported(entry.plugin, entry.version)
     if unsupported:
         entry.state, entry.reason = "declined", unsupported
         _say(entry, logging.WARNING, "autologging of %s is off: it %s", entry.name, unsupported)
@@ -364,54 +361,6 @@ def _revert(entry: Enabled) -> None:
         except Exception as error:  # noqa: BLE001 (the other patches are taken back all the same)
             report(error, f"taking back {patch.place}", entry.name)
     entry.patches.clear()
-
-
-def _version(plugin: type[Integration], framework: ModuleType) -> str:
-    """The framework's version: what it says itself, or else its distribution's."""
-    version = getattr(framework, "__version__", None)
-    if isinstance(version, str) and version:
-        return version
-    if not plugin.requires:
-        return ""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed(_distribution(plugin.requires))
-    except PackageNotFoundError:
-        return ""
-
-
-def _unsupported(plugin: type[Integration], version: str) -> str:
-    """Why this version is declined; empty if it is not, or if nothing can be said."""
-    if not plugin.requires or not version:
-        return ""
-    from packaging.version import InvalidVersion
-
-    try:
-        if _includes(plugin.requires, version):
-            return ""
-    except InvalidVersion:
-        return ""
-    return f"needs {plugin.requires}, and {_distribution(plugin.requires)} {version} is installed"
-
-
-def _distribution(requires: str) -> str:
-    found = _NAME.match(requires)
-    return found[0] if found else requires
-
-
-def _includes(requires: str, version: str) -> bool:
-    """Whether a requirement includes a version; a nightly build is tried rather than declined."""
-    from packaging.version import Version
-
-    at_least = _AT_LEAST.fullmatch(requires)
-    if at_least is not None:
-        # The usual form; to import what reads every form would take 1 % of scikit-learn's import.
-        return Version(version) >= Version(at_least[1])
-    from packaging.requirements import Requirement
-
-    return Requirement(requires).specifier.contains(version, prereleases=True)
 
 
 def _say(entry: Enabled, level: int, message: str, *args: object) -> None:
