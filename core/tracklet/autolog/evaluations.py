@@ -155,6 +155,7 @@ class Register:
         self._label = label
         self._links: WeakTable[Link] = WeakTable()
         self._sources: WeakTable[Source] = WeakTable()
+        self._below: WeakTable[tuple[int, Source]] = WeakTable()
 
     def __bool__(self) -> bool:
         return len(self._links) > 0
@@ -176,15 +177,29 @@ class Register:
     def remember(self, answer: Any, source: Source) -> None:
         """Remember what an answer was made from; a list or number cannot be remembered."""
         self._sources[answer] = source
+        base, data = _array_below(answer), source.data()
+        # Of an answer that shows the user's own data, other columns of these are no answer.
+        if base is not None and base is not data and base is not _array_below(data):
+            self._below[base] = answer.shape[0], source
 
     def source_of(self, value: Any) -> Source | None:
         """What a value was made from: an answer itself, or columns of one."""
         found = self._sources.get(value)
-        if found is None and type(value).__module__ == "numpy":
-            base = getattr(value, "base", None)
-            if base is not None and getattr(base, "shape", None) and value.ndim:
-                found = self._sources.get(base) if base.shape[0] == value.shape[0] else None
+        base = _array_below(value) if found is None else None
+        if base is not None and base.ndim:
+            found = self._sources.get(base) if base.shape[0] == value.shape[0] else None
+            if found is None:  # the answer may itself show an array that only it knows
+                rows, source = self._below.get(base) or (-1, None)
+                found = source if rows == value.shape[0] else None
         return found
+
+
+def _array_below(value: Any) -> Any:
+    """The NumPy array that this one shows a part of, or shows otherwise."""
+    if type(value).__module__ != "numpy" or not getattr(value, "ndim", 0):
+        return None
+    base = getattr(value, "base", None)
+    return base if hasattr(base, "shape") else None
 
 
 def content_of(data: Any) -> Any:
