@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
-from tracklet.autolog import enabling, muting, session, tally
+from tracklet.autolog import enabling, muting, ranks, session, tally
 from tracklet.autolog.integration import Options
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.session import FitSession
@@ -29,7 +29,8 @@ class recording:  # noqa: N801 (used as a function in `with`)
     """Record what happens in this block as one training, if it is the outermost one.
 
     Gives a :class:`Recorder`, or None if nothing is to be recorded: inside of another watched call,
-    while autologging is muted, in a user's run with ``exclusive``, or if no run could be had.
+    while autologging is muted, in a user's run with ``exclusive``, in a process of a distributed
+    training that is not its first one and has no run, or if no run could be had.
     Without an active run one is started, tagged, and ended by how the original ended; a run of the
     user's is only added to::
 
@@ -83,6 +84,8 @@ class recording:  # noqa: N801 (used as a function in `with`)
         try:
             checkpoint("step start")
             run = active.top()
+            if run is None and ranks.is_follower():
+                return None
             if run is None:
                 run = self._managed = self._start()
                 tally.forget(_UNRECORDED)

@@ -799,6 +799,25 @@ def test_r32_the_users_callbacks_are_the_very_list_in_the_very_order():
     assert Called().fit(X).given_ is None
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("world_size", ["1", "2"])
+def test_r34_of_the_processes_of_a_distributed_training_one_makes_a_run(rank, world_size, process):
+    """In a run of the user's every process records, because that is what they asked for."""
+    script = """
+        import tracklet
+        from sklearn.linear_model import LinearRegression
+        tracklet.autolog()
+        LinearRegression().fit([[0.0], [1.0]], [0, 1])
+        alone = len(tracklet.search_runs(output_format="list"))
+        with tracklet.start_run():
+            LinearRegression().fit([[0.0], [1.0]], [0, 1])
+        print(alone, "training_score" in tracklet.last_active_run().data.metrics)
+    """
+    done = process(script, RANK=rank, WORLD_SIZE=world_size)
+    is_first = rank == "0" or world_size == "1"
+    assert done.stdout.split() == [str(int(is_first)), "True"]
+
+
 def test_r36_a_function_that_was_renamed_is_left_out_with_one_notice(process):
     """The others are watched all the same, and the plan says what is missing."""
     script = """
