@@ -21,7 +21,7 @@ from tracklet.autolog.post_training import PostTraining
 from tracklet.autolog.recording import recording
 from tracklet.autolog.subclasses import existing_classes
 from tracklet.autolog.traces import Trace, Traces, trace_of
-from tracklet.patching import Call, Outcome, Patch
+from tracklet.patching import Call, Outcome, Patch, keep_context
 
 # The wrappers are scikit-learn estimators, too; what is recorded of them alone is the library's.
 # A search is the other way round.
@@ -42,6 +42,8 @@ _SEARCHES: Final = {
 # The wrapper's fit and the search that are being recorded in this context.
 _fitting: ContextVar[BoostingRecord | None] = ContextVar("tracklet_boosting_fit", default=None)
 _searching: ContextVar[SearchRecord | None] = ContextVar("tracklet_boosting_search", default=None)
+keep_context(_fitting)
+keep_context(_searching)
 
 
 class BoostingIntegration(Integration):

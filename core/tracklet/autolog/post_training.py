@@ -17,7 +17,7 @@ from typing import Any, Final
 from tracklet.autolog import callers, evaluations, session
 from tracklet.autolog.evaluations import Link, Register, Source
 from tracklet.autolog.integration import LatePatches
-from tracklet.patching import Advice, Call, Outcome, Patch
+from tracklet.patching import Advice, Call, Outcome, Patch, keep_context
 
 ANSWERING: Final = (
     "predict",
@@ -31,6 +31,7 @@ _NO_METRICS: Final = ("check_scoring", "get_scorer", "make_scorer", "get_scorer_
 _MAX_TEXT: Final = 32
 
 _inside: ContextVar[bool] = ContextVar("tracklet_evaluation", default=False)
+keep_context(_inside)
 
 
 class PostTraining:

@@ -9,6 +9,7 @@ the outermost frame of ours does so when an exception that is no ``Exception`` l
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from tracklet.patching import faults
@@ -25,6 +26,15 @@ _kept: list[tuple[Capture, Restore]] = []
 def keep_state(capture: Capture, restore: Restore) -> None:
     """Have a state be after every watched call what it was before it."""
     _kept.append((capture, restore))
+
+
+def keep_context(variable: ContextVar[Any]) -> None:
+    """Have a variable, which has a default, be after every watched call what it was before it."""
+
+    def restore(value: Any, interrupt: BaseException) -> None:
+        variable.set(value)
+
+    keep_state(variable.get, restore)
 
 
 def captured() -> list[tuple[Restore, Any]]:

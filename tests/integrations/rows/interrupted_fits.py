@@ -1,9 +1,10 @@
 """Fits interrupted at one step of ours after another; what is not as it should be is the output.
 
-Run by ``test_interrupts.py`` in a process of its own. The first argument says how fits are
-interrupted: ``steps``, by raising KeyboardInterrupt in places of our code where Python looks for
-signals (after calls of what is not Python, at the start of functions and at the end of loops); or
-``timer``, by a real signal at random moments. The second one is how often, the third one the seed.
+Run by ``test_interrupts.py`` in a process of its own. The first argument is the library that fits,
+the second one says how fits are interrupted: ``steps``, by raising KeyboardInterrupt in places of
+our code where Python looks for signals (after calls of what is not Python, at the start of
+functions and at the end of loops); or ``timer``, by a real signal at random moments. The third one
+is how often, the last one the seed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import random
 import signal
 import sys
-import time
+import timeit
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -41,8 +42,34 @@ Interruption = tuple[object, Callable[[], BaseException | None]]
 FAULTS: list[tuple[object, ...]] = []
 
 
-def fit():
-    return make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+def fit_sklearn():
+    make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+
+
+def fit_xgboost():
+    import xgboost
+
+    data = xgboost.DMatrix(X, label=Y, nthread=1)
+    params = {"objective": "binary:logistic", "nthread": 1}
+    xgboost.train(params, data, 3, evals=[(data, "training")], verbose_eval=False)
+
+
+def fit_lightgbm():
+    import lightgbm
+
+    data = lightgbm.Dataset(X, Y, params={"verbosity": -1})
+    params = {"objective": "binary", "num_threads": 1, "verbosity": -1}
+    lightgbm.train(params, data, 3, valid_sets=[data])
+
+
+FITS = {"sklearn": fit_sklearn, "xgboost": fit_xgboost, "lightgbm": fit_lightgbm}
+KEYS = {
+    "sklearn": "training_score",
+    "xgboost": "training-logloss",
+    "lightgbm": "training-binary_logloss",
+}
+LIBRARY = sys.argv[1]
+fit = FITS[LIBRARY]
 
 
 @functools.cache
@@ -152,7 +179,7 @@ def check_that_the_next_is_recorded(what: object, seen: set[str]) -> None:
     seen.update(run.info.run_id for run in new)
     if [run.info.status for run in new] != ["FINISHED"]:
         FAULTS.append(("the next fit is not recorded:", what, [run.info.status for run in new]))
-    elif "training_score" not in new[0].data.metrics or not new[0].outputs.model_outputs:
+    elif KEYS[LIBRARY] not in new[0].data.metrics or not new[0].outputs.model_outputs:
         FAULTS.append(("the next fit is recorded in part:", what))
     elif "tracklet.faults" in new[0].data.tags:
         FAULTS.append(("the next fit has faults:", what, new[0].data.tags["tracklet.faults"]))
@@ -166,9 +193,7 @@ def interruptions(how: str, source: random.Random) -> Iterator[Interruption]:
     """Fits to come that will be interrupted, each with its description."""
     if how == "timer":
         signal.signal(signal.SIGALRM, signal.default_int_handler)
-        begun = time.perf_counter()
-        fit()
-        duration = time.perf_counter() - begun
+        duration = min(timeit.repeat(fit, number=1, repeat=3))
         while True:
             seconds = source.uniform(1e-5, duration)
             yield seconds, functools.partial(interrupted_within, seconds)
@@ -184,7 +209,10 @@ def interruptions(how: str, source: random.Random) -> Iterator[Interruption]:
 
 
 def main(how: str, count: int, seed: int) -> None:
-    tracklet.sklearn.autolog(log_plots=how == "timer", log_html=False)
+    if LIBRARY == "sklearn":
+        tracklet.sklearn.autolog(log_plots=how == "timer", log_html=False)
+    else:
+        tracklet.autolog(exclude_flavors=["sklearn"])
     fit()
     fit()  # what is imported and looked up once has been
     seen: set[str] = set()
@@ -204,4 +232,4 @@ def main(how: str, count: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
