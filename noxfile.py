@@ -41,6 +41,7 @@ OLDEST = [
     "psutil==5.9.*",
     "psycopg[binary]==3.1.*",
     # What those of their time stood on: with today's they warn, and warnings are errors.
+    "pyarrow==15.*",
     "dask==2024.1.*",
     "distributed==2024.1.*",
     "pyparsing==3.1.*",

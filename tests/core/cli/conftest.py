@@ -5,12 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from tracklet.cli.app import app
 from tracklet.client import TrackletClient
 from tracklet.entities import Metric, Param, RunTag
+
+# From click 8.2 on the two streams are apart by themselves.
+APART: dict[str, Any] = {} if click.__version__ >= "8.2" else {"mix_stderr": False}
+RUNNER = CliRunner(**APART)
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def call(tracklet_home: Path) -> Callable[..., Result]:
     """Call the command line; the exit code must be the expected one."""
 
     def call(*arguments: str, exits: int = 0, typed: str | None = None) -> Result:
-        result = CliRunner().invoke(app, arguments, input=typed, prog_name="tracklet")
+        result = RUNNER.invoke(app, arguments, input=typed, prog_name="tracklet")
         assert result.exit_code == exits, result.output
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result

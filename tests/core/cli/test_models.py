@@ -54,10 +54,10 @@ def test_standard_input_is_json(call: Call, model: str) -> None:
 def test_what_does_not_fit_is_one_line(call: Call, model: str, tmp_path: Path) -> None:
     """No traceback, exit code 1; a file of an unknown kind is a matter of usage."""
     result = call("models", "predict", "-m", model, exits=1, typed='{"inputs": {"a": [1]}}')
-    assert "lacks the columns ['b']" in result.output
+    assert "lacks the columns ['b']" in result.stderr
     (tmp_path / "x.txt").write_text("")
     result = call("models", "predict", "-m", model, "-i", str(tmp_path / "x.txt"), exits=2)
-    assert "--content-type" in result.output
+    assert "--content-type" in result.stderr
 
 
 def test_a_strangers_model_is_shown_and_trusted(
@@ -70,7 +70,7 @@ def test_a_strangers_model_is_shown_and_trusted(
     assert (facts["own"], facts["flavors"]) == (False, ["python_function"])
     assert facts["runs when loaded"][0].startswith("unpickle python_model.pkl")
     body = '{"inputs": {"a": [1], "b": [1]}}'
-    assert "trust" in call("models", "predict", "-m", model, exits=1, typed=body).output
+    assert "trust" in call("models", "predict", "-m", model, exits=1, typed=body).stderr
     call("models", "predict", "-m", model, "--trust", typed=body)
     call("models", "trust", model, exits=1, typed="n\n")
     assert "unpickle" in call("models", "trust", model, typed="y\n").output

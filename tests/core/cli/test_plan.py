@@ -38,4 +38,4 @@ def test_plan_of_all_integrations_shows_each(answer):
 )
 def test_what_does_not_exist_is_named(call, arguments, part):
     result = call("plan", *arguments, exits=1)
-    assert part in result.output
+    assert part in result.stderr

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -16,7 +17,9 @@ from tracklet.cli.app import app
 
 
 def call(*arguments: str, exits: int = 0) -> Result:
-    result = CliRunner().invoke(app, ["import", *arguments], prog_name="tracklet")
+    # From click 8.2 on the two streams are apart by themselves.
+    apart: dict[str, Any] = {} if click.__version__ >= "8.2" else {"mix_stderr": False}
+    result = CliRunner(**apart).invoke(app, ["import", *arguments], prog_name="tracklet")
     assert result.exit_code == exits, result.output
     return result
 

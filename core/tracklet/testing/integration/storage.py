@@ -16,6 +16,10 @@ from tracklet.testing.integration.injection import MAX_STEPS, RECOVERIES, removi
 from tracklet.testing.integration.scenario import Newcomers, Scenario
 from tracklet.testing.integration.trainings import Trainings
 
+# Lines in the log about a folder that goes: several runs may be gone with it, and it may go while a
+# thread in the background makes it anew.
+_FEW = 3
+
 
 class StorageContract(Trainings):
     """Whatever becomes of the record, training goes on, and the next one is recorded."""
@@ -99,7 +103,7 @@ class StorageContract(Trainings):
             shutil.rmtree(tracklet_home / "mlruns", ignore_errors=True)
             if struck.place is None:
                 break
-            assert len(_lines(caplog)) <= 1, f"{where}: {_lines(caplog)}"
+            assert len(_lines(caplog)) <= _FEW, f"{where}: {_lines(caplog)}"
         self._is_recorded_again(scenario, expected)
 
     def _is_recorded_again(self, scenario: Scenario, expected: Any) -> None:
