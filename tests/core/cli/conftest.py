@@ -1,11 +1,11 @@
 """A command line to call, and runs to look at."""
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,8 +14,8 @@ from tracklet.client import TrackletClient
 from tracklet.entities import Metric, Param, RunTag
 
 # From click 8.2 on the two streams are apart by themselves.
-APART: dict[str, Any] = {} if click.__version__ >= "8.2" else {"mix_stderr": False}
-RUNNER = CliRunner(**APART)
+MIXES = "mix_stderr" in inspect.signature(CliRunner).parameters
+RUNNER = CliRunner(**{"mix_stderr": False} if MIXES else {})
 
 
 @pytest.fixture

@@ -73,6 +73,6 @@ def test_a_strangers_model_is_shown_and_trusted(
     assert "trust" in call("models", "predict", "-m", model, exits=1, typed=body).stderr
     call("models", "predict", "-m", model, "--trust", typed=body)
     call("models", "trust", model, exits=1, typed="n\n")
-    assert "unpickle" in call("models", "trust", model, typed="y\n").output
+    assert "unpickle" in call("models", "trust", model, typed="y\n").stderr
     call("models", "predict", "-m", model, typed=body)
     assert "python_function" in call("models", "show", "-m", model).output

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,8 +18,10 @@ from tracklet.cli.app import app
 
 def call(*arguments: str, exits: int = 0) -> Result:
     # From click 8.2 on the two streams are apart by themselves.
-    apart: dict[str, Any] = {} if click.__version__ >= "8.2" else {"mix_stderr": False}
-    result = CliRunner(**apart).invoke(app, ["import", *arguments], prog_name="tracklet")
+    mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
+    result = CliRunner(**{"mix_stderr": False} if mixes else {}).invoke(
+        app, ["import", *arguments], prog_name="tracklet"
+    )
     assert result.exit_code == exits, result.output
     return result
 
