@@ -42,6 +42,7 @@ OLDEST = [
     "psycopg[binary]==3.1.*",
     # What those of their time stood on: with today's they warn, and warnings are errors.
     "pyarrow==15.*",
+    "cffi==1.16.*",  # by which XGBoost of then reads Arrow's tables
     "dask==2024.1.*",
     "distributed==2024.1.*",
     "pyparsing==3.1.*",
