@@ -119,7 +119,7 @@ class Recorder:
 
     def _write_params(self, texts: dict[str, str]) -> None:
         if self._apart:
-            texts = {f"fit_{self.fit_number}.{key}": text for key, text in texts.items()}
+            texts = {self.prefix + key: text for key, text in texts.items()}
         try:
             self.run.writer.log_params(texts)
         except InvalidParameterValue as error:

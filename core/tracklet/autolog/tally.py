@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.patching import keep_context
 
 OVERHEAD_TAG: Final = "tracklet.overhead_ms"
 FAULTS_TAG: Final = "tracklet.faults"
@@ -91,6 +92,7 @@ _of_the_disk: set[object] = set()
 
 # Whom a fault is charged to that is reported outside of the training that it belongs to.
 _charged: ContextVar[Tally | None] = ContextVar("tracklet_tally", default=None)
+keep_context(_charged)
 
 
 @contextmanager

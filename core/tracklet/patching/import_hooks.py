@@ -16,7 +16,8 @@ from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any
 
-from tracklet.patching import faults, suppression
+from tracklet.patching import faults
+from tracklet.patching.kept_state import captured, put_back
 from tracklet.patching.suppression import suppressed
 
 ImportCallback = Callable[[ModuleType], None]
@@ -82,15 +83,15 @@ def _in_progress(module: ModuleType) -> bool:
 
 
 def _fire(hook: ImportHook, module: ModuleType) -> None:
-    block = suppression.innermost()
+    states = captured()
     try:
         with suppressed():
             faults.checkpoint(f"import of {module.__name__}")
             hook.callback(module)
     except Exception as error:  # noqa: BLE001 (the user's import must not fail because of us)
         faults.report(error, f"the import of {hook.module}", hook.label)
-    except BaseException:
-        suppression.back_to(block)
+    except BaseException as interrupt:
+        put_back(states, interrupt)
         raise
 
 

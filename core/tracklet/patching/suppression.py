@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from tracklet.patching.kept_state import keep_context
+
 _innermost: ContextVar[suppressed | None] = ContextVar("tracklet_suppressed", default=None)
+keep_context(_innermost)
 _forked = False
 
 
@@ -24,16 +27,6 @@ class suppressed:  # noqa: N801 (used as a function; a class enters in half the 
         # Of a block that an interrupt broke out of, this may come late: then it says nothing.
         if _innermost.get() is self:
             _innermost.set(self._outer)
-
-
-def innermost() -> suppressed | None:
-    """The block that this code runs in; None if nothing is suppressed."""
-    return _innermost.get()
-
-
-def back_to(block: suppressed | None) -> None:
-    """Be in that block again, or in none: those inside of it were not left properly."""
-    _innermost.set(block)
 
 
 def is_suppressed(_is_ending: Callable[[], bool] = sys.is_finalizing) -> bool:

@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any, Protocol
 
-from tracklet.patching import faults, suppression
+from tracklet.patching import faults
 from tracklet.patching.call import Advice, Call, Outcome
-from tracklet.patching.kept_state import Restore, captured, put_back
+from tracklet.patching.kept_state import Restore, captured, keep_context, put_back
 from tracklet.patching.suppression import suppressed
 
 
@@ -41,6 +41,7 @@ Running = list[tuple[Subscriber, Generator[None, Outcome, None]]]
 """The advice that has begun and not ended, outermost first."""
 
 _delivered: ContextVar[Outcome | None] = ContextVar("tracklet_outcome", default=None)
+keep_context(_delivered)
 
 
 async def await_watched(
@@ -144,7 +145,6 @@ def recover(
     """
     if isinstance(error, Exception):
         return
-    suppression.back_to(None)  # only calls that are not suppressed come here
     running[:] = [each for each in running if getgeneratorstate(each[1]) != GEN_CREATED]
     after(running, place, Outcome(error=error))
     put_back(states, error)
