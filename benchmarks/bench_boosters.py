@@ -77,7 +77,7 @@ SCRIPT = """
     found.append([])
     if library == "tracklet":
         # Once more, timed from within: what recording the rounds takes, whatever the noise.
-        from tracklet.autolog.boosting import BoostingRecord
+        from tracklet_integrations.shared.boosting import BoostingRecord
         record = BoostingRecord.round
         def timed(*arguments):
             start = time.thread_time()

@@ -160,7 +160,7 @@ def asked(server: Server, body: bytes, times: int) -> tuple[float, float]:
     return (server.cpu() - before) / times, (time.perf_counter() - start) / times
 
 
-OURS = "from tracklet.cli import main; main()"
+OURS = "from tracklet_services.cli import main; main()"
 THEIRS = """
 import sys, uvicorn, mlflow
 from mlflow.pyfunc import scoring_server

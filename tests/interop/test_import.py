@@ -14,7 +14,7 @@ import pytest
 
 from tracklet import stores
 from tracklet.entities import ViewType
-from tracklet.importing import import_record
+from tracklet_services.importing import import_record
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("tracklet_home")]
 

@@ -50,7 +50,7 @@ def test_every_request_is_answered_as_mlflow_answers_it(
     tracklet_home: Path, in_mlflow: Callable[..., Any]
 ) -> None:
     """Status, error code and predictions over all payload forms and signature kinds."""
-    from tracklet.serving import create_app
+    from tracklet_services.serving import create_app
 
     theirs = in_mlflow(
         """

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("importlinter", reason="import-linter is installed in the session `layers`")
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("core", "integrations", "flavors")
+FOLDERS = ("core", "integrations", "flavors", "services")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,8 @@ SOURCES = {
     "tracklet": ROOT / "core",
     "tracklet_integrations": ROOT / "integrations",
     "tracklet_flavors": ROOT / "flavors",
+    "tracklet_services": ROOT / "services",
+    "tracklet_testing": ROOT / "core",
 }
 FRAMEWORKS = {
     "catboost", "jax", "keras", "lightgbm", "lightning", "matplotlib", "numpy", "pandas", "polars",
@@ -79,7 +81,7 @@ def modules_of(package: str) -> list[str]:
 
 # These stand above the plugins, or are run by Alembic inside its own environment.
 FACADES = ("tracklet.lightgbm", "tracklet.pyfunc", "tracklet.sklearn", "tracklet.xgboost")
-NOT_IMPORTED = (*FACADES, "tracklet.stores.sql.migrations")
+NOT_IMPORTED = (*FACADES, "tracklet_services.sql.migrations")
 CORE = [name for name in modules_of("tracklet") if not name.startswith(NOT_IMPORTED)]
 PLUGIN_MODULES = modules_of("tracklet_integrations") + modules_of("tracklet_flavors")
 
@@ -89,7 +91,7 @@ def test_import_tracklet_loads_nothing_heavy_no_plugin_and_reads_no_metadata() -
 
 
 def test_the_pytest_plugin_loads_nothing_of_tracklet_s_but_its_own_package() -> None:
-    assert noted(["tracklet.testing.pytest_plugin"], FRAMEWORKS | OURS | PLUGINS) == []
+    assert noted(["tracklet_testing.pytest_plugin"], FRAMEWORKS | OURS | PLUGINS) == []
 
 
 def test_no_module_of_the_core_imports_a_framework_at_module_level() -> None:
@@ -99,7 +101,7 @@ def test_no_module_of_the_core_imports_a_framework_at_module_level() -> None:
 
 def test_no_module_of_the_core_imports_a_plugin() -> None:
     # The test kit stands above all and goes through the public API, facades too.
-    core = [name for name in CORE if not name.startswith("tracklet.testing")]
+    core = [name for name in CORE if not name.startswith("tracklet_testing")]
     attempts = noted(core, PLUGINS)
     assert [attempt for attempt in attempts if not attempt.startswith("opens ")] == []
 

@@ -17,7 +17,13 @@ else:
 
 
 def test_it_is_not_listed() -> None:
-    command = [sys.executable, "-c", "from tracklet.cli import main; main()", "plugins", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from tracklet.cli import main; main()",
+        "plugins",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     listed = json.loads(done.stdout)
     assert listed

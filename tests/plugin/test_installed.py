@@ -24,7 +24,13 @@ YS = [1.0, 3.0, 5.0, 7.0]
 
 
 def test_it_is_listed_with_its_distribution_and_state() -> None:
-    command = [sys.executable, "-c", "from tracklet.cli import main; main()", "plugins", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from tracklet.cli import main; main()",
+        "plugins",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = [one for one in json.loads(done.stdout) if one["name"] == "toyframe"]
     assert [(one["group"], one["distribution"], one["version"], one["state"]) for one in found] == [

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklet import lazy
 from tracklet.models import manifest
-from tracklet.models.asking import (
-    convert_input_example_to_serving_input,
-    predict,
-    validate_serving_input,
-)
 from tracklet.models.code import ModelConfig, set_model
 from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
 from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
@@ -29,6 +27,13 @@ from tracklet.types import (
     Schema,
     TensorSpec,
 )
+
+if TYPE_CHECKING:
+    from tracklet_services.scoring.requests import (
+        convert_input_example_to_serving_input,
+        predict,
+        validate_serving_input,
+    )
 
 __all__ = [
     "AnyType",
@@ -66,6 +71,17 @@ __all__ = [
     "trust_model",
     "validate_serving_input",
 ]
+
+# Asking a model as its server's clients do is a service; the core names it and does not import it.
+_SCORING = "tracklet_services.scoring.requests"
+if not TYPE_CHECKING:
+    __getattr__ = lazy.lookup(
+        __name__,
+        dict.fromkeys(
+            ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
+            _SCORING,
+        ),
+    )
 
 
 def reset() -> None:

@@ -1,7 +1,7 @@
 """The filter language: one grammar for everything that can be searched.
 
 ``parse_filter`` turns a filter into a small tree of frozen values, ``parse_order_by`` the order
-asked for; a store compiles them, to SQL in :mod:`tracklet.stores.sql.compile`. Whatever MLflow's
+asked for; a store compiles them, to SQL in :mod:`tracklet.reading.compile`. Whatever MLflow's
 grammars accept means the same here; beyond them there are ``OR``, ``NOT``, parentheses, ``IN``
 and null tests on every key.
 """

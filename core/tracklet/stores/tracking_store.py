@@ -3,7 +3,7 @@
 A store validates what it is given (:mod:`tracklet.validation`), raises the exceptions of
 :mod:`tracklet.errors`, and leaves nothing half-written when it refuses. All times are
 milliseconds since the epoch. Plugins register a store by URI scheme in the entry-point group
-``tracklet.stores``; the class is called with the URI. ``tracklet.testing.StoreContract`` is the
+``tracklet.stores``; the class is called with the URI. ``tracklet_testing.StoreContract`` is the
 test suite that every store passes.
 """
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tracklet.autolog.boosting import BoostingRecord
 from tracklet.patching import checkpoint, report
+from tracklet_integrations.shared.boosting import BoostingRecord
 
 # Before every callback of LightGBM's and of the user's: one that stops the training raises, and
 # those after it do not hear of the round.

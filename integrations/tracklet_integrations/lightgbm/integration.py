@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from tracklet.autolog import LatePatches, Options
-from tracklet.autolog.boosting import BoostingRecord, BoundCall
-from tracklet.autolog.boosting_integration import BoostingIntegration
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.lightgbm.options import LightgbmOptions
 from tracklet_integrations.lightgbm.training import IMPORTANCES, LightgbmRecord
+from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
+from tracklet_integrations.shared.boosting_integration import BoostingIntegration
 
 
 class LightgbmIntegration(BoostingIntegration):

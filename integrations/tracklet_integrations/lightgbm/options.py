@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracklet.autolog.boosting import BoostingOptions
+from tracklet_integrations.shared.boosting import BoostingOptions
 
 
 @dataclass(frozen=True, kw_only=True)

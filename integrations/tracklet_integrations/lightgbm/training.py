@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from tracklet.autolog.boosting import BoostingRecord, BoundCall
-from tracklet.autolog.importances import log_importance
-from tracklet.autolog.traces import Trace, Traces, names_of
 from tracklet_integrations.lightgbm.callback import RoundCallback
+from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
+from tracklet_integrations.shared.importances import log_importance
+from tracklet_integrations.shared.provenance import Trace, Traces, names_of
 
 IMPORTANCES: Final = ("split", "gain")
 

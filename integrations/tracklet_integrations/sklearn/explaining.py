@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tracklet.autolog import Explanation, trials
+from tracklet.autolog import Explanation
+from tracklet_integrations.shared import trials
 from tracklet_integrations.sklearn import iterations, plots, training_metrics
 from tracklet_integrations.sklearn.options import SklearnOptions
 

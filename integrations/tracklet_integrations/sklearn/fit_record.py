@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from tracklet.autolog import TrainingRecorder, trials
+from tracklet.autolog import TrainingRecorder
 from tracklet.patching import Call, Outcome
+from tracklet_integrations.shared import trials
 from tracklet_integrations.sklearn import (
     estimators,
     html,

@@ -17,10 +17,10 @@ from tracklet.autolog import (
     recording,
     session,
 )
-from tracklet.autolog.post_training import PostTraining
-from tracklet.autolog.subclasses import existing_classes
 from tracklet.fluent import active_run
 from tracklet.patching import Call, Outcome, Patch
+from tracklet_integrations.shared.post_training import PostTraining
+from tracklet_integrations.shared.subclasses import existing_classes
 from tracklet_integrations.sklearn import estimators, explaining, iterations, live
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tracklet.autolog import TrainingRecorder, afterwards
-from tracklet.autolog.weak_table import WeakTable
 from tracklet.client.numbers import metric_value, now
 from tracklet.entities import Metric
+from tracklet_integrations.shared.weak_table import WeakTable
 from tracklet_integrations.sklearn import inputs, iterations
 
 SAMPLES: Final = "n_samples_seen"

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracklet.autolog.boosting import BoostingRecord
 from tracklet.patching import checkpoint, report
+from tracklet_integrations.shared.boosting import BoostingRecord
 
 # Metrics of which XGBoost takes more to be better; "mape" only begins like one of them.
 _MORE_IS_BETTER = ("auc", "aucpr", "pre", "map", "ndcg")

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from tracklet.autolog import LatePatches, Options, recording
-from tracklet.autolog.boosting import BoostingRecord, BoundCall
-from tracklet.autolog.boosting_integration import BoostingIntegration
-from tracklet.autolog.traces import Trace, trace_of
 from tracklet.patching import Call, Outcome, Patch
+from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
+from tracklet_integrations.shared.boosting_integration import BoostingIntegration
+from tracklet_integrations.shared.provenance import Trace, trace_of
 from tracklet_integrations.xgboost.options import XgboostOptions
 from tracklet_integrations.xgboost.training import XgboostRecord
 

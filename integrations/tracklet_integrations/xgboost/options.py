@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracklet.autolog.boosting import BoostingOptions
 from tracklet.errors import InvalidParameterValue
+from tracklet_integrations.shared.boosting import BoostingOptions
 
 _FORMATS = ("ubj", "json", "xgb")
 _IMPORTANCES = ("weight", "gain", "cover", "total_gain", "total_cover")

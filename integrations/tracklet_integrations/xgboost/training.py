@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
-from tracklet.autolog.boosting import BoostingRecord, BoundCall
-from tracklet.autolog.importances import log_importance
-from tracklet.autolog.traces import Trace, Traces
+from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
+from tracklet_integrations.shared.importances import log_importance
+from tracklet_integrations.shared.provenance import Trace, Traces
 from tracklet_integrations.xgboost.callback import all_values, round_callback
 from tracklet_integrations.xgboost.options import XgboostOptions
 

@@ -13,7 +13,7 @@ import pytest
 import tracklet
 from tracklet import autolog
 from tracklet.autolog import disable_autologging, disable_discrete_autologging
-from tracklet.testing.integration import disks
+from tracklet_testing.integration import disks
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tracklet.testing.integration.containment import ContainmentContract
-from tracklet.testing.integration.storage import StorageContract
+from tracklet_testing.integration.containment import ContainmentContract
+from tracklet_testing.integration.storage import StorageContract
 
 DATA = """
 import numpy as np

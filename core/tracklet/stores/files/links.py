@@ -9,7 +9,7 @@ from typing import Any
 from tracklet import validation
 from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunStatus
 from tracklet.stores import disk
-from tracklet.stores.files import documents, entity_files, layout, texts
+from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.runs import Runs
 
 
@@ -36,11 +36,11 @@ class Links(Runs):
             dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
             self._link_once(dataset_dir, dict(dataset), experiment_dir)
             link_id = layout.dataset_input_id(dataset_id, run_id)
-            link = entity_files.dataset_input_document(dataset_id, given)
+            link = dataset_input_document(dataset_id, given)
             self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
         for model in models:
             link_id = layout.model_input_id(model.model_id, run_id)
-            link = entity_files.model_input_document(model.model_id)
+            link = model_input_document(model.model_id)
             self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
         if meta.get("status") != RunStatus.RUNNING:
             self._announce_run(folder)
@@ -53,7 +53,7 @@ class Links(Runs):
             validation.validate_step(f"output {model.model_id}", model.step)
         folder, meta = self._active_run_dir(run_id, "log outputs of")
         for model in models:
-            link = entity_files.output_document(model)
+            link = output_document(model)
             path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
             disk.publish(path, documents.dumps(link), layout.private(folder))
         if meta.get("status") != RunStatus.RUNNING:
@@ -70,3 +70,37 @@ def _check_dataset(given: DatasetInput) -> None:
     dataset: Dataset = given.dataset
     for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
         texts.encoded("dataset", "field", text)
+
+
+def dataset_input_document(dataset_id: str, given: DatasetInput) -> dict[str, Any]:
+    """What links a run to a dataset that it used."""
+    return {
+        "destination_id": dataset_id,
+        "destination_type": "RUN",
+        "source_id": dataset_id,
+        "source_type": "DATASET",
+        "tags": {tag.key: tag.value for tag in given.tags},
+    }
+
+
+def model_input_document(model_id: str) -> dict[str, Any]:
+    """What links a run to a logged model that it used."""
+    return {
+        "destination_id": model_id,
+        "destination_type": "RUN",
+        "source_id": model_id,
+        "source_type": "MODEL",
+        "tags": {},
+    }
+
+
+def output_document(output: LoggedModelOutput) -> dict[str, Any]:
+    """What links a run to a logged model that it produced."""
+    return {
+        "destination_id": output.model_id,
+        "destination_type": "MODEL_OUTPUT",
+        "source_id": output.model_id,
+        "source_type": "RUN_OUTPUT",
+        "step": output.step,
+        "tags": {},
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from tracklet.stores.registry_store import RegistryStore
 from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
-    from tracklet.stores.files.index import FolderIndex
+    from tracklet.reading.index import FolderIndex
     from tracklet.stores.trace_store import TraceStore
 
 
@@ -45,11 +46,11 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
 
     @property
     def _index(self) -> FolderIndex:
-        """The index, opened at the first search: training does without the SQL library."""
+        """The index, opened at the first search."""
         if self._folder_index is None:
-            from tracklet.stores.files.index import FolderIndex
-
-            self._folder_index = FolderIndex(Path(self.root))
+            # By name: whoever only records never loads what searches.
+            index = import_module("tracklet.reading.index")
+            self._folder_index = index.FolderIndex(Path(self.root))
         return self._folder_index
 
     @property

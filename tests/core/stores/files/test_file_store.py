@@ -9,7 +9,7 @@ from unittest import mock
 
 from tracklet.stores.files import FileStore
 from tracklet.testing import StoreContract
-from tracklet.testing.store import store_machine
+from tracklet_testing.store import store_machine
 
 
 class TestFileStore(StoreContract):

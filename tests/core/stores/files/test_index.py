@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tracklet.entities import Metric, ViewType
-from tracklet.stores.files import FileStore, refresh
-from tracklet.stores.files.index import MEMORY, FolderIndex
+from tracklet.reading import refresh
+from tracklet.reading.index import MEMORY, FolderIndex
+from tracklet.stores.files import FileStore
 
 MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
 needs_mlflow = pytest.mark.skipif(
@@ -389,7 +390,7 @@ def test_two_processes_keep_one_index(store, index, root):
     code = textwrap.dedent(
         f"""
         import json, sys
-        from tracklet.stores.files.index import FolderIndex
+        from tracklet.reading.index import FolderIndex
         index = FolderIndex({str(root)!r})
         print(index.path, flush=True)
         for line in sys.stdin:

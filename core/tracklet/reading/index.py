@@ -1,0 +1,352 @@
+"""The index over a store's folder: what makes files searchable.
+
+It is a cache in the user's cache folder, one SQLite file per store: deleted, damaged or of
+another version, it is built anew from the folders; where it cannot be kept, it lives in memory.
+Before each search it catches up with the folders (:mod:`tracklet.reading.refresh`), so it is
+wrong only by being late: at once for what this library wrote, a little later for what others did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy import exc as sqlalchemy_errors
+
+from tracklet import settings
+from tracklet.entities import (
+    Experiment,
+    LoggedModel,
+    ModelVersion,
+    PagedList,
+    RegisteredModel,
+    Run,
+    ViewType,
+)
+from tracklet.errors import StorageError
+from tracklet.reading import (
+    experiments,
+    ledger,
+    logged_models,
+    refresh,
+    registered_models,
+    runs,
+    schema,
+)
+from tracklet.reading.engine import sqlite_engine
+from tracklet.stores import disk
+
+MEMORY: Final = ":memory:"
+_VERSION: Final = 1  # raise it when the folders are read in another way
+_PATIENCE_MS: Final = 500
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class FolderIndex:
+    """Searches a store's folder. Calls may come from any thread, also after a fork.
+
+    Args:
+        root: The store's folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = os.path.abspath(root)
+        self.path = _path(self.root)
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._engine: Engine | None = None
+        self._refresh: refresh.Refresh | None = None
+        self._file: tuple[int, int] | None = None
+        self._finalizer = weakref.finalize(self, lambda: None)
+
+    # -- searches ----------------------------------------------------------------------------
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Experiment]:
+        """A page of experiments; see :meth:`TrackingStore.search_experiments`."""
+        return self._search(
+            lambda connection: experiments.search_experiments(
+                connection, view_type, max_results, filter_string, order_by, page_token
+            )
+        )
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """A page of runs; see :meth:`TrackingStore.search_runs`."""
+        return self._search(
+            lambda connection: runs.search_runs(
+                connection,
+                experiment_ids,
+                filter_string,
+                run_view_type,
+                max_results,
+                order_by,
+                page_token,
+            )
+        )
+
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        datasets: Sequence[Mapping[str, str]] | None = None,
+        max_results: int = 100,
+        order_by: Sequence[Mapping[str, Any]] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[LoggedModel]:
+        """A page of active models; see :meth:`TrackingStore.search_logged_models`."""
+        return self._search(
+            lambda connection: logged_models.search_logged_models(
+                connection,
+                experiment_ids,
+                filter_string,
+                datasets,
+                max_results,
+                order_by,
+                page_token,
+            )
+        )
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """A page of registered models; see :meth:`RegistryStore.search_registered_models`."""
+        return self._search(
+            lambda connection: registered_models.search_registered_models(
+                connection, filter_string, max_results, order_by, page_token
+            )
+        )
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """A page of versions; see :meth:`RegistryStore.search_model_versions`."""
+        return self._search(
+            lambda connection: registered_models.search_model_versions(
+                connection, filter_string, max_results, order_by, page_token
+            )
+        )
+
+    # -- life --------------------------------------------------------------------------------
+
+    def rebuild(self) -> None:
+        """Forget everything and look through all folders anew."""
+        with self._own():
+            self.close()
+            if self.path != MEMORY:
+                with disk.locked(f"{self.path}.lock"):
+                    _remove(self.path)
+            self._search(lambda connection: None)
+
+    def close(self) -> None:
+        """Release the database; the next search opens it again."""
+        with self._own():
+            if self._engine is not None:
+                self._finalizer()
+            self._engine = None
+            self._refresh = None
+
+    def _search(self, search: Callable[[Connection], T]) -> T:
+        with self._own():
+            for _ in range(2):
+                try:
+                    return self._search_once(search)
+                except (sqlite3.DatabaseError, sqlalchemy_errors.DBAPIError) as error:
+                    self._recover(error)
+            return self._search_once(search)
+
+    def _search_once(self, search: Callable[[Connection], T]) -> T:
+        engine, refreshing = self._opened()
+        self._catch_up(refreshing)
+        with engine.connect() as connection:
+            return search(connection)
+
+    def _catch_up(self, refreshing: refresh.Refresh) -> None:
+        try:
+            if not refreshing.complete() and self.path != MEMORY:
+                # The first look is long, so it is taken once, while others wait for its end.
+                with disk.locked(f"{self.path}.lock"):
+                    refreshing.run()
+            else:
+                refreshing.run()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            refreshing.forget()  # another process writes; search what is there
+
+    def _opened(self) -> tuple[Engine, refresh.Refresh]:
+        if self._engine is not None and self.path != MEMORY and _number(self.path) != self._file:
+            self.close()  # somebody deleted or replaced the file
+        if self._engine is None or self._refresh is None:
+            self._engine = self._open()
+            self._finalizer = weakref.finalize(self, self._engine.dispose)
+            self._file = _number(self.path) if self.path != MEMORY else None
+            self._refresh = refresh.Refresh(self.root, _driver(self._engine))
+        return self._engine, self._refresh
+
+    def _open(self) -> Engine:
+        if self.path != MEMORY:
+            try:
+                with disk.locked(f"{self.path}.lock"):
+                    return _open_file(self.path)
+            except (OSError, sqlite3.DatabaseError, sqlalchemy_errors.DBAPIError) as error:
+                _log.warning("the index of %s is kept in memory only: %s", self.root, error)
+                self.path = MEMORY
+        engine = sqlite_engine(MEMORY)
+        _create(_driver(engine))
+        return engine
+
+    def _recover(self, error: sqlite3.DatabaseError | sqlalchemy_errors.DBAPIError) -> None:
+        """Put a damaged index aside, or go on in memory; raise what that does not help."""
+        code = _code(error)
+        opened = self._file
+        self.close()
+        if self.path == MEMORY:
+            raise StorageError(f"the index of {self.root} failed: {error}") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            _log.warning("the index of %s is damaged and is built anew: %s", self.root, error)
+            with disk.locked(f"{self.path}.lock"):
+                if _number(self.path) == opened:
+                    _quarantine(self.path)
+        else:
+            _log.warning("the index of %s is kept in memory only: %s", self.root, error)
+            self.path = MEMORY
+
+    def _own(self) -> threading.RLock:
+        """The lock of this process's copy of the index; it is taken and let go in C."""
+        if os.getpid() != self._pid:  # forked: neither lock nor connection may be used
+            self._pid = os.getpid()
+            self._lock = threading.RLock()
+            self._finalizer.detach()
+            if self._engine is not None:
+                self._engine.dispose(close=False)
+            self._engine = self._refresh = None
+        return self._lock
+
+
+def _path(root: str) -> str:
+    """Where the index of a store is kept."""
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+    try:
+        folder = os.path.join(settings.cache_dir(), "index")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.chmod(folder, 0o700)
+    except OSError as error:
+        _log.warning("the index of %s is kept in memory only: %s", root, error)
+        return MEMORY
+    return os.path.join(folder, f"{name}.db")
+
+
+def _open_file(path: str) -> Engine:
+    """An engine over a database of our version, created if need be; the lock is held."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    for attempt in range(2):
+        engine = sqlite_engine(path, busy_timeout_ms=_PATIENCE_MS, private=True)
+        try:
+            db = _driver(engine)
+            db.execute("PRAGMA journal_mode = WAL")
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == _fingerprint():
+                return engine
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not tables:
+                _create(db)
+                return engine
+        except sqlite3.DatabaseError as error:
+            engine.dispose()
+            if attempt or _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+            _log.warning("the index %s is damaged and is built anew: %s", path, error)
+            _quarantine(path)
+        else:
+            engine.dispose()
+            _remove(path)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    raise sqlite3.OperationalError(f"{path} is changed by another program again and again")
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Create the tables, all or none."""
+    db.execute("BEGIN IMMEDIATE")
+    for statement in schema.sqlite_statements():
+        db.execute(statement)
+    for statement in ledger.SCHEMA.split(";"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {_fingerprint()}")
+    db.execute("COMMIT")
+
+
+def _fingerprint() -> int:
+    """The version of the index's tables and of how they are filled."""
+    text = f"{schema.fingerprint()} {ledger.SCHEMA} {_VERSION}"
+    return zlib.crc32(text.encode()) & 0x7FFFFFFF or 1
+
+
+def _driver(engine: Engine) -> sqlite3.Connection:
+    connection = engine.raw_connection()
+    try:
+        return connection.driver_connection  # type: ignore[return-value]
+    finally:
+        connection.close()  # back to its pool, which keeps it open
+
+
+def _code(error: BaseException) -> int | None:
+    """SQLite's primary result code."""
+    origin = getattr(error, "orig", error)
+    code = getattr(origin, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _number(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _quarantine(path: str) -> None:
+    """Keep the latest damaged index for whoever wants to know."""
+    with contextlib.suppress(OSError):
+        os.replace(path, f"{path}.damaged")
+    _remove(path)
+
+
+def _remove(path: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + suffix)

@@ -1,0 +1,306 @@
+"""The contract of a flavor as tests: whoever writes a flavor subclasses :class:`FlavorContract`.
+
+::
+
+    from tracklet_testing import FlavorContract
+
+
+    class TestToyFlavor(FlavorContract):
+        flavor = ToyFlavor
+
+        def make_model(self):
+            return toy.Net().fit([[1.0]], [2.0])
+
+        def make_input(self):
+            return pd.DataFrame({"x": [1.0, 2.0]})
+
+The flavor must be registered (entry-point group ``tracklet.flavors``). Every test says in a
+sentence what must hold.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+import tracklet
+from tracklet import models, pyfunc
+from tracklet.errors import ResourceAlreadyExists, TrackletException
+from tracklet.models import Flavor, Model, examples, manifest, trust
+from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
+from tracklet.models.model import FILE_NAME
+from tracklet_services.scoring import answer_body
+
+_CORE_FILES = frozenset(
+    (
+        FILE_NAME,
+        REQUIREMENTS,
+        CONDA,
+        PYTHON_ENV,
+        examples.EXAMPLE_FILE,
+        examples.SERVING_FILE,
+        manifest.FILE_NAME,
+    )
+)
+
+_PREDICT = """
+import json, sys
+from tracklet import pyfunc
+from tracklet.models import examples
+model = pyfunc.load_model(sys.argv[1])
+answer = examples.plain(model.predict(model.metadata.load_input_example(sys.argv[1])))
+open(sys.argv[2], "w").write(json.dumps(answer))
+"""
+
+_IMPORT = """
+import importlib, sys
+module, _, name = sys.argv[1].partition(":")
+flavor = getattr(importlib.import_module(module), name)()
+assert not flavor.owns(object())
+print([framework for framework in flavor.modules if framework in sys.modules])
+"""
+
+
+class FlavorContract:
+    """Subclass it and set what it is about; every test then runs against the flavor."""
+
+    flavor: ClassVar[type[Flavor]]
+    """The flavor under test."""
+
+    options: ClassVar[dict[str, Any]] = {}
+    """Options of the flavor that models are saved with."""
+
+    def make_model(self) -> Any:
+        """A fitted native model. Its class must be importable, or pickled by value."""
+        raise NotImplementedError
+
+    def make_input(self) -> Any:
+        """Data that the model can be asked about; also its input example."""
+        raise NotImplementedError
+
+    def answer(self, model: Any) -> Any:
+        """What the native model answers to :meth:`make_input`; override for other methods."""
+        return model.predict(self.make_input())
+
+    def wrong_models(self) -> list[Any]:
+        """Things that are no models of the flavor."""
+        return [object(), None, 3, self.flavor]
+
+    def save(self, path: Path, **described: Any) -> Path:
+        """A saved model, with its input example."""
+        models.save_model(
+            self.make_model(),
+            path,
+            flavor=self.flavor.name,
+            input_example=self.make_input(),
+            **{**self.options, **described},
+        )
+        return path
+
+    # -- the plugin ------------------------------------------------------------------------------
+
+    def test_the_registry_finds_the_flavor_by_the_models_type(self) -> None:
+        """``flavor_of`` leads from a model to this flavor, ``flavor`` from its name."""
+        assert type(models.flavor_of(self.make_model())) is self.flavor
+        assert type(models.flavor(self.flavor.name)) is self.flavor
+
+    def test_importing_the_flavor_imports_no_framework(self) -> None:
+        """A process that saves no model of the framework does not pay for it."""
+        target = f"{self.flavor.__module__}:{self.flavor.__qualname__}"
+        done = subprocess.run(
+            [sys.executable, "-c", _IMPORT, target], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "[]"
+
+    # -- round trips -----------------------------------------------------------------------------
+
+    def test_a_saved_model_answers_the_same_in_a_fresh_process(self, tmp_path: Path) -> None:
+        """Nothing of the saving process is needed to load a model and ask it."""
+        path = self.save(tmp_path / "model")
+        reply = tmp_path / "reply.json"
+        done = subprocess.run(
+            [sys.executable, "-c", _PREDICT, str(path), str(reply)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        expected = examples.plain(self.answer(self.make_model_again(path)))
+        assert json.loads(reply.read_text()) == json.loads(json.dumps(expected))
+
+    def make_model_again(self, path: Path) -> Any:
+        """The native model out of a saved one."""
+        return models.load_model(path)
+
+    def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
+        """``load_model`` returns what the framework made."""
+        again = models.load_model(self.save(tmp_path / "model"))
+        assert type(again).__name__ == type(self.make_model()).__name__
+
+    def test_a_logged_model_loads_by_its_run_and_by_its_id(self, tracklet_home: Path) -> None:
+        """Both URIs lead to the same model; the run lists it as its output."""
+        with tracklet.start_run() as run:
+            info = models.log_model(
+                self.make_model(),
+                "model",
+                flavor=self.flavor.name,
+                input_example=self.make_input(),
+                **self.options,
+            )
+        by_run = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+        by_id = pyfunc.load_model(info.model_uri)
+        answers = [examples.plain(one.predict(self.make_input())) for one in (by_run, by_id)]
+        assert answers[0] == answers[1]
+        assert by_id.model_id == info.model_id
+        assert tracklet.get_logged_model(str(info.model_id)).status == "READY"
+        outputs = tracklet.get_run(run.info.run_id).outputs.model_outputs
+        assert [output.model_id for output in outputs] == [info.model_id]
+
+    # -- what the folder says --------------------------------------------------------------------
+
+    def test_the_signature_is_inferred_from_the_example_and_kept(self, tmp_path: Path) -> None:
+        """The ``MLmodel`` file has inputs and outputs, and reading them back changes nothing."""
+        about = Model.load(self.save(tmp_path / "model"))
+        assert about.signature is not None
+        assert about.signature.inputs is not None
+        assert about.signature.outputs is not None
+        assert models.ModelSignature.from_dict(about.signature.to_dict()) == about.signature
+
+    def test_the_input_example_comes_back_and_can_be_asked_about(self, tmp_path: Path) -> None:
+        """The example that is kept is one that the model takes."""
+        path = self.save(tmp_path / "model")
+        model = pyfunc.load_model(path)
+        example = model.metadata.load_input_example(path)
+        assert examples.plain(model.predict(example)) == examples.plain(
+            model.predict(self.make_input())
+        )
+
+    def test_the_environment_is_listed_in_all_forms(self, tmp_path: Path) -> None:
+        """Requirements are well-formed and the same in pip's and conda's file; Python is named."""
+        from packaging.requirements import Requirement
+
+        path = self.save(tmp_path / "model")
+        lines = (path / REQUIREMENTS).read_text().splitlines()
+        names = [Requirement(line).name for line in lines]
+        assert names[0] == "tracklet"
+        assert len(set(names)) == len(names)
+        conda = (path / CONDA).read_text()
+        assert all(line in conda for line in lines)
+        assert "-r requirements.txt" in (path / PYTHON_ENV).read_text()
+
+    def test_flavor_and_pyfunc_view_are_entered(self, tmp_path: Path) -> None:
+        """The ``MLmodel`` file has the flavor, and the loader by which MLflow would find it."""
+        about = Model.load(self.save(tmp_path / "model"))
+        assert self.flavor.name in about.flavors
+        assert about.flavors["python_function"]["loader_module"] in (
+            self.flavor.loader_module,
+            *self.flavor.other_loaders,
+        )
+
+    def test_the_example_can_be_sent_to_a_server(self, tmp_path: Path) -> None:
+        """The file with the request's body is answered like the example itself."""
+        path = self.save(tmp_path / "model")
+        body = (path / examples.SERVING_FILE).read_text(encoding="utf-8")
+        answered = json.loads(answer_body(models.validate_serving_input(path, body)))
+        asked = pyfunc.load_model(path).predict(self.make_input())
+        assert answered == json.loads(answer_body(asked))
+
+    # -- trust -----------------------------------------------------------------------------------
+
+    def test_a_strangers_model_runs_nothing_unless_trusted(self, tmp_path: Path) -> None:
+        """Without this user's signature a model loads if it has no code, and else with trust."""
+        path = self.save(tmp_path / "model")
+        expected = examples.plain(pyfunc.load_model(path).predict(self.make_input()))
+        (path / manifest.FILE_NAME).unlink()
+        loaded = pyfunc.load_model(path, trust=True)
+        assert examples.plain(loaded.predict(self.make_input())) == expected
+        for load in (models.load_model, pyfunc.load_model):
+            if trust.what_would_run(path):
+                with pytest.raises(TrackletException, match="trust"):
+                    load(path)
+            else:
+                self.load_or_name_types(load, path)
+
+    def load_or_name_types(self, load: Any, path: Path) -> None:
+        """A format without code loads; only skops may ask the caller for types."""
+        try:
+            load(path)
+        except models.UntrustedModel:
+            raise
+        except TrackletException:
+            assert list(path.rglob("*.skops")), "no code in it, and yet it was refused"
+
+    def test_a_flipped_byte_is_noticed(self, tmp_path: Path) -> None:
+        """A damaged own model is refused before anything is made of its bytes."""
+        path = self.save(tmp_path / "model")
+        own = [
+            file
+            for file in path.rglob("*")
+            if file.is_file() and file.relative_to(path).parts[0] not in _CORE_FILES
+        ]
+        for file in own:
+            content = file.read_bytes()
+            for position in {0, len(content) // 2, len(content) - 1}:
+                damaged = bytearray(content)
+                damaged[position] ^= 1
+                file.write_bytes(bytes(damaged))
+                with pytest.raises(models.ChangedModel, match=file.name):
+                    pyfunc.load_model(path)
+            file.write_bytes(content)
+        pyfunc.load_model(path)
+
+    # -- refusals --------------------------------------------------------------------------------
+
+    def test_a_wrong_type_is_refused_and_nothing_is_written(self, tracklet_home: Path) -> None:
+        """The error names the type; no folder and no logged model are left behind."""
+        for wrong in self.wrong_models():
+            with pytest.raises(TrackletException, match=type(wrong).__name__):
+                models.save_model(wrong, tracklet_home / "wrong", flavor=self.flavor.name)
+            with pytest.raises(TrackletException):
+                models.log_model(wrong, flavor=self.flavor.name)
+        assert list(tracklet_home.rglob("*.pkl")) == []
+        assert not (tracklet_home / "wrong").exists()
+        assert tracklet.last_logged_model() is None
+
+    def test_a_path_with_something_in_it_is_refused(self, tmp_path: Path) -> None:
+        """Saving never overwrites."""
+        path = self.save(tmp_path / "model")
+        before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        with pytest.raises(ResourceAlreadyExists, match="not empty"):
+            self.save(path)
+        assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+    def test_an_unknown_option_is_refused(self, tmp_path: Path) -> None:
+        """A misspelt option is an error that names the known ones, not silence."""
+        with pytest.raises(TrackletException, match="no_such_option"):
+            self.save(tmp_path / "model", no_such_option=1)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_corrupt_folder_gives_a_clear_error(self, tmp_path: Path) -> None:
+        """Without one of its files, or with half of one, a model is refused, never a crash."""
+        path = self.save(tmp_path / "model")
+        own = [
+            file
+            for file in path.rglob("*")
+            if file.is_file() and file.relative_to(path).parts[0] not in _CORE_FILES
+        ]
+        assert own, "the flavor wrote no file of its own"
+        for file in own:
+            content = file.read_bytes()
+            file.unlink()
+            for load in (models.load_model, pyfunc.load_model):
+                with pytest.raises(TrackletException):
+                    load(path)
+            for damaged in (b"", content[: len(content) // 2], b"\x00" * 64):
+                file.write_bytes(damaged)
+                for load in (models.load_model, pyfunc.load_model):
+                    with pytest.raises(TrackletException):
+                        load(path)
+            file.write_bytes(content)
+        pyfunc.load_model(path)
+        (path / FILE_NAME).write_text("flavors: [")
+        with pytest.raises(TrackletException, match="corrupt"):
+            models.load_model(path)

@@ -1,0 +1,161 @@
+"""The part of the contract on fresh processes: orders of import, odd frameworks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tracklet import plugins
+from tracklet_testing.integration.trainings import Trainings
+
+# What may be done before training, in fresh processes; and whether the training is recorded then.
+_ORDERINGS: dict[str, bool] = {
+    "import": False,
+    "enable import": True,
+    "import enable": True,
+    "enable import disable": False,
+    "import enable disable": False,
+    "enable disable import": False,
+    "enable import disable enable": True,
+    "disable generic import": False,
+    "import disable generic": False,
+    "generic import": True,
+    "generic generic_off import": False,
+    "import enable generic_off": False,
+    "enable enable import": True,
+    "import enable enable disable": False,
+    "import disable": False,
+    "import enable disable enable disable": False,
+    "enable uninstall": False,
+    "enable import reload": True,
+}
+
+
+class OrderingContract(Trainings):
+    """In whichever order things are imported, enabled, disabled and uninstalled."""
+
+    @pytest.mark.parametrize("ordering", _ORDERINGS, ids=lambda each: each.replace(" ", "-"))
+    def test_orderings_of_import_enable_and_disable(
+        self, ordering: str, tracklet_home: Path
+    ) -> None:
+        """In whichever order, training is recorded if and only if it should be."""
+        finished = subprocess.run(
+            [sys.executable, "-c", _ORDERING_SCRIPT],
+            input=json.dumps(
+                {
+                    "name": self.name,
+                    "modules": self.modules,
+                    "training": textwrap.dedent(self.training),
+                    "steps": ordering.split(),
+                }
+            ),
+            capture_output=True,
+            text=True,
+            timeout=self.process_timeout,
+            env={**os.environ, "TRACKLET_STRICT": "1"},
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        found = json.loads(finished.stdout.splitlines()[-1])
+        assert bool(found["runs"]) == _ORDERINGS[ordering]
+        assert found["imported_by_us"] == []
+
+    def test_a_framework_shadowed_by_an_empty_module_is_broken_and_harmless(
+        self, tracklet_home: Path, tmp_path: Path
+    ) -> None:
+        """A file of the user's with the framework's name breaks nothing but the integration."""
+        folder = tmp_path / "shadow"
+        folder.mkdir()
+        name = self.modules[0].partition(".")[0]
+        (folder / f"{name}.py").write_text("")
+        lines = (
+            f"import sys; sys.path.insert(0, {str(folder)!r})",
+            f"from tracklet import autolog; autolog.enable({self.name!r})",
+            f"import {name}",
+            f"print(autolog.status()[{self.name!r}])",
+        )
+        finished = _run("\n".join(lines), self.process_timeout)
+        assert finished.split(":")[0].strip() not in ("active", "")
+
+    def test_an_unsupported_version_is_declined(self, tracklet_home: Path, tmp_path: Path) -> None:
+        """A version that ``requires`` excludes is not watched, and the status says why."""
+        folder = tmp_path / "old"
+        folder.mkdir()
+        name = self.modules[0].partition(".")[0]
+        (folder / f"{name}.py").write_text("__version__ = '0.0.1'\n")
+        lines = (
+            f"import sys; sys.path.insert(0, {str(folder)!r})",
+            f"from tracklet import autolog; autolog.enable({self.name!r})",
+            f"import {name}",
+            f"print(autolog.status()[{self.name!r}])",
+        )
+        plugin = plugins.load("integrations", self.name)
+        if plugin.requires:
+            assert _run("\n".join(lines), self.process_timeout).startswith("declined")
+
+
+_ORDERING_SCRIPT = """
+import importlib, json, sys
+case = json.load(sys.stdin)
+framework = [module.partition(".")[0] for module in case["modules"]]
+import tracklet
+from tracklet import autolog
+imported_by_us = []
+
+
+class Uninstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in framework:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+for step in case["steps"]:
+    before = set(sys.modules)
+    if step == "import":
+        for module in case["modules"]:
+            importlib.import_module(module)
+        continue
+    if step == "uninstall":
+        sys.meta_path.insert(0, Uninstalled())
+    elif step == "reload":
+        for module in case["modules"]:
+            importlib.reload(sys.modules[module])
+    elif step == "enable":
+        autolog.enable(case["name"])
+    elif step == "disable":
+        autolog.enable(case["name"], disable=True)
+    elif step == "generic":
+        tracklet.autolog()
+    elif step == "generic_off":
+        tracklet.autolog(disable=True)
+    imported_by_us += [
+        name for name in set(sys.modules) - before if name in framework and name not in before
+    ]
+names = {}
+exec(case["training"], names)
+try:
+    names["train"]()
+except ModuleNotFoundError:
+    assert "uninstall" in case["steps"]
+client = tracklet.TrackletClient()
+ids = [each.experiment_id for each in client.search_experiments()]
+print(json.dumps({"runs": len(client.search_runs(ids)), "imported_by_us": imported_by_us}))
+"""
+
+
+def _run(lines: str, timeout: float) -> str:
+    finished = subprocess.run(
+        [sys.executable, "-c", lines],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()

@@ -1,0 +1,58 @@
+"""The part of the contract on whose run is recorded into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracklet import autolog, fluent
+from tracklet.client import TrackletClient
+from tracklet_testing.integration.trainings import Trainings
+
+
+class RecordContract(Trainings):
+    """A training has a run, its own or the user's."""
+
+    def test_a_managed_run_is_tagged_and_ended(self, script: dict[str, Any], enabled: None) -> None:
+        """Without an active run one is made, tagged with the integration, and ended."""
+        script["train"]()
+        assert fluent.active_run() is None
+        runs = self.runs()
+        assert runs
+        for run in runs:
+            assert run.info.status == "FINISHED"
+            assert run.data.tags["mlflow.autologging"] == self.name
+            assert "tracklet.overhead_ms" in run.data.tags
+            assert "tracklet.faults" not in run.data.tags, run.data.tags["tracklet.faults"]
+
+    def test_a_run_of_the_users_is_only_added_to(
+        self, script: dict[str, Any], enabled: None
+    ) -> None:
+        """An active run gets the record; it stays active and does not become autologging's."""
+        with fluent.start_run() as run:
+            script["train"]()
+            active = fluent.active_run()
+            assert active is not None
+            assert active.info.run_id == run.info.run_id
+            assert TrackletClient().get_run(run.info.run_id).info.status == "RUNNING"
+        (found,) = self.runs()
+        assert "mlflow.autologging" not in found.data.tags
+        assert found.data.params or found.data.metrics
+
+    def test_exclusive_leaves_a_run_of_the_users_alone(
+        self, script: dict[str, Any], enabled: None
+    ) -> None:
+        """With exclusive, nothing is written into a run of the user's."""
+        autolog.enable(self.name, exclusive=True)
+        with fluent.start_run() as run:
+            before = TrackletClient().get_run(run.info.run_id)
+            script["train"]()
+            assert TrackletClient().get_run(run.info.run_id) == before
+        assert len(self.runs()) == 1
+
+    def test_muted_and_disabled_record_nothing(self, script: dict[str, Any], enabled: None) -> None:
+        """In disable_autologging(), and after disabling, training leaves no run."""
+        with autolog.disable_autologging():
+            script["train"]()
+        autolog.enable(self.name, disable=True)
+        script["train"]()
+        assert self.runs() == []

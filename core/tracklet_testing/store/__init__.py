@@ -1,0 +1,46 @@
+"""The contract of a store as tests: whoever writes a store subclasses :class:`StoreContract`.
+
+::
+
+    from tracklet_testing import StoreContract
+
+
+    class TestMyStore(StoreContract):
+        def make_store(self, tmp_path):
+            return MyStore(f"my://{tmp_path}/record")
+
+Every test says in a sentence what must hold. :func:`store_machine` makes a hypothesis state
+machine that compares a store with a dictionary over random histories.
+"""
+
+from __future__ import annotations
+
+from tracklet_testing.store.experiments import ExperimentContract
+from tracklet_testing.store.links import LinkContract
+from tracklet_testing.store.logged_models import LoggedModelContract
+from tracklet_testing.store.machine import store_machine
+from tracklet_testing.store.metrics import MetricContract
+from tracklet_testing.store.registry import RegistryContract
+from tracklet_testing.store.runs import RunContract
+from tracklet_testing.store.search import SearchContract
+from tracklet_testing.store.texts import TextContract
+from tracklet_testing.store.writer import WriterContract
+
+__all__ = ["StoreContract", "store_machine"]
+
+
+class StoreContract(
+    ExperimentContract,
+    RunContract,
+    MetricContract,
+    TextContract,
+    WriterContract,
+    LinkContract,
+    LoggedModelContract,
+    RegistryContract,
+    SearchContract,
+):
+    """What every store that keeps runs and a registry must do.
+
+    Subclass it in a test module and define :meth:`make_store`.
+    """

@@ -1,0 +1,230 @@
+"""The part of the store contract on registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+    TrackletException,
+)
+from tracklet_testing.store.fixtures import StoreFixtures
+
+
+class RegistryContract(StoreFixtures):
+    """What every model registry does."""
+
+    def test_a_registered_model_is_read_back(self, store: Any) -> None:
+        """Name, tags and description are kept."""
+        created = store.create_registered_model("Modell ü 1", {"k": "v"}, "text\nmore")
+        assert created == store.get_registered_model("Modell ü 1")
+        assert (created.name, created.tags, created.description) == (
+            "Modell ü 1",
+            {"k": "v"},
+            "text\nmore",
+        )
+        assert (created.latest_versions, created.aliases) == ([], {})
+
+    @pytest.mark.parametrize("name", ["", " ", None, "a/b", "a:b"])
+    def test_a_bad_registered_name_is_refused(self, store: Any, name: Any) -> None:
+        """Names are not blank and have neither ``/`` nor ``:``."""
+        with pytest.raises(InvalidParameterValue):
+            store.create_registered_model(name)
+
+    def test_a_taken_registered_name_is_refused(self, store: Any) -> None:
+        """Creating and renaming onto it are ResourceAlreadyExists."""
+        store.create_registered_model("a")
+        store.create_registered_model("b")
+        with pytest.raises(ResourceAlreadyExists):
+            store.create_registered_model("a")
+        with pytest.raises(ResourceAlreadyExists):
+            store.rename_registered_model("b", "a")
+
+    def test_an_unknown_registered_model_is_an_error(self, store: Any) -> None:
+        """Every verb says ResourceDoesNotExist."""
+        for call in (
+            lambda: store.get_registered_model("no"),
+            lambda: store.update_registered_model("no", "d"),
+            lambda: store.rename_registered_model("no", "yes"),
+            lambda: store.delete_registered_model("no"),
+            lambda: store.set_registered_model_tag("no", "k", "v"),
+            lambda: store.set_registered_model_alias("no", "a", 1),
+            lambda: store.create_model_version("no", "/x"),
+            lambda: store.get_model_version("no", 1),
+        ):
+            with pytest.raises(ResourceDoesNotExist):
+                call()
+
+    def test_a_description_is_replaced(self, store: Any) -> None:
+        """On registered models and versions; None takes it away."""
+        store.create_registered_model("a", description="old")
+        store.create_model_version("a", "/x", description="old")
+        assert store.update_registered_model("a", "new").description == "new"
+        assert store.update_model_version("a", 1, "new").description == "new"
+        assert store.update_registered_model("a", None).description is None
+
+    def test_a_renamed_model_keeps_everything(self, store: Any) -> None:
+        """Versions, tags and aliases follow; the old name is free."""
+        store.create_registered_model("a", {"k": "v"})
+        store.create_model_version("a", "/x", tags={"vk": "vv"})
+        store.set_registered_model_alias("a", "best", 1)
+        renamed = store.rename_registered_model("a", "b")
+        assert (renamed.name, renamed.tags, renamed.aliases) == ("b", {"k": "v"}, {"best": 1})
+        version = store.get_model_version_by_alias("b", "best")
+        assert (version.name, version.version, version.tags) == ("b", 1, {"vk": "vv"})
+        with pytest.raises(ResourceDoesNotExist):
+            store.get_registered_model("a")
+        store.create_registered_model("a")
+
+    def test_a_deleted_registered_model_is_gone_with_all(self, store: Any) -> None:
+        """A new one of the name starts empty."""
+        store.create_registered_model("a", {"k": "v"})
+        store.create_model_version("a", "/x")
+        store.set_registered_model_alias("a", "best", 1)
+        store.delete_registered_model("a")
+        with pytest.raises(ResourceDoesNotExist):
+            store.get_model_version("a", 1)
+        again = store.create_registered_model("a")
+        assert (again.tags, again.aliases, again.latest_versions) == ({}, {}, [])
+
+    def test_registered_tags_are_set_and_removed(self, store: Any) -> None:
+        """On models and versions; removing a missing one is silent."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        store.set_registered_model_tag("a", "k", "1")
+        store.set_registered_model_tag("a", "k", "2")
+        store.set_model_version_tag("a", 1, "v", "1")
+        assert store.get_registered_model("a").tags == {"k": "2"}
+        assert store.get_model_version("a", 1).tags == {"v": "1"}
+        for _ in range(2):
+            store.delete_registered_model_tag("a", "k")
+            store.delete_model_version_tag("a", 1, "v")
+        assert store.get_registered_model("a").tags == {}
+        assert store.get_model_version("a", 1).tags == {}
+
+    def test_a_version_is_read_back(self, store: Any, run_id: str, model_id: str) -> None:
+        """What was given is kept; it is READY in stage None."""
+        store.create_registered_model("a")
+        version = store.create_model_version(
+            "a",
+            "models:/x",
+            run_id,
+            {"k": "v"},
+            "http://link",
+            "words",
+            model_id,
+            "/place",
+            "ada",
+        )
+        assert version == store.get_model_version("a", 1)
+        assert (version.name, version.version) == ("a", 1)
+        assert (version.source, version.storage_location) == ("models:/x", "/place")
+        assert (version.run_id, version.model_id) == (run_id, model_id)
+        assert (version.run_link, version.description) == ("http://link", "words")
+        assert (version.user_id, version.tags) == ("ada", {"k": "v"})
+        assert (version.status, version.current_stage) == ("READY", "None")
+
+    def test_version_numbers_are_never_used_twice(self, store: Any) -> None:
+        """After the newest of four was deleted, the next is the fifth."""
+        store.create_registered_model("a")
+        for number in range(1, 5):
+            assert store.create_model_version("a", "/x").version == number
+        store.delete_model_version("a", 4)
+        assert store.create_model_version("a", "/x").version == 5
+        with pytest.raises(ResourceDoesNotExist):
+            store.get_model_version("a", 4)
+        with pytest.raises(ResourceDoesNotExist):
+            store.delete_model_version("a", 4)
+
+    def test_a_bad_version_number_is_refused(self, store: Any) -> None:
+        """Text that is no number is InvalidParameterValue; digits as text are fine."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        assert store.get_model_version("a", "1").version == 1
+        with pytest.raises(InvalidParameterValue):
+            store.get_model_version("a", "one")
+        with pytest.raises(ResourceDoesNotExist):
+            store.get_model_version("a", 2)
+
+    def test_an_alias_moves(self, store: Any) -> None:
+        """It points at one version; the versions and the model show it."""
+        store.create_registered_model("a")
+        for _ in range(2):
+            store.create_model_version("a", "/x")
+        store.set_registered_model_alias("a", "best", 1)
+        store.set_registered_model_alias("a", "best", 2)
+        store.set_registered_model_alias("a", "also", 2)
+        assert store.get_model_version_by_alias("a", "best").version == 2
+        assert store.get_model_version("a", 1).aliases == []
+        assert sorted(store.get_model_version("a", 2).aliases) == ["also", "best"]
+        assert store.get_registered_model("a").aliases == {"best": 2, "also": 2}
+        store.delete_registered_model_alias("a", "best")
+        store.delete_registered_model_alias("a", "best")
+        assert store.get_registered_model("a").aliases == {"also": 2}
+        with pytest.raises(InvalidParameterValue):
+            store.get_model_version_by_alias("a", "best")
+
+    def test_aliases_go_with_their_version(self, store: Any) -> None:
+        """Deleting a version deletes the aliases that point at it."""
+        store.create_registered_model("a")
+        for _ in range(2):
+            store.create_model_version("a", "/x")
+        store.set_registered_model_alias("a", "one", 1)
+        store.set_registered_model_alias("a", "two", 2)
+        store.delete_model_version("a", 2)
+        assert store.get_registered_model("a").aliases == {"one": 1}
+
+    @pytest.mark.parametrize(
+        "alias", ["", "x" * 256, "a b", "a/b", "latest", "LATEST", "v3", "V10"]
+    )
+    def test_a_bad_alias_is_refused(self, store: Any, alias: str) -> None:
+        """Aliases have 1 to 255 letters, digits, ``_`` or ``-``; some words are reserved."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        with pytest.raises(InvalidParameterValue):
+            store.set_registered_model_alias("a", alias, 1)
+
+    def test_an_alias_needs_a_version(self, store: Any) -> None:
+        """An unknown version is ResourceDoesNotExist; digits alone are a fine alias."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        with pytest.raises(ResourceDoesNotExist):
+            store.set_registered_model_alias("a", "best", 2)
+        store.set_registered_model_alias("a", "2024", 1)
+        assert store.get_model_version_by_alias("a", "2024").version == 1
+
+    def test_stages_are_in_any_case(self, store: Any) -> None:
+        """The canonical spelling is stored; an unknown stage is InvalidParameterValue."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        moved = store.transition_model_version_stage("a", 1, "production")
+        assert moved.current_stage == "Production"
+        with pytest.raises(InvalidParameterValue):
+            store.transition_model_version_stage("a", 1, "prod")
+        assert store.get_model_version("a", 1).current_stage == "Production"
+
+    def test_existing_versions_are_archived_on_request(self, store: Any) -> None:
+        """Only those in the stage that the version moves to."""
+        store.create_registered_model("a")
+        for stage in ("Production", "Staging", "None"):
+            version = store.create_model_version("a", "/x").version
+            store.transition_model_version_stage("a", version, stage)
+        store.transition_model_version_stage("a", 3, "Production", archive_existing_versions=True)
+        stages = [store.get_model_version("a", n).current_stage for n in (1, 2, 3)]
+        assert stages == ["Archived", "Staging", "Production"]
+        with pytest.raises(TrackletException):
+            store.transition_model_version_stage("a", 1, "None", archive_existing_versions=True)
+
+    def test_latest_versions_are_the_newest_of_each_stage(self, store: Any) -> None:
+        """Deleted versions do not count."""
+        store.create_registered_model("a")
+        for stage in ("Staging", "Staging", "None", "None"):
+            version = store.create_model_version("a", "/x").version
+            store.transition_model_version_stage("a", version, stage)
+        store.delete_model_version("a", 4)
+        latest = store.get_registered_model("a").latest_versions
+        assert {v.current_stage: v.version for v in latest} == {"Staging": 2, "None": 3}

@@ -1,0 +1,1 @@
+"""What families of frameworks share: boosting, searches, checkpoints, charts, later metrics."""

@@ -1,0 +1,356 @@
+"""What is recorded of a gradient boosting, whichever framework does it.
+
+An integration says which call is watched, hands a callback to the framework, and tells this record
+of rounds, datasets and the trained model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from tracklet.autolog.checkpoints import Checkpoints, Mode
+from tracklet.autolog.integration import Options
+from tracklet.autolog.recording import TrainingRecorder
+from tracklet.errors import InvalidParameterValue
+from tracklet.patching import Call, checkpoint, report
+from tracklet_integrations.shared.provenance import Trace, Traces
+from tracklet_integrations.shared.rounds import RoundMetrics
+
+_MODES: Final = ("min", "max")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoostingOptions(Options):
+    """Options of the boosting integrations, beside those of every integration.
+
+    Args:
+        log_input_examples: Store the first five rows of the training data with the model.
+        log_model_signatures: Store the schema of inputs and outputs with the model.
+        log_models: Log the trained model.
+        log_datasets: Record what was trained and evaluated on as inputs of the run.
+        registered_model_name: Register every trained model under this name.
+        log_checkpoints: Write checkpoints during training; ``tracklet.load_checkpoint`` reads them.
+        checkpoint_save_freq: Every how many rounds.
+        checkpoint_save_best_only: Keep only the checkpoint of the best round so far.
+        checkpoint_monitor: The metric that decides what is best, such as ``"valid-logloss"``; by
+            default the last metric of the last evaluation set.
+        checkpoint_mode: ``"min"`` or ``"max"``; by default what the metric's name or the framework
+            says.
+        checkpoint_keep_last: How many checkpoints to keep; None is all.
+
+    Raises:
+        InvalidParameterValue: A value breaks its rule.
+    """
+
+    log_input_examples: bool = False
+    log_model_signatures: bool = True
+    log_models: bool = True
+    log_datasets: bool = True
+    registered_model_name: str | None = None
+    log_checkpoints: bool = False
+    checkpoint_save_freq: int = 10
+    checkpoint_save_best_only: bool = False
+    checkpoint_monitor: str | None = None
+    checkpoint_mode: Literal["min", "max"] | None = None
+    checkpoint_keep_last: int | None = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("checkpoint_save_freq", "checkpoint_keep_last"):
+            value = getattr(self, name)
+            none = value is None and name == "checkpoint_keep_last"
+            if not none and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InvalidParameterValue(f"{name} must be a number of at least 1; got {value!r}")
+        if self.checkpoint_mode not in (None, *_MODES):
+            raise InvalidParameterValue(
+                f"checkpoint_mode={self.checkpoint_mode!r} is none of {', '.join(_MODES)}"
+            )
+
+
+class BoostingRecord:
+    """Records one training in rounds; a library's own derives from it.
+
+    Args:
+        recorder: What it is recorded through.
+        options: What is wanted.
+    """
+
+    library: ClassVar[str]
+    """The library's package, which is its flavor's name, too."""
+
+    train_argument: ClassVar[str]
+    """What ``train`` and ``cv`` call the data that is trained on."""
+
+    no_params: ClassVar[Iterable[str]]
+    """The arguments of ``train`` and ``cv`` that are no params: data, functions and results."""
+
+    checkpoint_suffix: ClassVar[str]
+    """The ending of the library's own files."""
+
+    booster_class: ClassVar[str]
+    """What ``train`` returns, by module and name."""
+
+    def __init__(self, recorder: TrainingRecorder, options: BoostingOptions) -> None:
+        self.recorder = recorder
+        self.options = options
+        self.rounds = RoundMetrics(recorder)
+        self.example: Any = None
+        self.texts: dict[str, str] = {}
+        self.checkpoints: Checkpoints | None = None
+        self.model_id: str | None = None
+        """The logged model, once there is one."""
+
+    # -- what a library says about itself -----------------------------------------------------
+
+    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+        """The library's params that a call was given."""
+        raise NotImplementedError
+
+    def evaluated(self, call: BoundCall, traces: Traces) -> Iterable[tuple[str, Trace | None]]:
+        """The evaluation sets of a ``train``, under the names that the library gives them."""
+        raise NotImplementedError
+
+    def callback(self) -> Any:
+        """A callback of the library's that tells this record of rounds."""
+        raise NotImplementedError
+
+    def after_train(self, call: BoundCall, booster: Any) -> None:
+        """Record what ``train`` has brought: early stopping and importances."""
+        raise NotImplementedError
+
+    def log_booster(self, booster: Any) -> None:
+        """Log what ``train`` returned."""
+        raise NotImplementedError
+
+    def before_distributed(self, wrapper: Any) -> None:
+        """Record the params of a wrapper that trains in other processes."""
+        raise NotImplementedError
+
+    def after_distributed(self, wrapper: Any) -> None:
+        """Record what a wrapper's training in other processes has brought.
+
+        Callbacks run in those processes, so that its rounds are known only now.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def model_options(options: Any) -> Mapping[str, Any]:
+        """What the flavor takes beside a model."""
+        return {}
+
+    # -- before the training ------------------------------------------------------------------
+
+    def before_train(self, call: BoundCall, traces: Traces) -> None:
+        """Record what is known before a ``train``, and listen to its rounds."""
+        self._before(call, traces, lambda: self.evaluated(call, traces))
+        self.checkpoint_with(
+            self.library, {"model_class": self.booster_class}, self.checkpoint_suffix
+        )
+        self._listen(call)
+
+    def before_cv(self, call: BoundCall, traces: Traces) -> None:
+        """Record what is known before a ``cv``, and listen to its rounds."""
+        self._before(call, traces, tuple)
+        self._listen(call)
+
+    def _before(
+        self,
+        call: BoundCall,
+        traces: Traces,
+        evaluated: Callable[[], Iterable[tuple[str, Trace | None]]],
+    ) -> None:
+        with self.recorder.step("params"):
+            self.params(self.params_of(call), call.without(self.no_params))
+        with self.recorder.step("data"):
+            self.datasets(traces.of(call.all.get(self.train_argument)), evaluated())
+
+    def _listen(self, call: BoundCall) -> None:
+        with self.recorder.step("callback"):
+            call.replace("callbacks", add_first(call.all.get("callbacks"), self.callback()))
+
+    def params(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+        """Record the framework's params and the other arguments of the call; params win."""
+        self.texts |= self.recorder.params({**arguments, **params})
+
+    def datasets(self, train: Trace | None, evaluated: Iterable[tuple[str, Trace | None]]) -> None:
+        """Record what is trained and evaluated on, and keep the training's example.
+
+        Args:
+            train: The training data's.
+            evaluated: The evaluation sets', by name.
+        """
+        if train is not None and self.example is None:
+            self.example = train.example
+        if not self.options.log_datasets:
+            return
+        if train is not None:
+            train.log(self.recorder, "dataset", "train")
+        for name, trace in evaluated:
+            if trace is not None:
+                trace.log(self.recorder, name, "eval")
+
+    def checkpoint_with(self, flavor: str, config: Mapping[str, Any], suffix: str) -> None:
+        """Write checkpoints from now on, if they are wanted."""
+        options = self.options
+        if options.log_checkpoints:
+            self.checkpoints = Checkpoints(
+                self.recorder,
+                flavor,
+                config,
+                suffix,
+                every=options.checkpoint_save_freq,
+                monitor=options.checkpoint_monitor,
+                mode=options.checkpoint_mode or "min",
+                best_only=options.checkpoint_save_best_only,
+                keep_last=options.checkpoint_keep_last,
+            )
+
+    def round(
+        self,
+        step: int,
+        values: Sequence[tuple[str, str, float]],
+        save: Callable[[Path], object] | None = None,
+        maximize: Callable[[], bool] | None = None,
+    ) -> None:
+        """Record a round that was trained; never raises, save in strict mode.
+
+        Args:
+            step: The round, counted from 0 over the model's life.
+            values: The evaluation set's name, the metric's name and its value.
+            save: Writes the model as it is now to a file.
+            maximize: Whether more of the last metric is better.
+        """
+        try:
+            checkpoint("round")
+            self.rounds.add(step, values)
+        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            report(error, f"{self.recorder.label}: round {step}", self.recorder.label)
+        if self.checkpoints is not None and save is not None:
+            self._checkpoint(self.checkpoints, step, save, maximize)
+
+    def _checkpoint(
+        self,
+        checkpoints: Checkpoints,
+        step: int,
+        save: Callable[[Path], object],
+        maximize: Callable[[], bool] | None,
+    ) -> None:
+        metrics = self.rounds.at(step)
+        if checkpoints.monitor is None and metrics:
+            checkpoints.monitor = list(metrics)[-1]
+            if self.options.checkpoint_mode is None and maximize is not None:
+                mode: Mode = "max" if maximize() else "min"
+                checkpoints.mode = mode
+        if checkpoints.wants(step, metrics):
+            checkpoints.write(step, metrics, save)
+
+    def early_stopping(self, stopped: int, best: int, best_step: int) -> None:
+        """Record where training stopped and which round was best, and that round's metrics again.
+
+        Args:
+            stopped: What is recorded as ``stopped_iteration``.
+            best: What is recorded as ``best_iteration``.
+            best_step: The best round, counted from 0.
+        """
+        self.recorder.metrics({"stopped_iteration": stopped, "best_iteration": best})
+        with self.recorder.step("metrics"):
+            self.rounds.repeat(best_step)
+
+    def log_wrapper(self, wrapper: Any) -> None:
+        """Log a fitted wrapper. Only ``predict`` of the library's own classes is called."""
+        owner = next((cls for cls in type(wrapper).__mro__ if "predict" in vars(cls)), object)
+        own = owner.__module__.partition(".")[0] == self.library
+        self.model(wrapper, wrapper.predict if own else None)
+
+    def model(self, model: Any, predict: Callable[[Any], Any] | None) -> None:
+        """Log the trained model, with all metrics of the training.
+
+        Args:
+            model: The model.
+            predict: Its answer to the example, for the signature; None if it may not be asked.
+        """
+        options, recorder = self.options, self.recorder
+        info = recorder.model(
+            model,
+            "model",
+            # False rather than None: a missing one must not be made up by asking the model again.
+            signature=self._signature(predict) or False,
+            input_example=self.example if options.log_input_examples else None,
+            params=self.texts,
+            registered_model_name=options.registered_model_name,
+            **self.model_options(options),
+        )
+        if info is not None and info.model_id is not None:
+            self.model_id = info.model_id
+            with recorder.step("model"):
+                recorder.run.writer.link_metrics(self.rounds.of_model(info.model_id))
+
+    def _signature(self, predict: Callable[[Any], Any] | None) -> Any:
+        signature = None
+        if not self.options.log_model_signatures or self.example is None:
+            return None
+        with self.recorder.step("signature"):
+            from tracklet.models import infer_signature
+
+            answer = predict(self.example) if predict is not None else None
+            signature = infer_signature(self.example, answer)
+        return signature
+
+
+class BoundCall:
+    """A watched call's arguments by name, however they were given.
+
+    Args:
+        call: The call.
+        signature: The original's.
+    """
+
+    def __init__(self, call: Call, signature: inspect.Signature) -> None:
+        self._call = call
+        # By position rather than by `bind`: some functions take more by position, with a warning,
+        # than their signature says.
+        self._names = [
+            name
+            for name, each in signature.parameters.items()
+            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        ]
+        self.given: dict[str, Any] = dict(zip(self._names, call.args, strict=False)) | call.kwargs
+        defaults = {
+            name: signature.parameters[name].default
+            for name in self._names
+            if signature.parameters[name].default is not inspect.Parameter.empty
+        }
+        self.all: dict[str, Any] = {
+            name: self.given.get(name, defaults.get(name)) for name in self._names
+        }
+
+    def without(self, names: Iterable[str]) -> dict[str, Any]:
+        """All arguments, with the defaults of those not given, but for some."""
+        left_out = frozenset(names)
+        return {name: value for name, value in self.all.items() if name not in left_out}
+
+    def replace(self, name: str, value: Any) -> None:
+        """Call the original with another value; the caller's own objects stay as they are."""
+        position = self._names.index(name)
+        args = self._call.args
+        if position < len(args):
+            self._call.args = (*args[:position], value, *args[position + 1 :])
+        else:
+            self._call.kwargs = {**self._call.kwargs, name: value}
+
+
+def add_first(callbacks: Any, callback: Any) -> list[Any]:
+    """The user's callbacks with one of ours before them; None and a single one stay what they are.
+
+    Ours is the first, because a callback that stops the training keeps later ones from seeing the
+    round. The user's list is not touched.
+    """
+    if callbacks is None:
+        return [callback]
+    if isinstance(callbacks, Iterable):
+        return [callback, *callbacks]
+    return [callback, callbacks]

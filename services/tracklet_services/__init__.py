@@ -1,0 +1,1 @@
+"""What runs beside training: commands, servers, imports, databases. The core never imports it."""

@@ -1,0 +1,143 @@
+"""``tracklet doctor``: where things are, and whether they work."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import click
+from packaging.requirements import Requirement
+
+from tracklet import plugins, settings
+from tracklet.client import TrackletClient
+from tracklet_services.cli import options, output
+
+_SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|KEY|AUTH", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+@click.command()
+@options.common
+def doctor(json_output: bool) -> None:
+    """Say where things are and whether they work; exits with 1 if something does not.
+
+    Passwords and tokens are masked, so the answer can be shown to others.
+    """
+    facts = {
+        "tracklet": version("tracklet"),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "tracking_uri": mask(settings.tracking_uri()),
+        "registry_uri": mask(settings.registry_uri()),
+        "cache_folder": str(settings.cache_dir()),
+        "config_folder": str(settings.config_dir()),
+    }
+    checks = {
+        "record": _attempt(_check_record),
+        "cache folder": _attempt(lambda: _check_writable(settings.cache_dir())),
+        "dependencies": _attempt(_check_dependencies),
+        "plugins": _attempt(_check_plugins),
+    }
+    environment = {
+        name: "***" if _SECRET.search(name) else mask(value)
+        for name, value in sorted(os.environ.items())
+        if name.startswith(("TRACKLET_", "MLFLOW_"))
+    }
+    healthy = all(check["ok"] for check in checks.values())
+    if json_output:
+        document = {"healthy": healthy, **facts, "environment": environment, "checks": checks}
+        output.as_json(document)
+    else:
+        click.echo("tracklet " + ("is well" if healthy else "has a problem"))
+        output.section("Facts", ((key.replace("_", " "), value) for key, value in facts.items()))
+        output.section("Environment", environment.items())
+        output.section(
+            "Checks",
+            [
+                (name, f"{'ok' if check['ok'] else 'PROBLEM'}: {check['message']}")
+                for name, check in checks.items()
+            ],
+        )
+    if not healthy:
+        raise click.exceptions.Exit(1)
+
+
+def mask(uri: str) -> str:
+    """The same text without the user names and passwords of the URIs in it."""
+    return _USER_INFO.sub("***", uri)
+
+
+class _Problem(Exception):
+    """A check's bad news."""
+
+
+def _attempt(check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"ok": True, "message": check()}
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is what was asked for
+        name = "" if isinstance(error, _Problem) else f"{type(error).__name__}: "
+        return {"ok": False, "message": mask(f"{name}{error}")}
+
+
+def _check_record() -> str:
+    folder = settings.local_path(settings.tracking_uri())
+    if folder is not None and not folder.exists():
+        # Looking must not create it.
+        _check_writable(folder)
+        return f"{folder} does not exist yet; the first run creates it"
+    client = TrackletClient()
+    experiments = client.search_experiments(max_results=1000)
+    ids = [experiment.experiment_id for experiment in experiments]
+    latest = client.search_runs(ids, max_results=1) if ids else []
+    last = f"the latest run is {latest[0].info.run_id}" if latest else "no runs yet"
+    if folder is not None:
+        _check_writable(folder)
+    more = " or more" if experiments.token else ""
+    return f"{len(experiments)}{more} experiments, {last}"
+
+
+def _check_writable(folder: Path) -> str:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise _Problem(f"{existing} is not writable: {error}") from error
+    return "writable"
+
+
+def _check_dependencies() -> str:
+    found, wrong = [], []
+    for line in requires("tracklet") or []:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is not installed")
+            continue
+        found.append(f"{requirement.name} {installed}")
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed} is installed, needed is {requirement}")
+    if wrong:
+        raise _Problem("; ".join(wrong))
+    return ", ".join(found)
+
+
+def _check_plugins() -> str:
+    found = plugins.describe()
+    broken = [info for info in found if info.state == "broken"]
+    if broken:
+        names = ", ".join(f"{info.name} ({info.group})" for info in broken)
+        raise _Problem(f"{len(broken)} broken: {names}; `tracklet plugins` says why")
+    counts = Counter(info.state for info in found)
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))

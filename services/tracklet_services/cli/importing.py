@@ -1,0 +1,73 @@
+"""``tracklet import``: take over the record of MLflow, or of another store."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tracklet_services.cli import options, output
+from tracklet_services.importing import ImportReport, import_record
+
+
+@click.command("import")
+@click.argument("path")
+@click.option(
+    "--into",
+    metavar="URI",
+    help="The store that takes the record; by default the one in use (--tracking-uri).",
+)
+@click.option(
+    "--copy-artifacts",
+    is_flag=True,
+    help="Copy artifacts too. By default they are referenced where they lie.",
+)
+@options.common
+def import_command(path: str, into: str | None, copy_artifacts: bool, json_output: bool) -> None:
+    """Take over the record at PATH: an mlruns folder, an mlflow.db, or a database URI.
+
+    The source is only read. Importing again takes what is new, and adds to what has grown.
+    """
+    if not on_terminal():
+        report = import_record(path, into, copy_artifacts=copy_artifacts)
+    else:
+        with click.progressbar(length=0, label="runs", file=sys.stderr, show_pos=True) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.length = total
+                bar.update(done - bar.pos)
+
+            report = import_record(path, into, copy_artifacts=copy_artifacts, progress=show)
+    if json_output:
+        output.as_json(report.to_dictionary())
+    else:
+        _print(report)
+
+
+def on_terminal() -> bool:
+    """Whether somebody sees progress."""
+    return sys.stderr.isatty()
+
+
+def _print(report: ImportReport) -> None:
+    click.echo(f"{report.source} ({report.schema})")
+    click.echo(f"into {report.target}\n")
+    output.table(
+        ["KIND", "TAKEN", "UPDATED", "ALREADY THERE", "SKIPPED"],
+        [
+            [kind, tally.taken, tally.updated, tally.already_there, tally.skipped]
+            for kind, tally in report.tallies.items()
+        ],
+    )
+    click.echo(f"\n{report.points} points of metrics and {report.artifacts} artifact files written")
+    renamed = [(there, f"→ {here}") for there, here in report.experiments.items()]
+    output.section("Experiments that have another id here", renamed)
+    left_out = [(what, str(count)) for what, count in report.left_out.items()]
+    output.section("Not taken, since tracklet does not keep them", left_out)
+    skips = [(f"{skip.kind}: {skip.name}", skip.reason) for skip in report.skips]
+    output.section("Skipped", skips)
+    more = report.parts_skipped + sum(t.skipped for t in report.tallies.values()) - len(skips)
+    if more:
+        click.echo(f"  … and {more} more")
+    for notice in report.notices:
+        click.echo(f"\nNote: {notice}")

@@ -1,0 +1,73 @@
+"""``tracklet index``: the search index over a folder of runs."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from tracklet import settings
+from tracklet.client.pages import all_of
+from tracklet.entities import ViewType
+from tracklet.errors import InvalidParameterValue
+from tracklet.reading.index import FolderIndex
+from tracklet_services.cli import options, output
+
+
+@click.group()
+def index() -> None:
+    """Look after the search index, a cache that is made from the folders."""
+
+
+@index.command()
+@options.common
+def rebuild(json_output: bool) -> None:
+    """Forget the index and look through all folders anew; the runs themselves are not touched."""
+    uri = settings.tracking_uri()
+    folder = settings.local_path(uri)
+    if folder is None:
+        raise InvalidParameterValue(f"{uri!r} is no folder; only folders of runs have an index")
+    if not folder.is_dir():
+        raise InvalidParameterValue(f"there is no folder {str(folder)!r}; nothing to index")
+    started = time.perf_counter()
+    built = FolderIndex(folder)
+    try:
+        built.rebuild()
+        ids = [
+            experiment.experiment_id
+            for experiment in all_of(
+                lambda size, token: built.search_experiments(ViewType.ALL, size, page_token=token),
+                1000,
+            )
+        ]
+        experiments, runs = len(ids), _count_runs(built, ids)
+    finally:
+        built.close()
+    seconds = time.perf_counter() - started
+    if json_output:
+        output.as_json(
+            {
+                "folder": str(folder),
+                "index": built.path,
+                "experiments": experiments,
+                "runs": runs,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        click.echo(
+            f"indexed {experiments} experiments and {runs} runs of {folder} in {seconds:.1f} s"
+        )
+        click.echo(f"the index is {built.path}")
+
+
+def _count_runs(built: FolderIndex, experiment_ids: list[str]) -> int:
+    if not experiment_ids:
+        return 0
+    found = all_of(
+        lambda size, token: built.search_runs(
+            experiment_ids, "", ViewType.ALL, size, page_token=token
+        ),
+        5000,
+    )
+    return sum(1 for _ in found)

@@ -1,0 +1,48 @@
+"""``tracklet plugins``: what is installed, and what of it can be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+
+import click
+
+from tracklet import plugins as registry
+from tracklet_services.cli import options, output
+
+_WORDS = {"waiting": "waiting for its framework"}
+
+
+@click.command()
+@click.option(
+    "--group", type=click.Choice(registry.GROUPS), help="Show only the plugins of one group."
+)
+@options.common
+def plugins(group: str | None, json_output: bool) -> None:
+    """List the plugins and their states.
+
+    active: it loads, and what it needs is installed. waiting for its framework: install the
+    framework. declined: the framework's version is not supported. broken: the reason says what is
+    wrong and what to do.
+    """
+    found = [info for info in registry.describe() if group in (None, info.group)]
+    if json_output:
+        output.as_json([asdict(info) for info in found])
+        return
+    output.table(
+        ["NAME", "GROUP", "DISTRIBUTION", "VERSION", "STATE", "REASON"],
+        [
+            (
+                info.name,
+                info.group,
+                info.distribution,
+                info.version,
+                _WORDS.get(info.state, info.state),
+                info.reason,
+            )
+            for info in found
+        ],
+    )
+    counts = Counter(info.state for info in found)
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    click.echo(f"\n{len(found)} plugins: {summary or 'none'}")

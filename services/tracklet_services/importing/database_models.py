@@ -1,0 +1,352 @@
+"""Logged and registered models from another store into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, update
+
+from tracklet import validation
+from tracklet.entities import LoggedModel, Metric, ModelVersion
+from tracklet.errors import InvalidParameterValue
+from tracklet.reading import logged_models, registered_models, runs
+from tracklet.reading import schema as t
+from tracklet.reading.types import as_double
+from tracklet.stores import creation
+from tracklet_services.importing.adopting import (
+    DELETED_VERSION_STAGE,
+    Adoption,
+    Change,
+    LoggedModelRecord,
+    RegisteredModelRecord,
+    merged_model,
+    merged_texts,
+    merged_version,
+    missing_points,
+    same_version,
+)
+from tracklet_services.importing.artifact_copies import copy_missing
+from tracklet_services.sql import checks, values
+from tracklet_services.sql.store import SqlStore
+
+
+class ModelTarget:
+    """Takes logged models and registered models.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+
+    # -- logged models -------------------------------------------------------------------------
+
+    def adopt_logged_model(
+        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> Adoption:
+        model_id = validation.validate_model_id(record.model.model_id)
+        refused: list[str] = []
+        model = replace(
+            record.model,
+            params=self._texts("model param", record.model.params, refused),
+            tags=self._texts("model tag", record.model.tags, refused),
+        )
+        points = checked_points(record.points, refused)
+        ids = t.logged_models.c.model_id
+        with self.store.reading() as connection:
+            known = self._row(connection, t.logged_models, ids, model_id)
+            owner = known.experiment_id if known is not None else model.experiment_id
+            experiment = self.store._experiment_row(connection, owner)
+        place = creation.below(experiment.artifact_location, f"models/{model_id}/artifacts")
+        uri, files = artifacts(model.artifact_location, place, copy_artifacts, refused)
+        with self.store.writing() as connection:
+            row = self._row(connection, t.logged_models, ids, model_id, lock=True)
+            if row is None:
+                self._insert_model(connection, model, points, uri)
+                return Adoption(Change.TAKEN, len(points), files, refused)
+            changed, written = self._update_model(connection, row, model, points, uri)
+        changed = changed or bool(files)
+        return Adoption(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+
+    def _insert_model(
+        self, connection: Connection, model: LoggedModel, points: Sequence[Metric], uri: str
+    ) -> None:
+        row = connection.execute(
+            t.logged_models.insert()
+            .values(
+                model_id=model.model_id,
+                experiment_id=model.experiment_id,
+                name=model.name,
+                artifact_location=uri,
+                creation_timestamp=model.creation_timestamp,
+                last_updated_timestamp=model.last_updated_timestamp,
+                model_type=model.model_type,
+                source_run_id=model.source_run_id,
+                status=model.status.value,
+                status_message=model.status_message,
+                lifecycle_stage=model.lifecycle_stage,
+            )
+            .returning(t.logged_models.c.id)
+        ).scalar_one()
+        put_new(connection, t.logged_model_params, "model", row, model.params)
+        put_new(connection, t.logged_model_tags, "model", row, model.tags)
+        _put_model_points(connection, row, points)
+
+    def _update_model(
+        self,
+        connection: Connection,
+        row: Any,
+        there: LoggedModel,
+        points: Sequence[Metric],
+        uri: str,
+    ) -> tuple[bool, int]:
+        here = logged_models.load_logged_models(connection, [row])[0]
+        m = t.logged_model_metrics.c
+        known: dict[str, list[Metric]] = {}
+        columns = (m.key, m.value, m.timestamp, m.step, m.dataset_name, m.dataset_digest, m.run_id)
+        for key, value, timestamp, step, name, digest, run_id in connection.execute(
+            select(*columns).where(m.model == row.id)
+        ):
+            point = Metric(key, as_double(value), timestamp, step, None, name, digest, run_id)
+            known.setdefault(key, []).append(point)
+        given: dict[str, list[Metric]] = {}
+        for point in points:
+            given.setdefault(point.key, []).append(point)
+        new = [p for key in given for p in missing_points(known.get(key, ()), given[key])]
+        _put_model_points(connection, row.id, new)
+        params = merged_texts(here.params, there.params, overwrite=False)
+        is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
+        tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
+        put_new(connection, t.logged_model_params, "model", row.id, params)
+        values.put_tags(connection, t.logged_model_tags, "model", row.id, tags)
+        changes: dict[str, Any] = {}
+        if there.status.is_finalized and not here.status.is_finalized:
+            changes.update(status=there.status.value, status_message=there.status_message)
+        if here.artifact_location == there.artifact_location != uri:
+            changes["artifact_location"] = uri
+        changed = bool(new or params or tags or changes)
+        if changed:
+            changes["last_updated_timestamp"] = max(
+                here.last_updated_timestamp, there.last_updated_timestamp
+            )
+            statement = update(t.logged_models).where(t.logged_models.c.id == row.id)
+            connection.execute(statement.values(**changes))
+        return changed, len(new)
+
+    # -- registered models ---------------------------------------------------------------------
+
+    def adopt_registered_model(self, record: RegisteredModelRecord) -> Adoption:
+        self.store._check_model_name(record.model.name)
+        refused: list[str] = []
+        model = replace(record.model, tags=self._texts("model tag", record.model.tags, refused))
+        versions = [
+            replace(version, tags=self._texts("model version tag", version.tags, refused))
+            for version in record.versions
+        ]
+        names_of_models = t.registered_models.c.name
+        with self.store.writing() as connection:
+            self.store._serialize(connection)
+            row = self._row(connection, t.registered_models, names_of_models, model.name, lock=True)
+            if row is not None:
+                record = RegisteredModelRecord(model, versions)
+                changed = self._update_registered_model(connection, row, record, refused)
+                return Adoption(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+            row_id = connection.execute(
+                t.registered_models.insert()
+                .values(
+                    name=model.name,
+                    creation_timestamp=model.creation_timestamp,
+                    last_updated_timestamp=model.last_updated_timestamp,
+                    description=model.description,
+                )
+                .returning(t.registered_models.c.id)
+            ).scalar_one()
+            put_new(connection, t.registered_model_tags, "model", row_id, model.tags)
+            for version in versions:
+                _insert_version(connection, row_id, version)
+            for alias, number in model.aliases.items():
+                _put_alias(connection, row_id, alias, number)
+        return Adoption(Change.TAKEN, refused=refused)
+
+    def _update_registered_model(
+        self, connection: Connection, row: Any, record: RegisteredModelRecord, refused: list[str]
+    ) -> bool:
+        v = t.model_versions.c
+        rows = connection.execute(
+            select(*registered_models.VERSION_COLUMNS)
+            .select_from(registered_models.VERSIONS_SOURCE)
+            .where(v.model == row.id)
+        ).all()
+        loaded = registered_models.load_model_versions(connection, rows)
+        known = {
+            version.version: (one.id, version) for one, version in zip(rows, loaded, strict=True)
+        }
+        changed = False
+        others: set[int] = set()
+        for version in record.versions:
+            if version.version not in known:
+                _insert_version(connection, row.id, version)
+                changed = True
+                continue
+            version_row, here = known[version.version]
+            if not same_version(here, version):
+                others.add(version.version)
+                refused.append(f"version {version.version} is another model here")
+            elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
+                merged = merged_version(here, version)
+                if merged != here:
+                    _change_version(connection, version_row, here, merged)
+                    changed = True
+        model = registered_models.load_registered_models(connection, [row])[0]
+        aliases = {a: n for a, n in record.model.aliases.items() if n not in others}
+        merged_here = merged_model(model, replace(record.model, aliases=aliases))
+        if merged_here != model:
+            tags = merged_texts(model.tags, merged_here.tags, overwrite=True)
+            values.put_tags(connection, t.registered_model_tags, "model", row.id, tags)
+            for alias, number in merged_here.aliases.items():
+                if model.aliases.get(alias) != number:
+                    _put_alias(connection, row.id, alias, number)
+            connection.execute(
+                update(t.registered_models)
+                .where(t.registered_models.c.id == row.id)
+                .values(
+                    description=merged_here.description,
+                    last_updated_timestamp=merged_here.last_updated_timestamp,
+                )
+            )
+            changed = True
+        return changed
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _row(
+        self, connection: Connection, table: Table, name: Any, value: str, *, lock: bool = False
+    ) -> Any:
+        columns = {
+            t.runs: runs.COLUMNS,
+            t.logged_models: logged_models.COLUMNS,
+            t.registered_models: registered_models.MODEL_COLUMNS,
+        }[table]
+        statement = select(*columns).where(name == value)
+        return connection.execute(statement.with_for_update() if lock else statement).first()
+
+    def _texts(self, kind: str, given: Mapping[str, str], refused: list[str]) -> dict[str, str]:
+        kept: dict[str, str] = {}
+        for key, value in given.items():
+            try:
+                kept.update(checks.texts(kind, {key: value}, nul=self.store.keeps_nul))
+            except InvalidParameterValue as error:
+                refused.append(error.message)
+        return kept
+
+
+def checked_points(points: Sequence[Metric], refused: list[str]) -> list[Metric]:
+    """The points that the database can keep; the others are refused, once per metric."""
+    kept: list[Metric] = []
+    reasons: dict[str, str] = {}
+    for point in points:
+        try:
+            kept.append(checks.metric(point))
+        except InvalidParameterValue as error:
+            reasons[point.key] = error.message
+    refused += reasons.values()
+    return kept
+
+
+def artifacts(source: str | None, place: str, copy: bool, refused: list[str]) -> tuple[str, int]:
+    """Where artifacts are from now on, and how many files were copied."""
+    if not source:
+        return place, 0
+    if not copy:
+        return source, 0
+    try:
+        return place, copy_missing(source, place)
+    except InvalidParameterValue as error:
+        refused.append(f"its artifacts stay at {source}: {error.message}")
+        return source, 0
+
+
+def put_new(
+    connection: Connection, table: Table, owner: str, row: int, texts: Mapping[str, str]
+) -> None:
+    """Write texts of keys that are not there yet."""
+    if texts:
+        connection.execute(
+            table.insert(),
+            [{owner: row, "key": key, "value": value} for key, value in texts.items()],
+        )
+
+
+def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:
+    if points:
+        connection.execute(
+            t.logged_model_metrics.insert(),
+            [
+                {
+                    "model": row,
+                    "key": point.key,
+                    "value": point.value,
+                    "timestamp": point.timestamp,
+                    "step": point.step,
+                    "run_id": point.run_id,
+                    "dataset_name": point.dataset_name,
+                    "dataset_digest": point.dataset_digest,
+                }
+                for point in points
+            ],
+        )
+
+
+def _insert_version(connection: Connection, model: int, version: ModelVersion) -> None:
+    row = connection.execute(
+        t.model_versions.insert()
+        .values(
+            model=model,
+            version=version.version,
+            creation_timestamp=version.creation_timestamp,
+            last_updated_timestamp=version.last_updated_timestamp,
+            description=version.description,
+            user_id=version.user_id,
+            current_stage=version.current_stage,
+            source=version.source,
+            run_id=version.run_id,
+            status=version.status,
+            status_message=version.status_message,
+            run_link=version.run_link,
+            model_id=version.model_id,
+            storage_location=version.storage_location,
+        )
+        .returning(t.model_versions.c.id)
+    ).scalar_one()
+    put_new(connection, t.model_version_tags, "version", row, version.tags)
+
+
+def _change_version(
+    connection: Connection, row: int, here: ModelVersion, merged: ModelVersion
+) -> None:
+    tags = merged_texts(here.tags, merged.tags, overwrite=True)
+    values.put_tags(connection, t.model_version_tags, "version", row, tags)
+    connection.execute(
+        update(t.model_versions)
+        .where(t.model_versions.c.id == row)
+        .values(
+            description=merged.description,
+            current_stage=merged.current_stage,
+            status=merged.status,
+            status_message=merged.status_message,
+            last_updated_timestamp=merged.last_updated_timestamp,
+        )
+    )
+
+
+def _put_alias(connection: Connection, model: int, alias: str, version: int) -> None:
+    statement = values.insert(connection, t.registered_model_aliases)
+    a = t.registered_model_aliases.c
+    connection.execute(
+        statement.values(model=model, alias=alias, version=version).on_conflict_do_update(
+            index_elements=[a.model, a.alias], set_={"version": statement.excluded.version}
+        )
+    )

@@ -1,0 +1,190 @@
+"""Databases opened for reading: a SQLite file in read-only mode, or a database server's."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    exc,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+)
+from sqlalchemy.pool import StaticPool
+
+from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
+from tracklet.reading.engine import listen
+
+_SQLITE_HEADER: Final = b"SQLite format 3\x00"
+_BUSY_TIMEOUT_MS: Final = 60_000
+_NOT_OURS: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+
+class ReadOnlyDatabase:
+    """A database that is only read, in short transactions that hold its writers up no longer.
+
+    Args:
+        path_or_uri: The path of a SQLite file, or a database URI.
+
+    Attributes:
+        location: Where it is, without a password.
+        columns: The names of the columns of every table.
+        leading: The columns that an index of a table begins with.
+
+    Raises:
+        InvalidParameterValue: There is no such file, or it is no database.
+        StorageError: The database cannot be read.
+    """
+
+    def __init__(self, path_or_uri: str) -> None:
+        self.path = _sqlite_path(path_or_uri)
+        if self.path is not None:
+            _check_file(self.path)
+            self.location = self.path
+            self.engine = self._open_sqlite(self.path)
+        else:
+            url = make_url(path_or_uri)
+            self.location = url.render_as_string(hide_password=True)
+            self.engine = _open_server(url)
+        with self.reading() as connection:
+            inspector = inspect(connection)
+            self.columns: dict[str, list[str]] = {
+                table: [column["name"] for column in inspector.get_columns(table)]
+                for table in inspector.get_table_names()
+            }
+            self.leading: dict[str, set[str]] = {
+                table: {
+                    str(index["column_names"][0])
+                    for index in inspector.get_indexes(table)
+                    if index["column_names"]
+                }
+                | set((inspector.get_pk_constraint(table)["constrained_columns"] or [""])[:1])
+                for table in self.columns
+            }
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except exc.SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise InvalidParameterValue(_no_database(self.location)) from error
+            raise StorageError(
+                f"could not read {self.location}: {cause}; check that nobody else holds it and "
+                "that it can be read, then try again: what was imported stays"
+            ) from error
+
+    def count(self, name: str) -> int:
+        """How many rows a table has."""
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table(name))).scalar() or 0
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _open_sqlite(self, path: str) -> Engine:
+        def connect() -> sqlite3.Connection:
+            uri = f"file:{_quoted(path)}?mode=ro"
+            try:
+                return _probed(uri)
+            except sqlite3.OperationalError as error:
+                # A file in WAL mode in a folder that cannot be written to.
+                unwritable = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OURS
+                if not unwritable or os.path.exists(f"{path}-wal"):
+                    raise
+                return _probed(f"{uri}&immutable=1")
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+        listen(engine, _BUSY_TIMEOUT_MS)
+        # What was grouped for reading goes to a temporary file, not to the memory.
+        event.listen(engine, "connect", _temporary_on_disk)
+        return engine
+
+
+def _temporary_on_disk(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA temp_store = FILE")
+
+
+def _probed(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=60)
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error as error:
+        connection.close()
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise InvalidParameterValue(_no_database(uri)) from error
+        raise
+    return connection
+
+
+def _open_server(url: Any) -> Engine:
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        return create_engine(url, isolation_level="REPEATABLE READ")
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            str(error.name), purpose=f"reading {url.render_as_string(hide_password=True)}"
+        ) from error
+    except exc.SQLAlchemyError as error:
+        raise InvalidParameterValue(
+            f"{url.render_as_string(hide_password=True)!r} is no database URI that can be "
+            f"imported: {error}"
+        ) from error
+
+
+def _sqlite_path(path_or_uri: str) -> str | None:
+    """The SQLite file that is meant; None for the URI of another database."""
+    if "://" not in path_or_uri:
+        return os.path.abspath(path_or_uri)
+    try:
+        url = make_url(path_or_uri)
+    except (exc.ArgumentError, ValueError) as error:
+        raise InvalidParameterValue(
+            f"{path_or_uri!r} is no database URI; give the path of an mlflow.db, or a URI such as "
+            "sqlite:////path/to/mlflow.db"
+        ) from error
+    if not url.drivername.startswith("sqlite"):
+        return None
+    if not url.database or url.database == ":memory:":
+        raise InvalidParameterValue(f"{path_or_uri!r} names no file; give the path of an mlflow.db")
+    return os.path.abspath(url.database)
+
+
+def _check_file(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        raise InvalidParameterValue(
+            f"there is nothing at {path!r}; give the path of an mlflow.db or of an mlruns folder"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"could not read {path!r}: {error.strerror}") from error
+    if header != _SQLITE_HEADER:
+        raise InvalidParameterValue(_no_database(path))
+
+
+def _no_database(path: str) -> str:
+    return f"{path!r} is no SQLite database; give the path of an mlflow.db, or of an mlruns folder"
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)

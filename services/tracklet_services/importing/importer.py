@@ -1,0 +1,240 @@
+"""A record taken from a source into a target."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from tracklet import settings
+from tracklet.entities import Experiment, LifecycleStage, ModelVersion
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores.tracking_store import TrackingStore
+from tracklet_services.importing.adopting import Adoption, ImportTarget, RegisteredModelRecord
+from tracklet_services.importing.opening import open_source, open_target
+from tracklet_services.importing.report import ImportReport
+from tracklet_services.importing.source import ImportSource, Unreadable
+
+Progress = Callable[[int, int], None]
+"""Called with how many runs are done and how many there are, about."""
+
+_KINDS: Final = {
+    "experiment": "experiments",
+    "run": "runs",
+    "logged model": "logged models",
+    "registered model": "registered models",
+}
+_IN_A_RUN: Final = re.compile(r"/([0-9a-zA-Z][\w-]*)/artifacts(/.*)?$")
+
+
+def import_record(
+    path: str | os.PathLike[str],
+    into: str | os.PathLike[str] | None = None,
+    *,
+    copy_artifacts: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Take a record over from MLflow, or from another store of tracklet's.
+
+    The source is only read. An import may be repeated at any time, also after it was killed: it
+    takes what is new and adds what has grown. Experiments are the same when they have the same
+    name, everything else when it has the same id.
+
+    Args:
+        path: An ``mlruns`` folder, the path of an ``mlflow.db``, or a database URI.
+        into: The store that takes the record; the tracking URI by default, with registered
+            models going to the registry URI.
+        copy_artifacts: Whether artifacts are copied to the store's own place; by default they are
+            referenced where they lie.
+        progress: Is told how far it is.
+
+    Raises:
+        InvalidParameterValue: ``path`` is no record, or the store cannot take one.
+        StorageError: A disk or database refused; what was taken until then stays.
+    """
+    target_uri = settings.tracking_uri() if into is None else settings.absolute_uri(str(into))
+    registry_uri = settings.registry_uri() if into is None else target_uri
+    source = open_source(path)
+    try:
+        _check_different(source, target_uri)
+        target, store = open_target(target_uri)
+        registry = target if registry_uri == target_uri else open_target(registry_uri)[0]
+        importer = Importer(source, target, registry, store, copy_artifacts=copy_artifacts)
+        try:
+            return importer.run(progress)
+        finally:
+            target.close()
+            registry.close()
+    finally:
+        source.close()
+
+
+class Importer:
+    """One import.
+
+    Args:
+        source: What is read.
+        target: What takes experiments, runs and logged models.
+        registry: What takes registered models.
+        store: The store behind ``target``.
+        copy_artifacts: Whether artifacts are copied.
+    """
+
+    def __init__(
+        self,
+        source: ImportSource,
+        target: ImportTarget,
+        registry: ImportTarget,
+        store: TrackingStore,
+        *,
+        copy_artifacts: bool = False,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.registry = registry
+        self.store = store
+        self.copy_artifacts = copy_artifacts
+        self.report = ImportReport(source.location, source.schema, store.uri)
+
+    def run(self, progress: Progress | None = None) -> ImportReport:
+        """Take everything, and say what was taken."""
+        total = self.source.count_runs() if progress else 0
+        done = 0
+        # A run needs its experiment, and a version of a registered model the run's artifacts.
+        for experiment_id, here in list(self._experiments()):
+            for _ in self._runs(experiment_id, here):
+                done += 1
+                if progress is not None:
+                    progress(done, max(total, done))
+            self._logged_models(experiment_id, here)
+        self._registered_models()
+        self.report.left_out = self.source.left_out()
+        self.report.notices += self.source.notices
+        for oddity, count in sorted(self.source.oddities.items()):
+            self.report.notices.append(f"{count} {oddity}")
+        return self.report
+
+    def _experiments(self) -> Iterator[tuple[str, str]]:
+        """The ids of all experiments, in the source and here."""
+        for experiment in self.source.experiments():
+            if isinstance(experiment, Unreadable):
+                self._unreadable(experiment)
+                continue
+            given = replace(experiment, artifact_location="") if self.copy_artifacts else experiment
+            try:
+                here, change = self.target.adopt_experiment(given)
+            except InvalidParameterValue as error:
+                self.report.skip("experiments", experiment.name, error.message)
+                continue
+            self.report.tallies["experiments"].add(change)
+            if here != experiment.experiment_id:
+                self.report.experiments[experiment.experiment_id] = here
+            self._notice_trash(experiment, here)
+            yield experiment.experiment_id, here
+
+    def _notice_trash(self, experiment: Experiment, here: str) -> None:
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            return
+        if self.store.get_experiment(here).lifecycle_stage == LifecycleStage.DELETED:
+            self.report.notices.append(
+                f"the experiment {experiment.name!r} is in the trash here, and so are the runs "
+                f"that were taken into it; restore_experiment({here!r}) takes it back"
+            )
+
+    def _runs(self, experiment_id: str, here: str) -> Iterator[None]:
+        for record in self.source.runs(experiment_id):
+            if isinstance(record, Unreadable):
+                self._unreadable(record)
+                continue
+            info = replace(record.run.info, experiment_id=here)
+            record = replace(record, run=replace(record.run, info=info))
+            self._adopt(
+                "runs",
+                info.run_id,
+                lambda record=record: self.target.adopt_run(
+                    record, copy_artifacts=self.copy_artifacts
+                ),
+            )
+            yield
+
+    def _logged_models(self, experiment_id: str, here: str) -> None:
+        for record in self.source.logged_models(experiment_id):
+            if isinstance(record, Unreadable):
+                self._unreadable(record)
+                continue
+            record = replace(record, model=replace(record.model, experiment_id=here))
+            self._adopt(
+                "logged models",
+                record.model.model_id,
+                lambda record=record: self.target.adopt_logged_model(
+                    record, copy_artifacts=self.copy_artifacts
+                ),
+            )
+
+    def _registered_models(self) -> None:
+        for record in self.source.registered_models():
+            if isinstance(record, Unreadable):
+                self._unreadable(record)
+                continue
+            if self.copy_artifacts:
+                versions = [self._with_copied_source(version) for version in record.versions]
+                record = RegisteredModelRecord(record.model, versions)
+            self._adopt(
+                "registered models",
+                record.model.name,
+                lambda record=record: self.registry.adopt_registered_model(record),
+            )
+
+    def _with_copied_source(self, version: ModelVersion) -> ModelVersion:
+        """A version whose files are those that were copied."""
+        return replace(
+            version,
+            source=self._copied(version.source),
+            storage_location=self._copied(version.storage_location),
+        )
+
+    def _copied(self, location: str | None) -> str | None:
+        """Where a location inside a run's or model's artifacts was copied to."""
+        match = _IN_A_RUN.search(location or "")
+        if match is None:
+            return location
+        owner, rest = match.groups()
+        try:
+            if owner.startswith("m-"):
+                base = self.store.get_logged_model(owner, deleted=True).artifact_location
+            else:
+                base = self.store.get_run(owner).info.artifact_uri or ""
+        except (ResourceDoesNotExist, InvalidParameterValue):
+            return location
+        return f"{base.rstrip('/')}{rest or ''}" if base else location
+
+    def _adopt(self, kind: str, name: str, adopt: Callable[[], Adoption]) -> None:
+        try:
+            adoption = adopt()
+        except InvalidParameterValue as error:
+            self.report.skip(kind, name, error.message)
+            return
+        self.report.tallies[kind].add(adoption.change)
+        self.report.points += adoption.points
+        self.report.artifacts += adoption.artifacts
+        for reason in adoption.refused:
+            self.report.skip_part(kind, name, reason)
+
+    def _unreadable(self, what: Unreadable) -> None:
+        self.report.skip(_KINDS[what.kind], what.name, what.reason)
+
+
+def _check_different(source: ImportSource, target_uri: str) -> None:
+    path = settings.local_path(target_uri)
+    if path is None and target_uri.startswith("sqlite:///"):
+        path = settings.local_path(target_uri.removeprefix("sqlite:///").partition("?")[0])
+    same = target_uri == source.location or (
+        path is not None and os.path.realpath(path) == os.path.realpath(source.location)
+    )
+    if same:
+        raise InvalidParameterValue(
+            f"{source.location!r} is both what is to be imported and the store to import into; "
+            "name another store with --into, or set_tracking_uri"
+        )

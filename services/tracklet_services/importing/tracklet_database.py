@@ -1,0 +1,198 @@
+"""A database of tracklet's own SQL store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select, text
+
+from tracklet import liveness
+from tracklet.entities import Experiment, Metric, Run
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.reading import experiments, logged_models, registered_models, runs
+from tracklet.reading import schema as t
+from tracklet.reading.schema import VERSION_TABLE
+from tracklet.reading.types import as_double
+from tracklet_services.importing.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
+from tracklet_services.importing.databases import ReadOnlyDatabase
+from tracklet_services.importing.places import ArtifactPlaces, own_location
+from tracklet_services.importing.source import ImportSource, Unreadable
+from tracklet_services.sql import leases
+from tracklet_services.sql.database import HEAD
+
+_PAGE = 500
+T = TypeVar("T")
+
+
+class TrackletDatabase(ImportSource):
+    """The record in a database that tracklet made.
+
+    Args:
+        database: The database, which this source closes.
+
+    Raises:
+        InvalidParameterValue: Its schema is of another version of tracklet's.
+    """
+
+    def __init__(self, database: ReadOnlyDatabase) -> None:
+        super().__init__()
+        self._database = database
+        self.location = database.location
+        with database.reading() as connection:
+            versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
+        version = versions[0][0] if versions else None
+        self.schema = f"tracklet database {version}"
+        if version != HEAD:
+            raise InvalidParameterValue(
+                f"the schema of {self.location!r} has the version {version!r}, and this tracklet "
+                f"reads {HEAD!r}: open it once as a store with this version, which upgrades it, "
+                "or install the newer tracklet that made it"
+            )
+        folder = None if database.path is None else os.path.dirname(database.path)
+        self._places = ArtifactPlaces(folder, self.oddities)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def count_runs(self) -> int:
+        return self._database.count("runs")
+
+    def experiments(self) -> Iterator[Experiment | Unreadable]:
+        statement = select(*experiments.COLUMNS).order_by(t.experiments.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+            found = experiments.load_experiments(connection, rows)
+        for experiment in found:
+            own = own_location(experiment.artifact_location, experiment.experiment_id)
+            yield replace(experiment, artifact_location="") if own else experiment
+
+    def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
+        for row, run_id in self._ids(t.runs, t.runs.c.run_id, experiment_id):
+            record = self._read("run", run_id, row, self._run)
+            if record is not None:
+                yield record
+
+    def _run(self, connection: Connection, row: int) -> RunRecord | None:
+        rows = connection.execute(select(*runs.COLUMNS).where(t.runs.c.id == row)).all()
+        if not rows:
+            return None
+        run = runs.load_runs(connection, rows)[0]
+        deleted_time = connection.execute(
+            select(t.runs.c.deleted_time).where(t.runs.c.id == row)
+        ).scalar()
+        m = t.metrics.c
+        histories: dict[str, list[Metric]] = {}
+        last = 0
+        columns = (m.key, m.value, m.timestamp, m.step, m.model_id)
+        for key, value, timestamp, step, *links in connection.execute(
+            select(*columns, m.dataset_name, m.dataset_digest).where(m.run == row).order_by(m.id)
+        ):
+            point = Metric(key, as_double(value), timestamp, step, *links)
+            histories.setdefault(key, []).append(point)
+            last = max(last, timestamp)
+        info = run.info
+        tail = f"{info.experiment_id}/{info.run_id}/artifacts"
+        info = replace(info, artifact_uri=self._places.find(info.artifact_uri, tail))
+        tags = run.data.tags
+        if info.status == "RUNNING" and leases.lost_runs(connection, row):
+            end_time = max(last, info.start_time or 0) or None
+            info = replace(info, status="KILLED", end_time=end_time)
+            tags = {liveness.END_REASON_TAG: liveness.LOST, **tags}
+        run = Run(info, replace(run.data, tags=tags), run.inputs, run.outputs)
+        return RunRecord(run, histories, deleted_time)
+
+    def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
+        ids = self._ids(t.logged_models, t.logged_models.c.model_id, experiment_id)
+        for row, model_id in ids:
+            record = self._read("logged model", model_id, row, self._logged_model)
+            if record is not None:
+                yield record
+
+    def _logged_model(self, connection: Connection, row: int) -> LoggedModelRecord | None:
+        statement = select(*logged_models.COLUMNS).where(t.logged_models.c.id == row)
+        rows = connection.execute(statement).all()
+        if not rows:
+            return None
+        model = logged_models.load_logged_models(connection, rows)[0]
+        m = t.logged_model_metrics.c
+        points = [
+            Metric(key, as_double(value), timestamp, step, model.model_id, name, digest, run_id)
+            for key, value, timestamp, step, run_id, name, digest in connection.execute(
+                select(
+                    m.key,
+                    m.value,
+                    m.timestamp,
+                    m.step,
+                    m.run_id,
+                    m.dataset_name,
+                    m.dataset_digest,
+                )
+                .where(m.model == row)
+                .order_by(m.id)
+            )
+        ]
+        tail = f"{model.experiment_id}/models/{model.model_id}/artifacts"
+        location = self._places.find(model.artifact_location, tail) or ""
+        return LoggedModelRecord(replace(model, artifact_location=location), points)
+
+    def registered_models(self) -> Iterator[RegisteredModelRecord | Unreadable]:
+        m = t.registered_models.c
+        with self._database.reading() as connection:
+            ids = connection.execute(select(m.id, m.name).order_by(m.name)).all()
+        for row, name in ids:
+            record = self._read("registered model", name, row, self._registered_model)
+            if record is not None:
+                yield record
+
+    def _registered_model(self, connection: Connection, row: int) -> RegisteredModelRecord | None:
+        statement = select(*registered_models.MODEL_COLUMNS).where(t.registered_models.c.id == row)
+        rows = connection.execute(statement).all()
+        if not rows:
+            return None
+        v = t.model_versions.c
+        versions = connection.execute(
+            select(*registered_models.VERSION_COLUMNS)
+            .select_from(registered_models.VERSIONS_SOURCE)
+            .where(v.model == row)
+            .order_by(v.version)
+        ).all()
+        return RegisteredModelRecord(
+            registered_models.load_registered_models(connection, rows)[0],
+            registered_models.load_model_versions(connection, versions),
+        )
+
+    def left_out(self) -> dict[str, int]:
+        return {}
+
+    def _ids(self, of: Any, name: Any, experiment_id: str) -> Iterator[tuple[int, str]]:
+        """The rows of an experiment's runs or models, and their ids, a page at a time."""
+        last = 0
+        while True:
+            statement = (
+                select(of.c.id, name)
+                .where(of.c.experiment_id == experiment_id, of.c.id > last)
+                .order_by(of.c.id)
+                .limit(_PAGE)
+            )
+            with self._database.reading() as connection:
+                page = connection.execute(statement).all()
+            yield from ((row, entity_id) for row, entity_id in page)
+            if len(page) < _PAGE:
+                return
+            last = page[-1][0]
+
+    def _read(
+        self, kind: str, name: str, row: int, read: Callable[[Connection, int], T]
+    ) -> T | Unreadable:
+        try:
+            with self._database.reading() as connection:
+                return read(connection, row)
+        except InvalidParameterValue as error:
+            return Unreadable(kind, name, error.message)
+        except TrackletException:
+            raise
+        except (ValueError, TypeError) as error:
+            return Unreadable(kind, name, f"its rows hold what does not belong there: {error}")

@@ -1,0 +1,11 @@
+"""The scoring server: one model behind MLflow's HTTP protocol.
+
+It needs the extra ``serve`` (FastAPI and uvicorn), which is imported when a server is made.
+"""
+
+from __future__ import annotations
+
+from tracklet_services.serving.limits import Limits
+from tracklet_services.serving.server import create_app, serve
+
+__all__ = ["Limits", "create_app", "serve"]

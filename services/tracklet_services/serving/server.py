@@ -1,0 +1,182 @@
+"""The application and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracklet.errors import MissingDependency, TrackletException
+from tracklet.models import environment, pyfunc
+from tracklet.models.pyfunc import PyFuncModel
+from tracklet.models.trust import Trust
+from tracklet_services import scoring
+from tracklet_services.serving import failures
+from tracklet_services.serving.limits import Limits
+from tracklet_services.serving.workers import Busy, Workers
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+_JSON: Final = "application/json"
+_ARGUMENTS: Final = "TRACKLET_SERVING_ARGUMENTS"
+_logger = logging.getLogger(__name__)
+
+
+def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
+    """The ASGI application that answers for a loaded model.
+
+    Routes: ``GET /ping``, ``GET /health``, ``GET /version``, ``POST /invocations``. There is no
+    page of documentation and no schema to read.
+
+    Args:
+        model: The model.
+        limits: What a request may cost.
+
+    Raises:
+        MissingDependency: FastAPI is not installed.
+    """
+    fastapi = _imported("fastapi")
+    bounds = limits or Limits(seconds=Limits.default_seconds())
+    workers = Workers(bounds.threads, bounds.waiting)
+    app: FastAPI = fastapi.FastAPI(
+        title="tracklet", docs_url=None, redoc_url=None, openapi_url=None
+    )
+    respond: type[Response] = fastapi.Response
+
+    async def alive(request: Request) -> Response:
+        return respond("\n", media_type=_JSON)
+
+    async def version(request: Request) -> Response:
+        return respond(environment.own_version(), media_type="text/plain")
+
+    async def invocations(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(bounds.seconds):
+                body = await _body(request, bounds.body_bytes)
+                kind = request.headers.get("content-type")
+                answer = await workers.run(lambda: answered(model, body, kind))
+            return respond(answer, media_type=_JSON)
+        except TimeoutError:
+            error: TrackletException = failures.TooSlow(
+                f"no answer within {bounds.seconds:g} seconds"
+            )
+        except TrackletException as caught:
+            error = caught
+        except Exception:
+            _logger.exception("a request failed in the server")
+            error = TrackletException("the server failed; its log says why")
+            return respond(failures.as_answer(error), 500, media_type=_JSON)
+        status = failures.status_of(error)
+        if status == 415:
+            return respond(failures.shown(error.message), status, media_type="text/plain")
+        headers = {"retry-after": "1"} if isinstance(error, Busy) else None
+        return respond(failures.as_answer(error), status, headers, _JSON)
+
+    # As plain routes: FastAPI's own would check and convert arguments that there are none of.
+    app.add_route("/ping", alive, ["GET"])
+    app.add_route("/health", alive, ["GET"])
+    app.add_route("/version", version, ["GET"])
+    app.add_route("/invocations", invocations, ["POST"])
+    return app
+
+
+async def _body(request: Request, longest: int) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    chunks: list[bytes] = []
+    length = int(announced) if announced.isdigit() else 0
+    if length <= longest:
+        length = 0
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            length += len(chunk)
+            if length > longest:
+                break
+    if length > longest:
+        raise failures.TooLarge(f"the body may have {longest} bytes; this one has more")
+    return b"".join(chunks)
+
+
+def answered(model: PyFuncModel, body: bytes, content_type: str | None) -> bytes:
+    """The answer's body for a request's body.
+
+    Raises:
+        TrackletException: The request is malformed, does not fit the signature, or the model
+            raised.
+    """
+    payload = scoring.parse(body, content_type, model.input_schema, hinted=model.hinted)
+    try:
+        predictions = model.predict(payload.data, payload.params)
+        return scoring.answer_body(predictions, whole=payload.whole)
+    except Exception as error:
+        if not isinstance(error, TrackletException):
+            _logger.warning("the model raised", exc_info=True)
+        raise failures.of_model(error) from error
+
+
+def serve(
+    model_uri: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    processes: int = 1,
+    limits: Limits | None = None,
+    trust: Trust = None,
+) -> None:
+    """Serve a model until interrupted.
+
+    Args:
+        model_uri: Any model URI.
+        host: The address to listen on; by default only this machine can ask.
+        port: The port.
+        processes: How many processes answer, each with the model loaded.
+        limits: What a request may cost.
+        trust: As in :func:`tracklet.pyfunc.load_model`.
+
+    Raises:
+        MissingDependency: FastAPI or uvicorn is not installed.
+        TrackletException: The model cannot be loaded.
+    """
+    uvicorn = _imported("uvicorn")
+    bounds = limits or Limits(seconds=Limits.default_seconds())
+    if processes == 1:
+        app = create_app(pyfunc.load_model(model_uri, trust=trust), bounds)
+        uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+        return
+    pyfunc.load_model(model_uri, trust=trust)  # what is wrong with it is said here, once
+    arguments = {
+        "model_uri": str(model_uri),
+        "trust": trust if trust is None or isinstance(trust, bool) else list(trust),
+        "limits": {name: getattr(bounds, name) for name in Limits.__slots__},
+    }
+    os.environ[_ARGUMENTS] = json.dumps(arguments)  # for the processes that uvicorn starts
+    try:
+        uvicorn.run(
+            f"{__name__}:_app_of_process",
+            factory=True,
+            host=host,
+            port=port,
+            workers=processes,
+            log_level="warning",
+            server_header=False,
+        )
+    finally:
+        del os.environ[_ARGUMENTS]
+
+
+def _app_of_process() -> FastAPI:
+    arguments = json.loads(os.environ[_ARGUMENTS])
+    model = pyfunc.load_model(arguments["model_uri"], trust=arguments["trust"])
+    return create_app(model, Limits(**arguments["limits"]))
+
+
+def _imported(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependency(name, purpose="the scoring server", extra="serve") from error

@@ -1,0 +1,265 @@
+"""The database of a SQL store: opened by URI, its schema brought up to date, asked in transactions.
+
+The schema is made or upgraded at the first use by whoever comes first, in one transaction and
+under a lock, so any number of processes may start at once and none sees a half-made one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import exc as errors
+
+from tracklet import settings
+from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
+from tracklet.reading.engine import sqlite_engine
+from tracklet.reading.schema import VERSION_TABLE, experiments, metadata
+from tracklet.stores import disk
+
+HEAD: Final = "0001"
+ARTIFACTS: Final = "mlartifacts"
+
+_LOCK_KEY: Final = 0x7472_6163_6B6C_6574  # "tracklet"
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """What all parts of the SQL store share: its engine and its transactions.
+
+    Args:
+        uri: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+
+    Raises:
+        InvalidParameterValue: The URI names no such database, or one that belongs to MLflow.
+        MissingDependency: The driver or Alembic is not installed.
+        StorageError: The database cannot be reached, or is of a later version.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._path, self._url = _location(uri)
+        self.uri = f"sqlite:///{self._path}" if self._path is not None else uri
+        self.keeps_nul = self._path is not None
+        self._engine = self._connect()
+        _databases.add(self)
+        try:
+            self._prepare()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, with the schema in place."""
+        return self._engine
+
+    def close(self) -> None:
+        """Release all connections; the next call opens new ones."""
+        self._engine.dispose()
+
+    # -- transactions ------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads, and sees one state of the record."""
+        with self._explained("read"), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; committed at the end, rolled back by any exception."""
+        with self._explained("write"), self._engine.connect() as connection:
+            connection = connection.execution_options(tracklet_write=True)
+            with connection.begin():
+                yield connection
+
+    def _serialize(self, connection: Connection) -> None:
+        """Let no other transaction give names away until this one ends."""
+        if self._path is None:  # in SQLite, one transaction writes at a time anyway
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY + 1})
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except errors.DataError as error:
+            raise InvalidParameterValue(f"the database refused a value: {error.orig}") from error
+        except (errors.SQLAlchemyError, sqlite3.Error) as error:
+            raise StorageError(
+                f"could not {action} {self._shown()}: {getattr(error, 'orig', None) or error}; "
+                f"{_way_out(error)}"
+            ) from error
+
+    def _shown(self) -> str:
+        return self._path or self._url.render_as_string(hide_password=True)
+
+    # -- opening -----------------------------------------------------------------------------
+
+    def _connect(self) -> Engine:
+        if self._path is not None:
+            if self._path != ":memory:":
+                _make_folder(self._path)
+            return sqlite_engine(self._path)
+        try:
+            return create_engine(self._url, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise MissingDependency(
+                "psycopg", extra="postgresql", purpose=f"the store {self._shown()}"
+            ) from error
+
+    def _prepare(self) -> None:
+        """Make or upgrade the schema unless it is there."""
+        with self._explained("open"):
+            if self._version() == HEAD:
+                return
+            if self._path is None or self._path == ":memory:":
+                self._migrate()
+                return
+            with disk.locked(_lock_file(self._path)):
+                if self._version() != HEAD:
+                    with self._engine.connect() as connection:
+                        driver: Any = connection.connection.driver_connection
+                        driver.execute("PRAGMA journal_mode = WAL")
+                    self._migrate()
+
+    def _version(self) -> str | None:
+        """The schema's version, or None if there is none."""
+        with self._engine.connect() as connection:
+            if not inspect(connection).has_table(VERSION_TABLE):
+                return None
+            rows = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
+        return rows[0][0] if rows else None
+
+    def _migrate(self) -> None:
+        from tracklet_services.sql import migrations
+
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(tracklet_write=True)
+            with connection.begin():
+                if self._path is None:
+                    connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY}
+                    )
+                self._check_tables(connection)
+                migrations.upgrade(connection, self._shown())
+                self._create_default(connection)
+
+    def _check_tables(self, connection: Connection) -> None:
+        """Refuse what is not ours; clear away what a failure without a version left behind."""
+        inspector = inspect(connection)
+        present = set(inspector.get_table_names())
+        if VERSION_TABLE in present:
+            return
+        if "alembic_version" in present:
+            raise InvalidParameterValue(
+                f"{self._shown()} is a database of MLflow's; tracklet does not write to it. Take "
+                f"its record over with 'tracklet import {self.uri}', or choose another database"
+            )
+        ours = [table for table in reversed(metadata.sorted_tables) if table.name in present]
+        for table in ours:
+            rows = connection.execute(text(f"SELECT 1 FROM {table.name} LIMIT 1")).all()
+            if rows:
+                raise InvalidParameterValue(
+                    f"{self._shown()} has a table {table.name!r} with rows, but no table "
+                    f"{VERSION_TABLE!r}: another program's. Choose another database"
+                )
+        for table in ours:
+            connection.execute(text(f"DROP TABLE {table.name}"))
+
+    def _create_default(self, connection: Connection) -> None:
+        now = now_ms()
+        known = connection.execute(
+            experiments.select().where(experiments.c.experiment_id == "0")
+        ).first()
+        if known is None:
+            connection.execute(
+                experiments.insert().values(
+                    experiment_id="0",
+                    name="Default",
+                    artifact_location=f"{self._artifact_root()}/0",
+                    lifecycle_stage="active",
+                    creation_time=now,
+                    last_update_time=now,
+                )
+            )
+
+    def _artifact_root(self) -> str:
+        """Where artifacts go unless an experiment says otherwise."""
+        configured = settings.option("DEFAULT_ARTIFACT_ROOT")
+        if configured:
+            return configured.rstrip("/")
+        if self._path is None or self._path == ":memory:":
+            return f"{os.getcwd()}/{ARTIFACTS}"
+        return f"{os.path.dirname(self._path)}/{ARTIFACTS}"
+
+
+def now_ms() -> int:
+    """The time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _location(uri: str) -> tuple[str | None, Any]:
+    """The path of a SQLite database, or None; and the URL for SQLAlchemy."""
+    try:
+        url = make_url(str(uri))
+    except (errors.ArgumentError, ValueError) as error:
+        raise InvalidParameterValue(
+            f"{uri!r} is no database URI; use sqlite:///file.db or postgresql://host/name"
+        ) from error
+    backend = url.drivername.partition("+")[0]
+    if backend == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            return ":memory:", url
+        return os.path.abspath(str(url.database)), url
+    if backend in ("postgresql", "postgres"):
+        return None, url.set(drivername="postgresql+psycopg")
+    raise InvalidParameterValue(
+        f"{uri!r} names a database that tracklet does not support; use sqlite:///file.db or "
+        "postgresql://host/name"
+    )
+
+
+def _make_folder(path: str) -> None:
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise disk.storage_error("create the folder of a database", error, folder) from error
+
+
+def _lock_file(path: str) -> str:
+    file = Path(path)
+    return str(file.with_name(f".{file.name}.lock"))
+
+
+def _way_out(error: BaseException) -> str:
+    origin = getattr(error, "orig", error)
+    code = getattr(origin, "sqlite_errorcode", None)
+    ways = {
+        sqlite3.SQLITE_BUSY: "another process holds it; try again when that one is done",
+        sqlite3.SQLITE_FULL: "free some space on that disk and try again",
+        sqlite3.SQLITE_READONLY: "it cannot be written to; check its owner and permissions",
+        sqlite3.SQLITE_CANTOPEN: "check that the path is a file that can be read and written",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a copy",
+        sqlite3.SQLITE_NOTADB: "the file is no SQLite database; choose another one",
+    }
+    if code is not None:
+        return ways.get(code & 0xFF, "check the database, then try again")
+    return "check that the database server runs and the URI is right, then try again"
+
+
+def _leave_connections() -> None:
+    """In a forked child, the connections are the parent's."""
+    for database in list(_databases):
+        database._engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_connections)

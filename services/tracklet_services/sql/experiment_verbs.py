@@ -1,0 +1,253 @@
+"""The SQL store's experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from tracklet import names, settings, validation
+from tracklet.entities import Experiment, LifecycleStage, PagedList, ViewType
+from tracklet.errors import (
+    InvalidParameterValue,
+    InvalidState,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+)
+from tracklet.reading import experiments
+from tracklet.reading import schema as t
+from tracklet_services.sql import checks, values
+from tracklet_services.sql.database import Database, now_ms
+
+ACTIVE, DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
+
+
+class Experiments(Database):
+    """Experiments: rows of one table."""
+
+    def create_experiment(
+        self,
+        name: str,
+        artifact_location: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an experiment and return its id.
+
+        Raises:
+            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
+            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
+        """
+        self._check_name(name)
+        location = self._artifact_location(artifact_location)
+        checked = self._checked_tags(tags or {})
+        experiment_id = names.experiment_id()
+        now = now_ms()
+        with self.writing() as connection:
+            self._serialize(connection)
+            self._check_name_free(connection, name)
+            row = connection.execute(
+                t.experiments.insert()
+                .values(
+                    experiment_id=experiment_id,
+                    name=name,
+                    artifact_location=location or f"{self._artifact_root()}/{experiment_id}",
+                    lifecycle_stage=ACTIVE,
+                    creation_time=now,
+                    last_update_time=now,
+                )
+                .returning(t.experiments.c.id)
+            ).scalar_one()
+            values.put_tags(connection, t.experiment_tags, "experiment", row, checked)
+        return experiment_id
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """The experiment, also when it is deleted.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+        with self.reading() as connection:
+            row = self._experiment_row(connection, experiment_id)
+            return experiments.load_experiments(connection, [row])[0]
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of that name, also when it is deleted; None if there is none."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(*experiments.COLUMNS).where(t.experiments.c.name == str(name))
+            ).all()
+            found = experiments.load_experiments(connection, rows)
+        return found[0] if found else None
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Experiment]:
+        """A page of experiments; by default newest first."""
+        with self.reading() as connection:
+            return experiments.search_experiments(
+                connection, view_type, max_results, filter_string, order_by, page_token
+            )
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
+        self._check_name(new_name)
+        with self.writing() as connection:
+            self._serialize(connection)
+            row = self._experiment_row(connection, experiment_id)
+            if row.lifecycle_stage == DELETED:
+                raise InvalidState(
+                    f"cannot rename experiment {experiment_id}: it is deleted; "
+                    "restore_experiment takes it back"
+                )
+            if row.name != new_name:
+                self._check_name_free(connection, new_name)
+                self._touch(connection, row.id, name=new_name)
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Move an active experiment and its runs to the trash; ``0`` is refused."""
+        if experiment_id == "0":
+            raise InvalidParameterValue(
+                "the default experiment '0' cannot be deleted: runs go there when no other "
+                "experiment was chosen"
+            )
+        self._move(experiment_id, ACTIVE, DELETED, "is not there, or deleted already")
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take a deleted experiment and its runs back."""
+        self._move(experiment_id, DELETED, ACTIVE, "is not deleted")
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag of an active experiment."""
+        checked = self._checked_tags({key: value})
+        with self.writing() as connection:
+            row = self._active_experiment_row(connection, experiment_id, "set a tag of")
+            values.put_tags(connection, t.experiment_tags, "experiment", row.id, checked)
+            self._touch(connection, row.id)
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
+        validation.validate_key("experiment tag", key)
+        with self.writing() as connection:
+            row = self._active_experiment_row(connection, experiment_id, "delete a tag of")
+            values.remove_tag(
+                connection,
+                t.experiment_tags,
+                "experiment",
+                row.id,
+                key,
+                kind="tag",
+                whose=f"experiment {experiment_id}",
+            )
+            self._touch(connection, row.id)
+
+    def purge_experiment(self, experiment_id: str) -> None:
+        """Remove a deleted experiment and all in it for good."""
+        with self.writing() as connection:
+            row = self._experiment_row(connection, experiment_id)
+            if row.lifecycle_stage != DELETED:
+                raise InvalidParameterValue(
+                    f"experiment {experiment_id} is active; delete_experiment comes before its "
+                    "removal"
+                )
+            for table in (t.runs, t.logged_models, t.datasets, t.experiments):
+                connection.execute(delete(table).where(table.c.experiment_id == experiment_id))
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _experiment_row(self, connection: Connection, experiment_id: str) -> Any:
+        validation.validate_experiment_id(experiment_id)
+        row = connection.execute(
+            select(*experiments.COLUMNS).where(t.experiments.c.experiment_id == experiment_id)
+        ).first()
+        if row is None:
+            raise ResourceDoesNotExist(
+                f"there is no experiment with the id {experiment_id!r} in {self._shown()}; "
+                "search_experiments lists those that are there"
+            )
+        return row
+
+    def _active_experiment_row(
+        self, connection: Connection, experiment_id: str, action: str
+    ) -> Any:
+        row = self._experiment_row(connection, experiment_id)
+        if row.lifecycle_stage == DELETED:
+            raise InvalidParameterValue(
+                f"cannot {action} experiment {experiment_id}: it is deleted; "
+                "restore_experiment takes it back"
+            )
+        return row
+
+    def _move(self, experiment_id: str, source: str, target: str, problem: str) -> None:
+        now = now_ms()
+        with self.writing() as connection:
+            row = self._experiment_row(connection, experiment_id)
+            if row.lifecycle_stage != source:
+                raise ResourceDoesNotExist(f"experiment {experiment_id} {problem}")
+            self._touch(connection, row.id, lifecycle_stage=target)
+            of_runs = t.runs.c.experiment_id == experiment_id
+            connection.execute(
+                update(t.runs)
+                .where(of_runs, t.runs.c.lifecycle_stage == source)
+                .values(lifecycle_stage=target, deleted_time=now if target == DELETED else None)
+            )
+            connection.execute(
+                update(t.logged_models)
+                .where(t.logged_models.c.experiment_id == experiment_id)
+                .values(lifecycle_stage=target)
+            )
+
+    def _touch(self, connection: Connection, row: int, **changes: Any) -> None:
+        connection.execute(
+            update(t.experiments)
+            .where(t.experiments.c.id == row)
+            .values(last_update_time=now_ms(), **changes)
+        )
+
+    def _check_name(self, name: object) -> None:
+        checks.text(
+            "an experiment's name", validation.validate_experiment_name(name), nul=self.keeps_nul
+        )
+
+    def _check_name_free(self, connection: Connection, name: str) -> None:
+        row = connection.execute(
+            select(t.experiments.c.experiment_id, t.experiments.c.lifecycle_stage).where(
+                t.experiments.c.name == name
+            )
+        ).first()
+        if row is not None:
+            way_out = (
+                "restore_experiment takes it back"
+                if row.lifecycle_stage == DELETED
+                else "use it, or choose another name"
+            )
+            raise ResourceAlreadyExists(
+                f"an experiment named {name!r} exists already ({row.lifecycle_stage}, id "
+                f"{row.experiment_id}); {way_out}"
+            )
+
+    def _checked_tags(self, tags: Mapping[str, object]) -> dict[str, str]:
+        limit = validation.MAX_EXPERIMENT_TAG_LENGTH
+        return checks.texts("experiment tag", tags, limit, nul=self.keeps_nul)
+
+    def _artifact_location(self, location: str | None) -> str | None:
+        if not location:
+            return None
+        checks.text("an artifact location", location, nul=self.keeps_nul)
+        if len(location) > validation.MAX_ARTIFACT_LOCATION_LENGTH:
+            raise InvalidParameterValue(
+                f"an artifact location has at most {validation.MAX_ARTIFACT_LOCATION_LENGTH} "
+                f"characters; this one has {len(location)}: {location[:60]!r}…"
+            )
+        if location.startswith("runs:"):
+            raise InvalidParameterValue(
+                f"{location!r} cannot be an artifact location: 'runs:' URIs point into a run; "
+                "give a folder or the URI of an object store"
+            )
+        return settings.absolute_uri(location)

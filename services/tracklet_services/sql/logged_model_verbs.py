@@ -1,0 +1,198 @@
+"""The SQL store's logged models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from tracklet import names, validation
+from tracklet.entities import LoggedModel, LoggedModelStatus, PagedList
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.reading import logged_models
+from tracklet.reading import schema as t
+from tracklet.stores import creation
+from tracklet_services.sql import checks, values
+from tracklet_services.sql.database import now_ms
+from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED
+from tracklet_services.sql.run_verbs import Runs
+
+
+class LoggedModels(Runs):
+    """Logged models: a row each, and rows for what belongs to them."""
+
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """Create a PENDING model; a missing name is invented."""
+        name = names.run_name() if name is None else validation.validate_logged_model_name(name)
+        for what, value in (("name", name), ("type", model_type or ""), ("run", source_run_id)):
+            checks.text(f"the {what} of a logged model", value or "", nul=self.keeps_nul)
+        checked_tags = checks.texts("model tag", tags or {}, nul=self.keeps_nul)
+        checked_params = checks.texts("model param", params or {}, nul=self.keeps_nul)
+        model_id = names.model_id()
+        now = now_ms()
+        with self.writing() as connection:
+            experiment = self._active_experiment_row(connection, experiment_id, "create a model in")
+            row = connection.execute(
+                t.logged_models.insert()
+                .values(
+                    model_id=model_id,
+                    experiment_id=experiment_id,
+                    name=name,
+                    artifact_location=creation.below(
+                        experiment.artifact_location, f"models/{model_id}/artifacts"
+                    ),
+                    creation_timestamp=now,
+                    last_updated_timestamp=now,
+                    model_type=model_type,
+                    source_run_id=source_run_id,
+                    status=LoggedModelStatus.PENDING.value,
+                    lifecycle_stage=ACTIVE,
+                )
+                .returning(t.logged_models.c.id)
+            ).scalar_one()
+            values.put_tags(connection, t.logged_model_tags, "model", row, checked_tags)
+            values.put_tags(connection, t.logged_model_params, "model", row, checked_params)
+            return self._load_model(connection, model_id)
+
+    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """The model; a deleted one only when asked for."""
+        with self.reading() as connection:
+            row = self._model_row(connection, model_id)
+            if row.lifecycle_stage == DELETED and not deleted:
+                raise _deleted(model_id)
+            return logged_models.load_logged_models(connection, [row])[0]
+
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+        """Set the final status."""
+        try:
+            name = LoggedModelStatus(status).value
+        except ValueError:
+            raise InvalidParameterValue(
+                f"{status!r} is not a status of a logged model; choose from "
+                f"{', '.join(member.value for member in LoggedModelStatus)}"
+            ) from None
+        with self.writing() as connection:
+            row = self._active_model(connection, model_id)
+            self._touch_model(connection, row.id, status=name)
+            return self._load_model(connection, model_id)
+
+    def delete_logged_model(self, model_id: str) -> None:
+        """Move a model to the trash."""
+        with self.writing() as connection:
+            row = self._active_model(connection, model_id)
+            self._touch_model(connection, row.id, lifecycle_stage=DELETED)
+
+    def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
+        """Add params; a key that is set already must keep its value."""
+        checked = checks.texts("model param", params, nul=self.keeps_nul)
+        with self.writing() as connection:
+            row = self._active_model(connection, model_id)
+            values.put_params(
+                connection,
+                t.logged_model_params,
+                "model",
+                row.id,
+                checked,
+                kind="model param",
+                whose=f"model {model_id}",
+            )
+            self._touch_model(connection, row.id)
+
+    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+        checked = checks.texts("model tag", tags, nul=self.keeps_nul)
+        with self.writing() as connection:
+            row = self._active_model(connection, model_id)
+            values.put_tags(connection, t.logged_model_tags, "model", row.id, checked)
+            self._touch_model(connection, row.id)
+
+    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
+        """Remove a tag; a missing one is ResourceDoesNotExist."""
+        validation.validate_key("model tag", key)
+        with self.writing() as connection:
+            row = self._active_model(connection, model_id)
+            values.remove_tag(
+                connection,
+                t.logged_model_tags,
+                "model",
+                row.id,
+                key,
+                kind="tag",
+                whose=f"model {model_id}",
+            )
+            self._touch_model(connection, row.id)
+
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        datasets: Sequence[Mapping[str, str]] | None = None,
+        max_results: int = 100,
+        order_by: Sequence[Mapping[str, Any]] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[LoggedModel]:
+        """A page of active models; by default newest first."""
+        with self.reading() as connection:
+            return logged_models.search_logged_models(
+                connection,
+                experiment_ids,
+                filter_string,
+                datasets,
+                max_results,
+                order_by,
+                page_token,
+            )
+
+    def purge_logged_model(self, model_id: str) -> None:
+        """Remove a deleted logged model for good."""
+        with self.writing() as connection:
+            row = self._model_row(connection, model_id)
+            if row.lifecycle_stage != DELETED:
+                raise InvalidParameterValue(
+                    f"model {model_id} is active; delete_logged_model comes before its removal"
+                )
+            connection.execute(delete(t.logged_models).where(t.logged_models.c.id == row.id))
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _model_row(self, connection: Connection, model_id: str, *, lock: bool = False) -> Any:
+        validation.validate_model_id(model_id)
+        statement = select(*logged_models.COLUMNS).where(t.logged_models.c.model_id == model_id)
+        row = connection.execute(statement.with_for_update() if lock else statement).first()
+        if row is None:
+            raise ResourceDoesNotExist(
+                f"there is no logged model with the id {model_id!r} in {self._shown()}; "
+                "search_logged_models lists those that are there"
+            )
+        return row
+
+    def _active_model(self, connection: Connection, model_id: str) -> Any:
+        """The row of a model that is not deleted, locked until the transaction ends."""
+        row = self._model_row(connection, model_id, lock=True)
+        if row.lifecycle_stage == DELETED:
+            raise _deleted(model_id)
+        return row
+
+    def _load_model(self, connection: Connection, model_id: str) -> LoggedModel:
+        row = self._model_row(connection, model_id)
+        return logged_models.load_logged_models(connection, [row])[0]
+
+    def _touch_model(self, connection: Connection, row: int, **changes: Any) -> None:
+        connection.execute(
+            update(t.logged_models)
+            .where(t.logged_models.c.id == row)
+            .values(last_updated_timestamp=now_ms(), **changes)
+        )
+
+
+def _deleted(model_id: str) -> ResourceDoesNotExist:
+    return ResourceDoesNotExist(f"the logged model {model_id} is deleted")

@@ -1,0 +1,365 @@
+"""The SQL store's registry: registered models and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, select, update
+
+from tracklet import validation
+from tracklet.entities import ModelVersion, PagedList, RegisteredModel
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.reading import registered_models
+from tracklet.reading import schema as t
+from tracklet.reading.registered_models import DELETED_STAGE
+from tracklet_services.sql import checks, values
+from tracklet_services.sql.database import Database, now_ms
+
+
+class Registry(Database):
+    """Registered models and versions: a row each.
+
+    A transaction that changes a registered model or one of its versions locks the model's row.
+    """
+
+    # -- registered models ---------------------------------------------------------------------
+
+    def create_registered_model(
+        self,
+        name: str,
+        tags: Mapping[str, str] | None = None,
+        description: str | None = None,
+    ) -> RegisteredModel:
+        """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
+        self._check_model_name(name)
+        self._check_description(description)
+        checked = self._model_tags(tags or {})
+        now = now_ms()
+        with self.writing() as connection:
+            self._serialize(connection)
+            self._check_model_name_free(connection, name)
+            row = connection.execute(
+                t.registered_models.insert()
+                .values(
+                    name=name,
+                    creation_timestamp=now,
+                    last_updated_timestamp=now,
+                    description=description,
+                )
+                .returning(t.registered_models.c.id)
+            ).scalar_one()
+            values.put_tags(connection, t.registered_model_tags, "model", row, checked)
+            return self._load_registered(connection, name)
+
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """The registered model with its tags, aliases and the newest version of each stage."""
+        with self.reading() as connection:
+            return self._load_registered(connection, name)
+
+    def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
+        """Set the description."""
+        self._check_description(description)
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            self._touch_registered(connection, model.id, description=description)
+            return self._load_registered(connection, name)
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Rename; versions, tags and aliases follow."""
+        with self.writing() as connection:
+            self._serialize(connection)
+            model = self._registered(connection, name)
+            self._check_model_name(new_name)
+            self._check_model_name_free(connection, new_name)
+            self._touch_registered(connection, model.id, name=new_name)
+            connection.execute(
+                update(t.model_versions)
+                .where(t.model_versions.c.model == model.id)
+                .values(last_updated_timestamp=now_ms())
+            )
+            return self._load_registered(connection, new_name)
+
+    def delete_registered_model(self, name: str) -> None:
+        """Delete it with its versions, tags and aliases."""
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            connection.execute(
+                delete(t.registered_models).where(t.registered_models.c.id == model.id)
+            )
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """A page of registered models; by default by name."""
+        with self.reading() as connection:
+            return registered_models.search_registered_models(
+                connection, filter_string, max_results, order_by, page_token
+            )
+
+    def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
+        """Set a tag."""
+        checked = self._model_tags({key: value})
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            values.put_tags(connection, t.registered_model_tags, "model", model.id, checked)
+            self._touch_registered(connection, model.id)
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
+        validation.validate_key("model tag", key)
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            if values.discard_tag(connection, t.registered_model_tags, "model", model.id, key):
+                self._touch_registered(connection, model.id)
+
+    def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version, taking it from the one that has it."""
+        validation.validate_alias(alias)
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            statement = values.insert(connection, t.registered_model_aliases)
+            a = t.registered_model_aliases.c
+            connection.execute(
+                statement.values(
+                    model=row.model, alias=alias, version=row.version
+                ).on_conflict_do_update(
+                    index_elements=[a.model, a.alias],
+                    set_={"version": statement.excluded.version},
+                )
+            )
+            self._touch_registered(connection, row.model)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; a missing one is no error."""
+        validation.validate_alias(alias)
+        a = t.registered_model_aliases
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            result = connection.execute(delete(a).where(a.c.model == model.id, a.c.alias == alias))
+            if result.rowcount:
+                self._touch_registered(connection, model.id)
+
+    # -- versions ------------------------------------------------------------------------------
+
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        model_id: str | None = None,
+        storage_location: str | None = None,
+        user_id: str | None = None,
+    ) -> ModelVersion:
+        """Add the next version; numbers are never used twice."""
+        validation.validate_model_source(source)
+        self._check_description(description)
+        for value in (source, run_id, run_link, model_id, storage_location, user_id):
+            checks.text("a field of a model version", value or "", nul=self.keeps_nul)
+        checked = self._model_tags(tags or {})
+        now = now_ms()
+        v = t.model_versions.c
+        with self.writing() as connection:
+            model = self._registered(connection, name)
+            last = connection.execute(
+                select(func.max(v.version)).where(v.model == model.id)
+            ).scalar()
+            number = (last or 0) + 1
+            row = connection.execute(
+                t.model_versions.insert()
+                .values(
+                    model=model.id,
+                    version=number,
+                    creation_timestamp=now,
+                    last_updated_timestamp=now,
+                    description=description,
+                    user_id=user_id,
+                    current_stage="None",
+                    source=source,
+                    run_id=run_id,
+                    status="READY",
+                    run_link=run_link,
+                    model_id=model_id,
+                    storage_location=storage_location or source,
+                )
+                .returning(v.id)
+            ).scalar_one()
+            values.put_tags(connection, t.model_version_tags, "version", row, checked)
+            self._touch_registered(connection, model.id)
+            return self._load_version(connection, name, number)
+
+    def get_model_version(self, name: str, version: int) -> ModelVersion:
+        """The version; a missing or deleted one is ResourceDoesNotExist."""
+        with self.reading() as connection:
+            return self._load_version(connection, name, version)
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        """The version that an alias points at; an unknown alias is InvalidParameterValue."""
+        validation.validate_alias(alias)
+        a = t.registered_model_aliases.c
+        with self.reading() as connection:
+            model = self._registered(connection, name, lock=False)
+            number = connection.execute(
+                select(a.version).where(a.model == model.id, a.alias == alias)
+            ).scalar()
+            if number is None:
+                raise InvalidParameterValue(
+                    f"the registered model {name!r} has no alias {alias!r}; "
+                    "set_registered_model_alias sets one"
+                )
+            return self._load_version(connection, name, number)
+
+    def update_model_version(
+        self, name: str, version: int, description: str | None
+    ) -> ModelVersion:
+        """Set the description."""
+        self._check_description(description)
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            self._touch_version(connection, row, description=description)
+            return self._load_version(connection, name, version)
+
+    def transition_model_version_stage(
+        self, name: str, version: int, stage: str, archive_existing_versions: bool = False
+    ) -> ModelVersion:
+        """Move a version to None, Staging, Production or Archived, in any case."""
+        canonical = validation.canonical_stage(stage)
+        if archive_existing_versions and canonical in ("None", "Archived"):
+            raise InvalidParameterValue(
+                f"archive_existing_versions goes with Staging or Production, not with {canonical}"
+            )
+        v = t.model_versions.c
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            if archive_existing_versions:
+                connection.execute(
+                    update(t.model_versions)
+                    .where(v.model == row.model, v.current_stage == canonical, v.id != row.id)
+                    .values(current_stage="Archived", last_updated_timestamp=now_ms())
+                )
+            self._touch_version(connection, row, current_stage=canonical)
+            return self._load_version(connection, name, version)
+
+    def delete_model_version(self, name: str, version: int) -> None:
+        """Delete a version, its tags and its aliases."""
+        a, tags = t.registered_model_aliases, t.model_version_tags
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            connection.execute(delete(a).where(a.c.model == row.model, a.c.version == row.version))
+            connection.execute(delete(tags).where(tags.c.version == row.id))
+            self._touch_version(connection, row, current_stage=DELETED_STAGE)
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """A page of versions; by default last updated first."""
+        with self.reading() as connection:
+            return registered_models.search_model_versions(
+                connection, filter_string, max_results, order_by, page_token
+            )
+
+    def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
+        """Set a tag."""
+        checked = self._model_tags({key: value})
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            values.put_tags(connection, t.model_version_tags, "version", row.id, checked)
+            self._touch_version(connection, row)
+
+    def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
+        """Remove a tag; a missing one is no error."""
+        validation.validate_key("model version tag", key)
+        with self.writing() as connection:
+            row = self._version_row(connection, name, version, lock=True)
+            if values.discard_tag(connection, t.model_version_tags, "version", row.id, key):
+                self._touch_version(connection, row)
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _registered(self, connection: Connection, name: str, *, lock: bool = True) -> Any:
+        self._check_model_name(name)
+        statement = select(*registered_models.MODEL_COLUMNS).where(
+            t.registered_models.c.name == name
+        )
+        row = connection.execute(statement.with_for_update() if lock else statement).first()
+        if row is None:
+            raise ResourceDoesNotExist(
+                f"there is no registered model {name!r} in {self._shown()}; "
+                "create_registered_model makes one, search_registered_models lists those that "
+                "are there"
+            )
+        return row
+
+    def _load_registered(self, connection: Connection, name: str) -> RegisteredModel:
+        row = self._registered(connection, name, lock=False)
+        return registered_models.load_registered_models(connection, [row])[0]
+
+    def _version_row(
+        self, connection: Connection, name: str, version: object, *, lock: bool = False
+    ) -> Any:
+        number = validation.validate_version(version)
+        model = self._registered(connection, name, lock=lock)
+        v = t.model_versions.c
+        row = None
+        if 0 < number < 2**31:
+            row = connection.execute(
+                select(*registered_models.VERSION_COLUMNS)
+                .select_from(registered_models.VERSIONS_SOURCE)
+                .where(v.model == model.id, v.version == number, v.current_stage != DELETED_STAGE)
+            ).first()
+        if row is None:
+            raise ResourceDoesNotExist(f"the registered model {name!r} has no version {number}")
+        return row
+
+    def _load_version(self, connection: Connection, name: str, version: object) -> ModelVersion:
+        row = self._version_row(connection, name, version)
+        return registered_models.load_model_versions(connection, [row])[0]
+
+    def _touch_registered(self, connection: Connection, row: int, **changes: Any) -> None:
+        _touch(connection, t.registered_models, row, changes)
+
+    def _touch_version(self, connection: Connection, row: Any, **changes: Any) -> None:
+        """Change a version; its registered model counts as updated too."""
+        _touch(connection, t.model_versions, row.id, changes)
+        _touch(connection, t.registered_models, row.model, {})
+
+    def _check_model_name(self, name: object) -> None:
+        checks.text(
+            "the name of a registered model",
+            validation.validate_registered_model_name(name),
+            nul=self.keeps_nul,
+        )
+
+    def _check_model_name_free(self, connection: Connection, name: str) -> None:
+        known = select(t.registered_models.c.id).where(t.registered_models.c.name == name)
+        if connection.execute(known).first() is not None:
+            raise ResourceAlreadyExists(
+                f"a registered model named {name!r} exists already; use it, or choose another name"
+            )
+
+    def _check_description(self, description: object) -> None:
+        if description is not None:
+            checks.text("a description", description, nul=self.keeps_nul)
+
+    def _model_tags(self, tags: Mapping[str, object]) -> dict[str, str]:
+        limit = validation.MAX_REGISTRY_TAG_LENGTH
+        return checks.texts("model tag", tags, limit, nul=self.keeps_nul)
+
+
+def _touch(connection: Connection, table: Table, row: int, changes: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(table)
+        .where(table.c.id == row)
+        .values({"last_updated_timestamp": now_ms(), **changes})
+    )

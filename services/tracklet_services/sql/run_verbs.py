@@ -1,0 +1,395 @@
+"""The SQL store's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from tracklet import names, validation
+from tracklet.entities import (
+    DatasetInput,
+    LifecycleStage,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+    PagedList,
+    Run,
+    RunInfo,
+    RunStatus,
+    ViewType,
+)
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.reading import runs
+from tracklet.reading import schema as t
+from tracklet.reading.types import as_double
+from tracklet.stores import creation
+from tracklet.stores.creation import RUN_NAME_TAG
+from tracklet_services.sql import checks, leases, values
+from tracklet_services.sql.database import now_ms
+from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED, Experiments
+
+
+class Runs(Experiments):
+    """Runs: a row each, and rows for what they recorded."""
+
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        """Create a RUNNING run in an active experiment.
+
+        A missing name is invented; the name is also the tag ``mlflow.runName``.
+        """
+        with self.writing() as connection:
+            run_id, _ = self._insert_run(
+                connection, experiment_id, user_id, start_time, tags, run_name
+            )
+            return self._load(connection, run_id)
+
+    def _insert_run(
+        self,
+        connection: Connection,
+        experiment_id: str,
+        user_id: str | None,
+        start_time: int | None,
+        tags: Mapping[str, str] | None,
+        run_name: str | None,
+    ) -> tuple[str, int]:
+        """The id and the row of a new run."""
+        given = dict(tags or {})
+        given[RUN_NAME_TAG] = creation.run_name(run_name, given)
+        checked = checks.texts("tag", given, nul=self.keeps_nul)
+        started = now_ms() if start_time is None else creation.time("start time", start_time)
+        user = checks.text("a user id", creation.user(user_id, given))
+        run_id = names.run_id()
+        experiment = self._active_experiment_row(connection, experiment_id, "create a run in")
+        place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
+        row = connection.execute(
+            t.runs.insert()
+            .values(
+                run_id=run_id,
+                experiment_id=experiment_id,
+                name=checked[RUN_NAME_TAG],
+                user_id=user,
+                status="RUNNING",
+                start_time=started,
+                lifecycle_stage=ACTIVE,
+                artifact_uri=place,
+            )
+            .returning(t.runs.c.id)
+        ).scalar_one()
+        values.put_tags(connection, t.tags, "run", row, checked)
+        return run_id, row
+
+    def get_run(self, run_id: str) -> Run:
+        """The run with all that was recorded, also when it is deleted.
+
+        A run whose process died without a word is KILLED here, and the record then says so too.
+
+        Raises:
+            InvalidParameterValue: The id is malformed.
+            ResourceDoesNotExist: There is none.
+        """
+        with self.reading() as connection:
+            row = self._run_row(connection, run_id)
+            lost = row.status == "RUNNING" and leases.lost_runs(connection, row.id)
+            if not lost:
+                return runs.load_runs(connection, [row])[0]
+        with self.writing() as connection:
+            leases.settle(connection, row.id)
+            return self._load(connection, run_id)
+
+    def update_run(
+        self,
+        run_id: str,
+        status: str | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
+    ) -> RunInfo:
+        """Change what is given of an active run's status (a name), end time and name."""
+        changes: dict[str, Any] = {}
+        if status is not None:
+            changes["status"] = RunStatus.to_string(RunStatus.from_string(status))
+        if end_time is not None:
+            changes["end_time"] = creation.time("end time", end_time)
+        name = checks.texts("tag", {RUN_NAME_TAG: run_name}, nul=self.keeps_nul) if run_name else {}
+        if name:
+            changes["name"] = name[RUN_NAME_TAG]
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "update")
+            if changes:
+                connection.execute(update(t.runs).where(t.runs.c.id == row.id).values(**changes))
+            values.put_tags(connection, t.tags, "run", row.id, name)
+            return self._load(connection, run_id).info
+
+    def delete_run(self, run_id: str) -> None:
+        """Move a run to the trash; again is no error."""
+        with self.writing() as connection:
+            row = self._run_row(connection, run_id)
+            if row.lifecycle_stage == ACTIVE:
+                self._stage(connection, row.id, DELETED, now_ms())
+
+    def restore_run(self, run_id: str) -> None:
+        """Take a deleted run back."""
+        with self.writing() as connection:
+            row = self._run_row(connection, run_id)
+            experiment = self._experiment_row(connection, row.experiment_id)
+            if experiment.lifecycle_stage == DELETED:
+                raise InvalidParameterValue(
+                    f"cannot restore run {run_id}: its experiment {row.experiment_id} is deleted; "
+                    "restore_experiment takes both back"
+                )
+            self._stage(connection, row.id, ACTIVE, None)
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of it on an active run; everything is checked before the first write."""
+        points = [checks.metric(point) for point in metrics]
+        checked_params = checks.texts("param", params or {}, nul=self.keeps_nul)
+        checked_tags = checks.texts("tag", tags or {}, nul=self.keeps_nul)
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "log to")
+            self.record(connection, row.id, run_id, points, checked_params, checked_tags)
+
+    def record(
+        self,
+        connection: Connection,
+        row: int,
+        run_id: str,
+        points: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write what was checked, on a run's row that is locked."""
+        if params:
+            values.put_params(
+                connection, t.params, "run", row, params, kind="param", whose=f"run {run_id}"
+            )
+        if tags:
+            values.put_tags(connection, t.tags, "run", row, tags)
+            if tags.get(RUN_NAME_TAG):
+                connection.execute(
+                    update(t.runs).where(t.runs.c.id == row).values(name=tags[RUN_NAME_TAG])
+                )
+        values.put_points(connection, row, points)
+        self._put_model_points(connection, run_id, [p for p in points if p.model_id is not None])
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
+        validation.validate_key("tag", key)
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "delete a tag of")
+            values.remove_tag(
+                connection, t.tags, "run", row.id, key, kind="tag", whose=f"run {run_id}"
+            )
+
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """All points of a metric in the order in which they were logged; [] if there are none."""
+        m = t.metrics.c
+        with self.reading() as connection:
+            row = self._run_row(connection, run_id)
+            validation.validate_key("metric", key)
+            found = connection.execute(
+                select(m.value, m.timestamp, m.step, m.model_id, m.dataset_name, m.dataset_digest)
+                .where(m.run == row.id, m.key == key)
+                .order_by(m.id)
+            ).all()
+        return [
+            Metric(key, as_double(value), timestamp, step, model_id, name, digest)
+            for value, timestamp, step, model_id, name, digest in found
+        ]
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """A page of runs of these experiments; by default latest start first.
+
+        Raises:
+            InvalidParameterValue: The filter or the order is malformed; the message points at
+                the offending token.
+        """
+        with self.reading() as connection:
+            lost = leases.lost_runs(connection)
+        if lost:
+            with self.writing() as connection:
+                for row in lost:
+                    leases.settle(connection, row)
+        with self.reading() as connection:
+            return runs.search_runs(
+                connection,
+                experiment_ids,
+                filter_string,
+                run_view_type,
+                max_results,
+                order_by,
+                page_token,
+            )
+
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[DatasetInput] = (),
+        models: Sequence[LoggedModelInput] = (),
+    ) -> None:
+        """Record what an active run uses; the same dataset again changes nothing."""
+        for given in datasets:
+            checks.dataset(given, nul=self.keeps_nul)
+        for model in models:
+            validation.validate_model_id(model.model_id)
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "log inputs of")
+            for given in datasets:
+                self._put_input(connection, row, given)
+            if models:
+                connection.execute(
+                    values.insert(connection, t.model_inputs).on_conflict_do_nothing(),
+                    [{"run": row.id, "model_id": model.model_id} for model in models],
+                )
+
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        """Record which logged models an active run produced."""
+        for model in models:
+            validation.validate_model_id(model.model_id)
+            validation.validate_step(f"output {model.model_id}", model.step)
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "log outputs of")
+            statement = values.insert(connection, t.model_outputs)
+            statement = statement.on_conflict_do_update(
+                index_elements=[t.model_outputs.c.run, t.model_outputs.c.model_id],
+                set_={"step": statement.excluded.step},
+            )
+            for model in models:
+                connection.execute(
+                    statement, {"run": row.id, "model_id": model.model_id, "step": model.step}
+                )
+
+    def deletion_time(self, run_id: str) -> int | None:
+        """When a run was deleted; None for an active one, or if that was not noted."""
+        with self.reading() as connection:
+            row = self._run_row(connection, run_id)
+            deleted = select(t.runs.c.deleted_time).where(t.runs.c.id == row.id)
+            return connection.execute(deleted).scalar()
+
+    def purge_run(self, run_id: str) -> None:
+        """Remove a deleted run for good; an active one is InvalidParameterValue."""
+        with self.writing() as connection:
+            row = self._run_row(connection, run_id)
+            if row.lifecycle_stage != LifecycleStage.DELETED:
+                raise InvalidParameterValue(
+                    f"run {run_id} is active; delete_run comes before its removal"
+                )
+            connection.execute(delete(t.runs).where(t.runs.c.id == row.id))
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _run_row(self, connection: Connection, run_id: str, *, lock: bool = False) -> Any:
+        validation.validate_run_id(run_id)
+        statement = select(*runs.COLUMNS).where(t.runs.c.run_id == run_id)
+        row = connection.execute(statement.with_for_update() if lock else statement).first()
+        if row is None:
+            raise ResourceDoesNotExist(
+                f"there is no run with the id {run_id!r} in {self._shown()}; search_runs lists "
+                "those that are there"
+            )
+        return row
+
+    def _active_run(self, connection: Connection, run_id: str, action: str) -> Any:
+        """The row of a run that is not deleted, locked until the transaction ends."""
+        row = self._run_row(connection, run_id, lock=True)
+        if row.lifecycle_stage == DELETED:
+            raise InvalidParameterValue(
+                f"cannot {action} run {run_id}: it is deleted; restore_run takes it back"
+            )
+        return row
+
+    def _load(self, connection: Connection, run_id: str) -> Run:
+        return runs.load_runs(connection, [self._run_row(connection, run_id)])[0]
+
+    def _stage(self, connection: Connection, row: int, stage: str, time: int | None) -> None:
+        connection.execute(
+            update(t.runs)
+            .where(t.runs.c.id == row)
+            .values(lifecycle_stage=stage, deleted_time=time)
+        )
+
+    def _put_input(self, connection: Connection, run: Any, given: DatasetInput) -> None:
+        data = given.dataset
+        identity = {
+            "experiment_id": run.experiment_id,
+            "name": data.name,
+            "digest": data.digest,
+        }
+        connection.execute(
+            values.insert(connection, t.datasets).on_conflict_do_nothing(),
+            {
+                **identity,
+                "source_type": data.source_type,
+                "source": data.source,
+                "schema": data.schema,
+                "profile": data.profile,
+            },
+        )
+        d = t.datasets.c
+        dataset = connection.execute(
+            select(d.id).where(*(d[name] == value for name, value in identity.items()))
+        ).scalar_one()
+        known = select(t.inputs.c.id).where(t.inputs.c.run == run.id, t.inputs.c.dataset == dataset)
+        if connection.execute(known).first() is None:
+            link = connection.execute(
+                t.inputs.insert().values(run=run.id, dataset=dataset).returning(t.inputs.c.id)
+            ).scalar_one()
+            tags = {tag.key: tag.value for tag in given.tags}
+            values.put_tags(connection, t.input_tags, "input", link, tags)
+
+    def _put_model_points(
+        self, connection: Connection, run_id: str, points: Sequence[Metric]
+    ) -> None:
+        """Record points on the logged models that they belong to."""
+        if not points:
+            return
+        m = t.logged_models.c
+        wanted = sorted({str(point.model_id) for point in points})
+        rows = dict(
+            connection.execute(
+                select(m.model_id, m.id).where(m.model_id.in_(wanted), m.lifecycle_stage == ACTIVE)
+            ).all()
+        )
+        missing = [model_id for model_id in wanted if model_id not in rows]
+        if missing:
+            raise ResourceDoesNotExist(
+                f"there is no logged model with the id {missing[0]!r} in {self._shown()}; "
+                "search_logged_models lists those that are there"
+            )
+        connection.execute(
+            t.logged_model_metrics.insert(),
+            [
+                {
+                    "model": rows[str(point.model_id)],
+                    "key": point.key,
+                    "value": point.value,
+                    "timestamp": point.timestamp,
+                    "step": point.step,
+                    "run_id": run_id,
+                    "dataset_name": point.dataset_name,
+                    "dataset_digest": point.dataset_digest,
+                }
+                for point in points
+            ],
+        )

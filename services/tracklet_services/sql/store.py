@@ -1,0 +1,59 @@
+"""The record in a database: SQLite for one machine, PostgreSQL for a team."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tracklet.entities import Run
+from tracklet.stores.registry_store import RegistryStore
+from tracklet.stores.tracking_store import TrackingStore
+from tracklet_services.sql import leases
+from tracklet_services.sql.logged_model_verbs import LoggedModels
+from tracklet_services.sql.registry_verbs import Registry
+from tracklet_services.sql.writer import SqlRunWriter
+
+
+class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
+    """Experiments, runs, logged models and the registry in one database.
+
+    The schema is made at the first use, by any number of processes at once. Artifacts lie beside
+    a SQLite file, or where ``TRACKLET_DEFAULT_ARTIFACT_ROOT`` says.
+
+    Args:
+        uri: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+
+    Raises:
+        InvalidParameterValue: The URI names no such database, or one that belongs to MLflow.
+        MissingDependency: The driver or Alembic is not installed.
+        StorageError: The database cannot be reached.
+    """
+
+    def start_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> tuple[Run, SqlRunWriter]:
+        """Create a run that this process carries, with its lease in the same transaction."""
+        with self.writing() as connection:
+            run_id, row = self._insert_run(
+                connection, experiment_id, user_id, start_time, tags, run_name
+            )
+            lease = leases.leave(connection, row)
+            run = self._load(connection, run_id)
+        return run, SqlRunWriter(self, run_id, row, lease)
+
+    def open_run(self, run_id: str, *, live: bool = True) -> SqlRunWriter:
+        """A writer on an active run.
+
+        Args:
+            run_id: The run.
+            live: Whether this process now carries the run on: its status turns to RUNNING, and
+                it counts as lost if the process dies before ``close``.
+        """
+        with self.writing() as connection:
+            row = self._active_run(connection, run_id, "log to").id
+            lease = leases.carry_on(connection, row) if live else None
+        return SqlRunWriter(self, run_id, row, lease)

@@ -1,0 +1,165 @@
+"""Statements that set keys of an owner: params, tags, points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tracklet.entities import Metric
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.reading.schema import latest_metrics, metrics
+from tracklet.reading.types import Double
+
+_CHUNK = 500
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that may say what to do on a conflict."""
+    return _insert(connection.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+@lru_cache(maxsize=64)
+def _upsert_texts(dialect: str, table: Table, owner: str) -> Any:
+    statement = _insert(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=[table.c[owner], table.c.key],
+        set_={"value": statement.excluded.value},
+    )
+
+
+@lru_cache(maxsize=2)
+def _upsert_latest(dialect: str) -> Any:
+    statement = _insert(dialect, latest_metrics)
+    new, old = statement.excluded, latest_metrics.c
+    least = literal(-math.inf, Double())
+    return statement.on_conflict_do_update(
+        index_elements=[old.run, old.key],
+        set_={"value": new.value, "timestamp": new.timestamp, "step": new.step},
+        where=tuple_(new.step, new.timestamp, func.coalesce(new.value, least))
+        >= tuple_(old.step, old.timestamp, func.coalesce(old.value, least)),
+    )
+
+
+def put_tags(
+    connection: Connection, table: Table, owner: str, row: int, tags: Mapping[str, str]
+) -> None:
+    """Set texts, replacing earlier ones."""
+    if not tags:
+        return
+    statement = _upsert_texts(connection.dialect.name, table, owner)
+    connection.execute(
+        statement, [{owner: row, "key": key, "value": tags[key]} for key in sorted(tags)]
+    )
+
+
+def put_params(
+    connection: Connection,
+    table: Table,
+    owner: str,
+    row: int,
+    params: Mapping[str, str],
+    *,
+    kind: str,
+    whose: str,
+) -> None:
+    """Set texts that are new or hold these values already; all of them or none.
+
+    The owner's row is locked by this transaction.
+
+    Raises:
+        InvalidParameterValue: A key holds another value.
+    """
+    new = dict(params)
+    keys = sorted(params)
+    for start in range(0, len(keys), _CHUNK):
+        known = select(table.c.key, table.c.value).where(
+            table.c[owner] == row, table.c.key.in_(keys[start : start + _CHUNK])
+        )
+        for key, old in connection.execute(known):
+            if old != params[key]:
+                raise InvalidParameterValue(
+                    f"{kind} {key!r} of {whose} is set once and holds {_short(old)} already; the "
+                    f"new value {_short(params[key])} was refused, and nothing of this call was "
+                    "stored. Use another key, or a tag"
+                )
+            del new[key]
+    if new:
+        connection.execute(
+            table.insert(), [{owner: row, "key": key, "value": text} for key, text in new.items()]
+        )
+
+
+def remove_tag(
+    connection: Connection, table: Table, owner: str, row: int, key: str, *, kind: str, whose: str
+) -> None:
+    """Remove a text.
+
+    Raises:
+        ResourceDoesNotExist: There is none of that key.
+    """
+    if not discard_tag(connection, table, owner, row, key):
+        raise ResourceDoesNotExist(f"{whose} has no {kind} {key!r}")
+
+
+def discard_tag(connection: Connection, table: Table, owner: str, row: int, key: str) -> bool:
+    """Remove a text if it is there, and say whether it was."""
+    result = connection.execute(delete(table).where(table.c[owner] == row, table.c.key == key))
+    return bool(result.rowcount)
+
+
+def put_points(connection: Connection, run: int, points: Sequence[Metric]) -> None:
+    """Append points, and keep the latest of each metric up to date."""
+    if not points:
+        return
+    connection.execute(
+        metrics.insert(),
+        [
+            {
+                "run": run,
+                "key": point.key,
+                "value": point.value,
+                "timestamp": point.timestamp,
+                "step": point.step,
+                "model_id": point.model_id,
+                "dataset_name": point.dataset_name,
+                "dataset_digest": point.dataset_digest,
+            }
+            for point in points
+        ],
+    )
+    latest: dict[str, Metric] = {}
+    for point in points:
+        other = latest.get(point.key)
+        if other is None or _rank(point) >= _rank(other):
+            latest[point.key] = point
+    connection.execute(
+        _upsert_latest(connection.dialect.name),
+        [
+            {
+                "run": run,
+                "key": key,
+                "value": latest[key].value,
+                "timestamp": latest[key].timestamp,
+                "step": latest[key].step,
+            }
+            for key in sorted(latest)
+        ],
+    )
+
+
+def _rank(point: Metric) -> tuple[int, int, float]:
+    value = point.value
+    return point.step, point.timestamp, -math.inf if value != value else value
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:200] + "…")

@@ -1,0 +1,431 @@
+"""The database of a SQL store is made once, whoever comes first, and never half."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+
+import pytest
+from sqlalchemy import event
+
+from tracklet.entities import Metric
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
+from tracklet.reading.schema import metadata, sqlite_statements
+from tracklet_services.sql import SqlStore
+from tracklet_services.sql.database import HEAD, VERSION_TABLE
+
+MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return f"sqlite:///{tmp_path}/record.db"
+
+
+@pytest.fixture
+def store(uri):
+    store = SqlStore(uri)
+    yield store
+    store.close()
+
+
+def python(code, *args, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finished(process, expected=0):
+    output, errors = process.communicate()
+    assert process.returncode == expected, errors
+    return output
+
+
+# -- the schema --------------------------------------------------------------------------------
+
+
+def test_the_history_of_the_schema_ends_in_the_schema(store, tmp_path):
+    """A database made by the migrations has the very tables and indexes of the metadata."""
+    with closing(sqlite3.connect(tmp_path / "plain.db")) as db:
+        for statement in sqlite_statements():
+            db.execute(statement)
+        plain = _columns_and_indexes(db)
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        migrated = _columns_and_indexes(db)
+        assert db.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(HEAD,)]
+    del migrated[VERSION_TABLE]
+    assert migrated == plain
+
+
+def _columns_and_indexes(db):
+    found = {}
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        if table == "sqlite_sequence":
+            continue
+        options = db.execute(
+            "SELECT wr, strict FROM pragma_table_list WHERE name = ?", (table,)
+        ).fetchall()
+        columns = db.execute(f"SELECT * FROM pragma_table_xinfo('{table}')").fetchall()
+        keys = db.execute(f"SELECT * FROM pragma_foreign_key_list('{table}')").fetchall()
+        indexes = {
+            name: (unique, db.execute(f"SELECT * FROM pragma_index_xinfo('{name}')").fetchall())
+            for _, name, unique, _, _ in db.execute(
+                f"SELECT * FROM pragma_index_list('{table}')"
+            ).fetchall()
+        }
+        found[table] = (options, sorted(columns), sorted(key[2:] for key in keys), indexes)
+    return found
+
+
+@pytest.mark.postgresql
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression")
+@pytest.mark.filterwarnings("ignore:.*expression")
+def test_the_history_of_the_schema_ends_in_the_schema_on_postgresql(fresh_database):
+    """Alembic finds nothing to change between the database and the metadata."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    store = SqlStore(fresh_database)
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        difference = compare_metadata(context, metadata)
+    store.close()
+    # Alembic does not know of indexes that only SQLite has.
+    rest = [change for change in difference if not _is_index_of_sqlite(change[1])]
+    assert rest == []
+
+
+def _is_index_of_sqlite(index):
+    return index.name.endswith("_key_value") and index.table.name != "logged_model_metrics"
+
+
+START = """
+    import sys
+    from tracklet_services.sql import SqlStore
+    sys.stdout.write("ready\\n"); sys.stdout.flush()
+    sys.stdin.read()
+    store = SqlStore(sys.argv[1])
+    assert store.get_experiment("0").name == "Default"
+    run = store.create_run("0")
+    store.close()
+"""
+
+
+def start_together(uri, count):
+    processes = [python(START, uri) for _ in range(count)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.close()
+        process.stdin = None
+    for process in processes:
+        finished(process)
+
+
+@pytest.mark.slow
+def test_sixty_four_processes_may_come_first(uri):
+    """All open an empty database at once; every one gets a store that works."""
+    start_together(uri, 64)
+    store = SqlStore(uri)
+    assert len(store.search_runs(["0"])) == 64
+    store.close()
+
+
+def test_eight_processes_may_come_first(uri):
+    """All open an empty database at once; every one gets a store that works."""
+    start_together(uri, 8)
+    store = SqlStore(uri)
+    assert len(store.search_runs(["0"])) == 8
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_many_processes_may_come_first_on_postgresql(fresh_database):
+    """The advisory lock lets one of them make the tables."""
+    start_together(fresh_database, 8)
+    store = SqlStore(fresh_database)
+    assert len(store.search_runs(["0"])) == 8
+    store.close()
+
+
+def test_a_half_made_schema_is_made_anew(tmp_path, uri):
+    """Empty tables without a version are what a crash left behind."""
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        for statement in sqlite_statements()[:7]:
+            db.execute(statement)
+        db.commit()
+    store = SqlStore(uri)
+    assert store.create_experiment("e")
+    store.close()
+
+
+def test_a_failed_creation_leaves_nothing(tmp_path, uri, monkeypatch):
+    """The tables are made in one transaction; the next try succeeds."""
+
+    def fail(self, connection):
+        raise RuntimeError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "_create_default", fail)
+        with pytest.raises(RuntimeError):
+            SqlStore(uri)
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == []
+    SqlStore(uri).close()
+
+
+def test_tables_of_another_program_are_refused(tmp_path, uri):
+    """A table of the same name with rows in it is not touched."""
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        db.execute("CREATE TABLE runs (x)")
+        db.execute("INSERT INTO runs VALUES (1)")
+        db.commit()
+    with pytest.raises(InvalidParameterValue, match="another program"):
+        SqlStore(uri)
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        assert db.execute("SELECT * FROM runs").fetchall() == [(1,)]
+
+
+def test_a_database_of_mlflows_is_refused_with_the_way_out(tmp_path, uri):
+    """The error names ``tracklet import``, and nothing is written."""
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        db.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        db.commit()
+    with pytest.raises(InvalidParameterValue, match="tracklet import sqlite:///"):
+        SqlStore(uri)
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(not os.path.exists(MLFLOW), reason="TRACKLET_MLFLOW_PYTHON is not set")
+def test_the_real_mlflows_database_is_refused(uri):
+    """Also when mlflow itself made it."""
+    code = "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]); mlflow.create_experiment('e')"
+    subprocess.run(
+        [MLFLOW, "-c", code, uri],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    with pytest.raises(InvalidParameterValue, match="MLflow"):
+        SqlStore(uri)
+
+
+def test_a_later_schema_is_refused(store, uri, tmp_path):
+    """A database that a later version upgraded is left alone."""
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        db.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        db.commit()
+    with pytest.raises(StorageError, match="later version"):
+        SqlStore(uri)
+
+
+# -- URIs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("uri", ["mysql://x/y", "nonsense", "sqlite+foo", ""])
+def test_an_unsupported_database_is_refused(uri):
+    """The error names the forms that are supported."""
+    with pytest.raises(InvalidParameterValue, match=r"sqlite:///file\.db"):
+        SqlStore(uri)
+
+
+def test_a_relative_path_is_made_absolute_at_once(tmp_path, monkeypatch):
+    """Changing the working directory later changes nothing."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    store = SqlStore("sqlite:///x/record.db")
+    monkeypatch.chdir(tmp_path / "b")
+    store.create_experiment("e")
+    store.close()
+    assert (tmp_path / "a" / "x" / "record.db").exists()
+    assert store.uri == f"sqlite:///{tmp_path}/a/x/record.db"
+    assert not list((tmp_path / "b").iterdir())
+
+
+def test_a_store_in_memory_works():
+    """For experiments with the API; it lives as long as the object."""
+    store = SqlStore("sqlite:///:memory:")
+    experiment = store.create_experiment("e")
+    assert store.create_run(experiment).info.experiment_id == experiment
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_a_storage_error(tmp_path):
+    """The error names the file and the way out."""
+    (tmp_path / "x.db").write_text("not a database at all" * 100)
+    with pytest.raises(StorageError, match="choose another one"):
+        SqlStore(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_the_library_alone_does_not_load_alembic(store, uri):
+    """Only making and upgrading a schema needs it."""
+    code = """
+        import sys
+        from tracklet_services.sql import SqlStore
+        SqlStore(sys.argv[1]).close()
+        assert "alembic" not in sys.modules
+    """
+    finished(python(code, uri))
+
+
+# -- processes ---------------------------------------------------------------------------------
+
+LIVE = """
+    import os, sys
+    from tracklet_services.sql import SqlStore
+    store = SqlStore(sys.argv[1])
+    writer = store.open_run(sys.argv[2])
+    writer.log_metric("a", 1.0, 0, 123456789)
+    print("ready", flush=True)
+    sys.stdin.read()
+    os._exit(1)
+"""
+
+
+def check_lost(uri):
+    store = SqlStore(uri)
+    run = store.create_run("0", start_time=5).info.run_id
+    process = python(LIVE, uri, run)
+    assert process.stdout.readline() == "ready\n"
+    assert store.get_run(run).info.status == "RUNNING"
+    assert len(store.search_runs(["0"], "status = 'RUNNING'")) == 1
+    finished(process, expected=1)
+    (found,) = store.search_runs(["0"], "status = 'KILLED'")
+    assert found.data.tags["tracklet.end_reason"] == "lost"
+    assert found.info.end_time == 123456789
+    assert store.get_run(run) == found
+    writer = store.open_run(run)
+    carried_on = store.get_run(run)
+    assert (carried_on.info.status, carried_on.info.end_time) == ("RUNNING", None)
+    assert "tracklet.end_reason" not in carried_on.data.tags
+    writer.close()
+    store.close()
+
+
+def test_a_run_whose_process_died_is_killed(uri):
+    """Any reader decides it from the lease; opening the run again carries it on."""
+    check_lost(uri)
+
+
+def test_a_process_killed_while_it_starts_a_run_leaves_none_running(uri):
+    """Before whichever commit it is killed, a reader finds no run, or a lost one."""
+    SqlStore(uri).close()
+    number, status = 0, 9
+    while status:
+        child = os.fork()
+        if child == 0:
+            start_and_die_before_commit(SqlStore(uri), number)
+        status = os.waitpid(child, 0)[1]
+        with closing(SqlStore(uri)) as store:
+            found = [run.info.status for run in store.search_runs(["0"])]
+        assert set(found) <= {"KILLED"}
+        number += 1
+    assert number > 1
+    assert "KILLED" in found
+
+
+def start_and_die_before_commit(store, number):
+    """Start a run; the process ends before its commit of that number, counted from 0."""
+    commits = itertools.count()
+    event.listen(store.engine, "commit", lambda _: os._exit(9) if next(commits) == number else None)
+    store.start_run("0")
+    os._exit(0)
+
+
+@pytest.mark.postgresql
+def test_a_run_whose_process_died_is_killed_on_postgresql(fresh_database):
+    """The same there."""
+    check_lost(fresh_database)
+
+
+def test_a_forked_process_writes_to_the_same_run(store):
+    """The child gets connections of its own, and its end is not the run's."""
+    run = store.create_run("0").info.run_id
+    writer = store.open_run(run)
+    writer.log_metric("a", 1.0, 0, 1)
+    pid = os.fork()
+    if pid == 0:
+        writer.log_metric("a", 2.0, 1, 2)
+        writer.close()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    writer.log_metric("a", 3.0, 2, 3)
+    assert [p.value for p in store.get_metric_history(run, "a")] == [1.0, 2.0, 3.0]
+    assert store.get_run(run).info.status == "RUNNING"
+    writer.close()
+
+
+RACE = """
+    import sys
+    from tracklet.errors import InvalidParameterValue
+    from tracklet_services.sql import SqlStore
+    store = SqlStore(sys.argv[1])
+    sys.stdout.write("ready\\n"); sys.stdout.flush()
+    sys.stdin.readline()
+    lost = 0
+    for number in range(20):
+        try:
+            store.log_batch(sys.argv[2], params={f"p{number}": sys.argv[3]})
+        except InvalidParameterValue:
+            lost += 1
+    print(lost)
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_of_two_different_values_of_a_param_one_writer_gets_an_error(database, uri, request):
+    """A param is set once, also when two processes set it at the same time."""
+    if database == "postgresql":
+        uri = request.getfixturevalue("fresh_database")
+    store = SqlStore(uri)
+    run = store.create_run("0").info.run_id
+    processes = [python(RACE, uri, run, value) for value in "ab"]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lost = [int(finished(process)) for process in processes]
+    params = store.get_run(run).data.params
+    assert sum(lost) == 20
+    assert sorted(params.values()).count("a") == 20 - lost[0]
+    store.close()
+
+
+def test_a_text_that_postgresql_cannot_keep_is_refused_by_name(request):
+    """NUL is InvalidParameterValue there, and nothing of the call is stored."""
+    store = SqlStore(request.getfixturevalue("fresh_database"))
+    run = store.create_run("0").info.run_id
+    with pytest.raises(InvalidParameterValue, match="NUL"):
+        store.log_batch(run, [Metric("a", 1.0, 1, 1)], {"p": "a\x00b"})
+    assert store.get_run(run).data.metrics == {}
+    with pytest.raises(ResourceDoesNotExist):
+        store.get_run("0" * 32)
+    store.close()
+
+
+def test_a_server_that_is_down_is_a_storage_error():
+    """The password is not in the message."""
+    pytest.importorskip("psycopg")
+    with pytest.raises(StorageError) as caught:
+        SqlStore("postgresql://me:secret@127.0.0.1:1/db?connect_timeout=2")
+    assert "secret" not in str(caught.value)
+
+
+def test_engines_are_let_go(uri):
+    """Closing releases the file; a closed store opens again by itself."""
+    store = SqlStore(uri)
+    store.close()
+    assert store.get_experiment("0").name == "Default"
+    store.close()

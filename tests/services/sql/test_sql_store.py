@@ -1,0 +1,71 @@
+"""The SQL store passes the contract of a store, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+
+from tracklet.testing import StoreContract
+from tracklet_services.sql import SqlStore
+from tracklet_testing.store import store_machine
+
+
+class TestSqliteStore(StoreContract):
+    """Every sentence of the contract holds for a SQLite file."""
+
+    def make_store(self, tmp_path):
+        return SqlStore(f"sqlite:///{tmp_path}/record.db")
+
+
+@contextmanager
+def fresh_sqlite_store():
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqlStore(f"sqlite:///{folder}/record.db")
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+TestSqliteStoreMachine = store_machine(fresh_sqlite_store).TestCase
+
+
+@pytest.mark.postgresql
+class TestPostgresqlStore(StoreContract):
+    """Every sentence of the contract holds for PostgreSQL."""
+
+    keeps_nul = False
+
+    @pytest.fixture(autouse=True)
+    def _database(self, fresh_database):
+        self.uri = fresh_database
+
+    def make_store(self, tmp_path):
+        return SqlStore(self.uri)
+
+
+@pytest.mark.postgresql
+def test_random_histories_agree_with_a_dictionary_on_postgresql(fresh_database):
+    """The state machine of the contract holds for PostgreSQL too."""
+    from hypothesis import settings
+    from hypothesis.stateful import run_state_machine_as_test
+    from sqlalchemy import text
+
+    @contextmanager
+    def emptied():
+        store = SqlStore(fresh_database)
+        try:
+            with store.writing() as connection:
+                connection.execute(
+                    text("TRUNCATE experiments, runs, logged_models, registered_models CASCADE")
+                )
+                store._create_default(connection)
+            yield store
+        finally:
+            store.close()
+
+    run_state_machine_as_test(
+        store_machine(emptied), settings=settings(max_examples=15, deadline=None)
+    )
