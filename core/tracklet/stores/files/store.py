@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tracklet.entities import (
     Experiment,
@@ -49,8 +49,8 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
         """The index, opened at the first search."""
         if self._folder_index is None:
             # By name: whoever only records never loads what searches.
-            index = import_module("tracklet.reading.index")
-            self._folder_index = index.FolderIndex(Path(self.root))
+            opened = import_module("tracklet.reading.index").FolderIndex(Path(self.root))
+            self._folder_index = cast("FolderIndex", opened)
         return self._folder_index
 
     @property
