@@ -19,6 +19,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from tracklet.state import ProcessState
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.abc import Loader
@@ -46,13 +48,18 @@ def attribute(name: str) -> ModuleType:
     return import_module(f"{_PACKAGE}.{name}")
 
 
-def reset() -> None:
-    """Forget the modules that were served, so that the next import asks the registry again."""
-    package = sys.modules.get(_PACKAGE)
-    for full_name, module in list(sys.modules.items()):
-        if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _Loader):
-            del sys.modules[full_name]
-            vars(package).pop(full_name.rpartition(".")[2], None)
+class _Served(ProcessState):
+    """The modules that were served; they are in ``sys.modules`` and nowhere else."""
+
+    def forget(self) -> None:
+        package = sys.modules.get(_PACKAGE)
+        for full_name, module in list(sys.modules.items()):
+            if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _Loader):
+                del sys.modules[full_name]
+                vars(package).pop(full_name.rpartition(".")[2], None)
+
+
+_served = _Served()
 
 
 class _Finder:

@@ -10,6 +10,8 @@ import os
 import random
 import uuid
 
+from tracklet.state import in_child
+
 _ADJECTIVES = (
     "able agile amber ample apt arctic azure bold brave breezy bright brisk calm candid clear "
     "clever coral cosmic crisp deft eager early earnest fair fleet fond frank fresh gentle glad "
@@ -30,8 +32,11 @@ _ANIMALS = (
 ).split()
 
 _random = random.Random(os.urandom(16))
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+
+
+@in_child
+def _seed_anew() -> None:
+    _random.seed(os.urandom(16))
 
 
 def run_name() -> str:

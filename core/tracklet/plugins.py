@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tracklet.errors import PluginError
+from tracklet.state import ProcessState
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -83,9 +84,16 @@ class _Registry:
     conflicts: Mapping[str, Mapping[str, tuple[EntryPoint, ...]]]
 
 
-_registry: _Registry | None = None
-_loaded: dict[tuple[str, str], Any] = {}
-_mentioned: dict[str, bool] = {}
+class _Known(ProcessState):
+    """What was read of the metadata, and loaded."""
+
+    def begin(self) -> None:
+        self.registry: _Registry | None = None
+        self.loaded: dict[tuple[str, str], Any] = {}
+        self.mentioned: dict[str, bool] = {}
+
+
+_known = _Known()
 
 
 def entry_points(group: Group) -> Mapping[str, EntryPoint]:
@@ -93,7 +101,7 @@ def entry_points(group: Group) -> Mapping[str, EntryPoint]:
 
     A name that two distributions claim is left out, with a warning in the log.
     """
-    return _read().unique[_known(group)]
+    return _read().unique[_checked(group)]
 
 
 def may_have(group: Group) -> bool:
@@ -102,16 +110,17 @@ def may_have(group: Group) -> bool:
     It looks for the group's name in the metadata files on the path, which takes a millisecond;
     reading them properly takes twenty, and every training process asks for run contexts.
     """
-    if _registry is not None:
-        return bool(_registry.unique[_known(group)] or _registry.conflicts[group])
-    if _known(group) not in _mentioned:
-        _mentioned[group] = _is_mentioned(group)
-    return _mentioned[group]
+    registry = _known.registry
+    if registry is not None:
+        return bool(registry.unique[_checked(group)] or registry.conflicts[group])
+    if _checked(group) not in _known.mentioned:
+        _known.mentioned[group] = _is_mentioned(group)
+    return _known.mentioned[group]
 
 
 def conflicts(group: Group) -> frozenset[str]:
     """The names in a group that are refused because two distributions claim them."""
-    return frozenset(_read().conflicts[_known(group)])
+    return frozenset(_read().conflicts[_checked(group)])
 
 
 def load(group: Group, name: str, base: type | None = None) -> Any:
@@ -126,8 +135,8 @@ def load(group: Group, name: str, base: type | None = None) -> Any:
         PluginError: There is no such plugin, two distributions claim the name, or it cannot be
             imported or is not what the group asks for. The message says what to do.
     """
-    key = (_known(group), name)
-    if key not in _loaded:
+    key = (_checked(group), name)
+    if key not in _known.loaded:
         registry = _read()
         rivals = registry.conflicts[group].get(name)
         if rivals:
@@ -135,8 +144,8 @@ def load(group: Group, name: str, base: type | None = None) -> Any:
         entry = registry.unique[group].get(name)
         if entry is None:
             raise PluginError(_unknown(group, name, registry.unique[group]))
-        _loaded[key] = _import(group, entry)
-    plugin = _loaded[key]
+        _known.loaded[key] = _import(group, entry)
+    plugin = _known.loaded[key]
     if base is not None and not (isinstance(plugin, type) and issubclass(plugin, base)):
         entry = _read().unique[group][name]
         raise PluginError(
@@ -166,14 +175,6 @@ def describe() -> list[PluginInfo]:
     return found
 
 
-def reset() -> None:
-    """Forget what was read and loaded; the next question reads the metadata again."""
-    global _registry
-    _registry = None
-    _loaded.clear()
-    _mentioned.clear()
-
-
 def _is_mentioned(group: str) -> bool:
     if any(hasattr(f, "find_distributions") and f is not PathFinder for f in sys.meta_path):
         return True  # distributions may come from elsewhere than folders
@@ -199,16 +200,15 @@ def _entry_point_files(folder: str, group: str) -> Iterator[bytes]:
                 continue
 
 
-def _known(group: str) -> str:
+def _checked(group: str) -> str:
     if group not in _MEMBERS:
         raise PluginError(f"{group!r} is no group of plugins; choose from {', '.join(GROUPS)}")
     return group
 
 
 def _read() -> _Registry:
-    global _registry
-    if _registry is not None:
-        return _registry
+    if _known.registry is not None:
+        return _known.registry
     # Imported here because it costs 10 ms, which `import tracklet` need not pay.
     from importlib.metadata import entry_points as installed
 
@@ -229,8 +229,8 @@ def _read() -> _Registry:
         }
         for name, rivals in conflicts[group].items():
             _logger.warning("%s", _conflict(group, name, rivals))
-    _registry = _Registry(unique, conflicts)
-    return _registry
+    _known.registry = _Registry(unique, conflicts)
+    return _known.registry
 
 
 def _import(group: str, entry: EntryPoint) -> Any:

@@ -12,12 +12,23 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet.state import ProcessState
+
 DEFAULT_FOLDER: Final = "mlruns"
 
 _logger = logging.getLogger(__name__)
-_tracking_uri: str | None = None
-_registry_uri: str | None = None
-_pyproject: dict[str, dict[str, Any]] = {}
+
+
+class _Chosen(ProcessState):
+    """Where the record is kept, if the process said so, and what was read of ``pyproject.toml``."""
+
+    def begin(self) -> None:
+        self.tracking_uri: str | None = None
+        self.registry_uri: str | None = None
+        self.pyproject: dict[str, dict[str, Any]] = {}
+
+
+_chosen = _Chosen()
 
 
 def option(name: str) -> str | None:
@@ -53,35 +64,33 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         uri: A folder, ``file:``, ``sqlite:///…``, ``postgresql://…`` or ``http(s)://…``. A
             relative path is relative to the working directory of now, not of later.
     """
-    global _tracking_uri
-    _tracking_uri = None if uri is None else _as_uri(uri)
+    _chosen.tracking_uri = None if uri is None else _as_uri(uri)
 
 
 def set_registry_uri(uri: str | Path | None) -> None:
     """Say where registered models are kept, if not with the rest of the record."""
-    global _registry_uri
-    _registry_uri = None if uri is None else _as_uri(uri)
+    _chosen.registry_uri = None if uri is None else _as_uri(uri)
 
 
 def tracking_uri() -> str:
     """Where the record is kept, as an absolute path or URI."""
-    if _tracking_uri is not None:
-        return _tracking_uri
+    if _chosen.tracking_uri is not None:
+        return _chosen.tracking_uri
     configured = option("TRACKING_URI")
     return absolute_uri(configured) if configured else str(_working_directory() / DEFAULT_FOLDER)
 
 
 def registry_uri() -> str:
     """Where registered models are kept; by default with the rest of the record."""
-    if _registry_uri is not None:
-        return _registry_uri
+    if _chosen.registry_uri is not None:
+        return _chosen.registry_uri
     configured = option("REGISTRY_URI")
     return absolute_uri(configured) if configured else tracking_uri()
 
 
 def is_tracking_uri_set() -> bool:
     """Whether the place of the record was chosen, rather than left to the default."""
-    return _tracking_uri is not None or option("TRACKING_URI") is not None
+    return _chosen.tracking_uri is not None or option("TRACKING_URI") is not None
 
 
 def absolute_uri(uri: str) -> str:
@@ -134,13 +143,6 @@ def config_dir() -> Path:
     return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
 
 
-def reset() -> None:
-    """Forget what was set in this process."""
-    global _tracking_uri, _registry_uri
-    _tracking_uri = _registry_uri = None
-    _pyproject.clear()
-
-
 def _as_uri(uri: str | Path) -> str:
     return absolute_uri(os.fspath(uri))
 
@@ -165,9 +167,10 @@ def _from_pyproject() -> dict[str, Any]:
         folder = os.getcwd()
     except FileNotFoundError:
         return {}
-    if folder not in _pyproject:
-        _pyproject[folder] = _read_pyproject(Path(folder) / "pyproject.toml")
-    return _pyproject[folder]
+    read = _chosen.pyproject
+    if folder not in read:
+        read[folder] = _read_pyproject(Path(folder) / "pyproject.toml")
+    return read[folder]
 
 
 def _read_pyproject(path: Path) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tracklet.state import reset
     from tracklet_testing.flavor import FlavorContract
     from tracklet_testing.integration import IntegrationContract
-    from tracklet_testing.state import reset
     from tracklet_testing.store import StoreContract
 
 __all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "reset"]
@@ -31,7 +31,7 @@ _HOMES: Final = {
     "FlavorContract": "tracklet_testing.flavor",
     "IntegrationContract": "tracklet_testing.integration",
     "StoreContract": "tracklet_testing.store",
-    "reset": "tracklet_testing.state",
+    "reset": "tracklet.state",
 }
 
 

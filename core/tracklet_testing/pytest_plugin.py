@@ -15,7 +15,7 @@ def tracklet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     Runs go to ``<folder>/mlruns``, for child processes too. All process state is forgotten before
     and after the test.
     """
-    from tracklet_testing.state import reset
+    from tracklet.state import reset
 
     for name in ("EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID", "REGISTRY_URI"):
         monkeypatch.delenv(f"MLFLOW_{name}", raising=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tracklet import plugins
+from tracklet import plugins, state
 from tracklet.errors import PluginError
 
 Install = Callable[..., None]
@@ -46,11 +46,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
         for name, source in modules.items():
             (tmp_path / f"{name}.py").write_text(source)
-        plugins.reset()
+        state.reset("tracklet.plugins")
 
-    plugins.reset()
+    state.reset("tracklet.plugins")
     yield install
-    plugins.reset()
+    state.reset("tracklet.plugins")
     for name in [name for name in sys.modules if name.startswith("toy_")]:
         del sys.modules[name]
 

@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from tracklet.autolog import enabling
+from tracklet import state
 from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.background import drain as flush
 from tracklet.autolog.child_runs import ChildRun
@@ -59,7 +59,7 @@ __all__ = [
 
 def reset() -> None:
     """Put back what integrations replaced and forget all configuration."""
-    enabling.reset()
+    state.reset(__name__)
 
 
 class _CallableModule(ModuleType):

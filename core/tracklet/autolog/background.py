@@ -7,7 +7,6 @@ random states, which belong to the threads that train.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,19 +14,31 @@ from typing import Final
 
 from tracklet import settings
 from tracklet.patching import faults, suppressed
+from tracklet.state import ProcessState, in_child
 
 MAX_WAITING: Final = 64
 """More pieces of work than this never wait; what comes then is left out."""
 
 THREAD_NAME: Final = "tracklet-background"
 
-# `with` takes the lock itself and not its condition, whose `__enter__` and `__exit__` are Python:
-# an interrupt there would leave the lock held for ever.
-_lock = threading.RLock()
-_changed = threading.Condition(_lock)
-_waiting: deque[Callable[[], None]] = deque()
-_failed: list[Exception] = []
-_thread: threading.Thread | None = None
+
+class _Queue(ProcessState):
+    """What waits, and the thread that does it."""
+
+    def begin(self) -> None:
+        # `with` takes the lock itself and not its condition, whose `__enter__` and `__exit__` are
+        # Python: an interrupt there would leave the lock held for ever.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.failed: list[Exception] = []
+        self.thread: threading.Thread | None = None
+
+    def forget(self) -> None:
+        """Whoever turns autologging off has waited for the thread; its work goes on."""
+
+
+_queue = _Queue()
 
 
 def later(work: Callable[[], None]) -> bool:
@@ -39,13 +50,13 @@ def later(work: Callable[[], None]) -> bool:
     if not threading.main_thread().is_alive():
         _do(work)
         return True
-    with _lock:
-        if len(_waiting) >= MAX_WAITING:
+    with _queue.lock:
+        if len(_queue.waiting) >= MAX_WAITING:
             return False
-        _waiting.append(work)
+        _queue.waiting.append(work)
         if _has_worker():
             return True
-        _waiting.pop()
+        _queue.waiting.pop()
     _do(work)
     return True
 
@@ -61,14 +72,14 @@ def drain(timeout: float | None = None) -> bool:
     Raises:
         Exception: In strict mode, the first fault of the work that was waited for.
     """
-    if threading.current_thread() is _thread:
+    if threading.current_thread() is _queue.thread:
         return False
-    with _lock:
-        while _waiting and not _has_worker():
-            _do(_waiting.popleft())
-        done = _changed.wait_for(_is_idle, timeout)
-        failed = _failed[:1]
-        _failed.clear()
+    with _queue.lock:
+        while _queue.waiting and not _has_worker():
+            _do(_queue.waiting.popleft())
+        done = _queue.changed.wait_for(_is_idle, timeout)
+        failed = _queue.failed[:1]
+        _queue.failed.clear()
     if failed and settings.strict():
         raise failed[0]
     return done
@@ -76,12 +87,12 @@ def drain(timeout: float | None = None) -> bool:
 
 def waiting() -> int:
     """How many pieces of work are not done yet."""
-    with _lock:
-        return len(_waiting) + (_thread is not None)
+    with _queue.lock:
+        return len(_queue.waiting) + (_queue.thread is not None)
 
 
 def _is_idle() -> bool:
-    return not _waiting and (_thread is None or not _thread.is_alive())
+    return not _queue.waiting and (_queue.thread is None or not _queue.thread.is_alive())
 
 
 def _has_worker() -> bool:
@@ -89,28 +100,26 @@ def _has_worker() -> bool:
 
     A thread that is not alive is one whose start was interrupted; it will never do anything.
     """
-    global _thread
-    if _thread is not None and _thread.is_alive():
+    if _queue.thread is not None and _queue.thread.is_alive():
         return True
-    _thread = threading.Thread(target=_work, name=THREAD_NAME, daemon=False)
+    _queue.thread = threading.Thread(target=_work, name=THREAD_NAME, daemon=False)
     try:
-        _thread.start()
+        _queue.thread.start()
     except RuntimeError:
-        _thread = None
+        _queue.thread = None
         return False
     return True
 
 
 def _work() -> None:
-    global _thread
     while True:
-        with _lock:
-            if not _waiting:
-                if _thread is threading.current_thread():
-                    _thread = None
-                _changed.notify_all()
+        with _queue.lock:
+            if not _queue.waiting:
+                if _queue.thread is threading.current_thread():
+                    _queue.thread = None
+                _queue.changed.notify_all()
                 return
-            work = _waiting.popleft()
+            work = _queue.waiting.popleft()
         _do(work)
         del work
 
@@ -122,18 +131,8 @@ def _do(work: Callable[[], None]) -> None:
     except Exception as error:  # noqa: BLE001 (contained; the pieces of work report by themselves)
         faults.logger.debug("work in the background failed", exc_info=error)
         if settings.strict():
-            _failed.append(error)
+            _queue.failed.append(error)
 
 
-def _after_fork() -> None:
-    # The child has no such thread, and its parent does the work.
-    global _thread, _lock, _changed
-    _lock = threading.RLock()
-    _changed = threading.Condition(_lock)
-    _waiting.clear()
-    _failed.clear()
-    _thread = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+# The child has no such thread, and its parent does the work.
+in_child(_queue.begin)

@@ -32,6 +32,7 @@ from tracklet.patching import (
     watch_in_this_process,
     when_imported,
 )
+from tracklet.state import ProcessState
 
 Origin = Literal["generic", "explicit"]
 State = Literal["waiting", "active", "declined", "broken", "disabled"]
@@ -62,10 +63,29 @@ class Enabled:
     skipping_was_said: bool = False
 
 
-_lock = threading.RLock()
-_entries: dict[str, Enabled] = {}
-_pending: deque[Callable[[], None]] = deque()
-_stop_listening: Callable[[], None] | None = None
+class _Configured(ProcessState):
+    """The integrations by name, and what is to be done to them under the lock."""
+
+    lock = threading.RLock()
+
+    def begin(self) -> None:
+        self.entries: dict[str, Enabled] = {}
+        self.pending: deque[Callable[[], None]] = deque()
+        self.stop_listening: Callable[[], None] | None = None
+
+    def forget(self) -> None:
+        """Put back what was replaced, once all that was recorded in the background is done."""
+        with suppress(Exception):
+            background.drain()
+        with _exclusively():
+            for each in self.entries.values():
+                _retire(each)
+            if self.stop_listening is not None:
+                self.stop_listening()
+            self.begin()
+
+
+_configured = _Configured()
 
 
 def enable(
@@ -87,12 +107,12 @@ def enable(
     plugin: type[Integration] = plugins.load(GROUP, name, Integration)
     chosen = _options(plugin, options)
     with _exclusively():
-        earlier = _entries.get(name)
+        earlier = _configured.entries.get(name)
         entry = Enabled(name, plugin, chosen, origin)
         if earlier is not None:
             _retire(earlier)
             entry.integration = earlier.integration
-        _entries[name] = entry
+        _configured.entries[name] = entry
         if disable:
             entry.state = "disabled"
             return
@@ -107,58 +127,41 @@ def enable(
 def disable_all(origin: Origin = "generic") -> None:
     """Turn every integration off and put back what they replaced."""
     with _exclusively():
-        for name in tuple(_entries):
+        for name in tuple(_configured.entries):
             turn_off(name, origin)
 
 
 def turn_off(name: str, origin: Origin) -> None:
     """Turn one integration off, whether it is on or not, and without loading its plugin."""
     with _exclusively():
-        earlier = _entries.get(name)
+        earlier = _configured.entries.get(name)
         if earlier is None:
-            _entries[name] = Enabled(name, None, Options(), origin, state="disabled")
+            _configured.entries[name] = Enabled(name, None, Options(), origin, state="disabled")
             return
         _retire(earlier)
         entry = Enabled(name, earlier.plugin, earlier.options, origin, state="disabled")
         entry.integration = earlier.integration
-        _entries[name] = entry
+        _configured.entries[name] = entry
 
 
 def mark_broken(name: str, reason: str) -> None:
     """Remember that an integration cannot be used, and why."""
     with _exclusively():
-        earlier = _entries.get(name)
+        earlier = _configured.entries.get(name)
         if earlier is not None:
             _retire(earlier)
         entry = Enabled(name, None, Options(), "generic", state="broken", reason=reason)
-        _entries[name] = entry
+        _configured.entries[name] = entry
 
 
 def entry(name: str) -> Enabled | None:
     """How an integration was last configured; None if it never was."""
-    return _entries.get(name)
+    return _configured.entries.get(name)
 
 
 def configured() -> tuple[str, ...]:
     """The names of the integrations that a call has configured, in whichever way."""
-    return tuple(_entries)
-
-
-def reset() -> None:
-    """Put back what was replaced and forget all configuration."""
-    global _stop_listening
-    with suppress(Exception):
-        background.drain()
-    with _exclusively():
-        for each in _entries.values():
-            _retire(each)
-        _entries.clear()
-        _pending.clear()
-        if _stop_listening is not None:
-            _stop_listening()
-            _stop_listening = None
-    session.reset()
-    tally.reset()
+    return tuple(_configured.entries)
 
 
 def _options(plugin: type[Integration], given: Mapping[str, Any]) -> Options:
@@ -175,7 +178,7 @@ def _options(plugin: type[Integration], given: Mapping[str, Any]) -> Options:
 @contextmanager
 def _exclusively() -> Iterator[None]:
     try:
-        with _lock:
+        with _configured.lock:
             yield
     finally:
         _drain()
@@ -187,26 +190,25 @@ def _soon(work: Callable[[], None]) -> None:
     An import hook holds the import lock of its module. If it waited for ours while its holder
     waits for that import, both would wait forever; so the holder does the work instead.
     """
-    _pending.append(work)
+    _configured.pending.append(work)
     _drain()
 
 
 def _drain() -> None:
-    while _pending:
-        if not _lock.acquire(blocking=False):
+    while _configured.pending:
+        if not _configured.lock.acquire(blocking=False):
             return
         try:
-            while _pending:
-                _pending.popleft()()
+            while _configured.pending:
+                _configured.pending.popleft()()
         finally:
-            _lock.release()
+            _configured.lock.release()
 
 
 def _listen() -> None:
-    global _stop_listening
-    if _stop_listening is None:
+    if _configured.stop_listening is None:
         strict_when(settings.strict)
-        _stop_listening = on_fault(_count)
+        _configured.stop_listening = on_fault(_count)
 
 
 def _count(error: Exception, place: str, label: str) -> bool:
@@ -218,8 +220,8 @@ def _count(error: Exception, place: str, label: str) -> bool:
         is_new = charged.count_fault(error, place)
     elif current is not None and current.recorder is not None:
         is_new = current.recorder.count_fault(error, place)
-    configured = _entries.get(label)
-    return not is_new or (configured is not None and configured.options.silent)
+    entry = _configured.entries.get(label)
+    return not is_new or (entry is not None and entry.options.silent)
 
 
 def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
@@ -230,7 +232,7 @@ def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
 
 
 def _activate(entry: Enabled, framework: ModuleType) -> None:
-    if _entries.get(entry.name) is not entry or entry.plugin is None:
+    if _configured.entries.get(entry.name) is not entry or entry.plugin is None:
         return  # configured anew in the meantime
     if entry.state == "active" and entry.framework is framework:
         _reapply(entry)
@@ -313,7 +315,7 @@ def _apply(entry: Enabled, patch: Patch) -> None:
 
 def _deferred(entry: Enabled, patch: Patch) -> Callable[[ModuleType], None]:
     def work() -> None:
-        if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
+        if _configured.entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
             _apply(entry, patch)
             _say_what_is_skipped(entry)
 
@@ -332,7 +334,7 @@ def _apply_later(entry: Enabled, patch: Patch) -> None:
     patch.label = entry.name
 
     def work() -> None:
-        if _entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
+        if _configured.entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
             _apply(entry, patch)
             _say_what_is_skipped(entry)
 

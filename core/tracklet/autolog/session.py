@@ -12,6 +12,8 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from tracklet.state import ProcessState
+
 if TYPE_CHECKING:
     from tracklet.autolog.recorder import Recorder
 
@@ -37,25 +39,36 @@ class FitSession:
         self._thread = threading.get_ident()
         self._outer = _current.get()
         _current.set(self)
-        _by_thread.setdefault(self._thread, self)
+        _sessions.by_thread.setdefault(self._thread, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if _by_thread.get(self._thread) is self:
-            del _by_thread[self._thread]
+        if _sessions.by_thread.get(self._thread) is self:
+            del _sessions.by_thread[self._thread]
         if _current.get() is self:  # not so if an interrupt has taken it down before
             _current.set(self._outer)
         self._outer = None
 
 
+class _Sessions(ProcessState):
+    """The sessions by the thread that opened them; a forked child inherits them."""
+
+    def begin(self) -> None:
+        self.by_thread: dict[int, FitSession] = {}
+
+    def forget(self) -> None:
+        self.begin()
+        _current.set(None)
+
+
 _current: ContextVar[FitSession | None] = ContextVar("tracklet_fit_session", default=None)
-_by_thread: dict[int, FitSession] = {}
+_sessions = _Sessions()
 
 
 def current() -> FitSession | None:
     """The session that this code runs in; None outside of any watched call."""
     session = _current.get()
-    if session is None and _by_thread:
+    if session is None and _sessions.by_thread:
         session = _of_joblib_worker()
     return session
 
@@ -75,12 +88,6 @@ def own() -> FitSession | None:
     return _current.get()
 
 
-def reset() -> None:
-    """Forget the sessions of this process, which a forked child inherits from its parent."""
-    _by_thread.clear()
-    _current.set(None)
-
-
 def _of_joblib_worker() -> FitSession | None:
     joblib = sys.modules.get("joblib.parallel")
     thread: Any = threading.current_thread()
@@ -94,7 +101,7 @@ def _of_joblib_worker() -> FitSession | None:
         thread = getattr(thread, "_parent", None)
         if thread is None:
             return None
-        session = _by_thread.get(getattr(thread, "ident", None) or 0)
+        session = _sessions.by_thread.get(getattr(thread, "ident", None) or 0)
         if session is not None:
             return session
     return None

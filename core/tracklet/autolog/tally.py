@@ -15,6 +15,7 @@ from typing import Final
 
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.patching import keep_context
+from tracklet.state import ProcessState
 
 OVERHEAD_TAG: Final = "tracklet.overhead_ms"
 FAULTS_TAG: Final = "tracklet.faults"
@@ -53,7 +54,7 @@ class Tally:
         if not self.first_fault:
             self.first_fault = f"{place}: {type(error).__name__}: {error}"[:_MAX_TEXT]
         cause = _cause_of(error, place)
-        known = _of_the_disk if isinstance(cause, int) else self._causes
+        known = _tallies.said_of_the_disk if isinstance(cause, int) else self._causes
         is_new = cause not in known
         known.add(cause)
         return is_new
@@ -61,7 +62,7 @@ class Tally:
     def conclude(self) -> None:
         """A training's record is complete; if nothing failed in it, the disk is well again."""
         if not self.fault_count:
-            _of_the_disk.clear()
+            _tallies.said_of_the_disk.clear()
 
     def tags(self) -> dict[str, str]:
         """The sums as tags of the run."""
@@ -86,10 +87,6 @@ def _cause_of(error: BaseException, place: str) -> object:
     return type(error), _NUMBER.sub("", place)  # each round of a training is another place
 
 
-# What is wrong with the disk, by its number, that was said since the last record without a fault.
-_of_the_disk: set[object] = set()
-
-
 # Whom a fault is charged to that is reported outside of the training that it belongs to.
 _charged: ContextVar[Tally | None] = ContextVar("tracklet_tally", default=None)
 keep_context(_charged)
@@ -110,24 +107,29 @@ def charged_one() -> Tally | None:
     return _charged.get()
 
 
-# Bounded, newest last; what is forgotten only starts to count anew.
-_tallies: dict[str, Tally] = {}
+class _Tallies(ProcessState):
+    """The tallies of runs, and what was said of the disk."""
+
+    def begin(self) -> None:
+        # Bounded, newest last; what is forgotten only starts to count anew.
+        self.by_run: dict[str, Tally] = {}
+        # What is wrong with the disk, by its number, that was said since the last record without
+        # a fault.
+        self.said_of_the_disk: set[object] = set()
+
+
+_tallies = _Tallies()
 
 
 def tally_of(run_id: str) -> Tally:
     """The tally of a run, from whichever thread."""
-    found = _tallies.pop(run_id, None) or Tally()
-    while len(_tallies) >= _MAX_RUNS:
-        _tallies.pop(next(iter(_tallies)), None)
-    return _tallies.setdefault(run_id, found)
+    kept = _tallies.by_run
+    found = kept.pop(run_id, None) or Tally()
+    while len(kept) >= _MAX_RUNS:
+        kept.pop(next(iter(kept)), None)
+    return kept.setdefault(run_id, found)
 
 
 def forget(run_id: str) -> None:
     """Begin anew with the next training in a run."""
-    _tallies.pop(run_id, None)
-
-
-def reset() -> None:
-    """Forget all runs."""
-    _tallies.clear()
-    _of_the_disk.clear()
+    _tallies.by_run.pop(run_id, None)

@@ -27,16 +27,7 @@ __all__ = [
     "models",
     "records",
     "registry",
-    "reset",
     "runs",
     "start_run",
     "system_metrics",
 ]
-
-
-def reset() -> None:
-    """Forget all state of this process: open runs, the active experiment and model."""
-    runs.reset()
-    experiments.reset()
-    models.reset()
-    system_metrics.reset()

@@ -17,15 +17,38 @@ from tracklet.client.numbers import now
 from tracklet.entities import LoggedModelOutput, Run, RunStatus
 from tracklet.fluent import exits
 from tracklet.liveness import END_REASON_TAG
+from tracklet.state import ProcessState
 from tracklet.stores import RunWriter, TrackingStore
 
 _logger = logging.getLogger(__name__)
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("tracklet_active_runs", default=())
-_open: dict[str, ActiveRun] = {}
 _last_run: ContextVar[tuple[TrackingStore, str] | None] = ContextVar(
     "tracklet_last_run", default=None
 )
+
+
+class _Runs(ProcessState):
+    """What runs leave in the process, whichever context they belong to."""
+
+    def begin(self) -> None:
+        self.open: dict[str, ActiveRun] = {}
+        # The runs that the option RUN_ID named, each of which is gone on with once.
+        self.resumed: set[str] = set()
+        # Whether any model may be active; the training path asks this before it asks which.
+        self.linking = False
+
+    def forget(self) -> None:
+        """Leave all open runs without ending them."""
+        for run in list(self.open.values()):
+            run.writer.close()
+            _let_go(run)
+        self.begin()
+        _stack.set(())
+        _last_run.set(None)
+
+
+process = _Runs()
 
 
 class ActiveRun(Run):
@@ -92,7 +115,7 @@ class ActiveRun(Run):
 def push(run: ActiveRun) -> None:
     """Make a run the active one of this context."""
     _stack.set((*(open_run for open_run in _stack.get() if open_run.is_open), run))
-    _open[run.info.run_id] = run
+    process.open[run.info.run_id] = run
     exits.watch(run.info.run_id, _end_all)
 
 
@@ -112,16 +135,16 @@ def open_runs() -> tuple[ActiveRun, ...]:
 def to_record() -> ActiveRun | None:
     """The run that a record of this context belongs to: its own, or the process's single one."""
     run = top()
-    if run is None and len(_open) == 1:
-        run = next(iter(_open.values()), None)
+    if run is None and len(process.open) == 1:
+        run = next(iter(process.open.values()), None)
     return run
 
 
 def to_end() -> ActiveRun | None:
     """The run that ``end_run`` ends: this context's, or one whose context this thread lost."""
     run = top()
-    if run is None and len(_open) == 1:
-        other = next(iter(_open.values()), None)
+    if run is None and len(process.open) == 1:
+        other = next(iter(process.open.values()), None)
         if other is not None and other.thread == threading.get_ident():
             return other
     return run
@@ -129,7 +152,7 @@ def to_end() -> ActiveRun | None:
 
 def opened(run_id: str) -> ActiveRun | None:
     """The open run of that id in this process."""
-    return _open.get(run_id)
+    return process.open.get(run_id)
 
 
 def last() -> tuple[TrackingStore, str] | None:
@@ -190,24 +213,15 @@ def abandon(run: ActiveRun) -> None:
     _let_go(run)
 
 
-def reset() -> None:
-    """Forget all open runs without ending them."""
-    for run in list(_open.values()):
-        run.writer.close()
-        _let_go(run)
-    _stack.set(())
-    _last_run.set(None)
-
-
 def _let_go(run: ActiveRun) -> None:
     run.__dict__["is_open"] = False
-    _open.pop(run.info.run_id, None)
+    process.open.pop(run.info.run_id, None)
     exits.unwatch(run.info.run_id)
     _stack.set(tuple(other for other in _stack.get() if other.is_open))
 
 
 def _end_all(status: str, reason: str | None) -> None:
-    for run in reversed(list(_open.values())):
+    for run in reversed(list(process.open.values())):
         if run.pid != os.getpid():
             continue
         try:

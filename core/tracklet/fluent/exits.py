@@ -18,12 +18,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tracklet.state import ProcessState
+
 Ending = Callable[[str, "str | None"], None]
 
-_watched: set[str] = set()
-_end_all: Ending | None = None
-_exit_code: list[object] = []
-_original_exit: Callable[..., Any] | None = None
+
+class _Watch(ProcessState):
+    """The runs that are watched, by id, and how the process' end is told."""
+
+    def begin(self) -> None:
+        self.runs: set[str] = set()
+        self.end_all: Ending | None = None
+        self.exit_codes: list[object] = []
+        self.original_exit: Callable[..., Any] | None = None
+
+    def forget(self) -> None:
+        """Whoever holds a run has ended its watch by :func:`unwatch`; what is known stays."""
+
+
+_watch = _Watch()
 
 
 def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
@@ -39,24 +52,23 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
 
 def watch(run_id: str, end_all: Ending) -> None:
     """From now on the process's end also ends this run."""
-    global _end_all
-    if _end_all is None:
+    if _watch.end_all is None:
         atexit.register(_at_exit)
-    _end_all = end_all
-    _watched.add(run_id)
+    _watch.end_all = end_all
+    _watch.runs.add(run_id)
     _wrap_exit()
 
 
 def unwatch(run_id: str) -> None:
     """``sys.exit`` need not be observed for this run."""
-    _watched.discard(run_id)
-    if not _watched:
+    _watch.runs.discard(run_id)
+    if not _watch.runs:
         _unwrap_exit()
 
 
 def _at_exit() -> None:
-    if _end_all is not None:
-        _end_all(*_how_the_process_ends())
+    if _watch.end_all is not None:
+        _watch.end_all(*_how_the_process_ends())
 
 
 def _how_the_process_ends() -> tuple[str, str | None]:
@@ -65,7 +77,8 @@ def _how_the_process_ends() -> tuple[str, str | None]:
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if isinstance(error, BaseException):
         return outcome_of(error)
-    return _outcome_of_code(_exit_code[-1]) if _exit_code else ("FINISHED", None)
+    codes = _watch.exit_codes
+    return _outcome_of_code(codes[-1]) if codes else ("FINISHED", None)
 
 
 def _outcome_of_code(code: object) -> tuple[str, str | None]:
@@ -80,18 +93,17 @@ class _Witness:
     def __init__(self, code: object) -> None:
         self.code = code
 
-    def __del__(self, _getframe: Any = sys._getframe, _codes: list[object] = _exit_code) -> None:
+    def __del__(self, _getframe: Any = sys._getframe, _watch: _Watch = _watch) -> None:
         try:
             _getframe(1)
         except ValueError:
-            _codes.append(self.code)
+            _watch.exit_codes.append(self.code)
 
 
 def _wrap_exit() -> None:
-    global _original_exit
-    if _original_exit is not None:
+    if _watch.original_exit is not None:
         return
-    original = _original_exit = sys.exit
+    original = _watch.original_exit = sys.exit
 
     @functools.wraps(original)
     def exit(status: Any = None, /) -> Any:
@@ -105,7 +117,6 @@ def _wrap_exit() -> None:
 
 
 def _unwrap_exit() -> None:
-    global _original_exit
-    if _original_exit is not None and getattr(sys.exit, "__wrapped__", None) is _original_exit:
-        sys.exit = _original_exit
-    _original_exit = None
+    original, _watch.original_exit = _watch.original_exit, None
+    if original is not None and getattr(sys.exit, "__wrapped__", None) is original:
+        sys.exit = original

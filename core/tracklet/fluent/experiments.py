@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,17 @@ from tracklet.client import TrackletClient
 from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, LifecycleStage, ViewType
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.state import ProcessState
 
-_active: dict[str, str] = {}
-_lock = threading.Lock()
+
+class _Active(ProcessState):
+    """The active experiments, by tracking URI."""
+
+    def begin(self) -> None:
+        self.by_uri: dict[str, str] = {}
+
+
+_active = _Active()
 
 
 def set_experiment(
@@ -48,14 +55,13 @@ def set_experiment(
             f"it with tracklet.restore_experiment({experiment.experiment_id!r}) or choose another "
             "name"
         )
-    with _lock:
-        _active[client.tracking_uri] = experiment.experiment_id
+    _active.by_uri[client.tracking_uri] = experiment.experiment_id
     return experiment
 
 
 def active_experiment_id(client: TrackletClient) -> str | None:
     """The id of the experiment that was made active for the client's store, if any was."""
-    return _active.get(client.tracking_uri)
+    return _active.by_uri.get(client.tracking_uri)
 
 
 def experiment_for_new_run(client: TrackletClient) -> str:
@@ -142,11 +148,6 @@ def delete_experiment_tag(key: str) -> None:
     """Remove a tag of the active experiment."""
     client = TrackletClient()
     client.delete_experiment_tag(experiment_for_new_run(client), key)
-
-
-def reset() -> None:
-    """Forget the active experiment."""
-    _active.clear()
 
 
 def _named(client: TrackletClient, name: str) -> Experiment:

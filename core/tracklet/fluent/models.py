@@ -15,16 +15,28 @@ from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.repositories import repository
+from tracklet.state import ProcessState
 
 if TYPE_CHECKING:
     import pandas as pd
 
-linking = False
-"""Whether any active model may exist; the training path asks this before it asks which."""
-
 _active_model: ContextVar[str | None] = ContextVar("tracklet_active_model", default=None)
 _last_model: ContextVar[str | None] = ContextVar("tracklet_last_model", default=None)
-_cleared: set[str] = set()
+
+
+class _Models(ProcessState):
+    """The configured active models that :func:`clear_active_model` turned off."""
+
+    def begin(self) -> None:
+        self.cleared: set[str] = set()
+
+    def forget(self) -> None:
+        self.begin()
+        _active_model.set(None)
+        _last_model.set(None)
+
+
+_models = _Models()
 
 
 class ActiveModel(LoggedModel):
@@ -225,7 +237,6 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
     Raises:
         InvalidParameterValue: Neither is given, or both are and do not agree.
     """
-    global linking
     if name is None and model_id is None:
         raise InvalidParameterValue("give set_active_model a name or a model_id")
     if model_id is not None:
@@ -241,7 +252,7 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
         )
         model = newest[0] if newest else create_external_model(name=name)
     earlier = _active_model.get()
-    linking = True
+    active.process.linking = True
     _active_model.set(model.model_id)
     return ActiveModel(model, earlier)
 
@@ -252,7 +263,7 @@ def get_active_model_id() -> str | None:
     if model_id is not None:
         return model_id
     configured = settings.option("ACTIVE_MODEL_ID")
-    return None if configured in _cleared else configured
+    return None if configured in _models.cleared else configured
 
 
 def clear_active_model() -> None:
@@ -260,19 +271,4 @@ def clear_active_model() -> None:
     _active_model.set(None)
     configured = settings.option("ACTIVE_MODEL_ID")
     if configured is not None:
-        _cleared.add(configured)
-
-
-def look_for_configured_model() -> None:
-    """Link metrics to the model that the option ``ACTIVE_MODEL_ID`` names, if it is set."""
-    global linking
-    linking = linking or settings.option("ACTIVE_MODEL_ID") is not None
-
-
-def reset() -> None:
-    """Forget the active and the last model."""
-    global linking
-    linking = False
-    _active_model.set(None)
-    _last_model.set(None)
-    _cleared.clear()
+        _models.cleared.add(configured)

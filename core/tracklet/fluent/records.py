@@ -22,6 +22,7 @@ from tracklet.fluent.runs import run_to_record
 from tracklet.validation import MAX_STEP, MIN_STEP
 
 _time_ns = time.time_ns
+_process = active.process
 
 
 def log_metric(
@@ -63,7 +64,7 @@ def log_metric(
         and (stack := _stack.get())
         and (run := stack[-1]).is_open
         and not run.outputs_by_step
-        and not models.linking
+        and not _process.linking
     ):
         if type(value) is not float:
             value = numbers.metric_value(key, value)
@@ -102,7 +103,7 @@ def log_metrics(
         and dataset is None
         and synchronous is None
         and (run := active.top()) is not None
-        and not models.linking
+        and not _process.linking
         and (number := numbers.metric_step("", step)) not in run.outputs_by_step
     ):
         values = {
@@ -215,7 +216,7 @@ def log_outputs(models: Sequence[LoggedModelOutput] | None) -> None:
 
 def flush_async_logging() -> None:
     """Return when all records of the open runs would survive a power cut."""
-    for run in list(active._open.values()):
+    for run in list(_process.open.values()):
         run.writer.flush()
 
 

@@ -12,7 +12,7 @@ from tracklet.client.pages import all_of
 from tracklet.client.verbs import texts
 from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet.fluent import active, experiments, models, syncing, system_metrics
+from tracklet.fluent import active, experiments, syncing, system_metrics
 from tracklet.fluent.active import ActiveRun
 from tracklet.stores import RunWriter
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PAGE = 10_000
-_resumed: list[str] = []
 _lock = threading.Lock()
 
 
@@ -85,7 +84,8 @@ def start_run(
     try:
         started = ActiveRun(run, client.store, writer)
         active.push(started)
-        models.look_for_configured_model()
+        if settings.option("ACTIVE_MODEL_ID") is not None:
+            active.process.linking = True
         system_metrics.start(started, log_system_metrics)
         syncing.start(started)
         return started
@@ -225,19 +225,13 @@ def search_runs(
     return frames.of_runs(found)
 
 
-def reset() -> None:
-    """Forget all open runs without ending them."""
-    active.reset()
-    _resumed.clear()
-
-
 def _configured_run_id() -> str | None:
     """The option ``RUN_ID``, the first time that a run is started; it is read, not unset."""
     run_id = settings.option("RUN_ID")
     with _lock:
-        if run_id is None or run_id in _resumed:
+        if run_id is None or run_id in active.process.resumed:
             return None
-        _resumed.append(run_id)
+        active.process.resumed.add(run_id)
         return run_id
 
 

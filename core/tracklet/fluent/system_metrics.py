@@ -9,51 +9,64 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any, Final
+from typing import Final
 
 from tracklet import settings
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, MissingDependency
 from tracklet.fluent.active import ActiveRun
+from tracklet.state import ProcessState
 
 _logger = logging.getLogger(__name__)
 _MEGABYTE: Final = 1e6
-_options: dict[str, Any] = {}
+
+
+class _Options(ProcessState):
+    """What was enabled and set."""
+
+    def begin(self) -> None:
+        self.enabled: bool | None = None
+        self.interval: float | None = None
+        self.samples: int | None = None
+        self.node: str | None = None
+
+
+_options = _Options()
 
 
 def enable_system_metrics_logging() -> None:
     """From now on new runs also record metrics of the machine."""
-    _options["enabled"] = True
+    _options.enabled = True
 
 
 def disable_system_metrics_logging() -> None:
     """From now on new runs record no metrics of the machine."""
-    _options["enabled"] = False
+    _options.enabled = False
 
 
 def set_system_metrics_sampling_interval(interval: float | None) -> None:
     """Set the seconds from sample to sample; None is the default, 10."""
     if interval is not None and not interval > 0:
         raise InvalidParameterValue(f"the sampling interval is a positive number; got {interval!r}")
-    _options["interval"] = interval
+    _options.interval = interval
 
 
 def set_system_metrics_samples_before_logging(samples: int | None) -> None:
     """Set how many samples one recorded point is the mean of; None is the default, 1."""
     if samples is not None and samples < 1:
         raise InvalidParameterValue(f"a point is the mean of at least 1 sample; got {samples!r}")
-    _options["samples"] = samples
+    _options.samples = samples
 
 
 def set_system_metrics_node_id(node_id: str | None) -> None:
     """Set a name for this machine; keys become ``system/<node>/…``."""
-    _options["node"] = node_id
+    _options.node = node_id
 
 
 def start(run: ActiveRun, wanted: bool | None) -> None:
     """Watch the machine for a run, if that is wanted or, for None, enabled."""
     if wanted is None:
-        wanted = _options.get("enabled")
+        wanted = _options.enabled
     if wanted is None:
         wanted = settings.flag("ENABLE_SYSTEM_METRICS_LOGGING")
     if not wanted:
@@ -64,11 +77,6 @@ def start(run: ActiveRun, wanted: bool | None) -> None:
         _logger.warning("no system metrics for run %s: %s", run.info.run_id, error)
         return
     run.on_end.append(monitor.stop)
-
-
-def reset() -> None:
-    """Forget what was enabled and set."""
-    _options.clear()
 
 
 class SystemMetricsMonitor:
@@ -92,13 +100,13 @@ class SystemMetricsMonitor:
             ) from error
         self._psutil = psutil
         self._run = run
-        node = _options.get("node") or settings.option("SYSTEM_METRICS_NODE_ID")
+        node = _options.node or settings.option("SYSTEM_METRICS_NODE_ID")
         self._prefix = f"system/{node}/" if node else "system/"
         self._interval = float(
-            _options.get("interval") or settings.option("SYSTEM_METRICS_SAMPLING_INTERVAL") or 10
+            _options.interval or settings.option("SYSTEM_METRICS_SAMPLING_INTERVAL") or 10
         )
         self._samples = int(
-            _options.get("samples") or settings.option("SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING") or 1
+            _options.samples or settings.option("SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING") or 1
         )
         key = f"{self._prefix}cpu_utilization_percentage"
         earlier = run.store.get_metric_history(run.info.run_id, key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracklet import lazy
-from tracklet.models import manifest
 from tracklet.models.code import ModelConfig, set_model
 from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
 from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
@@ -82,8 +81,3 @@ if not TYPE_CHECKING:
             _SCORING,
         ),
     )
-
-
-def reset() -> None:
-    """Forget what this process remembers of the user's configuration."""
-    manifest.reset()

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet.state import ProcessState
+
 FILE_NAME: Final = "tracklet.manifest.json"
 KEY_NAME: Final = "signing.key"
 
@@ -39,7 +41,16 @@ _KEY_BYTES: Final = 32
 _BYTECODE: Final = "__pycache__"
 
 _logger = logging.getLogger(__name__)
-_keys: dict[Path, bytes] = {}
+
+
+class _Keys(ProcessState):
+    """The user's keys that were read, by their paths."""
+
+    def begin(self) -> None:
+        self.read: dict[Path, bytes] = {}
+
+
+_keys = _Keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ def _signature(hashes: dict[str, Any]) -> str:
 def _key() -> bytes:
     """The user's key; made when it is first needed."""
     path = _config_dir() / KEY_NAME
-    known = _keys.get(path)
+    known = _keys.read.get(path)
     if known is None:
         try:
             known = _stored_key(path)
@@ -142,7 +153,7 @@ def _key() -> bytes:
                 path.parent,
                 error.strerror or error,
             )
-        _keys[path] = known
+        _keys.read[path] = known
     return known
 
 
@@ -187,8 +198,3 @@ def _new_key(path: Path) -> bytes:
     finally:
         partial.unlink(missing_ok=True)
     return path.read_bytes()
-
-
-def reset() -> None:
-    """Forget the keys that were read."""
-    _keys.clear()

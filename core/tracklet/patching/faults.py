@@ -11,32 +11,42 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tracklet.state import ProcessState
+
 FaultHandler = Callable[[Exception, str, str], bool]
 """Called with the error, the place and the label of the patch; True says that the fault was dealt
 with, so that no log line is needed."""
 
 logger = logging.getLogger("tracklet.patching")
 
-_handlers: list[FaultHandler] = []
-_strict: Callable[[], bool] = bool
-_probe: Callable[[str], None] | None = None
+
+class _Listening(ProcessState):
+    """Who hears of faults, when they are raised, and what a test injects."""
+
+    def begin(self) -> None:
+        self.handlers: list[FaultHandler] = []
+        self.strict: Callable[[], bool] = bool
+        self.probe: Callable[[str], None] | None = None
+
+
+_listening = _Listening()
 
 
 def on_fault(handler: FaultHandler) -> Callable[[], None]:
     """Hear of every contained fault; the returned function stops that."""
-    _handlers.append(handler)
+    handlers = _listening.handlers
+    handlers.append(handler)
 
     def stop() -> None:
-        if handler in _handlers:
-            _handlers.remove(handler)
+        if handler in handlers:
+            handlers.remove(handler)
 
     return stop
 
 
 def strict_when(decide: Callable[[], bool]) -> None:
     """Say when faults are raised instead of contained. Never, by default."""
-    global _strict
-    _strict = decide
+    _listening.strict = decide
 
 
 def report(error: Exception, place: str, label: str = "") -> None:
@@ -46,7 +56,7 @@ def report(error: Exception, place: str, label: str = "") -> None:
         Exception: The fault itself, in strict mode.
     """
     handled = False
-    for handler in tuple(_handlers):
+    for handler in tuple(_listening.handlers):
         try:
             handled = handler(error, place, label) or handled
         except Exception as problem:  # noqa: BLE001 (a broken listener must not hurt the user)
@@ -59,14 +69,14 @@ def report(error: Exception, place: str, label: str = "") -> None:
             _text(error),
         )
     _say(logging.DEBUG, "where it failed at %s", place, exc_info=error)
-    if _strict():
+    if _listening.strict():
         raise error
 
 
 def checkpoint(place: str) -> None:
     """A point at which a test may inject a failure; see :func:`injected`."""
-    if _probe is not None:
-        _probe(place)
+    if _listening.probe is not None:
+        _listening.probe(place)
 
 
 @contextmanager
@@ -75,12 +85,11 @@ def injected(probe: Callable[[str], None]) -> Iterator[None]:
 
     For tests only: it shows that no failure of ours, at any point, reaches the user.
     """
-    global _probe
-    before, _probe = _probe, probe
+    before, _listening.probe = _listening.probe, probe
     try:
         yield
     finally:
-        _probe = before
+        _listening.probe = before
 
 
 def _text(error: BaseException) -> str:

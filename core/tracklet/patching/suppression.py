@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 
 from tracklet.patching.kept_state import keep_context
+from tracklet.state import ProcessState, in_child
 
 _innermost: ContextVar[suppressed | None] = ContextVar("tracklet_suppressed", default=None)
 keep_context(_innermost)
-_forked = False
+
+
+class _Here(ProcessState):
+    """Whether this process was forked from another, and watches nothing because of it."""
+
+    def begin(self) -> None:
+        self.is_forked = False
+
+
+_here = _Here()
 
 
 class suppressed:  # noqa: N801 (used as a function; a class enters in half the time)
@@ -31,20 +40,15 @@ class suppressed:  # noqa: N801 (used as a function; a class enters in half the 
 
 def is_suppressed(_is_ending: Callable[[], bool] = sys.is_finalizing) -> bool:
     """Whether watching is off here; always while the interpreter takes its modules apart."""
-    return _forked or _innermost.get() is not None or _is_ending()
+    return _here.is_forked or _innermost.get() is not None or _is_ending()
 
 
 def watch_in_this_process() -> None:
     """Watch although this process was forked; whoever enables an integration in it asks so."""
-    global _forked
-    _forked = False
+    _here.is_forked = False
 
 
-def _after_fork() -> None:
+@in_child
+def _watch_nothing() -> None:
     # A forked worker holds the parent's open runs; recording there would write into them twice.
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    _here.is_forked = True

@@ -8,7 +8,6 @@ logged and skipped.
 
 from __future__ import annotations
 
-import functools
 import getpass
 import json
 import logging
@@ -18,8 +17,9 @@ from pathlib import Path
 
 from tracklet import plugins, settings
 from tracklet.run_context import git
+from tracklet.state import remembered
 
-__all__ = ["reset", "tags"]
+__all__ = ["tags", "user"]
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def tags() -> dict[str, str]:
     return found
 
 
-@functools.cache
+@remembered
 def user() -> str:
     """The name of the operating system's user."""
     try:
@@ -44,13 +44,7 @@ def user() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
-def reset() -> None:
-    """Look everything up anew on the next run."""
-    _process_tags.cache_clear()
-    user.cache_clear()
-
-
-@functools.cache
+@remembered
 def _process_tags() -> dict[str, str]:
     script = sys.argv[0] if sys.argv else ""
     found = {

@@ -12,14 +12,32 @@ from typing import Any
 
 from tracklet import plugins, settings
 from tracklet.errors import InvalidParameterValue
+from tracklet.state import ProcessState
 from tracklet.stores.registry_store import RegistryStore
 from tracklet.stores.run_writer import RunWriter
 from tracklet.stores.tracking_store import TrackingStore
 
-__all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store", "reset"]
+__all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store"]
 
-_open: dict[str, Any] = {}
-_lock = threading.RLock()
+
+class _Stores(ProcessState):
+    """The open stores by URI."""
+
+    lock = threading.RLock()
+
+    def begin(self) -> None:
+        self.open: dict[str, Any] = {}
+
+    def forget(self) -> None:
+        with self.lock:
+            for store in self.open.values():
+                close = getattr(store, "close", None)
+                if close is not None:
+                    close()
+            self.begin()
+
+
+_stores = _Stores()
 
 
 def open_store(uri: str) -> TrackingStore:
@@ -37,23 +55,13 @@ def open_registry(uri: str) -> RegistryStore:
     return _opened(uri, RegistryStore, "registered models")
 
 
-def reset() -> None:
-    """Close and forget all stores."""
-    with _lock:
-        for store in _open.values():
-            close = getattr(store, "close", None)
-            if close is not None:
-                close()
-        _open.clear()
-
-
 def _opened(uri: str, contract: type[Any], what: str) -> Any:
-    store = _open.get(uri)
+    store = _stores.open.get(uri)
     if store is None:
-        with _lock:
-            store = _open.get(uri)
+        with _stores.lock:
+            store = _stores.open.get(uri)
             if store is None:
-                store = _open[uri] = _store_class(uri)(uri)
+                store = _stores.open[uri] = _store_class(uri)(uri)
     if not isinstance(store, contract):
         raise InvalidParameterValue(f"the store at {uri!r} keeps no {what}; choose another URI")
     return store

@@ -17,6 +17,7 @@ from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 from tracklet.errors import StorageError
+from tracklet.state import in_child
 
 try:
     import fcntl
@@ -303,15 +304,14 @@ def locked(path: str) -> AbstractContextManager[object]:
     return held
 
 
-def _after_fork() -> None:
+@in_child
+def _release() -> None:
     # A lock is held until every copy of its descriptor is closed, and the child has copies.
     for held in tuple(_held):
         held.close()
 
 
 _held: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _named(error: OSError, path: str) -> OSError:

@@ -14,7 +14,8 @@ own reaches the traced code.
 
 from __future__ import annotations
 
-from tracklet.tracing import context, live
+from tracklet import state
+from tracklet.tracing import context
 from tracklet.tracing.assessing import (
     delete_assessment,
     get_assessment,
@@ -73,5 +74,4 @@ def enable() -> None:
 
 def reset() -> None:
     """Forget what goes on and what was last, and trace again."""
-    context.reset()
-    live.reset()
+    state.reset(__name__)

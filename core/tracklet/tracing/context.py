@@ -8,14 +8,29 @@ from contextvars import ContextVar
 
 from tracklet import settings
 from tracklet.entities import LiveSpan, NoOpSpan
+from tracklet.state import ProcessState
 
 _logger = logging.getLogger("tracklet.tracing")
 
 _current: ContextVar[LiveSpan | None] = ContextVar("tracklet_current_span", default=None)
 _last_here: ContextVar[str | None] = ContextVar("tracklet_last_trace", default=None)
-_last: str | None = None
-_enabled = True
-_reported: set[tuple[str, type[BaseException]]] = set()
+
+
+class _Tracing(ProcessState):
+    """Whether anything is traced, what was last, and which failures were told."""
+
+    def begin(self) -> None:
+        self.last: str | None = None
+        self.is_enabled = True
+        self.reported: set[tuple[str, type[BaseException]]] = set()
+
+    def forget(self) -> None:
+        self.begin()
+        _current.set(None)
+        _last_here.set(None)
+
+
+_tracing = _Tracing()
 
 
 def current() -> LiveSpan | None:
@@ -38,25 +53,23 @@ def recording() -> LiveSpan | None:
 
 def note_last(trace_id: str) -> None:
     """Remember the trace as the last one."""
-    global _last
-    _last = trace_id
+    _tracing.last = trace_id
     _last_here.set(trace_id)
 
 
 def last(here: bool = False) -> str | None:
     """The id of the trace that ended last, in this process or in this context."""
-    return _last_here.get() if here else _last
+    return _last_here.get() if here else _tracing.last
 
 
 def is_enabled() -> bool:
     """Whether anything is traced."""
-    return _enabled
+    return _tracing.is_enabled
 
 
 def set_enabled(enabled: bool) -> None:
     """Trace, or not."""
-    global _enabled
-    _enabled = enabled
+    _tracing.is_enabled = enabled
 
 
 def contain(place: str, error: Exception) -> None:
@@ -70,18 +83,8 @@ def contain(place: str, error: Exception) -> None:
     """
     kind = (place, type(error))
     ending = sys.is_finalizing()
-    level = logging.DEBUG if ending or kind in _reported else logging.WARNING
-    _reported.add(kind)
+    level = logging.DEBUG if ending or kind in _tracing.reported else logging.WARNING
+    _tracing.reported.add(kind)
     _logger.log(level, "tracing could not %s; the traced code is not affected: %r", place, error)
     if not ending and settings.strict():
         raise error
-
-
-def reset() -> None:
-    """Forget everything and trace again."""
-    global _last, _enabled
-    _last = None
-    _enabled = True
-    _current.set(None)
-    _last_here.set(None)
-    _reported.clear()

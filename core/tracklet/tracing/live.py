@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import weakref
@@ -16,6 +15,7 @@ from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, TRACE_ID
 from tracklet.entities.trace_info import MODEL_METADATA, NAME_TAG, RUN_METADATA
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments, models
+from tracklet.state import ProcessState, remembered
 from tracklet.stores.trace_store import TraceStore, traces_of
 from tracklet.tracing import context
 from tracklet.validation import validate_key
@@ -27,7 +27,16 @@ PREVIEW_LENGTH: Final = 1000
 METADATA_PREVIEW_LENGTH: Final = 250
 _WHENCE: Final = ("mlflow.user", "mlflow.source.", "mlflow.notebook")
 
-_in_progress: weakref.WeakValueDictionary[str, LiveTrace] = weakref.WeakValueDictionary()
+
+class _Traces(ProcessState):
+    """The traces in progress, by id."""
+
+    def begin(self) -> None:
+        self.in_progress: weakref.WeakValueDictionary[str, LiveTrace]
+        self.in_progress = weakref.WeakValueDictionary()
+
+
+_traces = _Traces()
 
 
 class LiveTrace:
@@ -75,7 +84,7 @@ class LiveTrace:
             context.contain("keep a trace", error)
         finally:
             if span.parent_id is None:
-                _in_progress.pop(self.trace_id, None)
+                _traces.in_progress.pop(self.trace_id, None)
 
     def present(self) -> list[Span]:
         """The spans as they are now, in the order in which they began."""
@@ -110,7 +119,7 @@ class LiveTrace:
 
 def in_progress(trace_id: str) -> LiveTrace | None:
     """The trace of that id, if its root goes on in this process."""
-    return _in_progress.get(trace_id)
+    return _traces.in_progress.get(trace_id)
 
 
 def begin(
@@ -171,12 +180,6 @@ def texts(kind: str, values: Mapping[str, Any] | None) -> dict[str, str]:
     return kept
 
 
-def reset() -> None:
-    """Forget all traces in progress, and who runs what."""
-    _in_progress.clear()
-    _whence.cache_clear()
-
-
 def _new_trace(experiment_id: str | None) -> LiveTrace:
     client = TrackletClient()
     run = active.to_record()
@@ -194,11 +197,11 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
             experiment_id = experiments.experiment_for_new_run(client)
     trace_id = TRACE_ID_PREFIX + os.urandom(16).hex()
     trace = LiveTrace(trace_id, traces_of(store), experiment_id, metadata)
-    _in_progress[trace_id] = trace
+    _traces.in_progress[trace_id] = trace
     return trace
 
 
-@functools.cache
+@remembered
 def _whence() -> dict[str, str]:
     """Who runs what, taken down once: asking the plugins for each trace would cost too much."""
     return {k: v for k, v in run_context.tags().items() if k.startswith(_WHENCE)}

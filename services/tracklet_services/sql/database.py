@@ -22,6 +22,7 @@ from tracklet import settings
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
 from tracklet.reading.engine import sqlite_engine
 from tracklet.reading.schema import VERSION_TABLE, experiments, metadata
+from tracklet.state import in_child
 from tracklet.stores import disk
 
 HEAD: Final = "0001"
@@ -255,11 +256,8 @@ def _way_out(error: BaseException) -> str:
     return "check that the database server runs and the URI is right, then try again"
 
 
+@in_child
 def _leave_connections() -> None:
     """In a forked child, the connections are the parent's."""
     for database in list(_databases):
         database._engine.dispose(close=False)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_connections)

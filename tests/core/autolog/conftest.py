@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tracklet import plugins
+from tracklet import state
 from tracklet.testing import reset
 
 FRAMEWORK = '''
@@ -108,7 +108,7 @@ def toy(
     (folder / "toy_broken.py").write_text(BROKEN)
     distribution(folder, "toy_plugin", "toy = toy_integration:ToyIntegration")
     monkeypatch.syspath_prepend(folder)
-    plugins.reset()
+    state.reset("tracklet.plugins")
     yield folder
     reset()
     for name in ("toy_framework", "toy_integration", "toy_broken"):

@@ -10,7 +10,7 @@ from importlib import import_module
 import pytest
 
 import tracklet
-from tracklet import autolog, plugins
+from tracklet import autolog, state
 from tracklet.errors import InvalidParameterValue, PluginError
 
 
@@ -154,7 +154,7 @@ def test_framework_shadowed_by_an_empty_module_is_broken_and_harmless(toy, caplo
 
 def test_plugin_that_does_not_load_is_broken_and_the_others_work(toy, install):
     install(toy, "bad_plugin", "bad = toy_broken:Bad")
-    plugins.reset()
+    state.reset("tracklet.plugins")
     tracklet.autolog()
     states = autolog.status()
     assert states["bad"].startswith("broken: ")

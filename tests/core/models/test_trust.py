@@ -20,7 +20,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from tracklet import models, pyfunc
+from tracklet import models, pyfunc, state
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import ChangedModel, Model, UntrustedModel, manifest, pickled_names
 from tracklet_flavors import sklearn as flavor
@@ -212,7 +212,7 @@ def test_a_projects_configuration_cannot_bring_its_own_key(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     (tmp_path / "pyproject.toml").write_text('[tool.tracklet]\nconfig-dir = "theirs"\n')
     monkeypatch.chdir(tmp_path)
-    manifest.reset()
+    state.reset("tracklet.models.manifest")
     with pytest.raises(UntrustedModel):
         flavor.load_model(path)
     (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o644)
@@ -220,7 +220,7 @@ def test_a_projects_configuration_cannot_bring_its_own_key(
     with pytest.raises(UntrustedModel):
         flavor.load_model(path)
     (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o600)
-    manifest.reset()
+    state.reset("tracklet.models.manifest")
     flavor.load_model(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tracklet import stores
+from tracklet import state, stores
 from tracklet.entities import (
     Dataset,
     DatasetInput,
@@ -41,7 +41,7 @@ def place(tracklet_home: Path) -> Callable[[str, str], str]:
 def target(request: pytest.FixtureRequest, place: Callable[[str, str], str]) -> Iterator[str]:
     """The URI of an empty store of each kind."""
     yield place(request.param, "target")
-    stores.reset()
+    state.reset("tracklet.stores")
 
 
 @pytest.fixture(params=KINDS)

@@ -13,6 +13,7 @@ from typing import Final
 from tracklet import validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
+from tracklet.state import in_child
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import changes, layout, run_meta, texts
@@ -383,11 +384,8 @@ def _dataset_fields(metric: Metric) -> bytes:
     return f" {name} {digest}".encode()
 
 
+@in_child
 def _renew_locks() -> None:
     """In a forked child, no thread is left that could release a lock."""
     for writer in list(_writers):
         writer._lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

@@ -1,0 +1,82 @@
+"""What this process remembers: seen, forgotten and forked in one place.
+
+A module that keeps something for the whole process keeps it in the fields of one object of a class
+that derives from :class:`ProcessState`, made at module level. What must be put right in a forked
+child is a function marked with :func:`in_child`. No module has a ``global`` statement, and none
+registers a fork handler of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Whoever holds what is another's lets go of it first: autologging of its runs, a run of its store.
+# The rest only forgets, in any order.
+_FIRST: Final = ("tracklet.autolog", "tracklet.tracing", "tracklet.fluent")
+
+_forgetting: list[tuple[str, Callable[[], object]]] = []
+_in_child: list[Callable[[], object]] = []
+
+
+class ProcessState:
+    """What one module remembers. A subclass sets its fields in :meth:`begin`."""
+
+    def __init__(self) -> None:
+        self.begin()
+        _forgetting.append((type(self).__module__, self.forget))
+
+    def begin(self) -> None:
+        """Set every field to what it is in a process that has done nothing yet."""
+
+    def forget(self) -> None:
+        """Let go of what the fields hold, and begin again."""
+        self.begin()
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """Compute an answer once; the decorated function gives it again until :func:`reset`."""
+    cached = functools.cache(function)
+    _forgetting.append((function.__module__, cached.cache_clear))
+    return cached  # type: ignore[return-value]
+
+
+def in_child(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Call a function in every child that is forked from now on: there, only one thread goes on.
+
+    They are called in the order in which they were marked.
+    """
+    _in_child.append(function)
+    return function
+
+
+def reset(package: str = "tracklet") -> None:
+    """Forget all that this process remembers, or what one package or module of it does.
+
+    Active runs and the active experiment, tracking and registry URIs, enabled integrations and
+    their patches, open stores, and what was read of plugins. Files and the environment stay as
+    they are.
+    """
+    chosen = [held for held in reversed(_forgetting) if f"{held[0]}.".startswith(f"{package}.")]
+    for _, forget in sorted(chosen, key=lambda held: _turn(held[0])):
+        forget()
+
+
+def _turn(module: str) -> int:
+    return next(
+        (turn for turn, top in enumerate(_FIRST) if f"{module}.".startswith(f"{top}.")), len(_FIRST)
+    )
+
+
+def _after_fork() -> None:
+    for function in _in_child:
+        function()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
