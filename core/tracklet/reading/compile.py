@@ -6,35 +6,22 @@ true; SQL's own answer, NULL, would make both vanish.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Table,
-    Text,
-    and_,
-    case,
-    collate,
-    exists,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.sql.elements import Grouping
-
-from tracklet.reading.types import Double
-from tracklet.search import And, Comparison, Filter, Key, Not, OrderBy
+from tracklet.reading.connection import Dialect
+from tracklet.reading.tables import TABLES
+from tracklet.search import And, Comparison, Filter, Key, Not, Or, OrderBy
 
 # Databases plan many joins slowly; clauses beyond these become subqueries.
 MAX_JOINS: Final = 8
-_GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+# SQLite refuses expressions that are 1,000 levels deep.
+_MANY: Final = 50
+# How much of a text PostgreSQL has in its indexes.
 _HEAD: Final = 100
+_GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 
 @dataclass(frozen=True)
@@ -43,157 +30,171 @@ class Subject:
 
     Attributes:
         table: One row per entity, with the column ``id``.
-        attributes: The columns of the attributes by their canonical names.
+        fields: The fields of the entity that are columns of its own, and the columns, with their
+            tables. The first is ``id``.
         values: The tables of its metrics, params and tags: per kind of key, the table and the
             name of the column that refers to ``id``. A table has the columns key and value.
-        source: The table joined with what else the attributes come from.
+        source: The table joined with what else the fields come from.
+        attributes: What filters call fields, where they have other names for them.
         unique: The kinds of which an entity has one value per key, so that joining is safe.
-        datasets: Where a clause on datasets looks, if the entity has any.
+        datasets: Where a clause on a field of its datasets looks: the column, and the tables of
+            which ``i`` refers to a run.
     """
 
-    table: Table
-    attributes: Mapping[str, ColumnElement[Any]]
-    values: Mapping[str, tuple[Table, str]]
-    source: FromClause | None = None
+    table: str
+    fields: Mapping[str, str]
+    values: Mapping[str, tuple[str, str]]
+    source: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
     unique: frozenset[str] = frozenset({"metric", "param", "tag"})
-    datasets: Any = None
+    datasets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def attribute(self, name: str) -> tuple[str, bool]:
+        """The column of an attribute, and whether it may be NULL."""
+        column = self.fields[self.attributes.get(name, name)]
+        table, _, plain = column.partition(".")
+        return column, TABLES[table].columns[plain].optional
 
 
-@dataclass
-class Plan:
-    """A search, ready to be put into a SELECT.
-
-    Attributes:
-        source: The table with all joins.
-        conditions: What the rows must satisfy.
-        order: The columns to sort by.
-    """
-
-    source: FromClause
-    conditions: list[ColumnElement[bool]]
-    order: list[ColumnElement[Any]] = field(default_factory=list)
+Condition = Callable[["Query", str], str]
+"""A further condition on the rows of a metric, given the query and the rows' name."""
 
 
-class Compiler:
-    """Compiles filters and orders of one kind of entity for one database.
+class Query:
+    """A search for one kind of entity in one database, put together clause by clause.
+
+    A value stands in the text as a number between colons until :meth:`statement` puts all of them
+    into the order in which the text mentions them.
 
     Args:
         subject: How the entity lies in the tables.
-        dialect: ``"sqlite"`` or ``"postgresql"``.
-        metric_condition: A further condition on the rows of a metric, given the table.
+        dialect: Which SQL to write.
+        metric_condition: What else the rows of a metric must satisfy.
+
+    Attributes:
+        conditions: What rows must satisfy.
+        order: What they are sorted by.
     """
 
-    def __init__(self, subject: Subject, dialect: str, metric_condition: Any = None) -> None:
+    def __init__(
+        self, subject: Subject, dialect: Dialect, metric_condition: Condition | None = None
+    ) -> None:
         self.subject = subject
-        self.sqlite = dialect == "sqlite"
-        self.metric_condition = metric_condition
-        self._joined: dict[Key, FromClause] = {}
+        self.conditions: list[str] = []
+        self.order: list[str] = []
+        self._sqlite = dialect == "sqlite"
+        self._metric_condition = metric_condition
+        self._source = subject.source or subject.table
+        self._joined: dict[Key, str] = {}
+        self._values: list[Any] = []
 
-    def plan(self, tree: Filter | None, order_by: Sequence[OrderBy] = ()) -> Plan:
-        """The joins, conditions and sort columns of a search."""
-        source = self.subject.source
-        plan = Plan(self.subject.table if source is None else source, [])
+    def value(self, value: Any) -> str:
+        """What stands for a value in the text."""
+        self._values.append(value)
+        return f":{len(self._values) - 1}:"
+
+    def listed(self, values: Sequence[Any]) -> str:
+        """What stands for several values after ``IN``."""
+        return f"({', '.join(map(self.value, values))})"
+
+    def search(self, tree: Filter | None, order_by: Sequence[OrderBy] = ()) -> None:
+        """Take a filter and an order in."""
         if tree is not None:
             for clause in tree.operands if isinstance(tree, And) else (tree,):
                 if isinstance(clause, Comparison) and self._joinable(clause):
-                    self._join(plan, clause)
+                    self._join(clause)
                 else:
-                    plan.conditions.append(self.condition(clause))
-        if len(plan.conditions) > 50:
-            plan.conditions = [_balanced(and_, plan.conditions)]
+                    self.conditions.append(self._condition(clause))
+        if len(self.conditions) > _MANY:
+            self.conditions = [_connected("AND", self.conditions)]
         for order in order_by:
-            self._order(plan, order)
-        return plan
+            self._order(order)
+
+    def statement(self, limit: int, offset: int) -> tuple[str, list[Any]]:
+        """The SELECT of all fields, and its values."""
+        text = f"SELECT {', '.join(self.subject.fields.values())} FROM {self._source}"
+        if self.conditions:
+            text += f" WHERE {' AND '.join(self.conditions)}"
+        text += f" ORDER BY {', '.join(self.order)}"
+        text += f" LIMIT {self.value(limit)} OFFSET {self.value(offset)}"
+        values: list[Any] = []
+
+        def mark(match: re.Match[str]) -> str:
+            values.append(self._values[int(match[1])])
+            return "?" if self._sqlite else "%s"
+
+        return re.sub(r":(\d+):", mark, text), values
 
     # -- conditions --------------------------------------------------------------------------
 
-    def condition(self, tree: Filter) -> ColumnElement[bool]:
+    def _condition(self, tree: Filter) -> str:
         """The tree as a condition that is true or false, never NULL."""
         if isinstance(tree, Comparison):
             return self._comparison(tree)
         if isinstance(tree, Not):
-            return not_(Grouping(self.condition(tree.operand)))
-        conditions = [self.condition(operand) for operand in tree.operands]
-        return _balanced(and_ if isinstance(tree, And) else or_, conditions)
+            return f"NOT ({self._condition(tree.operand)})"
+        conditions = [self._condition(operand) for operand in _operands(tree)]
+        return _connected("AND" if isinstance(tree, And) else "OR", conditions)
 
-    def _comparison(self, clause: Comparison) -> ColumnElement[bool]:
-        key = clause.key
-        if key.kind == "attribute":
-            column = self.subject.attributes[key.name]
-            if clause.operator in ("IS NULL", "IS NOT NULL"):
-                return column.is_(None) if clause.operator == "IS NULL" else column.is_not(None)
+    def _comparison(self, clause: Comparison) -> str:
+        kind, name = clause.key.kind, clause.key.name
+        if kind == "attribute":
+            column, optional = self.subject.attribute(name)
+            if clause.operator.endswith("NULL"):
+                return f"{column} {clause.operator}"
             compared = self._compare(column, clause)
-            nullable = getattr(column, "nullable", True)
-            return and_(column.is_not(None), compared) if nullable else compared
-        if key.kind == "dataset":
-            found = self._dataset(clause)
+            return f"({column} IS NOT NULL AND {compared})" if optional else compared
+        if kind == "dataset":
+            column, source = self.subject.datasets[name]
+            conditions = [f"i.run = {self.subject.table}.id"]
+            if not clause.operator.endswith("NULL"):
+                conditions.append(self._compare(column, clause))
         else:
-            found = self._value_exists(clause)
-        return not_(found) if clause.operator == "IS NULL" else found
+            table, owner = self.subject.values[kind]
+            source = f"{table} AS x"
+            conditions = [f"x.{owner} = {self.subject.table}.id", f"x.key = {self.value(name)}"]
+            conditions += self._value_conditions("x", clause)
+        found = f"EXISTS (SELECT 1 FROM {source} WHERE {' AND '.join(conditions)})"
+        return f"NOT {found}" if clause.operator == "IS NULL" else found
 
-    def _value_exists(self, clause: Comparison) -> ColumnElement[bool]:
-        table, owner = self.subject.values[clause.key.kind]
-        rows = table.alias()
-        return exists().where(
-            rows.c[owner] == self.subject.table.c.id,
-            rows.c.key == clause.key.name,
-            *self._value_conditions(rows, clause),
-        )
-
-    def _value_conditions(self, rows: FromClause, clause: Comparison) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if clause.key.kind == "metric" and self.metric_condition is not None:
-            conditions.append(self.metric_condition(rows))
+    def _value_conditions(self, rows: str, clause: Comparison) -> list[str]:
+        conditions: list[str] = []
+        if clause.key.kind == "metric" and self._metric_condition is not None:
+            conditions.append(self._metric_condition(self, rows))
         if not clause.operator.endswith("NULL"):
-            conditions.append(self._compare(rows.c.value, clause))
-        if clause.operator == "=" and not self.sqlite and isinstance(clause.value, str):
-            conditions.append(func.substr(rows.c.value, 1, _HEAD) == clause.value[:_HEAD])
+            conditions.append(self._compare(f"{rows}.value", clause))
+        if clause.operator == "=" and not self._sqlite and isinstance(clause.value, str):
+            head = self.value(clause.value[:_HEAD])
+            conditions.append(f"substr({rows}.value, 1, {_HEAD}) = {head}")
         return conditions
 
-    def _dataset(self, clause: Comparison) -> ColumnElement[bool]:
-        column, rows, condition = self.subject.datasets(clause.key.name)
-        compared = true() if clause.operator.endswith("NULL") else self._compare(column, clause)
-        return exists().select_from(rows).where(condition, compared)
-
-    def _compare(self, column: ColumnElement[Any], clause: Comparison) -> ColumnElement[bool]:
+    def _compare(self, column: str, clause: Comparison) -> str:
         operator, value = clause.operator, clause.value
-        nan = isinstance(column.type, Double)
-        if operator == "=":
-            return column == value
-        if operator == "!=":
-            return or_(column != value, column.is_(None)) if nan else column != value
-        if operator == ">":
-            return column > value
-        if operator == ">=":
-            return column >= value
-        if operator == "<":
-            return column < value
-        if operator == "<=":
-            return column <= value
-        if operator in ("IN", "NOT IN"):
-            assert isinstance(value, tuple)
-            if operator == "IN":
-                return column.in_(value)
-            return or_(column.not_in(value), column.is_(None)) if nan else column.not_in(value)
-        assert isinstance(value, str)
-        negated = operator.startswith("NOT ")
-        matched = self._like(column, value, folded=operator.endswith("ILIKE"))
-        return not_(matched) if negated else matched
+        if operator.endswith("LIKE"):
+            assert isinstance(value, str)
+            matched = self._like(column, value, folded=operator.endswith("ILIKE"))
+            return f"NOT ({matched})" if operator.startswith("NOT ") else matched
+        metric = clause.key.kind == "metric"
+        if isinstance(value, tuple):
+            right = self.listed([float(one) for one in value] if metric else value)
+        else:
+            right = self.value(float(value) if metric and value is not None else value)
+        compared = f"{column} {operator} {right}"
+        if metric and operator in ("!=", "NOT IN"):  # NaN, which is NULL, is no number's equal
+            return f"({compared} OR {column} IS NULL)"
+        return compared
 
-    def _like(
-        self, column: ColumnElement[Any], pattern: str, *, folded: bool
-    ) -> ColumnElement[bool]:
+    def _like(self, column: str, pattern: str, *, folded: bool) -> str:
         """A match in which only ``%`` and ``_`` are special."""
-        if not self.sqlite:
-            # The default locale folds letters beyond ASCII, which "C" does not.
-            if folded:
-                return collate(column, "default").ilike(literal(pattern, Text()), escape="")
-            return column.like(pattern, escape="")
+        if not self._sqlite:
+            if folded:  # the default locale folds letters beyond ASCII, which "C" does not
+                return f"{column} COLLATE \"default\" ILIKE {self.value(pattern)} ESCAPE ''"
+            return f"{column} LIKE {self.value(pattern)} ESCAPE ''"
         if not folded:
-            return column.bool_op("GLOB")(pattern.translate(_GLOB))
+            return f"{column} GLOB {self.value(pattern.translate(_GLOB))}"
         if pattern.isascii():
-            return column.bool_op("LIKE")(pattern)
-        return func.tracklet_ilike(pattern, column) == literal(1)
+            return f"{column} LIKE {self.value(pattern)}"
+        return f"tracklet_ilike({self.value(pattern)}, {column}) = 1"
 
     # -- joins and orders --------------------------------------------------------------------
 
@@ -204,74 +205,73 @@ class Compiler:
             and (clause.key in self._joined or len(self._joined) < MAX_JOINS)
         )
 
-    def _join(self, plan: Plan, clause: Comparison) -> None:
-        rows = self._joined.get(clause.key)
-        if rows is None:
-            rows = self._joined[clause.key] = self._value_rows(plan, clause.key, outer=False)
-        plan.conditions.extend(self._value_conditions(rows, clause))
+    def _join(self, clause: Comparison) -> None:
+        rows = self._joined.get(clause.key) or self._value_rows(clause.key, "JOIN")
+        self.conditions += self._value_conditions(rows, clause)
 
-    def _value_rows(self, plan: Plan, key: Key, *, outer: bool) -> FromClause:
+    def _value_rows(self, key: Key, join: str) -> str:
         table, owner = self.subject.values[key.kind]
-        rows = table.alias()
-        plan.source = plan.source.join(
-            rows,
-            and_(rows.c[owner] == self.subject.table.c.id, rows.c.key == key.name),
-            isouter=outer,
+        rows = self._joined[key] = f"x{len(self._joined)}"
+        self._source += (
+            f" {join} {table} AS {rows} ON {rows}.{owner} = {self.subject.table}.id"
+            f" AND {rows}.key = {self.value(key.name)}"
         )
         return rows
 
-    def _order(self, plan: Plan, order: OrderBy) -> None:
+    def _order(self, order: OrderBy) -> None:
+        """Sort by a key: what has a number or text, then what has NaN, then what lacks the key."""
         key = order.key
         if key.kind == "attribute":
-            column = self.subject.attributes[key.name]
-            if getattr(column, "nullable", True):
-                plan.order.append(case((column.is_(None), 1), else_=0))
-            plan.order.append(column.asc() if order.ascending else column.desc())
-            return
-        if key.kind not in self.subject.unique:
-            self._order_by_latest(plan, order)
-            return
-        rows = self._joined.get(key)
-        present = rows is not None
-        if rows is None:
-            rows = self._joined[key] = self._value_rows(plan, key, outer=True)
-        owner = rows.c[self.subject.values[key.kind][1]]
-        if key.kind == "metric":
-            empty = case((rows.c.value.is_not(None), 0), (owner.is_not(None), 1), else_=2)
-            plan.order.append(empty)
-        elif not present:
-            plan.order.append(case((owner.is_(None), 1), else_=0))
-        value = rows.c.value
-        plan.order.append(value.asc() if order.ascending else value.desc())
+            value, optional = self.subject.attribute(key.name)
+            missing = f"{value} IS NULL" if optional else ""
+        elif key.kind not in self.subject.unique:
+            value, missing = self._latest(order)
+        else:
+            joined = self._joined.get(key)
+            rows = joined or self._value_rows(key, "LEFT JOIN")
+            value = f"{rows}.value"
+            owner = f"{rows}.{self.subject.values[key.kind][1]}"
+            missing = "" if joined else f"{owner} IS NULL"
+            if key.kind == "metric":
+                missing = (
+                    f"CASE WHEN {value} IS NOT NULL THEN 0 WHEN {owner} IS NOT NULL THEN 1 "
+                    "ELSE 2 END"
+                )
+        if missing:
+            self.order.append(missing)
+        self.order.append(f"{value} {'ASC' if order.ascending else 'DESC'}")
 
-    def _order_by_latest(self, plan: Plan, order: OrderBy) -> None:
-        """By the latest of several points."""
+    def _latest(self, order: OrderBy) -> tuple[str, str]:
+        """The value of the latest of several points, and its rank by what it is."""
         table, owner = self.subject.values[order.key.kind]
-        rows = table.alias()
-        of_key = [rows.c[owner] == self.subject.table.c.id, rows.c.key == order.key.name]
-        if order.dataset_name is not None:
-            of_key.append(rows.c.dataset_name == order.dataset_name)
-        if order.dataset_digest is not None:
-            of_key.append(rows.c.dataset_digest == order.dataset_digest)
+        of_key = f"x.{owner} = {self.subject.table}.id AND x.key = {self.value(order.key.name)}"
+        for column in ("dataset_name", "dataset_digest"):
+            wanted = getattr(order, column)
+            if wanted is not None:
+                of_key += f" AND x.{column} = {self.value(wanted)}"
+        points = f"FROM {table} AS x WHERE {of_key}"
         value = (
-            select(rows.c.value)
-            .where(*of_key)
-            .order_by(rows.c.step.desc(), rows.c.timestamp.desc(), rows.c.value.desc().nulls_last())
-            .limit(1)
-            .correlate(self.subject.table)
-            .scalar_subquery()
+            f"(SELECT x.value {points} ORDER BY x.step DESC, x.timestamp DESC, "
+            "x.value DESC NULLS LAST LIMIT 1)"
         )
-        present = exists().where(*of_key).correlate(self.subject.table)
-        plan.order.append(case((value.is_not(None), 0), (present, 1), else_=2))
-        plan.order.append(value.asc() if order.ascending else value.desc())
+        rank = f"CASE WHEN {value} IS NOT NULL THEN 0 WHEN EXISTS (SELECT 1 {points}) THEN 1 "
+        return value, rank + "ELSE 2 END"
 
 
-def _balanced(connect: Any, conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Many conditions as a flat tree; SQLite refuses expressions that are 1,000 levels deep."""
-    while len(conditions) > 50:
-        # IS TRUE changes nothing, but keeps SQLAlchemy from taking the groups apart again.
+def _operands(tree: And | Or) -> Iterator[Filter]:
+    """The operands, without parentheses that change nothing: SQLite's parser has a small stack."""
+    for operand in tree.operands:
+        if isinstance(operand, And | Or) and type(operand) is type(tree):
+            yield from _operands(operand)
+        else:
+            yield operand
+
+
+def _connected(word: str, conditions: list[str]) -> str:
+    """Conditions in parentheses; many of them as a flat tree."""
+    while len(conditions) > _MANY:
         conditions = [
-            connect(*conditions[start : start + 50]).is_(true())
-            for start in range(0, len(conditions), 50)
+            f"({f' {word} '.join(conditions[start : start + _MANY])})"
+            for start in range(0, len(conditions), _MANY)
         ]
-    return Grouping(connect(*conditions))
+    return f"({f' {word} '.join(conditions)})"

@@ -9,6 +9,7 @@ wrong only by being late: at once for what this library wrote, a little later fo
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -19,9 +20,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-from sqlalchemy import Connection, Engine
-from sqlalchemy import exc as sqlalchemy_errors
 
 from tracklet import settings
 from tracklet.entities import (
@@ -34,16 +32,8 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import StorageError
-from tracklet.reading import (
-    experiments,
-    ledger,
-    logged_models,
-    refresh,
-    registered_models,
-    runs,
-    schema,
-)
-from tracklet.reading.engine import sqlite_engine
+from tracklet.reading import ledger, queries, refresh, tables
+from tracklet.reading.connection import Reader, SqliteReader, open_sqlite
 from tracklet.stores import disk
 
 MEMORY: Final = ":memory:"
@@ -52,6 +42,9 @@ _PATIENCE_MS: Final = 500
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# What a forked process got from its parent; closing it could harm what the parent does.
+_inherited: list[sqlite3.Connection | None] = []
 
 
 class FolderIndex:
@@ -66,7 +59,7 @@ class FolderIndex:
         self.path = _path(self.root)
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._engine: Engine | None = None
+        self._db: sqlite3.Connection | None = None
         self._refresh: refresh.Refresh | None = None
         self._file: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, lambda: None)
@@ -83,8 +76,8 @@ class FolderIndex:
     ) -> PagedList[Experiment]:
         """A page of experiments; see :meth:`TrackingStore.search_experiments`."""
         return self._search(
-            lambda connection: experiments.search_experiments(
-                connection, view_type, max_results, filter_string, order_by, page_token
+            lambda reader: queries.search_experiments(
+                reader, view_type, max_results, filter_string, order_by, page_token
             )
         )
 
@@ -99,8 +92,8 @@ class FolderIndex:
     ) -> PagedList[Run]:
         """A page of runs; see :meth:`TrackingStore.search_runs`."""
         return self._search(
-            lambda connection: runs.search_runs(
-                connection,
+            lambda reader: queries.search_runs(
+                reader,
                 experiment_ids,
                 filter_string,
                 run_view_type,
@@ -121,8 +114,8 @@ class FolderIndex:
     ) -> PagedList[LoggedModel]:
         """A page of active models; see :meth:`TrackingStore.search_logged_models`."""
         return self._search(
-            lambda connection: logged_models.search_logged_models(
-                connection,
+            lambda reader: queries.search_logged_models(
+                reader,
                 experiment_ids,
                 filter_string,
                 datasets,
@@ -141,8 +134,8 @@ class FolderIndex:
     ) -> PagedList[RegisteredModel]:
         """A page of registered models; see :meth:`RegistryStore.search_registered_models`."""
         return self._search(
-            lambda connection: registered_models.search_registered_models(
-                connection, filter_string, max_results, order_by, page_token
+            lambda reader: queries.search_registered_models(
+                reader, filter_string, max_results, order_by, page_token
             )
         )
 
@@ -155,8 +148,8 @@ class FolderIndex:
     ) -> PagedList[ModelVersion]:
         """A page of versions; see :meth:`RegistryStore.search_model_versions`."""
         return self._search(
-            lambda connection: registered_models.search_model_versions(
-                connection, filter_string, max_results, order_by, page_token
+            lambda reader: queries.search_model_versions(
+                reader, filter_string, max_results, order_by, page_token
             )
         )
 
@@ -169,30 +162,33 @@ class FolderIndex:
             if self.path != MEMORY:
                 with disk.locked(f"{self.path}.lock"):
                     _remove(self.path)
-            self._search(lambda connection: None)
+            self._search(lambda reader: None)
 
     def close(self) -> None:
         """Release the database; the next search opens it again."""
         with self._own():
-            if self._engine is not None:
+            if self._db is not None:
                 self._finalizer()
-            self._engine = None
+            self._db = None
             self._refresh = None
 
-    def _search(self, search: Callable[[Connection], T]) -> T:
+    def _search(self, search: Callable[[Reader], T]) -> T:
         with self._own():
             for _ in range(2):
                 try:
                     return self._search_once(search)
-                except (sqlite3.DatabaseError, sqlalchemy_errors.DBAPIError) as error:
+                except sqlite3.DatabaseError as error:
                     self._recover(error)
             return self._search_once(search)
 
-    def _search_once(self, search: Callable[[Connection], T]) -> T:
-        engine, refreshing = self._opened()
+    def _search_once(self, search: Callable[[Reader], T]) -> T:
+        db, refreshing = self._opened()
         self._catch_up(refreshing)
-        with engine.connect() as connection:
-            return search(connection)
+        db.execute("BEGIN")  # the statements of a search see one state
+        try:
+            return search(SqliteReader(db))
+        finally:
+            db.rollback()
 
     def _catch_up(self, refreshing: refresh.Refresh) -> None:
         try:
@@ -207,29 +203,29 @@ class FolderIndex:
                 raise
             refreshing.forget()  # another process writes; search what is there
 
-    def _opened(self) -> tuple[Engine, refresh.Refresh]:
-        if self._engine is not None and self.path != MEMORY and _number(self.path) != self._file:
+    def _opened(self) -> tuple[sqlite3.Connection, refresh.Refresh]:
+        if self._db is not None and self.path != MEMORY and _number(self.path) != self._file:
             self.close()  # somebody deleted or replaced the file
-        if self._engine is None or self._refresh is None:
-            self._engine = self._open()
-            self._finalizer = weakref.finalize(self, self._engine.dispose)
+        if self._db is None or self._refresh is None:
+            self._db = self._open()
+            self._finalizer = weakref.finalize(self, self._db.close)
             self._file = _number(self.path) if self.path != MEMORY else None
-            self._refresh = refresh.Refresh(self.root, _driver(self._engine))
-        return self._engine, self._refresh
+            self._refresh = refresh.Refresh(self.root, self._db)
+        return self._db, self._refresh
 
-    def _open(self) -> Engine:
+    def _open(self) -> sqlite3.Connection:
         if self.path != MEMORY:
             try:
                 with disk.locked(f"{self.path}.lock"):
                     return _open_file(self.path)
-            except (OSError, sqlite3.DatabaseError, sqlalchemy_errors.DBAPIError) as error:
+            except (OSError, sqlite3.DatabaseError) as error:
                 _log.warning("the index of %s is kept in memory only: %s", self.root, error)
                 self.path = MEMORY
-        engine = sqlite_engine(MEMORY)
-        _create(_driver(engine))
-        return engine
+        db = open_sqlite(MEMORY)
+        _create(db)
+        return db
 
-    def _recover(self, error: sqlite3.DatabaseError | sqlalchemy_errors.DBAPIError) -> None:
+    def _recover(self, error: sqlite3.DatabaseError) -> None:
         """Put a damaged index aside, or go on in memory; raise what that does not help."""
         code = _code(error)
         opened = self._file
@@ -251,9 +247,8 @@ class FolderIndex:
             self._pid = os.getpid()
             self._lock = threading.RLock()
             self._finalizer.detach()
-            if self._engine is not None:
-                self._engine.dispose(close=False)
-            self._engine = self._refresh = None
+            _inherited.append(self._db)
+            self._db = self._refresh = None
         return self._lock
 
 
@@ -270,64 +265,67 @@ def _path(root: str) -> str:
     return os.path.join(folder, f"{name}.db")
 
 
-def _open_file(path: str) -> Engine:
-    """An engine over a database of our version, created if need be; the lock is held."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+def _open_file(path: str) -> sqlite3.Connection:
+    """A database of our version, created if need be; the lock is held."""
     for attempt in range(2):
-        engine = sqlite_engine(path, busy_timeout_ms=_PATIENCE_MS, private=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
         try:
-            db = _driver(engine)
-            db.execute("PRAGMA journal_mode = WAL")
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == _fingerprint():
-                return engine
-            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if not tables:
-                _create(db)
-                return engine
+            db = _open_version(path)
         except sqlite3.DatabaseError as error:
-            engine.dispose()
             if attempt or _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
             _log.warning("the index %s is damaged and is built anew: %s", path, error)
             _quarantine(path)
         else:
-            engine.dispose()
+            if db is not None:
+                return db
             _remove(path)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     raise sqlite3.OperationalError(f"{path} is changed by another program again and again")
+
+
+def _open_version(path: str) -> sqlite3.Connection | None:
+    """A database that was empty or is of our version; None if it is of another one."""
+    db = open_sqlite(path, _PATIENCE_MS)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == _fingerprint():
+            return db
+        (count,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not count:
+            _create(db)
+            return db
+    except BaseException:
+        db.close()
+        raise
+    db.close()
+    return None
+
+
+def _schema() -> list[str]:
+    """What makes the tables of the index."""
+    return tables.sqlite_statements() + [text for text in ledger.SCHEMA.split(";") if text.strip()]
 
 
 def _create(db: sqlite3.Connection) -> None:
     """Create the tables, all or none."""
     db.execute("BEGIN IMMEDIATE")
-    for statement in schema.sqlite_statements():
+    for statement in _schema():
         db.execute(statement)
-    for statement in ledger.SCHEMA.split(";"):
-        if statement.strip():
-            db.execute(statement)
     db.execute(f"PRAGMA user_version = {_fingerprint()}")
     db.execute("COMMIT")
 
 
+@functools.cache
 def _fingerprint() -> int:
     """The version of the index's tables and of how they are filled."""
-    text = f"{schema.fingerprint()} {ledger.SCHEMA} {_VERSION}"
+    text = "\n".join([*_schema(), str(_VERSION)])
     return zlib.crc32(text.encode()) & 0x7FFFFFFF or 1
-
-
-def _driver(engine: Engine) -> sqlite3.Connection:
-    connection = engine.raw_connection()
-    try:
-        return connection.driver_connection  # type: ignore[return-value]
-    finally:
-        connection.close()  # back to its pool, which keeps it open
 
 
 def _code(error: BaseException) -> int | None:
     """SQLite's primary result code."""
-    origin = getattr(error, "orig", error)
-    code = getattr(origin, "sqlite_errorcode", None)
+    code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 

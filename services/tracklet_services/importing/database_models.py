@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Table, select, update
 from tracklet import validation
 from tracklet.entities import LoggedModel, Metric, ModelVersion
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading import logged_models, registered_models, runs
-from tracklet.reading import schema as t
-from tracklet.reading.types import as_double
+from tracklet.reading import queries
+from tracklet.reading.compile import Subject
+from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet_services.importing.adopting import (
     DELETED_VERSION_STAGE,
@@ -29,6 +29,7 @@ from tracklet_services.importing.adopting import (
 )
 from tracklet_services.importing.artifact_copies import copy_missing
 from tracklet_services.sql import checks, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.store import SqlStore
 
 
@@ -57,13 +58,13 @@ class ModelTarget:
         points = checked_points(record.points, refused)
         ids = t.logged_models.c.model_id
         with self.store.reading() as connection:
-            known = self._row(connection, t.logged_models, ids, model_id)
+            known = self._row(connection, queries.LOGGED_MODEL, ids, model_id)
             owner = known.experiment_id if known is not None else model.experiment_id
             experiment = self.store._experiment_row(connection, owner)
         place = creation.below(experiment.artifact_location, f"models/{model_id}/artifacts")
         uri, files = artifacts(model.artifact_location, place, copy_artifacts, refused)
         with self.store.writing() as connection:
-            row = self._row(connection, t.logged_models, ids, model_id, lock=True)
+            row = self._row(connection, queries.LOGGED_MODEL, ids, model_id, lock=True)
             if row is None:
                 self._insert_model(connection, model, points, uri)
                 return Adoption(Change.TAKEN, len(points), files, refused)
@@ -103,7 +104,7 @@ class ModelTarget:
         points: Sequence[Metric],
         uri: str,
     ) -> tuple[bool, int]:
-        here = logged_models.load_logged_models(connection, [row])[0]
+        here = queries.load_logged_models(t.SqlReader(connection), [row])[0]
         m = t.logged_model_metrics.c
         known: dict[str, list[Metric]] = {}
         columns = (m.key, m.value, m.timestamp, m.step, m.dataset_name, m.dataset_digest, m.run_id)
@@ -149,7 +150,9 @@ class ModelTarget:
         names_of_models = t.registered_models.c.name
         with self.store.writing() as connection:
             self.store._serialize(connection)
-            row = self._row(connection, t.registered_models, names_of_models, model.name, lock=True)
+            row = self._row(
+                connection, queries.REGISTERED_MODEL, names_of_models, model.name, lock=True
+            )
             if row is not None:
                 record = RegisteredModelRecord(model, versions)
                 changed = self._update_registered_model(connection, row, record, refused)
@@ -176,11 +179,9 @@ class ModelTarget:
     ) -> bool:
         v = t.model_versions.c
         rows = connection.execute(
-            select(*registered_models.VERSION_COLUMNS)
-            .select_from(registered_models.VERSIONS_SOURCE)
-            .where(v.model == row.id)
+            t.select_all(queries.MODEL_VERSION).where(v.model == row.id)
         ).all()
-        loaded = registered_models.load_model_versions(connection, rows)
+        loaded = queries.load_model_versions(t.SqlReader(connection), rows)
         known = {
             version.version: (one.id, version) for one, version in zip(rows, loaded, strict=True)
         }
@@ -200,7 +201,7 @@ class ModelTarget:
                 if merged != here:
                     _change_version(connection, version_row, here, merged)
                     changed = True
-        model = registered_models.load_registered_models(connection, [row])[0]
+        model = queries.load_registered_models(t.SqlReader(connection), [row])[0]
         aliases = {a: n for a, n in record.model.aliases.items() if n not in others}
         merged_here = merged_model(model, replace(record.model, aliases=aliases))
         if merged_here != model:
@@ -223,14 +224,9 @@ class ModelTarget:
     # -- parts ---------------------------------------------------------------------------------
 
     def _row(
-        self, connection: Connection, table: Table, name: Any, value: str, *, lock: bool = False
+        self, connection: Connection, of: Subject, name: Any, value: str, *, lock: bool = False
     ) -> Any:
-        columns = {
-            t.runs: runs.COLUMNS,
-            t.logged_models: logged_models.COLUMNS,
-            t.registered_models: registered_models.MODEL_COLUMNS,
-        }[table]
-        statement = select(*columns).where(name == value)
+        statement = t.select_all(of).where(name == value)
         return connection.execute(statement.with_for_update() if lock else statement).first()
 
     def _texts(self, kind: str, given: Mapping[str, str], refused: list[str]) -> dict[str, str]:

@@ -20,9 +20,8 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading import experiments, runs
-from tracklet.reading import schema as t
-from tracklet.reading.types import as_double
+from tracklet.reading import queries
+from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet_services.importing.adopting import (
     Adoption,
@@ -40,6 +39,7 @@ from tracklet_services.importing.database_models import (
     put_new,
 )
 from tracklet_services.sql import checks, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import now_ms
 
 _DEFAULT_ID: Final = "0"
@@ -61,10 +61,10 @@ class SqlTarget(ModelTarget, ImportTarget):
         with store.writing() as connection:
             store._serialize(connection)
             row = connection.execute(
-                select(*experiments.COLUMNS).where(t.experiments.c.name == experiment.name)
+                t.select_all(queries.EXPERIMENT).where(t.experiments.c.name == experiment.name)
             ).first()
             if row is not None:
-                here = experiments.load_experiments(connection, [row])[0]
+                here = queries.load_experiments(t.SqlReader(connection), [row])[0]
                 same = (here.experiment_id, here.creation_time) == (
                     experiment.experiment_id,
                     experiment.creation_time,
@@ -109,13 +109,13 @@ class SqlTarget(ModelTarget, ImportTarget):
         record = self._checked(record, refused)
         there = record.run.info
         with self.store.reading() as connection:
-            known = self._row(connection, t.runs, t.runs.c.run_id, run_id)
+            known = self._row(connection, queries.RUN, t.runs.c.run_id, run_id)
             owner = known.experiment_id if known is not None else there.experiment_id
             experiment = self.store._experiment_row(connection, owner)
         place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
         uri, files = artifacts(there.artifact_uri, place, copy_artifacts, refused)
         with self.store.writing() as connection:
-            row = self._row(connection, t.runs, t.runs.c.run_id, run_id, lock=True)
+            row = self._row(connection, queries.RUN, t.runs.c.run_id, run_id, lock=True)
             if row is None:
                 points = self._insert_run(connection, record, uri)
                 return Adoption(Change.TAKEN, points, files, refused)
@@ -140,7 +140,7 @@ class SqlTarget(ModelTarget, ImportTarget):
                 deleted_time=(record.deleted_time or now_ms()) if deleted else None,
                 artifact_uri=uri,
             )
-            .returning(*runs.COLUMNS)
+            .returning(*t.columns(queries.RUN))
         ).one()
         put_new(connection, t.params, "run", row.id, run.data.params)
         put_new(connection, t.tags, "run", row.id, run.data.tags)
@@ -157,7 +157,7 @@ class SqlTarget(ModelTarget, ImportTarget):
         uri: str,
         refused: list[str],
     ) -> tuple[bool, int]:
-        there, here = record.run, runs.load_runs(connection, [row])[0]
+        there, here = record.run, queries.load_runs(t.SqlReader(connection), [row])[0]
         points = self._new_points(connection, row.id, record.histories)
         values.put_points(connection, row.id, points)
         params = merged_texts(here.data.params, there.data.params, overwrite=False)

@@ -23,10 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.pool import StaticPool
 
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
-from tracklet.reading.engine import listen
+from tracklet.reading.connection import set_up
+from tracklet_services.sql.database import begin
 
 _SQLITE_HEADER: Final = b"SQLite format 3\x00"
-_BUSY_TIMEOUT_MS: Final = 60_000
 _NOT_OURS: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
@@ -109,18 +109,15 @@ class ReadOnlyDatabase:
                 return _probed(f"{uri}&immutable=1")
 
         engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-        listen(engine, _BUSY_TIMEOUT_MS)
-        # What was grouped for reading goes to a temporary file, not to the memory.
-        event.listen(engine, "connect", _temporary_on_disk)
+        event.listen(engine, "begin", begin)
         return engine
-
-
-def _temporary_on_disk(connection: Any, record: Any) -> None:
-    connection.execute("PRAGMA temp_store = FILE")
 
 
 def _probed(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=60)
+    set_up(connection)
+    # What was grouped for reading goes to a temporary file, not to the memory.
+    connection.execute("PRAGMA temp_store = FILE")
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()

@@ -12,16 +12,16 @@ from sqlalchemy import Connection, select, text
 from tracklet import liveness
 from tracklet.entities import Experiment, Metric, Run
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.reading import experiments, logged_models, registered_models, runs
-from tracklet.reading import schema as t
-from tracklet.reading.schema import VERSION_TABLE
-from tracklet.reading.types import as_double
+from tracklet.reading import queries
+from tracklet.reading.queries import as_double
 from tracklet_services.importing.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet_services.importing.databases import ReadOnlyDatabase
 from tracklet_services.importing.places import ArtifactPlaces, own_location
 from tracklet_services.importing.source import ImportSource, Unreadable
 from tracklet_services.sql import leases
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import HEAD
+from tracklet_services.sql.schema import VERSION_TABLE
 
 _PAGE = 500
 T = TypeVar("T")
@@ -61,10 +61,10 @@ class TrackletDatabase(ImportSource):
         return self._database.count("runs")
 
     def experiments(self) -> Iterator[Experiment | Unreadable]:
-        statement = select(*experiments.COLUMNS).order_by(t.experiments.c.id)
+        statement = t.select_all(queries.EXPERIMENT).order_by(t.experiments.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-            found = experiments.load_experiments(connection, rows)
+            found = queries.load_experiments(t.SqlReader(connection), rows)
         for experiment in found:
             own = own_location(experiment.artifact_location, experiment.experiment_id)
             yield replace(experiment, artifact_location="") if own else experiment
@@ -76,10 +76,10 @@ class TrackletDatabase(ImportSource):
                 yield record
 
     def _run(self, connection: Connection, row: int) -> RunRecord | None:
-        rows = connection.execute(select(*runs.COLUMNS).where(t.runs.c.id == row)).all()
+        rows = connection.execute(t.select_all(queries.RUN).where(t.runs.c.id == row)).all()
         if not rows:
             return None
-        run = runs.load_runs(connection, rows)[0]
+        run = queries.load_runs(t.SqlReader(connection), rows)[0]
         deleted_time = connection.execute(
             select(t.runs.c.deleted_time).where(t.runs.c.id == row)
         ).scalar()
@@ -112,11 +112,11 @@ class TrackletDatabase(ImportSource):
                 yield record
 
     def _logged_model(self, connection: Connection, row: int) -> LoggedModelRecord | None:
-        statement = select(*logged_models.COLUMNS).where(t.logged_models.c.id == row)
+        statement = t.select_all(queries.LOGGED_MODEL).where(t.logged_models.c.id == row)
         rows = connection.execute(statement).all()
         if not rows:
             return None
-        model = logged_models.load_logged_models(connection, rows)[0]
+        model = queries.load_logged_models(t.SqlReader(connection), rows)[0]
         m = t.logged_model_metrics.c
         points = [
             Metric(key, as_double(value), timestamp, step, model.model_id, name, digest, run_id)
@@ -148,20 +148,17 @@ class TrackletDatabase(ImportSource):
                 yield record
 
     def _registered_model(self, connection: Connection, row: int) -> RegisteredModelRecord | None:
-        statement = select(*registered_models.MODEL_COLUMNS).where(t.registered_models.c.id == row)
+        statement = t.select_all(queries.REGISTERED_MODEL).where(t.registered_models.c.id == row)
         rows = connection.execute(statement).all()
         if not rows:
             return None
         v = t.model_versions.c
         versions = connection.execute(
-            select(*registered_models.VERSION_COLUMNS)
-            .select_from(registered_models.VERSIONS_SOURCE)
-            .where(v.model == row)
-            .order_by(v.version)
+            t.select_all(queries.MODEL_VERSION).where(v.model == row).order_by(v.version)
         ).all()
         return RegisteredModelRecord(
-            registered_models.load_registered_models(connection, rows)[0],
-            registered_models.load_model_versions(connection, versions),
+            queries.load_registered_models(t.SqlReader(connection), rows)[0],
+            queries.load_model_versions(t.SqlReader(connection), versions),
         )
 
     def left_out(self) -> dict[str, int]:

@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy import exc as errors
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from tracklet import settings
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
-from tracklet.reading.engine import sqlite_engine
-from tracklet.reading.schema import VERSION_TABLE, experiments, metadata
+from tracklet.reading.connection import open_sqlite
 from tracklet.state import in_child
 from tracklet.stores import disk
+from tracklet_services.sql.schema import VERSION_TABLE, experiments, metadata
 
 HEAD: Final = "0001"
 ARTIFACTS: Final = "mlartifacts"
@@ -107,7 +108,7 @@ class Database:
         if self._path is not None:
             if self._path != ":memory:":
                 _make_folder(self._path)
-            return sqlite_engine(self._path)
+            return _sqlite_engine(self._path)
         try:
             return create_engine(self._url, pool_pre_ping=True)
         except ModuleNotFoundError as error:
@@ -204,6 +205,23 @@ class Database:
 def now_ms() -> int:
     """The time in ms since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def _sqlite_engine(path: str) -> Engine:
+    """An engine over a SQLite file; writers wait for one another, readers for no one."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: open_sqlite(path),
+        poolclass=StaticPool if path == ":memory:" else QueuePool,
+    )
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction of SQLite's, which the driver leaves to us."""
+    write = connection.get_execution_options().get("tracklet_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _location(uri: str) -> tuple[str | None, Any]:

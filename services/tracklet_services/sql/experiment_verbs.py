@@ -15,9 +15,9 @@ from tracklet.errors import (
     ResourceAlreadyExists,
     ResourceDoesNotExist,
 )
-from tracklet.reading import experiments
-from tracklet.reading import schema as t
+from tracklet.reading import queries
 from tracklet_services.sql import checks, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database, now_ms
 
 ACTIVE, DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
@@ -70,15 +70,15 @@ class Experiments(Database):
         """
         with self.reading() as connection:
             row = self._experiment_row(connection, experiment_id)
-            return experiments.load_experiments(connection, [row])[0]
+            return queries.load_experiments(t.SqlReader(connection), [row])[0]
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """The experiment of that name, also when it is deleted; None if there is none."""
         with self.reading() as connection:
             rows = connection.execute(
-                select(*experiments.COLUMNS).where(t.experiments.c.name == str(name))
+                t.select_all(queries.EXPERIMENT).where(t.experiments.c.name == str(name))
             ).all()
-            found = experiments.load_experiments(connection, rows)
+            found = queries.load_experiments(t.SqlReader(connection), rows)
         return found[0] if found else None
 
     def search_experiments(
@@ -91,8 +91,8 @@ class Experiments(Database):
     ) -> PagedList[Experiment]:
         """A page of experiments; by default newest first."""
         with self.reading() as connection:
-            return experiments.search_experiments(
-                connection, view_type, max_results, filter_string, order_by, page_token
+            return queries.search_experiments(
+                t.SqlReader(connection), view_type, max_results, filter_string, order_by, page_token
             )
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
@@ -164,7 +164,7 @@ class Experiments(Database):
     def _experiment_row(self, connection: Connection, experiment_id: str) -> Any:
         validation.validate_experiment_id(experiment_id)
         row = connection.execute(
-            select(*experiments.COLUMNS).where(t.experiments.c.experiment_id == experiment_id)
+            t.select_all(queries.EXPERIMENT).where(t.experiments.c.experiment_id == experiment_id)
         ).first()
         if row is None:
             raise ResourceDoesNotExist(

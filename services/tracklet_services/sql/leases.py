@@ -6,8 +6,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
-from tracklet.reading.schema import leases, metrics, runs, tags
 from tracklet_services.sql import values
+from tracklet_services.sql.schema import leases, metrics, runs, tags
 
 
 def leave(connection: Connection, run: int) -> int:

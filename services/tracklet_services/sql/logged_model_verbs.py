@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, update
 
 from tracklet import names, validation
 from tracklet.entities import LoggedModel, LoggedModelStatus, PagedList
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.reading import logged_models
-from tracklet.reading import schema as t
+from tracklet.reading import queries
 from tracklet.stores import creation
 from tracklet_services.sql import checks, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import now_ms
 from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED
 from tracklet_services.sql.run_verbs import Runs
@@ -69,7 +69,7 @@ class LoggedModels(Runs):
             row = self._model_row(connection, model_id)
             if row.lifecycle_stage == DELETED and not deleted:
                 raise _deleted(model_id)
-            return logged_models.load_logged_models(connection, [row])[0]
+            return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Set the final status."""
@@ -142,8 +142,8 @@ class LoggedModels(Runs):
     ) -> PagedList[LoggedModel]:
         """A page of active models; by default newest first."""
         with self.reading() as connection:
-            return logged_models.search_logged_models(
-                connection,
+            return queries.search_logged_models(
+                t.SqlReader(connection),
                 experiment_ids,
                 filter_string,
                 datasets,
@@ -166,7 +166,7 @@ class LoggedModels(Runs):
 
     def _model_row(self, connection: Connection, model_id: str, *, lock: bool = False) -> Any:
         validation.validate_model_id(model_id)
-        statement = select(*logged_models.COLUMNS).where(t.logged_models.c.model_id == model_id)
+        statement = t.select_all(queries.LOGGED_MODEL).where(t.logged_models.c.model_id == model_id)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
             raise ResourceDoesNotExist(
@@ -184,7 +184,7 @@ class LoggedModels(Runs):
 
     def _load_model(self, connection: Connection, model_id: str) -> LoggedModel:
         row = self._model_row(connection, model_id)
-        return logged_models.load_logged_models(connection, [row])[0]
+        return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def _touch_model(self, connection: Connection, row: int, **changes: Any) -> None:
         connection.execute(

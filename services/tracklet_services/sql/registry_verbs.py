@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Table, delete, func, select, update
 from tracklet import validation
 from tracklet.entities import ModelVersion, PagedList, RegisteredModel
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
-from tracklet.reading import registered_models
-from tracklet.reading import schema as t
-from tracklet.reading.registered_models import DELETED_STAGE
+from tracklet.reading import queries
+from tracklet.reading.queries import DELETED_STAGE
 from tracklet_services.sql import checks, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database, now_ms
 
 
@@ -97,8 +97,8 @@ class Registry(Database):
     ) -> PagedList[RegisteredModel]:
         """A page of registered models; by default by name."""
         with self.reading() as connection:
-            return registered_models.search_registered_models(
-                connection, filter_string, max_results, order_by, page_token
+            return queries.search_registered_models(
+                t.SqlReader(connection), filter_string, max_results, order_by, page_token
             )
 
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
@@ -265,8 +265,8 @@ class Registry(Database):
     ) -> PagedList[ModelVersion]:
         """A page of versions; by default last updated first."""
         with self.reading() as connection:
-            return registered_models.search_model_versions(
-                connection, filter_string, max_results, order_by, page_token
+            return queries.search_model_versions(
+                t.SqlReader(connection), filter_string, max_results, order_by, page_token
             )
 
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
@@ -289,9 +289,7 @@ class Registry(Database):
 
     def _registered(self, connection: Connection, name: str, *, lock: bool = True) -> Any:
         self._check_model_name(name)
-        statement = select(*registered_models.MODEL_COLUMNS).where(
-            t.registered_models.c.name == name
-        )
+        statement = t.select_all(queries.REGISTERED_MODEL).where(t.registered_models.c.name == name)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
             raise ResourceDoesNotExist(
@@ -303,7 +301,7 @@ class Registry(Database):
 
     def _load_registered(self, connection: Connection, name: str) -> RegisteredModel:
         row = self._registered(connection, name, lock=False)
-        return registered_models.load_registered_models(connection, [row])[0]
+        return queries.load_registered_models(t.SqlReader(connection), [row])[0]
 
     def _version_row(
         self, connection: Connection, name: str, version: object, *, lock: bool = False
@@ -314,9 +312,9 @@ class Registry(Database):
         row = None
         if 0 < number < 2**31:
             row = connection.execute(
-                select(*registered_models.VERSION_COLUMNS)
-                .select_from(registered_models.VERSIONS_SOURCE)
-                .where(v.model == model.id, v.version == number, v.current_stage != DELETED_STAGE)
+                t.select_all(queries.MODEL_VERSION).where(
+                    v.model == model.id, v.version == number, v.current_stage != DELETED_STAGE
+                )
             ).first()
         if row is None:
             raise ResourceDoesNotExist(f"the registered model {name!r} has no version {number}")
@@ -324,7 +322,7 @@ class Registry(Database):
 
     def _load_version(self, connection: Connection, name: str, version: object) -> ModelVersion:
         row = self._version_row(connection, name, version)
-        return registered_models.load_model_versions(connection, [row])[0]
+        return queries.load_model_versions(t.SqlReader(connection), [row])[0]
 
     def _touch_registered(self, connection: Connection, row: int, **changes: Any) -> None:
         _touch(connection, t.registered_models, row, changes)

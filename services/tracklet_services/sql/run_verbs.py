@@ -21,12 +21,12 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.reading import runs
-from tracklet.reading import schema as t
-from tracklet.reading.types import as_double
+from tracklet.reading import queries
+from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet_services.sql import checks, leases, values
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import now_ms
 from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED, Experiments
 
@@ -100,7 +100,7 @@ class Runs(Experiments):
             row = self._run_row(connection, run_id)
             lost = row.status == "RUNNING" and leases.lost_runs(connection, row.id)
             if not lost:
-                return runs.load_runs(connection, [row])[0]
+                return queries.load_runs(t.SqlReader(connection), [row])[0]
         with self.writing() as connection:
             leases.settle(connection, row.id)
             return self._load(connection, run_id)
@@ -232,8 +232,8 @@ class Runs(Experiments):
                 for row in lost:
                     leases.settle(connection, row)
         with self.reading() as connection:
-            return runs.search_runs(
-                connection,
+            return queries.search_runs(
+                t.SqlReader(connection),
                 experiment_ids,
                 filter_string,
                 run_view_type,
@@ -301,7 +301,7 @@ class Runs(Experiments):
 
     def _run_row(self, connection: Connection, run_id: str, *, lock: bool = False) -> Any:
         validation.validate_run_id(run_id)
-        statement = select(*runs.COLUMNS).where(t.runs.c.run_id == run_id)
+        statement = t.select_all(queries.RUN).where(t.runs.c.run_id == run_id)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
             raise ResourceDoesNotExist(
@@ -320,7 +320,7 @@ class Runs(Experiments):
         return row
 
     def _load(self, connection: Connection, run_id: str) -> Run:
-        return runs.load_runs(connection, [self._run_row(connection, run_id)])[0]
+        return queries.load_runs(t.SqlReader(connection), [self._run_row(connection, run_id)])[0]
 
     def _stage(self, connection: Connection, row: int, stage: str, time: int | None) -> None:
         connection.execute(

@@ -12,8 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.reading.schema import latest_metrics, metrics
-from tracklet.reading.types import Double
+from tracklet_services.sql.schema import Double, latest_metrics, metrics
 
 _CHUNK = 500
 

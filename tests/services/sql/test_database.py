@@ -15,9 +15,10 @@ from sqlalchemy import event
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
-from tracklet.reading.schema import metadata, sqlite_statements
+from tracklet.reading.tables import sqlite_statements
 from tracklet_services.sql import SqlStore
 from tracklet_services.sql.database import HEAD, VERSION_TABLE
+from tracklet_services.sql.schema import metadata
 
 MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
 

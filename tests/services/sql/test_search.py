@@ -23,13 +23,13 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading import schema
 from tracklet.reading.bulk import put_run
-from tracklet.reading.engine import sqlite_engine
-from tracklet.reading.runs import search_runs
-from tracklet.reading.schema import metadata
+from tracklet.reading.connection import SqliteReader, open_sqlite
+from tracklet.reading.queries import search_runs
+from tracklet.reading.tables import sqlite_statements
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
-from tracklet_services.sql import SqlStore, values
+from tracklet_services.sql import SqlStore, schema, values
+from tracklet_services.sql.schema import SqlReader
 
 # -- an oracle: the meaning of a filter, spelled out in Python ---------------------------------
 
@@ -213,18 +213,17 @@ ORDERS = st.lists(
 
 @pytest.fixture(scope="module")
 def connection():
-    engine = sqlite_engine(":memory:")
-    metadata.create_all(engine)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    db = open_sqlite(":memory:")
+    for statement in sqlite_statements():
+        db.execute(statement)
+    yield SqliteReader(db)
+    db.close()
 
 
-def fill(connection: Connection, runs) -> None:
-    db = connection.connection.driver_connection
-    db.execute("DELETE FROM runs")
+def fill(connection: SqliteReader, runs) -> None:
+    connection.db.execute("DELETE FROM runs")
     for run in runs:
-        put_run(db, run, [Metric(k, v, 0, 0) for k, v in run.data.metrics.items()])
+        put_run(connection.db, run, [Metric(k, v, 0, 0) for k, v in run.data.metrics.items()])
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -299,22 +298,23 @@ def test_searches_mean_the_same_on_postgresql(fresh_database):
     store = SqlStore(fresh_database)
     try:
         with store.engine.connect() as connection:
+            reader = SqlReader(connection)
 
             @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
             @given(runs_of_a_store(), st.one_of(st.just(""), FILTERS), ORDERS)
             def check(runs, text, order_by):
                 fill_anywhere(connection, runs)
-                found = search_runs(connection, ["1"], text, order_by=order_by)
+                found = search_runs(reader, ["1"], text, order_by=order_by)
                 assert [run.info.run_id for run in found] == expected(runs, text, order_by)
-                by_id = {run.info.run_id: run for run in search_runs(connection, ["1"])}
+                by_id = {run.info.run_id: run for run in search_runs(reader, ["1"])}
                 for run in runs:
                     metrics = by_id[run.info.run_id].data.metrics
                     assert repr(metrics) == repr(dict(sorted(run.data.metrics.items())))
 
             check()
             wide = " OR ".join(f"tags.a = '{n}'" for n in range(1000))
-            search_runs(connection, ["1"], wide)
-            search_runs(connection, ["1"], " AND ".join(["tags.a = '7'"] * 1000))
+            search_runs(reader, ["1"], wide)
+            search_runs(reader, ["1"], " AND ".join(["tags.a = '7'"] * 1000))
     finally:
         store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from tracklet.reading.schema import VERSION_TABLE, metadata
+from tracklet_services.sql.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
