@@ -11,9 +11,10 @@ import json
 import os
 import socket
 import sys
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from tracklet.frozen import Frozen, as_dictionary
 
 END_REASON_TAG: Final = "tracklet.end_reason"
 """The tag of a run that did not simply reach its end."""
@@ -24,8 +25,7 @@ LOST: Final = "lost"
 _NAMELESS: Final = frozenset({"", "localhost", "localhost.localdomain"})
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Frozen):
     """The identity of a process.
 
     Empty texts and 0 stand for facts that the system does not tell (there is no ``/proc``).
@@ -63,7 +63,7 @@ class Lease:
 
     def to_json(self) -> str:
         """The lease as a JSON object."""
-        return json.dumps(asdict(self))
+        return json.dumps(as_dictionary(self))
 
 
 def is_alive(lease: Lease) -> bool | None:

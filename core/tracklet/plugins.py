@@ -15,12 +15,12 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tracklet.errors import PluginError
+from tracklet.frozen import Frozen
 from tracklet.state import ProcessState
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ _SINGULAR: Final[Mapping[str, str]] = {
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PluginInfo:
+class PluginInfo(Frozen):
     """One registered plugin and whether it can be used here.
 
     ``state`` is ``active`` (it loads, and what it needs is installed), ``waiting`` (its framework
@@ -76,8 +75,7 @@ class PluginInfo:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Registry:
+class _Registry(Frozen):
     """What the installed metadata says, per group; ``conflicts`` holds the refused names."""
 
     unique: Mapping[str, Mapping[str, EntryPoint]]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from tracklet.client.content import ContentVerbs
 from tracklet.entities import FileInfo, LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.frozen import replace
 from tracklet.repositories import ArtifactRepository, repository, validate_artifact_path
 
 

@@ -1,171 +1,92 @@
 """Frozen values: what the record consists of, independent of where it is kept.
 
 Field names are MLflow's. Times are milliseconds since the epoch (UTC). Entities iterate as
-``(name, value)`` pairs, so ``dict(run.info)`` works.
+``(name, value)`` pairs, so ``dict(run.info)`` works. Each is looked up when it is first used.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tracklet.entities.dataset import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelInput,
-    LoggedModelOutput,
-)
-from tracklet.entities.entity import Entity, LifecycleStage, PagedList, ViewType
-from tracklet.entities.experiment import Experiment, ExperimentTag
-from tracklet.entities.file_info import FileInfo
-from tracklet.entities.logged_model import (
-    LoggedModel,
-    LoggedModelParameter,
-    LoggedModelStatus,
-    LoggedModelTag,
-)
-from tracklet.entities.model_registry import (
-    ModelVersion,
-    ModelVersionTag,
-    RegisteredModel,
-    RegisteredModelAlias,
-    RegisteredModelTag,
-)
-from tracklet.entities.run import (
-    Metric,
-    Param,
-    Run,
-    RunData,
-    RunInfo,
-    RunInputs,
-    RunOutputs,
-    RunStatus,
-    RunTag,
-    SourceType,
-)
+from tracklet import lazy
 
 if TYPE_CHECKING:
-    from tracklet.entities.assessment import (
-        Assessment,
-        AssessmentError,
-        AssessmentSource,
-        AssessmentSourceType,
-        Expectation,
-        Feedback,
-    )
-    from tracklet.entities.live_span import LiveSpan, NoOpSpan
-    from tracklet.entities.span import (
-        Document,
-        Span,
-        SpanEvent,
-        SpanStatus,
-        SpanStatusCode,
-        SpanType,
-    )
-    from tracklet.entities.trace import Trace, TraceData
-    from tracklet.entities.trace_info import (
-        MlflowExperimentLocation,
-        TraceInfo,
-        TraceLocation,
-        TraceLocationType,
-        TraceState,
-    )
+    from tracklet.entities.assessment import Assessment as Assessment
+    from tracklet.entities.assessment import AssessmentError as AssessmentError
+    from tracklet.entities.assessment import AssessmentSource as AssessmentSource
+    from tracklet.entities.assessment import AssessmentSourceType as AssessmentSourceType
+    from tracklet.entities.assessment import Expectation as Expectation
+    from tracklet.entities.assessment import Feedback as Feedback
+    from tracklet.entities.dataset import Dataset as Dataset
+    from tracklet.entities.dataset import DatasetInput as DatasetInput
+    from tracklet.entities.dataset import InputTag as InputTag
+    from tracklet.entities.dataset import LoggedModelInput as LoggedModelInput
+    from tracklet.entities.dataset import LoggedModelOutput as LoggedModelOutput
+    from tracklet.entities.entity import Entity as Entity
+    from tracklet.entities.entity import LifecycleStage as LifecycleStage
+    from tracklet.entities.entity import PagedList as PagedList
+    from tracklet.entities.entity import ViewType as ViewType
+    from tracklet.entities.experiment import Experiment as Experiment
+    from tracklet.entities.experiment import ExperimentTag as ExperimentTag
+    from tracklet.entities.file_info import FileInfo as FileInfo
+    from tracklet.entities.live_span import LiveSpan as LiveSpan
+    from tracklet.entities.live_span import NoOpSpan as NoOpSpan
+    from tracklet.entities.logged_model import LoggedModel as LoggedModel
+    from tracklet.entities.logged_model import LoggedModelParameter as LoggedModelParameter
+    from tracklet.entities.logged_model import LoggedModelStatus as LoggedModelStatus
+    from tracklet.entities.logged_model import LoggedModelTag as LoggedModelTag
+    from tracklet.entities.model_registry import ModelVersion as ModelVersion
+    from tracklet.entities.model_registry import ModelVersionTag as ModelVersionTag
+    from tracklet.entities.model_registry import RegisteredModel as RegisteredModel
+    from tracklet.entities.model_registry import RegisteredModelAlias as RegisteredModelAlias
+    from tracklet.entities.model_registry import RegisteredModelTag as RegisteredModelTag
+    from tracklet.entities.run import Metric as Metric
+    from tracklet.entities.run import Param as Param
+    from tracklet.entities.run import Run as Run
+    from tracklet.entities.run import RunData as RunData
+    from tracklet.entities.run import RunInfo as RunInfo
+    from tracklet.entities.run import RunInputs as RunInputs
+    from tracklet.entities.run import RunOutputs as RunOutputs
+    from tracklet.entities.run import RunStatus as RunStatus
+    from tracklet.entities.run import RunTag as RunTag
+    from tracklet.entities.run import SourceType as SourceType
+    from tracklet.entities.span import Document as Document
+    from tracklet.entities.span import Span as Span
+    from tracklet.entities.span import SpanEvent as SpanEvent
+    from tracklet.entities.span import SpanStatus as SpanStatus
+    from tracklet.entities.span import SpanStatusCode as SpanStatusCode
+    from tracklet.entities.span import SpanType as SpanType
+    from tracklet.entities.trace import Trace as Trace
+    from tracklet.entities.trace import TraceData as TraceData
+    from tracklet.entities.trace_info import MlflowExperimentLocation as MlflowExperimentLocation
+    from tracklet.entities.trace_info import TraceInfo as TraceInfo
+    from tracklet.entities.trace_info import TraceLocation as TraceLocation
+    from tracklet.entities.trace_info import TraceLocationType as TraceLocationType
+    from tracklet.entities.trace_info import TraceState as TraceState
 
-_LAZY: Final = {
-    **dict.fromkeys(
-        (
-            "Assessment",
-            "AssessmentError",
-            "AssessmentSource",
-            "AssessmentSourceType",
-            "Expectation",
-            "Feedback",
-        ),
-        "assessment",
+_HOMES: Final = {
+    "assessment": (
+        "Assessment AssessmentError AssessmentSource AssessmentSourceType Expectation Feedback"
     ),
-    **dict.fromkeys(("LiveSpan", "NoOpSpan"), "live_span"),
-    **dict.fromkeys(
-        ("Document", "Span", "SpanEvent", "SpanStatus", "SpanStatusCode", "SpanType"), "span"
+    "dataset": "Dataset DatasetInput InputTag LoggedModelInput LoggedModelOutput",
+    "entity": "Entity LifecycleStage PagedList ViewType",
+    "experiment": "Experiment ExperimentTag",
+    "file_info": "FileInfo",
+    "live_span": "LiveSpan NoOpSpan",
+    "logged_model": "LoggedModel LoggedModelParameter LoggedModelStatus LoggedModelTag",
+    "model_registry": (
+        "ModelVersion ModelVersionTag RegisteredModel RegisteredModelAlias RegisteredModelTag"
     ),
-    **dict.fromkeys(("Trace", "TraceData"), "trace"),
-    **dict.fromkeys(
-        (
-            "MlflowExperimentLocation",
-            "TraceInfo",
-            "TraceLocation",
-            "TraceLocationType",
-            "TraceState",
-        ),
-        "trace_info",
-    ),
+    "run": "Metric Param Run RunData RunInfo RunInputs RunOutputs RunStatus RunTag SourceType",
+    "span": "Document Span SpanEvent SpanStatus SpanStatusCode SpanType",
+    "trace": "Trace TraceData",
+    "trace_info": "MlflowExperimentLocation TraceInfo TraceLocation TraceLocationType TraceState",
 }
-"""What only traces need, and the module of this package that has it; a training without traces
-does not pay for it."""
-
-__all__ = [
-    "Assessment",
-    "AssessmentError",
-    "AssessmentSource",
-    "AssessmentSourceType",
-    "Dataset",
-    "DatasetInput",
-    "Document",
-    "Entity",
-    "Expectation",
-    "Experiment",
-    "ExperimentTag",
-    "Feedback",
-    "FileInfo",
-    "InputTag",
-    "LifecycleStage",
-    "LiveSpan",
-    "LoggedModel",
-    "LoggedModelInput",
-    "LoggedModelOutput",
-    "LoggedModelParameter",
-    "LoggedModelStatus",
-    "LoggedModelTag",
-    "Metric",
-    "MlflowExperimentLocation",
-    "ModelVersion",
-    "ModelVersionTag",
-    "NoOpSpan",
-    "PagedList",
-    "Param",
-    "RegisteredModel",
-    "RegisteredModelAlias",
-    "RegisteredModelTag",
-    "Run",
-    "RunData",
-    "RunInfo",
-    "RunInputs",
-    "RunOutputs",
-    "RunStatus",
-    "RunTag",
-    "SourceType",
-    "Span",
-    "SpanEvent",
-    "SpanStatus",
-    "SpanStatusCode",
-    "SpanType",
-    "Trace",
-    "TraceData",
-    "TraceInfo",
-    "TraceLocation",
-    "TraceLocationType",
-    "TraceState",
-    "ViewType",
-]
-
-
-def _resolve(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
+"""The modules of this package, and what each is home to."""
 
 if not TYPE_CHECKING:
-    __getattr__ = _resolve
+    _homes = {
+        name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names.split()
+    }
+    __all__ = sorted(_homes)
+    __getattr__ = lazy.lookup(__name__, _homes)

@@ -6,7 +6,6 @@ import enum
 import json
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +25,6 @@ class AssessmentSourceType(enum.StrEnum):
     CODE = "CODE"
 
 
-@dataclass(frozen=True, slots=True)
 class AssessmentSource(Entity):
     """Who or what assesses."""
 
@@ -44,7 +42,6 @@ class AssessmentSource(Entity):
         object.__setattr__(self, "source_type", name)
 
 
-@dataclass(frozen=True, slots=True)
 class AssessmentError(Entity):
     """Why there is no feedback."""
 
@@ -63,8 +60,7 @@ class AssessmentError(Entity):
         return cls(type(error).__name__, str(error), stack)
 
 
-@dataclass(frozen=True)
-class Assessment(Entity):
+class Assessment(Entity, slots=False):
     """Base of feedback and expectations; times in ms since the epoch."""
 
     name: str
@@ -85,8 +81,7 @@ class Assessment(Entity):
     def with_changes(self, **values: Any) -> Any:
         """A copy with other values of some fields."""
         copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        copied.__dict__.update(values)
+        vars(copied).update(vars(self) | values)
         return copied
 
     def to_dictionary(self) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from tracklet.entities.entity import Entity, KeyValue
+from tracklet.frozen import field
 
-from tracklet.entities.entity import Entity
 
-
-@dataclass(frozen=True, slots=True)
 class Dataset(Entity):
     """A dataset as the record keeps it; ``source``, ``schema`` and ``profile`` are JSON texts."""
 
@@ -19,15 +17,10 @@ class Dataset(Entity):
     profile: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InputTag(Entity):
+class InputTag(KeyValue):
     """A key and a text on the link between a run and a dataset."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
 class DatasetInput(Entity):
     """A dataset that a run used, and in which role (tag ``mlflow.data.context``)."""
 
@@ -35,14 +28,12 @@ class DatasetInput(Entity):
     tags: list[InputTag] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
 class LoggedModelInput(Entity):
     """A logged model that a run used."""
 
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
 class LoggedModelOutput(Entity):
     """A logged model that a run produced, at a step."""
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from typing import Any, Final, TypeVar
 
+from tracklet.frozen import Frozen, as_dictionary
 
-class Entity:
+
+class Entity(Frozen):
     """Base of the frozen values; iterates as ``(name, value)`` pairs in field order."""
 
-    __slots__ = ()
-
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        for field in fields(self):  # type: ignore[arg-type]
-            yield field.name, getattr(self, field.name)
+        return iter(as_dictionary(self).items())
 
     def to_dictionary(self) -> dict[str, Any]:
         """Plain dictionaries and lists, all the way down; ready for JSON."""
@@ -29,6 +27,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+class KeyValue(Entity):
+    """Base of the pairs of a key and a text that are kept on something."""
+
+    key: str
+    value: str
 
 
 class LifecycleStage:

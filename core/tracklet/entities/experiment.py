@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from tracklet.entities.entity import Entity, KeyValue, LifecycleStage
+from tracklet.frozen import field
 
-from tracklet.entities.entity import Entity, LifecycleStage
 
-
-@dataclass(frozen=True, slots=True)
-class ExperimentTag(Entity):
+class ExperimentTag(KeyValue):
     """A key and a text on an experiment."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
 class Experiment(Entity):
     """A named group of runs."""
 

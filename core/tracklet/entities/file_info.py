@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tracklet.entities.entity import Entity
 
 
-@dataclass(frozen=True, slots=True)
 class FileInfo(Entity):
     """A file or folder below an artifact root; ``file_size`` in bytes, None for folders."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +26,9 @@ def json_text(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     kind = type(value)
-    if dataclasses.is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
+        import dataclasses
+
         return {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
     dump = getattr(kind, "model_dump", None)
     if callable(dump):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 
-from tracklet.entities.entity import Entity, LifecycleStage
+from tracklet.entities.entity import Entity, KeyValue, LifecycleStage
 from tracklet.entities.run import Metric
+from tracklet.frozen import field
 
 
 class LoggedModelStatus(enum.StrEnum):
@@ -32,23 +32,14 @@ class LoggedModelStatus(enum.StrEnum):
         return self in (LoggedModelStatus.READY, LoggedModelStatus.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedModelParameter(Entity):
+class LoggedModelParameter(KeyValue):
     """A key and a text, set once per model."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
-class LoggedModelTag(Entity):
+class LoggedModelTag(KeyValue):
     """A key and a text on a model; may be set again."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
 class LoggedModel(Entity):
     """A trained model: where its files are, which run made it, what was measured on it."""
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from tracklet.entities.entity import Entity
+from tracklet.entities.entity import Entity, KeyValue
 from tracklet.entities.run import Metric
+from tracklet.frozen import field
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredModelTag(Entity):
+class RegisteredModelTag(KeyValue):
     """A key and a text on a registered model."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
-class ModelVersionTag(Entity):
+class ModelVersionTag(KeyValue):
     """A key and a text on a model version."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
 class RegisteredModelAlias(Entity):
     """A movable name for one version of a registered model."""
 
@@ -32,7 +22,6 @@ class RegisteredModelAlias(Entity):
     version: str
 
 
-@dataclass(frozen=True, slots=True)
 class ModelVersion(Entity):
     """One version of a registered model; ``version`` counts from 1."""
 
@@ -56,7 +45,6 @@ class ModelVersion(Entity):
     storage_location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class RegisteredModel(Entity):
     """A name under which models are versioned; ``aliases`` maps alias to version."""
 

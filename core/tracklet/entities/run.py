@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
-from tracklet.entities.entity import Entity, LifecycleStage
+from tracklet.entities.entity import Entity, KeyValue, LifecycleStage
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import field
 
 _MAY_BE_UNSET: Final = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
 
@@ -78,7 +78,6 @@ class SourceType:
         return cls._names[name]
 
 
-@dataclass(frozen=True, slots=True)
 class Metric(Entity):
     """One point of a metric; ``timestamp`` in ms, ``step`` any 64-bit integer."""
 
@@ -108,23 +107,14 @@ class Metric(Entity):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Param(Entity):
+class Param(KeyValue):
     """A key and a text, set once per run."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
-class RunTag(Entity):
+class RunTag(KeyValue):
     """A key and a text on a run; may be set again."""
 
-    key: str
-    value: str
 
-
-@dataclass(frozen=True, slots=True)
 class RunInfo(Entity):
     """What identifies a run and where it stands. ``status`` is the state's name."""
 
@@ -144,7 +134,6 @@ class RunInfo(Entity):
         return self.run_id
 
 
-@dataclass(frozen=True, slots=True)
 class RunData(Entity):
     """The latest value of each metric, and the params and tags.
 
@@ -156,7 +145,6 @@ class RunData(Entity):
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class RunInputs(Entity):
     """The datasets and models that a run used."""
 
@@ -164,15 +152,13 @@ class RunInputs(Entity):
     model_inputs: list[LoggedModelInput] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
 class RunOutputs(Entity):
     """The models that a run produced."""
 
     model_outputs: list[LoggedModelOutput] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Run(Entity):
+class Run(Entity, slots=False):
     """One training: its identity, its data, what it used and what it produced.
 
     Not slotted: the active run that ``start_run`` returns is a subclass with a life of its own.
@@ -182,10 +168,6 @@ class Run(Entity):
     data: RunData = field(default_factory=RunData)
     inputs: RunInputs = field(default_factory=RunInputs)
     outputs: RunOutputs = field(default_factory=RunOutputs)
-
-    def __iter__(self) -> Any:
-        for name in ("info", "data", "inputs", "outputs"):
-            yield name, getattr(self, name)
 
     def _repr_html_(self) -> str:
         from tracklet.entities import html  # only notebooks ask for it

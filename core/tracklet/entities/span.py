@@ -13,11 +13,11 @@ import json
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracklet.entities.entity import Entity
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import field
 
 TRACE_ID_PREFIX: Final = "tr-"
 
@@ -56,7 +56,6 @@ class SpanStatusCode(enum.StrEnum):
     ERROR = "ERROR"
 
 
-@dataclass(frozen=True, slots=True)
 class SpanStatus(Entity):
     """How a step ended, and a sentence on it.
 
@@ -81,7 +80,6 @@ def _now_ns() -> int:
     return time.time_ns()
 
 
-@dataclass(frozen=True, slots=True)
 class SpanEvent(Entity):
     """Something that happened during a step; ``timestamp`` in ns."""
 
@@ -128,7 +126,6 @@ class SpanEvent(Entity):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Document(Entity):
     """A piece of text that a retriever found; the outputs of a ``RETRIEVER`` span."""
 

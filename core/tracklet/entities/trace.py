@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracklet.entities.assessment import Assessment
@@ -12,6 +11,7 @@ from tracklet.entities.entity import Entity
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, Span
 from tracklet.entities.trace_info import TraceInfo
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import field
 
 COLUMNS: Final = (
     "trace_id",
@@ -29,7 +29,6 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class TraceData(Entity):
     """The spans of a trace, in the order in which they began."""
 
@@ -75,7 +74,6 @@ class TraceData(Entity):
         return cls([Span.from_dict(span) for span in document.get("spans") or ()])
 
 
-@dataclass(frozen=True, slots=True)
 class Trace(Entity):
     """One request through a program."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tracklet.entities.assessment import Assessment, iso_time, ms_of
 from tracklet.entities.entity import Entity
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import field, replace
 
 NAME_TAG: Final = "mlflow.traceName"
 RUN_METADATA: Final = "mlflow.sourceRun"
@@ -34,14 +34,12 @@ class TraceLocationType(enum.StrEnum):
     MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT"
 
 
-@dataclass(frozen=True, slots=True)
 class MlflowExperimentLocation(Entity):
     """The experiment that a trace belongs to."""
 
     experiment_id: str
 
 
-@dataclass(frozen=True, slots=True)
 class TraceLocation(Entity):
     """Where a trace is kept."""
 
@@ -54,7 +52,6 @@ class TraceLocation(Entity):
         return cls(TraceLocationType.MLFLOW_EXPERIMENT, MlflowExperimentLocation(experiment_id))
 
 
-@dataclass(frozen=True, slots=True)
 class TraceInfo(Entity):
     """What is known of a trace beside its spans.
 

@@ -51,7 +51,7 @@ class _Runs(ProcessState):
 process = _Runs()
 
 
-class ActiveRun(Run):
+class ActiveRun(Run, init=False):
     """A run in progress; as a context manager it ends when the block does.
 
     ``info`` and ``data`` are what they were when the run started; ``tracklet.get_run`` reads what
@@ -71,7 +71,7 @@ class ActiveRun(Run):
             "on_end": [],
             "after_end": [],
         }
-        self.__dict__.update(state)  # the entity is frozen; what is kept here is no part of it
+        vars(self).update(state)  # the entity is frozen; what is kept here is no part of it
         self.note_outputs(run.outputs.model_outputs)
 
     store: TrackingStore
@@ -214,7 +214,7 @@ def abandon(run: ActiveRun) -> None:
 
 
 def _let_go(run: ActiveRun) -> None:
-    run.__dict__["is_open"] = False
+    vars(run)["is_open"] = False
     process.open.pop(run.info.run_id, None)
     exits.unwatch(run.info.run_id)
     _stack.set(tuple(other for other in _stack.get() if other.is_open))

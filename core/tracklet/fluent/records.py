@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tracklet.client import RunOperations, TrackletClient, carried_out, numbers
@@ -19,6 +18,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, models
 from tracklet.fluent.active import ActiveRun, _stack
 from tracklet.fluent.runs import run_to_record
+from tracklet.frozen import replace
 from tracklet.validation import MAX_STEP, MIN_STEP
 
 _time_ns = time.time_ns

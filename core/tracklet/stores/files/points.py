@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final
 
 from tracklet.entities import Metric
+from tracklet.frozen import Frozen
 
 TORN: Final = b"<torn>"
 
@@ -25,8 +25,7 @@ _SLOTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MetricHistory:
+class MetricHistory(Frozen):
     """What a metric file holds.
 
     Attributes:
@@ -148,7 +147,7 @@ def _columns(data: bytes) -> tuple[list[int], list[float], list[int]] | None:
 def _metrics(
     key: str, timestamps: Sequence[int], values: Sequence[float], steps: Sequence[int]
 ) -> list[Metric]:
-    """Points from columns; a dataclass's own constructor would cost four times as much."""
+    """Points from columns; their own constructor would cost four times as much."""
     points: list[Metric] = list(map(object.__new__, repeat(Metric, len(values))))
     columns: dict[str, Iterable[Any]] = {
         "key": repeat(key),
