@@ -74,7 +74,17 @@ def clean_environment(session: nox.Session) -> dict[str, str | None]:
         "TRACKLET_CONFIG_DIR": str(home / "config"),
         "TRACKLET_TRACKING_URI": None,
         "MLFLOW_TRACKING_URI": None,
+        # Hundreds of processes are started. One that compiles what it imports takes three times as
+        # long, and uv leaves that to them; where nothing may be written beside the sources, each
+        # would do it anew.
+        "PYTHONDONTWRITEBYTECODE": None,
+        "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
     }
+
+
+def test_environment(session: nox.Session) -> dict[str, str | None]:
+    """That, with trainings on one thread each: their data are small, and others run beside."""
+    return {**clean_environment(session), "OMP_NUM_THREADS": "1"}
 
 
 def install_built(session: nox.Session, *requirements: str) -> None:
@@ -108,14 +118,14 @@ def quickstart(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite, but for what needs the real mlflow or an installed outside plugin."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=test_environment(session))
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The suite with a report of the lines and branches that no test reached."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    env = clean_environment(session)
+    env = test_environment(session)
     session.run("coverage", "run", "-m", "pytest", TIMEOUT, *session.posargs, env=env)
     session.run("coverage", "combine")
     session.run("coverage", "report", "--skip-covered", "--show-missing")
@@ -133,7 +143,7 @@ def frameworks(session: nox.Session, framework: str) -> None:
         if place.stem in (framework, f"test_{framework}")
     ]
     session.run(
-        "pytest", TIMEOUT, *workers(), *places, *session.posargs, env=clean_environment(session)
+        "pytest", TIMEOUT, *workers(), *places, *session.posargs, env=test_environment(session)
     )
 
 
@@ -141,14 +151,14 @@ def frameworks(session: nox.Session, framework: str) -> None:
 def pythons(session: nox.Session) -> None:
     """The suite on the other Pythons that pyproject.toml names."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=test_environment(session))
 
 
 @nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
     """The suite with the oldest versions that pyproject.toml allows."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"), *OLDEST)
-    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=clean_environment(session))
+    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=test_environment(session))
 
 
 @nox.session
@@ -164,7 +174,7 @@ def types(session: nox.Session) -> None:
     """Static types of the three source roots."""
     session.install("-e", f".[{EXTRAS}]", *group("types"))
     session.run("pyright", *session.posargs)
-    session.run("pytest", "tests/typing", env=clean_environment(session))
+    session.run("pytest", "tests/typing", env=test_environment(session))
 
 
 @nox.session
@@ -172,7 +182,7 @@ def layers(session: nox.Session) -> None:
     """Who may import whom: import-linter's contracts, and what really gets imported."""
     session.install("-e", ".", *group("layers"))
     session.run("lint-imports", "--no-cache")
-    session.run("pytest", "tests/layers", env=clean_environment(session))
+    session.run("pytest", "tests/layers", env=test_environment(session))
 
 
 @nox.session
@@ -208,7 +218,7 @@ def interop(session: nox.Session) -> None:
         "-m",
         "interop",
         *session.posargs,
-        env={**clean_environment(session), "TRACKLET_MLFLOW_PYTHON": str(python)},
+        env={**test_environment(session), "TRACKLET_MLFLOW_PYTHON": str(python)},
     )
 
 
@@ -223,7 +233,7 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Every relative link of the documents leads somewhere, and their examples run."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run("pytest", "tests/docs", env=clean_environment(session))
+    session.run("pytest", "tests/docs", env=test_environment(session))
 
 
 @nox.session
