@@ -34,10 +34,11 @@ OURS = {
 PLUGINS = {"tracklet_integrations", "tracklet_flavors"}
 
 # The process notes every attempt to import one of the forbidden roots, installed or not, and every
-# metadata file of a distribution that is opened.
+# metadata file of a distribution that is opened. It has imported nothing else when it forks for
+# each of the cases, so that every one of them begins where a fresh process does.
 PROBE = """
-import json, sys
-forbidden, modules = json.loads(sys.argv[1])
+import json, os, sys, traceback
+forbidden, cases = json.load(sys.stdin)
 noted = []
 
 class Watch:
@@ -51,24 +52,36 @@ def audit(event, args):
 
 sys.meta_path.insert(0, Watch())
 sys.addaudithook(audit)
-for module in modules:
-    __import__(module)
-print(json.dumps(noted))
+for modules in cases:
+    if (child := os.fork()):
+        assert os.waitpid(child, 0)[1] == 0, modules
+        continue
+    status = 1
+    try:
+        for module in modules:
+            __import__(module)
+        os.write(1, (json.dumps(noted) + "\\n").encode())
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 """
 
 
-def noted(modules: list[str], forbidden: set[str]) -> list[str]:
-    arguments = json.dumps([sorted(forbidden), modules])
+def noted(cases: list[list[str]], forbidden: set[str]) -> list[list[str]]:
+    """What is noted of each of the cases, which are modules to import in a process of their own."""
     # The repository's sources first, and nothing that a coverage tool or a test runner left behind.
     path = os.pathsep.join(str(folder) for folder in SOURCES.values())
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, arguments],
+        [sys.executable, "-c", PROBE],
+        input=json.dumps([sorted(forbidden), cases]),
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def modules_of(package: str) -> list[str]:
@@ -86,31 +99,40 @@ CORE = [name for name in modules_of("tracklet") if not name.startswith(NOT_IMPOR
 PLUGIN_MODULES = modules_of("tracklet_integrations") + modules_of("tracklet_flavors")
 
 
+@pytest.fixture(scope="module")
+def of_each() -> dict[str, list[str]]:
+    """What is noted of each module of a plugin and each facade, imported alone."""
+    modules = [*PLUGIN_MODULES, *FACADES]
+    return dict(zip(modules, noted([[each] for each in modules], FRAMEWORKS), strict=True))
+
+
 def test_import_tracklet_loads_nothing_heavy_no_plugin_and_reads_no_metadata() -> None:
-    assert noted(["tracklet"], FRAMEWORKS | OURS | PLUGINS) == []
+    assert noted([["tracklet"]], FRAMEWORKS | OURS | PLUGINS) == [[]]
 
 
 def test_the_pytest_plugin_loads_nothing_of_tracklet_s_but_its_own_package() -> None:
-    assert noted(["tracklet_testing.pytest_plugin"], FRAMEWORKS | OURS | PLUGINS) == []
+    assert noted([["tracklet_testing.pytest_plugin"]], FRAMEWORKS | OURS | PLUGINS) == [[]]
 
 
 def test_no_module_of_the_core_imports_a_framework_at_module_level() -> None:
-    attempts = noted(CORE, FRAMEWORKS)
+    (attempts,) = noted([CORE], FRAMEWORKS)
     assert [attempt for attempt in attempts if not attempt.startswith("opens ")] == []
 
 
 def test_no_module_of_the_core_imports_a_plugin() -> None:
     # The test kit stands above all and goes through the public API, facades too.
     core = [name for name in CORE if not name.startswith("tracklet_testing")]
-    attempts = noted(core, PLUGINS)
+    (attempts,) = noted([core], PLUGINS)
     assert [attempt for attempt in attempts if not attempt.startswith("opens ")] == []
 
 
 @pytest.mark.parametrize("module", PLUGIN_MODULES)
-def test_a_plugin_module_imported_alone_pulls_in_no_framework(module: str) -> None:
-    assert noted([module], FRAMEWORKS) == []
+def test_a_plugin_module_imported_alone_pulls_in_no_framework(
+    module: str, of_each: dict[str, list[str]]
+) -> None:
+    assert of_each[module] == []
 
 
 @pytest.mark.parametrize("module", FACADES)
-def test_a_facade_pulls_in_no_framework_either(module: str) -> None:
-    assert noted([module], FRAMEWORKS) == []
+def test_a_facade_pulls_in_no_framework_either(module: str, of_each: dict[str, list[str]]) -> None:
+    assert of_each[module] == []
