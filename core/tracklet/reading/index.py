@@ -2,7 +2,7 @@
 
 It is a cache in the user's cache folder, one SQLite file per store: deleted, damaged or of
 another version, it is built anew from the folders; where it cannot be kept, it lives in memory.
-Before each search it catches up with the folders (:mod:`tracklet.reading.refresh`), so it is
+Before each search it catches up with the folders (:mod:`tracklet.reading.catch_up`), so it is
 wrong only by being late: at once for what this library wrote, a little later for what others did.
 """
 
@@ -32,7 +32,7 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import StorageError
-from tracklet.reading import ledger, queries, refresh, tables
+from tracklet.reading import catch_up, queries, tables
 from tracklet.reading.connection import Reader, SqliteReader, open_sqlite
 from tracklet.stores import disk
 
@@ -60,7 +60,7 @@ class FolderIndex:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._db: sqlite3.Connection | None = None
-        self._refresh: refresh.Refresh | None = None
+        self._refresh: catch_up.CatchUp | None = None
         self._file: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, lambda: None)
 
@@ -190,7 +190,7 @@ class FolderIndex:
         finally:
             db.rollback()
 
-    def _catch_up(self, refreshing: refresh.Refresh) -> None:
+    def _catch_up(self, refreshing: catch_up.CatchUp) -> None:
         try:
             if not refreshing.complete() and self.path != MEMORY:
                 # The first look is long, so it is taken once, while others wait for its end.
@@ -203,14 +203,14 @@ class FolderIndex:
                 raise
             refreshing.forget()  # another process writes; search what is there
 
-    def _opened(self) -> tuple[sqlite3.Connection, refresh.Refresh]:
+    def _opened(self) -> tuple[sqlite3.Connection, catch_up.CatchUp]:
         if self._db is not None and self.path != MEMORY and _number(self.path) != self._file:
             self.close()  # somebody deleted or replaced the file
         if self._db is None or self._refresh is None:
             self._db = self._open()
             self._finalizer = weakref.finalize(self, self._db.close)
             self._file = _number(self.path) if self.path != MEMORY else None
-            self._refresh = refresh.Refresh(self.root, self._db)
+            self._refresh = catch_up.CatchUp(self.root, self._db)
         return self._db, self._refresh
 
     def _open(self) -> sqlite3.Connection:
@@ -304,7 +304,9 @@ def _open_version(path: str) -> sqlite3.Connection | None:
 
 def _schema() -> list[str]:
     """What makes the tables of the index."""
-    return tables.sqlite_statements() + [text for text in ledger.SCHEMA.split(";") if text.strip()]
+    return tables.sqlite_statements() + [
+        text for text in catch_up.SCHEMA.split(";") if text.strip()
+    ]
 
 
 def _create(db: sqlite3.Connection) -> None:

@@ -87,16 +87,22 @@ def reported(action: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 def read_bytes(path: str) -> bytes:
     """The content of a file."""
+    return look_and_read(path)[1]
+
+
+def look_and_read(path: str) -> tuple[os.stat_result, bytes]:
+    """What a file looked like before it was read, and its content."""
     fd = open_file(path, os.O_RDONLY | _CLOEXEC)
     try:
+        status = os.fstat(fd)
         data = read(fd, _CHUNK)
-        if len(data) < _CHUNK:
-            return data
-        chunks = [data]
-        while data:
-            data = read(fd, 1 << 20)
-            chunks.append(data)
-        return b"".join(chunks)
+        if len(data) == _CHUNK:
+            chunks = [data]
+            while data:
+                data = read(fd, 1 << 20)
+                chunks.append(data)
+            data = b"".join(chunks)
+        return status, data
     except OSError as error:
         raise _named(error, path) from error
     finally:

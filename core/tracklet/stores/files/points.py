@@ -9,16 +9,18 @@ and marked so by the next writer. Neither is a point.
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tracklet.entities import Metric
 from tracklet.frozen import Frozen
 
 TORN: Final = b"<torn>"
 
+_TAIL: Final = 1024
 _NOT_BLANK: Final = bytes(sorted(set(range(256)) - {0x20, 0x0A}))
 _SLOTS: Final = {
     name: getattr(Metric, name).__set__ for name in ("key", "value", "timestamp", "step")
@@ -66,23 +68,44 @@ def parse_model_points(data: bytes, key: str, model_id: str) -> MetricHistory:
     return MetricHistory(points, skipped)
 
 
+class LatestPoint(NamedTuple):
+    """The latest point of a metric; made for many, at a tenth of the price of a Metric."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
 def latest_value(data: bytes) -> float | None:
-    """The value of the latest point of a run's metric file; None if there is no point.
+    """The value of the latest point of a run's metric file; None if there is no point."""
+    point = latest_point(data, "")
+    return None if point is None else point.value
+
+
+def latest_point(data: bytes, key: str) -> LatestPoint | None:
+    """The latest point of a run's metric file; None if there is no point.
 
     Latest is the greatest by (step, timestamp, value), where NaN counts as the least value.
     """
+    if data.count(b"\n") == 1 and data.endswith(b"\n"):
+        fields = data.split(b" ")
+        if len(fields) == 3:
+            try:
+                return LatestPoint(key, float(fields[1]), int(fields[0]), int(fields[2]))
+            except ValueError:
+                return None
     columns = _columns(data)
     if columns is None:
-        point = latest(parse_run_points(data, "").points)
-        return None if point is None else point.value
+        point = latest(parse_run_points(data, key).points)
+        return point and LatestPoint(key, point.value, point.timestamp, point.step)
     timestamps, values, steps = columns
     if not values:
         return None
-    if len(values) == 1:
-        return values[0]
     step = max(steps)
     candidates = [i for i, other in enumerate(steps) if other == step]
-    return values[max(candidates, key=lambda i: (timestamps[i], _rank(values[i])))]
+    last = max(candidates, key=lambda i: (timestamps[i], _rank(values[i])))
+    return LatestPoint(key, values[last], timestamps[last], step)
 
 
 def latest(points: Iterable[Metric]) -> Metric | None:
@@ -96,6 +119,26 @@ def latest_per_dataset(points: Iterable[Metric]) -> list[Metric]:
     for point in points:
         groups.setdefault((point.dataset_name, point.dataset_digest), []).append(point)
     return [max(g, key=lambda p: (p.step, p.timestamp, _rank(p.value))) for g in groups.values()]
+
+
+def last_point(path: str, key: str) -> Metric | None:
+    """The last whole point of a run's metric file; None if there is none."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            reach = _TAIL
+            while True:
+                start = max(0, size - reach)
+                file.seek(start)
+                data = file.read(size - start)
+                if start:  # the first line may have begun before
+                    data = data[data.find(b"\n") + 1 :]
+                found = parse_run_points(data[: data.rfind(b"\n") + 1], key).points
+                if found or not start:
+                    return found[-1] if found else None
+                reach *= 16
+    except (FileNotFoundError, IsADirectoryError):
+        return None
 
 
 def torn_tail(fragment: bytes) -> bytes:

@@ -25,9 +25,9 @@ from tracklet.stores.files import (
     fields,
     layout,
     leases,
+    points,
     reader,
     run_meta,
-    tails,
     texts,
 )
 from tracklet.stores.files.experiments import bury, revive
@@ -285,7 +285,7 @@ class Runs(Folder):
     def last_points(self, run_id: str) -> list[Metric]:
         """The point of each metric that was logged last; of each file only the end is read."""
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
-        found = (tails.last_point(path, key) for key, path in contents.key_files(folder))
+        found = (points.last_point(path, key) for key, path in contents.key_files(folder))
         return [point for point in found if point is not None]
 
     @disk.reported("read a run")

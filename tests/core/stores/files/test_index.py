@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tracklet.entities import Metric, ViewType
-from tracklet.reading import refresh
+from tracklet.reading import catch_up
 from tracklet.reading.index import MEMORY, FolderIndex
 from tracklet.stores.files import FileStore
 
@@ -457,7 +457,7 @@ def test_a_forked_process_searches_too(store, index):
 
 def test_a_full_change_log_is_emptied_and_nothing_is_missed(store, index, root, monkeypatch):
     """The log does not grow without end."""
-    monkeypatch.setattr(refresh, "_MAX_LOG_BYTES", 1000)
+    monkeypatch.setattr(catch_up, "_MAX_LOG_BYTES", 1000)
     experiment = store.create_experiment("e")
     wanted = set()
     for _ in range(30):
@@ -484,7 +484,7 @@ def test_a_moved_store_is_searched_in_its_new_place(store, index, root, tmp_path
 
 def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
     """Of many runs that may be in progress, the latest are always looked at, others in turn."""
-    monkeypatch.setattr(refresh, "_RUNNING_AT_ONCE", 3)
+    monkeypatch.setattr(catch_up, "_UNSETTLED_AT_ONCE", 3)
     experiment = store.create_experiment("e")
     runs = [run_with(store, experiment, "RUNNING", metrics={"a": 0.0}) for _ in range(12)]
     assert len(index.search_runs([experiment])) == 12

@@ -1,0 +1,594 @@
+"""How the index catches up with the folders.
+
+What it knows of them is written in its database, beside what they hold, and asked for by path:
+nothing of it is loaded whole. Before every search cheap signs are read: the change log that our
+writers append to, the times of the folders that hold entities, and the runs that may be in
+progress. What other programs change in place in a folder that is settled is found by a look at
+each in turn, which may take a twentieth of the time.
+Nothing is locked while the folders are read; the index is locked to write what was found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from tracklet import liveness
+from tracklet.entities import Run, RunData, RunInputs, RunOutputs
+from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.reading import bulk
+from tracklet.reading.fingerprints import (
+    EXPERIMENT,
+    LOGGED_MODEL,
+    REGISTERED_MODEL,
+    RUN,
+    Kind,
+    Look,
+    kind_of,
+    look,
+)
+from tracklet.reading.tails import Tails
+from tracklet.stores.files import (
+    contents,
+    documents,
+    layout,
+    leases,
+    points,
+    reader,
+    registry_reader,
+)
+
+SCHEMA: Final = """
+CREATE TABLE folders (
+    path TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    entity INTEGER,
+    fingerprint INTEGER NOT NULL,
+    settled INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ix_folders_unsettled ON folders (entity) WHERE NOT settled;
+CREATE INDEX ix_folders_experiments ON folders (path) WHERE kind = 'experiment';
+CREATE TABLE homes (path TEXT PRIMARY KEY, changed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+
+_LATEST: Final = 20
+_WATCHED: Final = 20
+_UNSETTLED_AT_ONCE: Final = 100
+_SPACING: Final = 20
+_MAX_TURN_SECONDS: Final = 0.02
+_BATCH: Final = 500
+_MAX_LOG_BYTES: Final = 4 << 20
+_log = logging.getLogger(__name__)
+
+Put = Callable[[sqlite3.Connection], int]
+
+
+class Entry(NamedTuple):
+    """What is known of a folder.
+
+    Attributes:
+        entity: The row of its entity.
+        fingerprint: What it looked like.
+        settled: Whether the cheap signs tell of changes. They do not of a run in progress, of a
+            fingerprint of 0 and of a folder whose document is yet to come.
+    """
+
+    entity: int | None
+    fingerprint: int
+    settled: bool
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is known only as a folder that may get a document."""
+        return self.entity is None and not self.fingerprint
+
+
+class Found(NamedTuple):
+    """A folder that was looked at; ``put`` takes its entity in, and None says there is none."""
+
+    path: str
+    kind: Kind
+    fingerprint: int
+    running: bool = False
+    put: Put | None = None
+    gone: bool = False
+
+
+class CatchUp:
+    """Catches one database up with one store's folder.
+
+    Args:
+        root: The store's folder.
+        db: The index; its tables are there.
+    """
+
+    def __init__(self, root: str, db: sqlite3.Connection) -> None:
+        self.root = root
+        self.db = db
+        self._version: int | None = None
+        self._states: dict[str, Any] = {}
+        self._times: dict[str, int] = {}
+        self._listings: dict[str, int] = {}
+        self._experiments: set[str] = set()
+        self._tails = Tails()
+        self._watched: dict[str, None] = {}
+        self._warned: set[str] = set()
+        self._turned = False
+        self._turned_at = 0.0
+        self._turn_ended = ""
+        self._seconds_per_look = 0.0
+        self._unanalyzed = 0
+        self._filling = False
+
+    # -- the way through -----------------------------------------------------------------------
+
+    def complete(self) -> bool:
+        """Whether the folders were looked through to the end at least once."""
+        self._reload()
+        return bool(self._states.get("complete"))
+
+    def run(self) -> None:
+        """Catch up."""
+        try:
+            with contextlib.nullcontext() if self.complete() else self._building():
+                self._catch_up()
+        except BaseException:
+            self.forget()
+            raise
+        if self._unanalyzed > 1000:
+            (known,) = self.db.execute("SELECT count(*) FROM folders").fetchone()
+            if self._unanalyzed > 1000 + known // 2:
+                # The planner needs to know, roughly, how selective the indexes are.
+                self._unanalyzed = 0
+                with self._writing():
+                    self.db.execute("PRAGMA analysis_limit = 1000")
+                    self.db.execute("ANALYZE")
+
+    def _catch_up(self) -> None:
+        offset, announced = self._announced()
+        dirty = dict.fromkeys(announced, True)
+        for paths in (self._watched, self._unsettled(), self._new_and_gone(), self._turn()):
+            for path in paths:
+                dirty.setdefault(path, False)
+        self._take_in(dirty)
+        self._note({"offset": offset, "complete": 1})
+        self._watch(announced)
+
+    def forget(self) -> None:
+        """Start from what is written, after a run that could not write what it had found."""
+        self._version = None
+        self._listings.clear()
+        self._tails = Tails()
+
+    # -- what to look at -----------------------------------------------------------------------
+
+    def _announced(self) -> tuple[int, list[str]]:
+        """How far the change log was read, and which folders it names since last time."""
+        path = layout.changes_file(self.root)
+        offset = self._states.get("offset", 0)
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            size = 0
+        if size == offset:
+            return offset, []
+        if size < offset:  # emptied, or another log: only a look at all can tell
+            return 0, [path for (path,) in self.db.execute("SELECT path FROM folders")]
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        lines = dict.fromkeys(data[:end].decode("utf-8", "replace").split("\n"))
+        offset += end
+        if offset > _MAX_LOG_BYTES:
+            with contextlib.suppress(OSError):
+                os.truncate(path, 0)
+                offset = 0
+        return offset, [path for line in lines if line for path in self._named(line)]
+
+    def _named(self, line: str) -> Iterator[str]:
+        """The folders that a line of the change log may mean."""
+        parts = line.split("/")
+        if ".." in parts or line.startswith("/"):
+            return
+        if parts[0] == layout.MODELS:
+            yield line
+        elif len(parts) <= 3:
+            yield line
+            yield f"{layout.TRASH}/{line}"
+            if len(parts) == 1:
+                self._times.pop("", None)
+                self._times.pop(line, None)
+
+    def _watch(self, paths: list[str]) -> None:
+        """Look at these again for a while: more may follow that is not announced."""
+        for path in paths[-2 * _WATCHED :]:
+            if self._entry(path) is not None:
+                self._watched.pop(path, None)
+                self._watched[path] = None
+        while len(self._watched) > _WATCHED:
+            del self._watched[next(iter(self._watched))]
+
+    def _unsettled(self) -> list[str]:
+        """The folders that may change at any time; of many, some, and the latest runs."""
+        unsettled = "SELECT path FROM folders WHERE NOT settled AND entity"
+        return [
+            *self._paths(f"{unsettled} IS NULL LIMIT ?", _UNSETTLED_AT_ONCE),
+            *self._paths(f"{unsettled} > 0 ORDER BY entity DESC LIMIT ?", _UNSETTLED_AT_ONCE),
+        ]
+
+    def _new_and_gone(self) -> Iterator[str]:
+        """Folders that appeared or vanished, by the times of the folders that hold them."""
+        yield from self._listed("", EXPERIMENT)
+        yield from self._listed(layout.TRASH, EXPERIMENT)
+        for path in list(self._experiments):
+            yield from self._inside(path)
+        yield from self._listed(layout.MODELS, REGISTERED_MODEL)
+
+    def _inside(self, experiment: str) -> Iterator[str]:
+        yield from self._listed(experiment, RUN)
+        yield from self._listed(f"{experiment}/{layout.MODELS}", LOGGED_MODEL)
+
+    def _listed(self, home: str, kind: Kind) -> Iterator[str]:
+        """The unknown and the vanished folders in one folder, if it changed."""
+        folder = f"{self.root}/{home}" if home else self.root
+        now = time.time_ns()
+        try:
+            changed = os.stat(folder).st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            changed = 0
+        if self._times.get(home, 0) == changed:
+            return
+        prefix = f"{home}/" if home else ""
+        present: set[str] = set()
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                name = entry.name
+                ours = name in kind.skipped or name.startswith(layout.PRIVATE)
+                if not ours and entry.is_dir():
+                    present.add(prefix + name)
+        settled = now - changed > (20_000_000 if changed % 1_000_000_000 else 2_000_000_000)
+        self._times[home] = changed if settled else -1
+        if settled:
+            self._listings[home] = changed
+        known = self._known(prefix, kind)
+        yield from present - known
+        yield from known - present
+
+    def _known(self, prefix: str, kind: Kind) -> set[str]:
+        """The known folders of one kind that lie next below a folder."""
+        if kind is EXPERIMENT:
+            known = self._paths("SELECT path FROM folders WHERE kind = 'experiment'")
+            return {path for path in known if path.rpartition("/")[0] == prefix[:-1]}
+        return set(
+            self._paths(
+                "SELECT path FROM folders WHERE path > ? AND path < ? AND kind = ?",
+                prefix,
+                f"{prefix[:-1]}0",  # the character that follows the slash
+                kind.name,
+            )
+        )
+
+    def _turn(self) -> list[str]:
+        """The folders whose turn it is to be looked at, whatever the other signs say.
+
+        All have their turn, at a pace that takes a twentieth of the time: in a large store each
+        search looks at some, in a small one at all. A process begins with the latest runs.
+        """
+        now = time.time()
+        if not self._seconds_per_look:
+            self._seconds_per_look = self._states.get("nanoseconds_per_look", 300_000) / 1e9
+        written = self._states.get("turned_at", 0)
+        latest: list[str] = []
+        if not self._turned:
+            self._turned = True
+            latest = self._paths(
+                "SELECT experiment_id || '/' || run_id FROM runs ORDER BY id DESC LIMIT ?", _LATEST
+            )
+        if self._turned_at <= written:  # another process has gone on
+            self._turned_at = written
+            self._turn_ended = self._states.get("turn_ended", "")
+        seconds = min(max(0.0, now - self._turned_at) / _SPACING, _MAX_TURN_SECONDS)
+        count = int(seconds / self._seconds_per_look)
+        if count == 0:
+            return latest
+        following = "SELECT path FROM folders WHERE path > ? ORDER BY path LIMIT ?"
+        chosen = self._paths(following, self._turn_ended, count)
+        if len(chosen) < count:
+            chosen += self._paths(following, "", count - len(chosen))
+        self._turned_at = now
+        self._turn_ended = chosen[-1] if chosen else ""
+        if now - written > 1:
+            self._note(
+                {
+                    "turned_at": int(now),
+                    "turn_ended": self._turn_ended,
+                    "nanoseconds_per_look": int(self._seconds_per_look * 1e9),
+                }
+            )
+        return latest + chosen
+
+    # -- taking in -----------------------------------------------------------------------------
+
+    def _take_in(self, dirty: dict[str, bool]) -> None:
+        """Look at folders, read those that changed and write them down, a batch at a time.
+
+        Args:
+            dirty: The folders, and whether they are said to have changed.
+        """
+        found: list[Found] = []
+        waiting = list(dirty)
+        waiting.reverse()
+        seen: set[str] = set()
+        looks, seconds = 0, 0.0
+        while waiting:
+            path = waiting.pop()
+            kind = kind_of(path)
+            if kind is None or path in seen:
+                continue
+            seen.add(path)
+            entry = self._entry(path)
+            began = time.perf_counter()
+            result = self._look(path, kind, entry, dirty.get(path, True))
+            if result is None:
+                looks += 1
+                seconds += time.perf_counter() - began
+                continue
+            found.append(result)
+            if kind is EXPERIMENT and result.gone:
+                waiting += self._below(path)
+            elif kind is EXPERIMENT and (entry is None or entry.pending):
+                waiting += self._inside(path)
+            if len(found) >= _BATCH:
+                self._write(found)
+                found = []
+        self._write(found)
+        if looks:
+            measured = max(seconds / looks, 5e-6)
+            self._seconds_per_look += (measured - self._seconds_per_look) / 4
+
+    def _look(self, path: str, kind: Kind, entry: Entry | None, changed: bool) -> Found | None:
+        """What to write down of a folder; None if it is as the index knows it."""
+        folder = f"{self.root}/{path}"
+        fingerprint: int | None = 0
+        try:
+            if kind is RUN and (changed or entry is None):  # one pass will do
+                found = self._read_run(path, folder)
+                return None if self._is_known(found.fingerprint, entry, folder) else found
+            fingerprint = look(folder, kind)
+            if fingerprint is None:
+                return self._absent(path, kind, entry)
+            if self._is_known(fingerprint, entry, folder):
+                return None
+            if kind is RUN:
+                return self._read_run(path, folder)
+            return Found(path, kind, fingerprint, put=_READERS[kind](folder))
+        except (ResourceDoesNotExist, FileNotFoundError):
+            return self._absent(path, kind, entry)
+        except (TrackletException, OSError, ValueError) as error:
+            self._warn(path, error)
+            return Found(path, kind, fingerprint or look(folder, kind) or 0)
+
+    def _is_known(self, fingerprint: int, entry: Entry | None, folder: str) -> bool:
+        if entry is None or not fingerprint or fingerprint != entry.fingerprint:
+            return False
+        return bool(entry.settled) or not leases.is_lost(folder)
+
+    def _absent(self, path: str, kind: Kind, entry: Entry | None) -> Found | None:
+        """What to write down of a folder that has no document: it may be about to get one."""
+        waits = os.path.isdir(f"{self.root}/{path}")
+        if not waits:
+            return Found(path, kind, 0, gone=True) if entry is not None else None
+        if entry is not None and entry.pending:
+            return None
+        return Found(path, kind, 0)
+
+    def _read_run(self, path: str, folder: str) -> Found:
+        """A run, read in the pass that takes its fingerprint."""
+        seen = Look()
+        document = seen.document(folder)
+        if document is None:
+            raise ResourceDoesNotExist(folder)
+        meta = documents.loads(document, layout.meta(folder))
+        inputs = seen.at_listed(f"{folder}/{layout.INPUTS}")
+        outputs = seen.at_listed(f"{folder}/{layout.OUTPUTS}")
+        params = _texts(seen.contents(f"{folder}/{layout.PARAMS}"))
+        tags = _texts(seen.contents(f"{folder}/{layout.TAGS}"))
+        info = reader.run_info(folder, meta, tags)
+        if info.status == "RUNNING" and leases.is_lost(folder):
+            info = reader.lost_info(info, folder)
+            tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
+        metrics = f"{folder}/{layout.METRICS}"
+        running = info.status == "RUNNING"
+        latest: list[Any]
+        if running:  # only what was appended since the last look is read
+            seen.at_files(metrics)
+            latest = self._tails.latest(metrics)
+        else:
+            self._tails.forget(metrics)
+            files = seen.contents(metrics).items()
+            latest = [point for key, data in files if (point := points.latest_point(data, key))]
+        run = Run(
+            info,
+            RunData({}, params, tags),
+            reader.read_inputs(folder) if inputs else RunInputs(),
+            reader.read_outputs(folder) if outputs else RunOutputs(),
+        )
+        put = partial(bulk.put_run, run=run, latest=latest)
+        return Found(path, RUN, seen.fingerprint(), running, put)
+
+    def _warn(self, path: str, error: Exception) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            _log.warning("left out of searches: %s/%s: %s", self.root, path, error)
+
+    # -- the database --------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Learn what other processes wrote."""
+        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        if version == self._version:
+            return
+        self._version = version
+        self._states = dict(self.db.execute("SELECT name, value FROM state"))
+        self._times = dict(self.db.execute("SELECT path, changed FROM homes"))
+        self._experiments = set(
+            self._paths(
+                "SELECT path FROM folders WHERE kind = 'experiment' "
+                "AND (entity NOT NULL OR fingerprint)"
+            )
+        )
+
+    def _paths(self, statement: str, *values: object) -> list[str]:
+        return [path for (path,) in self.db.execute(statement, values)]
+
+    def _entry(self, path: str) -> Entry | None:
+        row = self.db.execute(
+            "SELECT entity, fingerprint, settled FROM folders WHERE path = ?", (path,)
+        ).fetchone()
+        return row and Entry(*row)
+
+    def _below(self, path: str) -> list[str]:
+        return self._paths(
+            "SELECT path FROM folders WHERE path > ? AND path < ?", f"{path}/", f"{path}0"
+        )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self.db.in_transaction:  # an interrupt kept it from being ended
+            self.db.execute("ROLLBACK")
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _building(self) -> Iterator[None]:
+        """Fill an empty index in one transaction, and sort its large indexes at its end.
+
+        Rows that come in no order would be put into an index one by one, each in another place,
+        which takes ever longer as it grows.
+        """
+        with self._writing():
+            large = self.db.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL "
+                "AND tbl_name IN ('params', 'tags', 'latest_metrics')"
+            ).fetchall()
+            for name, _ in large:
+                self.db.execute(f"DROP INDEX {name}")
+            self._filling = True
+            try:
+                yield
+            finally:
+                self._filling = False
+            for _, statement in large:
+                self.db.execute(statement)
+
+    def _note(self, states: dict[str, Any]) -> None:
+        """Write down how far this came, and which folders were listed on the way."""
+        changed = {k: v for k, v in states.items() if self._states.get(k) != v}
+        if not changed and not self._listings:
+            return
+        with self._batch():
+            self.db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", changed.items())
+            self.db.executemany(
+                "INSERT OR REPLACE INTO homes VALUES (?, ?)", self._listings.items()
+            )
+        self._states.update(changed)
+        self._listings.clear()
+
+    def _batch(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._filling else self._writing()
+
+    def _write(self, found: list[Found]) -> None:
+        if not found:
+            return
+        # What vanished goes first: a folder that moved comes back under another path.
+        found.sort(key=lambda item: not item.gone)
+        with self._batch():
+            for item in found:
+                self._write_one(item)
+        self._unanalyzed += len(found)
+
+    def _write_one(self, item: Found) -> None:
+        db, path = self.db, item.path
+        entry = self._entry(path)
+        if entry is not None and entry.entity is not None:
+            bulk.remove(db, item.kind.table, entry.entity)
+        if item.gone:
+            db.execute("DELETE FROM folders WHERE path = ?", (path,))
+            db.execute("DELETE FROM homes WHERE path IN (?, ?)", (path, f"{path}/{layout.MODELS}"))
+            for gone in (path, f"{path}/{layout.MODELS}"):
+                self._times.pop(gone, None)
+                self._listings.pop(gone, None)
+            self._experiments.discard(path)
+            self._watched.pop(path, None)
+            self._tails.forget(f"{self.root}/{path}/{layout.METRICS}")
+            return
+        entity: int | None = None
+        if item.put is not None:
+            db.execute("SAVEPOINT entity")
+            try:
+                entity = item.put(db)
+            except (sqlite3.IntegrityError, OverflowError, UnicodeError) as error:
+                db.execute("ROLLBACK TO entity")
+                self._warn(path, error)
+            db.execute("RELEASE entity")
+        settled = bool(item.fingerprint) and not item.running
+        db.execute(
+            "INSERT OR REPLACE INTO folders (path, kind, entity, fingerprint, settled) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (path, item.kind.name, entity, item.fingerprint, settled),
+        )
+        if item.kind is EXPERIMENT and not Entry(entity, item.fingerprint, settled).pending:
+            self._experiments.add(path)
+
+
+def _texts(files: dict[str, bytes]) -> dict[str, str]:
+    return {key: data.decode("utf-8", "replace") for key, data in files.items()}
+
+
+def _experiment(folder: str) -> Put:
+    return partial(bulk.put_experiment, experiment=reader.read_experiment(folder))
+
+
+def _logged_model(folder: str) -> Put:
+    model = reader.read_logged_model(folder)
+    measured = [
+        point
+        for key, path in contents.key_files(f"{folder}/{layout.METRICS}")
+        for point in points.parse_model_points(
+            contents.read_key(path) or b"", key, model.model_id
+        ).points
+    ]
+    return partial(bulk.put_logged_model, model=model, points=measured)
+
+
+def _registered_model(folder: str) -> Put:
+    model = registry_reader.read_registered_model(folder)
+    versions = [
+        registry_reader.read_model_version(version_dir, model.aliases)
+        for version_dir in contents.model_version_dirs(folder)
+    ]
+    return partial(bulk.put_registered_model, model=model, versions=versions)
+
+
+_READERS: Final[dict[Kind, Callable[[str], Put]]] = {
+    EXPERIMENT: _experiment,
+    LOGGED_MODEL: _logged_model,
+    REGISTERED_MODEL: _registered_model,
+}
