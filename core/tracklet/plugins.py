@@ -1,9 +1,9 @@
 """The registry of plugins: what is installed, what may be used, and why something may not.
 
-Integrations, flavors, stores, artifact repositories and run contexts are found by their
-entry points; tracklet's own are registered the same way as anyone else's. Nothing is read before
-the first question, nothing is imported before it is asked for by name, and a plugin that fails
-does so alone: the rest stays usable, and :func:`describe` says what is wrong with it.
+Integrations, flavors, stores, artifact repositories, run contexts and commands are found by
+their entry points; tracklet's own are registered the same way as anyone else's. Nothing is read
+before the first question, nothing is imported before it is asked for by name, and a plugin that
+fails does so alone: the rest stays usable, and :func:`describe` says what is wrong with it.
 
 A name belongs to one distribution. Where two claim it, neither gets it
 (docs/decisions/0001-plugin-names.md).
@@ -26,7 +26,7 @@ from tracklet.state import ProcessState
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Group = Literal["integrations", "flavors", "stores", "artifacts", "run_context"]
+Group = Literal["integrations", "flavors", "stores", "artifacts", "run_context", "commands"]
 State = Literal["active", "waiting", "declined", "broken"]
 
 GROUPS: Final[tuple[Group, ...]] = (
@@ -35,6 +35,7 @@ GROUPS: Final[tuple[Group, ...]] = (
     "stores",
     "artifacts",
     "run_context",
+    "commands",
 )
 
 # What a loaded object must have. The base classes live in higher layers, which pass them to
@@ -45,6 +46,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "stores": (),
     "artifacts": (),
     "run_context": ("in_context", "tags"),
+    "commands": ("callback", "invoke", "params"),  # what a click.Command has, and its class has not
 }
 _SINGULAR: Final[Mapping[str, str]] = {
     "integrations": "integration",
@@ -52,6 +54,7 @@ _SINGULAR: Final[Mapping[str, str]] = {
     "stores": "store",
     "artifacts": "artifact repository",
     "run_context": "run context",
+    "commands": "command",
 }
 
 _logger = logging.getLogger(__name__)
@@ -245,7 +248,7 @@ def _import(group: str, entry: EntryPoint) -> Any:
             f"{_title(group, entry)} fails when it is imported, with "
             f"{type(error).__name__}: {error}; {_way_out(entry)}"
         ) from error
-    if group != "run_context" and not callable(plugin):
+    if group not in ("run_context", "commands") and not callable(plugin):
         raise PluginError(
             f"{_title(group, entry)} is {plugin!r}, but must be a class: {_way_out(entry)}"
         )

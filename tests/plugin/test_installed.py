@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,20 +24,30 @@ XS = [0.0, 1.0, 2.0, 3.0]
 YS = [1.0, 3.0, 5.0, 7.0]
 
 
+def told(*arguments: str) -> str:
+    """What the command line prints."""
+    command = [sys.executable, "-c", "from tracklet.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_it_is_listed_with_its_distribution_and_state() -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from tracklet.cli import main; main()",
-        "plugins",
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = [one for one in json.loads(done.stdout) if one["name"] == "toyframe"]
+    found = [one for one in json.loads(told("plugins", "--json")) if one["name"] == "toyframe"]
     assert [(one["group"], one["distribution"], one["version"], one["state"]) for one in found] == [
         ("integrations", "tracklet-toyframe", "0.3.0", "active"),
         ("flavors", "tracklet-toyframe", "0.3.0", "active"),
+        ("commands", "tracklet-toyframe", "0.3.0", "active"),
     ]
+
+
+def test_its_command_stands_beside_ours(tracklet_home: Path) -> None:
+    commands = told("--help").partition("Commands:")[2]
+    assert re.search(r"^  runs +List", commands, re.MULTILINE)
+    assert re.search(r"^  toyframe +Print the line that a run has fitted", commands, re.MULTILINE)
+    tracklet.autolog()
+    toyframe.Line(epochs=500).fit(XS, YS)
+    run = tracklet.last_active_run()
+    assert run is not None
+    assert told("toyframe", run.info.run_id) == "y = 2.0 x + 1.0\n"
 
 
 def test_its_own_autolog_records_a_training(tracklet_home: Path) -> None:

@@ -1,62 +1,28 @@
-"""The root command. Each subcommand lives in a module of its own, loaded when it is called."""
+"""The root command. Its commands are plugins, ours as everyone's: entry points that load late."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, Final
+from typing import Any, NoReturn
 
 import click
 
-from tracklet.errors import TrackletException
-
-# name: (module, attribute, one line of help). The help stands here so that `tracklet --help`
-# imports none of them.
-_COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "artifacts": (
-        "artifacts",
-        "artifacts",
-        "List and download a run's artifacts.",
-    ),
-    "doctor": (
-        "doctor",
-        "doctor",
-        "Say where things are and whether they work.",
-    ),
-    "experiments": (
-        "experiments",
-        "experiments",
-        "List and change experiments.",
-    ),
-    "gc": ("gc", "gc", "Remove what is in the trash, for good."),
-    "import": (
-        "importing",
-        "import_command",
-        "Take over a record of MLflow's.",
-    ),
-    "index": ("index", "index", "Look after the search index."),
-    "models": ("models", "models", "Serve models and ask them."),
-    "plan": ("plan", "plan", "Say what autologging would record, and why."),
-    "plugins": ("plugins", "plugins", "List the plugins and their states."),
-    "runs": ("runs", "runs", "List, show, compare and export runs."),
-}
+from tracklet import plugins
+from tracklet.errors import PluginError, TrackletException
 
 
 class _App(click.Group):
-    """A group that loads its commands late and reports tracklet's errors in one line."""
+    """A group of the commands that are installed, which reports tracklet's errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return sorted({*plugins.entry_points("commands"), *plugins.conflicts("commands")})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
-        module, attribute, _ = _COMMANDS[cmd_name]
-        return getattr(import_module(f"{__package__}.{module}"), attribute)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][2]) for name in self.list_commands(ctx)])
+        try:
+            return plugins.load("commands", cmd_name)
+        except PluginError as error:
+            return _broken(cmd_name, error)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -65,9 +31,25 @@ class _App(click.Group):
             raise click.ClickException(error.message) from error
 
 
+def _broken(name: str, error: PluginError) -> click.Command:
+    """What stands for a command that does not load: the others stay, and calling it says why."""
+
+    def say_why(**_: Any) -> NoReturn:
+        raise error
+
+    return click.Command(
+        name,
+        callback=say_why,
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        short_help="Broken: `tracklet plugins` says why.",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True},
+    )
+
+
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        # Imported here because reading metadata costs more than the rest of the command line.
+        # Imported here because few ask.
         from importlib.metadata import version
 
         click.echo(f"tracklet {version('tracklet')}")

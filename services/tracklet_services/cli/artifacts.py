@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from tracklet.client import TrackletClient
+import tracklet
 from tracklet_services.cli import options, output, selection
 
 
-@click.group()
+@click.group(short_help="List and download a run's artifacts.")
 def artifacts() -> None:
     """List and download a run's artifacts. A RUN is an id, the beginning of one, or 'latest'."""
 
@@ -21,7 +21,7 @@ def artifacts() -> None:
 @options.common
 def list_(run: str, path: str | None, json_output: bool) -> None:
     """List a run's artifacts, or those in the folder PATH."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     files = client.list_artifacts(selection.run(client, run).info.run_id, path)
     if json_output:
         output.as_json([file.to_dictionary() for file in files])
@@ -45,7 +45,7 @@ def list_(run: str, path: str | None, json_output: bool) -> None:
 @options.common
 def download(run: str, path: str, dst_path: str | None, json_output: bool) -> None:
     """Bring a run's artifacts, or those at PATH, here and print where they are."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = selection.run(client, run)
     if dst_path is not None:
         # Made only after the run was found, so that a typing error leaves no empty folder behind.

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from packaging.requirements import Requirement
 
+import tracklet
 from tracklet import plugins, settings
-from tracklet.client import TrackletClient
 from tracklet_services.cli import options, output
 
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|KEY|AUTH", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
-@click.command()
+@click.command(short_help="Say where things are and whether they work.")
 @options.common
 def doctor(json_output: bool) -> None:
     """Say where things are and whether they work; exits with 1 if something does not.
@@ -93,7 +92,7 @@ def _check_record() -> str:
         # Looking must not create it.
         _check_writable(folder)
         return f"{folder} does not exist yet; the first run creates it"
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     experiments = client.search_experiments(max_results=1000)
     ids = [experiment.experiment_id for experiment in experiments]
     latest = client.search_runs(ids, max_results=1) if ids else []
@@ -115,6 +114,8 @@ def _check_writable(folder: Path) -> str:
 
 
 def _check_dependencies() -> str:
+    from packaging.requirements import Requirement
+
     found, wrong = [], []
     for line in requires("tracklet") or []:
         requirement = Requirement(line)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from tracklet.client import TrackletClient
+import tracklet
 from tracklet_services.cli import options, output, selection
 
 
-@click.group()
+@click.group(short_help="List and change experiments.")
 def experiments() -> None:
     """List and change experiments. An EXPERIMENT is a name or an id."""
 
@@ -18,7 +18,7 @@ def experiments() -> None:
 @options.common
 def list_(view: int, json_output: bool) -> None:
     """List experiments, newest first."""
-    found = list(selection.all_experiments(TrackletClient(), view))
+    found = list(selection.all_experiments(tracklet.TrackletClient(), view))
     if json_output:
         output.as_json([experiment.to_dictionary() for experiment in found])
         return
@@ -45,7 +45,7 @@ def list_(view: int, json_output: bool) -> None:
 @options.common
 def create(name: str, artifact_location: str | None, json_output: bool) -> None:
     """Create an experiment and print its id."""
-    experiment_id = TrackletClient().create_experiment(name, artifact_location)
+    experiment_id = tracklet.TrackletClient().create_experiment(name, artifact_location)
     if json_output:
         output.as_json({"experiment_id": experiment_id, "name": name})
     else:
@@ -58,7 +58,7 @@ def create(name: str, artifact_location: str | None, json_output: bool) -> None:
 @options.common
 def rename(experiment: str, new_name: str, json_output: bool) -> None:
     """Give an experiment another name."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = selection.experiment(client, experiment)
     client.rename_experiment(found.experiment_id, new_name)
     _report("renamed", found.experiment_id, new_name, json_output)
@@ -69,7 +69,7 @@ def rename(experiment: str, new_name: str, json_output: bool) -> None:
 @options.common
 def delete(experiment: str, json_output: bool) -> None:
     """Move an experiment and its runs to the trash; `restore` takes them back."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = selection.experiment(client, experiment)
     client.delete_experiment(found.experiment_id)
     _report("deleted", found.experiment_id, found.name, json_output)
@@ -80,7 +80,7 @@ def delete(experiment: str, json_output: bool) -> None:
 @options.common
 def restore(experiment: str, json_output: bool) -> None:
     """Take an experiment and its runs out of the trash."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = selection.experiment(client, experiment)
     client.restore_experiment(found.experiment_id)
     _report("restored", found.experiment_id, found.name, json_output)

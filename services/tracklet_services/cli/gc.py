@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from tracklet.client import TrackletClient
+import tracklet
 from tracklet.entities import LifecycleStage, Run, ViewType
 from tracklet.errors import InvalidParameterValue
 from tracklet_services.cli import options, output, selection
@@ -18,7 +18,7 @@ _MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
 _AGE: Final = re.compile("".join(rf"(?:(\d+(?:\.\d*)?|\.\d+){unit})?" for unit in _MS))
 
 
-@click.command()
+@click.command(short_help="Remove what is in the trash, for good.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option(
     "--run", "given", multiple=True, metavar="RUN", help="Only this run; may be repeated."
@@ -34,7 +34,7 @@ def gc(
     dry_run: bool, given: Sequence[str], older_than: str | None, yes: bool, json_output: bool
 ) -> None:
     """Remove deleted experiments and runs, with their artifacts, for good."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     before = None if older_than is None else time.time() * 1000 - _milliseconds(older_than)
     if given:
         experiments = []
@@ -91,7 +91,7 @@ def gc(
         click.echo(f"{len(experiments)} experiments and {len(runs)} runs {done}")
 
 
-def _was_deleted(client: TrackletClient, run: Run, before: float | None) -> bool:
+def _was_deleted(client: tracklet.TrackletClient, run: Run, before: float | None) -> bool:
     """Whether a deleted run was deleted before that time, if one is given; unknown is no."""
     if before is None:
         return True

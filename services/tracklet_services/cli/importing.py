@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from tracklet_services.cli import options, output
-from tracklet_services.importing import ImportReport, import_record
+
+if TYPE_CHECKING:
+    from tracklet_services.importing import ImportReport
 
 
-@click.command("import")
+@click.command("import", short_help="Take over a record of MLflow's.")
 @click.argument("path")
 @click.option(
     "--into",
@@ -28,6 +31,8 @@ def import_command(path: str, into: str | None, copy_artifacts: bool, json_outpu
 
     The source is only read. Importing again takes what is new, and adds to what has grown.
     """
+    from tracklet_services.importing import import_record
+
     if not on_terminal():
         report = import_record(path, into, copy_artifacts=copy_artifacts)
     else:

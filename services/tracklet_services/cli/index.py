@@ -7,14 +7,12 @@ import time
 import click
 
 from tracklet import settings
-from tracklet.client.pages import all_of
 from tracklet.entities import ViewType
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading.index import FolderIndex
 from tracklet_services.cli import options, output
 
 
-@click.group()
+@click.group(short_help="Look after the search index.")
 def index() -> None:
     """Look after the search index, a cache that is made from the folders."""
 
@@ -23,6 +21,9 @@ def index() -> None:
 @options.common
 def rebuild(json_output: bool) -> None:
     """Forget the index and look through all folders anew; the runs themselves are not touched."""
+    from tracklet.client.pages import all_of
+    from tracklet.reading.index import FolderIndex
+
     uri = settings.tracking_uri()
     folder = settings.local_path(uri)
     if folder is None:
@@ -40,7 +41,11 @@ def rebuild(json_output: bool) -> None:
                 1000,
             )
         ]
-        experiments, runs = len(ids), _count_runs(built, ids)
+        found = all_of(
+            lambda size, token: built.search_runs(ids, "", ViewType.ALL, size, page_token=token),
+            5000,
+        )
+        experiments, runs = len(ids), sum(1 for _ in found) if ids else 0
     finally:
         built.close()
     seconds = time.perf_counter() - started
@@ -59,15 +64,3 @@ def rebuild(json_output: bool) -> None:
             f"indexed {experiments} experiments and {runs} runs of {folder} in {seconds:.1f} s"
         )
         click.echo(f"the index is {built.path}")
-
-
-def _count_runs(built: FolderIndex, experiment_ids: list[str]) -> int:
-    if not experiment_ids:
-        return 0
-    found = all_of(
-        lambda size, token: built.search_runs(
-            experiment_ids, "", ViewType.ALL, size, page_token=token
-        ),
-        5000,
-    )
-    return sum(1 for _ in found)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tracklet import plugins as registry
-from tracklet.autolog import PlanEntry, autolog
-from tracklet.autolog import plan as planned
 from tracklet.errors import InvalidParameterValue, PluginError
 from tracklet_services.cli import options, output
 
+if TYPE_CHECKING:
+    from tracklet.autolog import PlanEntry
 
-@click.command()
+
+@click.command(short_help="Say what autologging would record, and why.")
 @click.argument("names", nargs=-1)
 @click.option(
     "--import",
@@ -48,6 +49,9 @@ def plan(names: Sequence[str], modules: Sequence[str], hooks: bool, json_output:
 
 
 def _planned(names: Sequence[str], modules: Sequence[str]) -> list[PlanEntry]:
+    from tracklet.autolog import autolog
+    from tracklet.autolog import plan as planned
+
     autolog(silent=True)
     try:
         for name in names:

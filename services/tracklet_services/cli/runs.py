@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import IO
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
 
 import click
 
-from tracklet.client import TrackletClient
+import tracklet
 from tracklet.entities import Run, ViewType
-from tracklet_services.cli import comparison, export, options, output, selection
+from tracklet_services.cli import options, output, selection
 
 _SYSTEM = "mlflow."
+_INFO = ("run_id", "run_name", "experiment_id", "status", "user_id", "artifact_uri")
+_TIMES = ("start_time", "end_time")
+
+Sections = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
-@click.group()
+@click.group(short_help="List, show, compare and export runs.")
 def runs() -> None:
     """List, show, compare and export runs; delete and restore them.
 
@@ -46,7 +52,7 @@ def list_(
     json_output: bool,
 ) -> None:
     """List runs, latest first."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = list(
         selection.runs(client, experiments, filter_string, view, max_results, order_by or None)
     )
@@ -84,7 +90,7 @@ def list_(
 @options.common
 def show(run: str, all_tags: bool, json_output: bool) -> None:
     """Show all that was recorded of a run."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = selection.run(client, run)
     files = client.list_artifacts(found.info.run_id)
     if json_output:
@@ -126,11 +132,11 @@ def compare(given: Sequence[str], everything: bool, json_output: bool) -> None:
     """Show what differs between runs: status, duration, params, metrics and tags."""
     if len(given) < 2:
         raise click.UsageError("compare needs two runs or more")
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = [selection.run(client, one) for one in given]
-    sections = comparison.differences(found, everything=everything)
+    sections = _differences(found, everything=everything)
     if json_output:
-        output.as_json(comparison.document(found, sections))
+        output.as_json(_comparison(found, sections))
         return
     output.table(
         ["", *(run.info.run_id[:12] for run in found)],
@@ -169,12 +175,12 @@ def export_(
     json_output: bool,
 ) -> None:
     """Write runs as a table (CSV), or whole (JSON)."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = list(selection.runs(client, experiments, filter_string, view))
     if json_output or format_ == "json":
-        export.as_json(found, target)
+        _write_json(found, target)
     else:
-        export.as_csv(found, target)
+        _write_csv(found, target)
 
 
 @runs.command()
@@ -182,7 +188,7 @@ def export_(
 @options.common
 def delete(given: Sequence[str], json_output: bool) -> None:
     """Move runs to the trash; `restore` takes them back, `tracklet gc` removes them for good."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     # All are found before the first is deleted: 'latest' must not move, nor half of them go.
     found = [selection.run(client, one) for one in given]
     for run in found:
@@ -195,7 +201,7 @@ def delete(given: Sequence[str], json_output: bool) -> None:
 @options.common
 def restore(given: Sequence[str], json_output: bool) -> None:
     """Take runs out of the trash."""
-    client = TrackletClient()
+    client = tracklet.TrackletClient()
     found = [selection.run(client, one, ViewType.DELETED_ONLY) for one in given]
     for run in found:
         client.restore_run(run.info.run_id)
@@ -210,7 +216,7 @@ def _report(done: str, found: Sequence[Run], json_output: bool) -> None:
         click.echo(f"{done} {run.info.run_id}  {output.text(run.info.run_name)}")
 
 
-def _facts(client: TrackletClient, run: Run) -> list[tuple[str, str]]:
+def _facts(client: tracklet.TrackletClient, run: Run) -> list[tuple[str, str]]:
     info, tags = run.info, run.data.tags
     facts = [
         ("experiment", client.get_experiment(info.experiment_id).name),
@@ -228,3 +234,97 @@ def _facts(client: TrackletClient, run: Run) -> list[tuple[str, str]]:
     if info.lifecycle_stage != "active":
         facts.insert(1, ("life cycle", info.lifecycle_stage))
     return [(key, value) for key, value in facts if value]
+
+
+# -- what differs ------------------------------------------------------------------------------
+
+
+def _differences(runs: Sequence[Run], *, everything: bool = False) -> Sections:
+    """Per subject, the keys whose values are not the same in all runs.
+
+    Args:
+        runs: Two or more.
+        everything: Whether keys with equal values are kept too.
+
+    Returns:
+        ``{"params": {"max_depth": ["3", None]}, …}``: one value per run, in the order of the runs,
+        None where a run has none. Subjects without keys are left out. System tags are not compared.
+    """
+    subjects: dict[str, list[Mapping[str, Any]]] = {
+        "run": [
+            {
+                "status": run.info.status,
+                "duration": output.duration(run.info.start_time, run.info.end_time) or None,
+                "experiment_id": run.info.experiment_id,
+                "user_id": run.info.user_id,
+                "commit": run.data.tags.get("mlflow.source.git.commit"),
+            }
+            for run in runs
+        ],
+        "params": [run.data.params for run in runs],
+        "metrics": [run.data.metrics for run in runs],
+        "tags": [
+            {k: v for k, v in run.data.tags.items() if not k.startswith(_SYSTEM)} for run in runs
+        ],
+    }
+    sections = {}
+    for subject, columns in subjects.items():
+        rows = {
+            key: [column.get(key) for column in columns]
+            for key in sorted({key for column in columns for key in column})
+        }
+        kept = {key: values for key, values in rows.items() if everything or not _same(values)}
+        if kept:
+            sections[subject] = kept
+    return sections
+
+
+def _comparison(runs: Sequence[Run], sections: Sections) -> dict[str, Any]:
+    """The differences as one JSON-serialisable document."""
+    return {
+        "runs": [{"run_id": run.info.run_id, "run_name": run.info.run_name} for run in runs],
+        **{subject: dict(rows) for subject, rows in sections.items()},
+    }
+
+
+def _same(values: Sequence[Any]) -> bool:
+    # NaN equals NaN here: two runs that both diverged do not differ in that.
+    first = values[0]
+    return all(value == first or (value != value and first != first) for value in values)
+
+
+# -- runs as files for other programs ----------------------------------------------------------
+
+
+def _write_csv(runs: Sequence[Run], target: IO[str]) -> None:
+    """One row per run; columns as ``search_runs`` names them, floats exact, times in ms."""
+    columns: dict[str, list[str]] = {
+        kind: sorted({key for run in runs for key in getattr(run.data, kind)})
+        for kind in ("metrics", "params", "tags")
+    }
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(
+        [*_INFO, *_TIMES, *(f"{kind}.{key}" for kind, keys in columns.items() for key in keys)]
+    )
+    for run in runs:
+        writer.writerow(
+            [
+                *(getattr(run.info, name) for name in (*_INFO, *_TIMES)),
+                *(
+                    _cell(getattr(run.data, kind).get(key))
+                    for kind, keys in columns.items()
+                    for key in keys
+                ),
+            ]
+        )
+
+
+def _write_json(runs: Sequence[Run], target: IO[str]) -> None:
+    """A list of whole runs."""
+    document = output.finite([run.to_dictionary() for run in runs])
+    json.dump(document, target, indent=2, ensure_ascii=False, allow_nan=False)
+    target.write("\n")
+
+
+def _cell(value: Any) -> Any:
+    return repr(value) if isinstance(value, float) else value

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tracklet.client import TrackletClient
-from tracklet.client.pages import all_of
+import tracklet
 from tracklet.entities import Experiment, Run, ViewType
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 
 _PAGE = 1000
 
 
-def run(client: TrackletClient, given: str, view: int = ViewType.ACTIVE_ONLY) -> Run:
+def run(client: tracklet.TrackletClient, given: str, view: int = ViewType.ACTIVE_ONLY) -> Run:
     """The run that an id, the beginning of one, or ``latest`` means.
 
     Args:
@@ -53,7 +52,7 @@ def run(client: TrackletClient, given: str, view: int = ViewType.ACTIVE_ONLY) ->
 
 
 def runs(
-    client: TrackletClient,
+    client: tracklet.TrackletClient,
     experiments: Sequence[str] = (),
     filter_string: str = "",
     view: int = ViewType.ACTIVE_ONLY,
@@ -70,6 +69,8 @@ def runs(
         max_results: How many at most; all by default.
         order_by: As in ``search_runs``.
     """
+    from tracklet.client.pages import all_of
+
     if experiments:
         ids = [experiment(client, given).experiment_id for given in experiments]
     else:
@@ -85,7 +86,7 @@ def runs(
     )
 
 
-def experiment(client: TrackletClient, given: str) -> Experiment:
+def experiment(client: tracklet.TrackletClient, given: str) -> Experiment:
     """The experiment of that name, or else of that id; also a deleted one.
 
     Raises:
@@ -105,9 +106,11 @@ def experiment(client: TrackletClient, given: str) -> Experiment:
 
 
 def all_experiments(
-    client: TrackletClient, view: int = ViewType.ACTIVE_ONLY
+    client: tracklet.TrackletClient, view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Experiment]:
     """All experiments, newest first."""
+    from tracklet.client.pages import all_of
+
     return all_of(
         lambda size, token: client.search_experiments(view, size, page_token=token), _PAGE
     )

@@ -2,14 +2,17 @@
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+
+from tracklet import plugins
 
 Call = Callable[..., Result]
 Answer = Callable[..., Any]
@@ -24,6 +27,87 @@ def test_help_lists_every_command_and_loads_none(call: Call) -> None:
         "sys.exit(bool({'sqlalchemy', 'yaml', 'numpy', 'pandas'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Put a distribution on the path that registers the command ``toy``, of the given source."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    def install(distribution: str, source: str) -> None:
+        module = distribution.replace("-", "_")
+        metadata = tmp_path / "site" / f"{module}-1.2.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
+        )
+        (metadata / "entry_points.txt").write_text(f"[tracklet.commands]\ntoy = {module}:toy\n")
+        (tmp_path / "site" / f"{module}.py").write_text(source)
+        plugins.reset()
+
+    yield install
+    for name in [name for name in sys.modules if name.startswith("toy_")]:
+        del sys.modules[name]
+    plugins.reset()
+
+
+TOY = """
+import click
+
+@click.command()
+@click.option("--shout", is_flag=True)
+def toy(shout):
+    'Say something. Nobody knows what.'
+    click.echo("HELLO" if shout else "hello")
+"""
+
+
+def test_a_command_of_another_distribution_stands_beside_ours(
+    call: Call, install: Callable[..., None]
+) -> None:
+    install("toy-one", TOY)
+    assert re.search(r"^  toy +Say something\.$", call("--help").stdout, re.MULTILINE)
+    assert call("toy", "--shout").stdout == "HELLO\n"
+    assert "Nobody knows what." in call("toy", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import toy_library_that_is_absent", "needs the module 'toy_library_that_is_absent'"),
+        ("raise RuntimeError('boom')", "fails when it is imported, with RuntimeError: boom"),
+        ("toy = 3", "is 3, which lacks callback, invoke, params and so is no command"),
+        ("import click; toy = click.Command", "and so is no command"),
+        ("def toy(): ...", "and so is no command"),
+    ],
+)
+def test_a_broken_command_says_why_when_it_is_called_and_breaks_no_other(
+    call: Call, answer: Answer, install: Callable[..., None], source: str, said: str
+) -> None:
+    install("toy-one", source)
+    helped = call("--help").stdout
+    assert re.search(r"^  toy +Broken: `tracklet plugins` says why\.$", helped, re.MULTILINE)
+    assert re.search(r"^  runs +List", helped, re.MULTILINE)
+    for arguments in (("toy",), ("toy", "--shout", "now"), ("toy", "--help")):
+        failed = call(*arguments, exits=1)
+        assert failed.stderr.startswith("Error: the command 'toy' of toy-one 1.2 (toy_one:toy)")
+        assert said in failed.stderr
+    (info,) = [one for one in answer("plugins", "--group", "commands") if one["name"] == "toy"]
+    assert info["state"] == "broken"
+    assert said in info["reason"]
+
+
+def test_a_command_that_two_distributions_claim_is_refused_and_both_are_named(
+    call: Call, install: Callable[..., None]
+) -> None:
+    install("toy-one", TOY)
+    install("toy-two", TOY)
+    assert re.search(r"^  toy +Broken", call("--help").stdout, re.MULTILINE)
+    failed = call("toy", exits=1)
+    assert "claimed by" in failed.stderr
+    assert "toy-one 1.2 (toy_one:toy)" in failed.stderr
+    assert "toy-two 1.2 (toy_two:toy)" in failed.stderr
+    assert call("experiments", "list").stdout
 
 
 def test_the_version_is_the_installed_one(call: Call) -> None:

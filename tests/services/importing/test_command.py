@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tracklet import stores
-from tracklet_services.cli import importing
+from tracklet_services import importing
+from tracklet_services.cli import importing as command
 from tracklet_services.cli.app import app
 
 
@@ -82,6 +83,6 @@ def test_progress_is_shown_on_a_terminal_only(
 
     monkeypatch.setattr(importing, "import_record", watched)
     call(source)
-    monkeypatch.setattr(importing, "on_terminal", lambda: True)
+    monkeypatch.setattr(command, "on_terminal", lambda: True)
     call(source)
     assert shown == [(0, 0), (1, 1)]
