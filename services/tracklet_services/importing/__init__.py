@@ -2,13 +2,18 @@
 
 ``import_record(path)`` is all that most need; ``tracklet import PATH`` is the same on the command
 line. A store of one's own takes records over by being a
-:class:`tracklet_services.importing.adopting.ImportTarget`.
+:class:`tracklet_services.importing.merge.ImportTarget`.
 """
 
 from __future__ import annotations
 
-from tracklet_services.importing.importer import Importer, Progress, import_record
-from tracklet_services.importing.opening import open_source, open_target
+from tracklet_services.importing.importer import (
+    Importer,
+    Progress,
+    import_record,
+    open_source,
+    open_target,
+)
 from tracklet_services.importing.report import ImportReport
 from tracklet_services.importing.source import ImportSource, Unreadable
 

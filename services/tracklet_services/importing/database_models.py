@@ -15,11 +15,12 @@ from tracklet.reading import queries
 from tracklet.reading.compile import Subject
 from tracklet.reading.queries import as_double
 from tracklet.stores import creation
-from tracklet_services.importing.adopting import (
+from tracklet_services.importing.artifacts import copy_missing
+from tracklet_services.importing.merge import (
     DELETED_VERSION_STAGE,
-    Adoption,
     Change,
     LoggedModelRecord,
+    Merge,
     RegisteredModelRecord,
     merged_model,
     merged_texts,
@@ -27,7 +28,6 @@ from tracklet_services.importing.adopting import (
     missing_points,
     same_version,
 )
-from tracklet_services.importing.artifact_copies import copy_missing
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.store import SqlStore
@@ -45,9 +45,9 @@ class ModelTarget:
 
     # -- logged models -------------------------------------------------------------------------
 
-    def adopt_logged_model(
+    def merge_logged_model(
         self, record: LoggedModelRecord, *, copy_artifacts: bool = False
-    ) -> Adoption:
+    ) -> Merge:
         model_id = validation.validate_model_id(record.model.model_id)
         refused: list[str] = []
         model = replace(
@@ -67,10 +67,10 @@ class ModelTarget:
             row = self._row(connection, queries.LOGGED_MODEL, ids, model_id, lock=True)
             if row is None:
                 self._insert_model(connection, model, points, uri)
-                return Adoption(Change.TAKEN, len(points), files, refused)
+                return Merge(Change.TAKEN, len(points), files, refused)
             changed, written = self._update_model(connection, row, model, points, uri)
         changed = changed or bool(files)
-        return Adoption(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
 
     def _insert_model(
         self, connection: Connection, model: LoggedModel, points: Sequence[Metric], uri: str
@@ -139,7 +139,7 @@ class ModelTarget:
 
     # -- registered models ---------------------------------------------------------------------
 
-    def adopt_registered_model(self, record: RegisteredModelRecord) -> Adoption:
+    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
         self.store._check_model_name(record.model.name)
         refused: list[str] = []
         model = replace(record.model, tags=self._texts("model tag", record.model.tags, refused))
@@ -156,7 +156,7 @@ class ModelTarget:
             if row is not None:
                 record = RegisteredModelRecord(model, versions)
                 changed = self._update_registered_model(connection, row, record, refused)
-                return Adoption(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+                return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
             row_id = connection.execute(
                 t.registered_models.insert()
                 .values(
@@ -172,7 +172,7 @@ class ModelTarget:
                 _insert_version(connection, row_id, version)
             for alias, number in model.aliases.items():
                 _put_alias(connection, row_id, alias, number)
-        return Adoption(Change.TAKEN, refused=refused)
+        return Merge(Change.TAKEN, refused=refused)
 
     def _update_registered_model(
         self, connection: Connection, row: Any, record: RegisteredModelRecord, refused: list[str]

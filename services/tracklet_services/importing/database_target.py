@@ -23,20 +23,20 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet.reading.queries import as_double
 from tracklet.stores import creation
-from tracklet_services.importing.adopting import (
-    Adoption,
-    Change,
-    ImportTarget,
-    RunRecord,
-    merged_info,
-    merged_texts,
-    missing_points,
-)
 from tracklet_services.importing.database_models import (
     ModelTarget,
     artifacts,
     checked_points,
     put_new,
+)
+from tracklet_services.importing.merge import (
+    Change,
+    ImportTarget,
+    Merge,
+    RunRecord,
+    merged_info,
+    merged_texts,
+    missing_points,
 )
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
@@ -54,7 +54,7 @@ class SqlTarget(ModelTarget, ImportTarget):
 
     # -- experiments ---------------------------------------------------------------------------
 
-    def adopt_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
         store = self.store
         store._check_name(experiment.name)
         tags = self._texts("experiment tag", experiment.tags, [])
@@ -103,7 +103,7 @@ class SqlTarget(ModelTarget, ImportTarget):
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def adopt_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Adoption:
+    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
         run_id = validation.validate_run_id(record.run.info.run_id)
         refused: list[str] = []
         record = self._checked(record, refused)
@@ -118,10 +118,10 @@ class SqlTarget(ModelTarget, ImportTarget):
             row = self._row(connection, queries.RUN, t.runs.c.run_id, run_id, lock=True)
             if row is None:
                 points = self._insert_run(connection, record, uri)
-                return Adoption(Change.TAKEN, points, files, refused)
+                return Merge(Change.TAKEN, points, files, refused)
             changed, points = self._update_run(connection, row, record, uri, refused)
         changed = changed or bool(files)
-        return Adoption(Change.UPDATED if changed else Change.UNCHANGED, points, files, refused)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, points, files, refused)
 
     def _insert_run(self, connection: Connection, record: RunRecord, uri: str) -> int:
         run, info = record.run, record.run.info

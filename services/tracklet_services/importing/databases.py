@@ -1,16 +1,20 @@
-"""Databases opened for reading: a SQLite file in read-only mode, or a database server's."""
+"""Databases opened for reading: a SQLite file in read-only mode, or a database server's.
+
+Their schema may be of any age.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     Connection,
     Engine,
+    column,
     create_engine,
     event,
     exc,
@@ -19,12 +23,22 @@ from sqlalchemy import (
     make_url,
     select,
     table,
+    text,
 )
 from sqlalchemy.pool import StaticPool
 
-from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
+from tracklet.errors import (
+    InvalidParameterValue,
+    MissingDependency,
+    StorageError,
+    TrackletException,
+)
 from tracklet.reading.connection import set_up
+from tracklet_services.importing.source import Unreadable
 from tracklet_services.sql.database import begin
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 _SQLITE_HEADER: Final = b"SQLite format 3\x00"
 _NOT_OURS: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
@@ -92,6 +106,20 @@ class ReadOnlyDatabase:
         with self.reading() as connection:
             return connection.execute(select(func.count()).select_from(table(name))).scalar() or 0
 
+    def entity(
+        self, kind: str, name: str, read: Callable[[Connection, K], T], key: K
+    ) -> T | Unreadable:
+        """What one state of the database says of an entity, or why it cannot be read."""
+        try:
+            with self.reading() as connection:
+                return read(connection, key)
+        except InvalidParameterValue as error:
+            return Unreadable(kind, name, error.message)
+        except TrackletException:
+            raise
+        except (ValueError, TypeError) as error:
+            return Unreadable(kind, name, f"its rows hold what does not belong there: {error}")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -111,6 +139,59 @@ class ReadOnlyDatabase:
         engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
         event.listen(engine, "begin", begin)
         return engine
+
+
+class Row(dict[str, Any]):
+    """A row in which a column that the schema lacks is None."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+class Tables:
+    """The tables that are there, with the columns that they have.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: ReadOnlyDatabase) -> None:
+        self.columns: Mapping[str, Sequence[str]] = database.columns
+        self._leading = database.leading
+        self._copies: set[str] = set()
+
+    def rows(
+        self, connection: Connection, name: str, /, *, order: Sequence[str] = (), **equal: Any
+    ) -> list[Row]:
+        """Rows of a table; a column that is not there is None, and so is a missing table."""
+        known = self.columns.get(name)
+        if known is None or any(wanted not in known for wanted in equal):
+            return []
+        place = self._place(connection, name, *equal)
+        source = table(place, *(column(one) for one in known))
+        statement = select(source).where(*(source.c[one] == equal[one] for one in equal))
+        statement = statement.order_by(*(source.c[one] for one in order if one in known))
+        result = connection.execute(statement)
+        return [Row(row) for row in result.mappings()]
+
+    def _place(self, connection: Connection, name: str, *wanted: str) -> str:
+        """Where to read rows by a column: in the table, or a copy with an index.
+
+        Old schemas have no index by run, and every run would cost a look at all rows. The copy is
+        a temporary table of the connection; the database itself stays as it is.
+        """
+        if not wanted or set(wanted) & self._leading[name]:
+            return name
+        if connection.dialect.name != "sqlite":
+            return name
+        by = wanted[0]
+        copy = f"tracklet_{name}_by_{by}"
+        if copy not in self._copies:
+            connection.execute(text(f'CREATE TEMP TABLE "{copy}" AS SELECT * FROM "{name}"'))
+            connection.execute(text(f'CREATE INDEX temp."{copy}_index" ON "{copy}" ("{by}")'))
+            connection.commit()
+            self._copies.add(copy)
+        return copy
 
 
 def _probed(uri: str) -> sqlite3.Connection:

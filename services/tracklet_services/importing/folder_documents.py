@@ -24,7 +24,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
 from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.folder import now_ms
-from tracklet_services.importing.adopting import RunRecord
+from tracklet_services.importing.merge import RunRecord
 
 _NOT_A_FILE: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 

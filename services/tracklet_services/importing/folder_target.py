@@ -7,8 +7,11 @@ to its place. What is there already is only added to, in steps that may be repea
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
 
 from tracklet import names, validation
 from tracklet.entities import (
@@ -17,36 +20,72 @@ from tracklet.entities import (
     LifecycleStage,
     LoggedModelInput,
     LoggedModelOutput,
+    Metric,
+    ModelVersion,
     Run,
     RunStatus,
 )
-from tracklet.errors import InvalidParameterValue
-from tracklet.stores import disk
-from tracklet.stores.files import changes, layout, links, reader, run_meta
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.liveness import Lease
+from tracklet.stores import creation, disk
+from tracklet.stores.files import (
+    changes,
+    contents,
+    documents,
+    layout,
+    leases,
+    links,
+    points,
+    reader,
+    registry_reader,
+    run_meta,
+    texts,
+)
+from tracklet.stores.files.appender import Appender
+from tracklet.stores.files.registry import _check_name
+from tracklet.stores.files.store import FileStore
 from tracklet_services.importing import folder_documents
-from tracklet_services.importing.adopting import (
-    Adoption,
+from tracklet_services.importing.artifacts import copy_missing
+from tracklet_services.importing.merge import (
+    DELETED_VERSION_STAGE,
     Change,
     ImportTarget,
+    LoggedModelRecord,
+    Merge,
+    RegisteredModelRecord,
     RunRecord,
     merged_info,
+    merged_model,
     merged_texts,
+    merged_version,
+    missing_points,
+    same_version,
 )
-from tracklet_services.importing.folder_models import ModelTarget
-from tracklet_services.importing.folder_parts import check_absent, found
+
+_PREFIX: Final = f"{layout.PRIVATE}-import-"
+_LEASE: Final = "lease"
+_GRACE_SECONDS: Final = 60
 
 
-class FileTarget(ModelTarget, ImportTarget):
+class FileTarget(ImportTarget):
     """Takes records into a file store.
 
     Args:
         store: The store; its folder is created when it is not there yet.
     """
 
+    def __init__(self, store: FileStore) -> None:
+        self.store = store
+        self.root = store.root
+        self._staging = _Staging(store.root)
+
+    def close(self) -> None:
+        self._staging.close()
+
     # -- experiments ---------------------------------------------------------------------------
 
     @disk.reported("import an experiment")
-    def adopt_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
         validation.validate_experiment_name(experiment.name)
         is_default = experiment.name == layout.DEFAULT_EXPERIMENT_NAME
         if is_default and experiment.experiment_id != layout.DEFAULT_EXPERIMENT_ID:
@@ -103,25 +142,21 @@ class FileTarget(ModelTarget, ImportTarget):
     # -- runs ----------------------------------------------------------------------------------
 
     @disk.reported("import a run")
-    def adopt_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Adoption:
+    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
         run = record.run
         run_id = validation.validate_run_id(run.info.run_id)
-        known = found(self.store._run_dir, run_id)
+        known = _found(self.store._run_dir, run_id)
         if known is not None:
             return self._update_run(known, record, copy_artifacts)
         experiment_dir = self.store._experiment_dir(run.info.experiment_id)
         final = f"{experiment_dir}/{run_id}"
-        check_absent(final, run_id in layout.NOT_RUNS)
+        _check_absent(final, run_id in layout.NOT_RUNS)
         refused: list[str] = []
         with self._staging.folder() as folder:
             # MLflow takes a folder without artifacts for no run.
-            for part in (layout.METRICS, layout.PARAMS, layout.TAGS, layout.ARTIFACTS):
-                disk.mkdir(f"{folder}/{part}")
-            metrics = f"{folder}/{layout.METRICS}"
-            written = folder_documents.write_histories(metrics, record.histories, refused)
-            params, tags = f"{folder}/{layout.PARAMS}", f"{folder}/{layout.TAGS}"
-            folder_documents.write_texts("param", params, run.data.params, refused)
-            folder_documents.write_texts("tag", tags, run.data.tags, refused)
+            disk.mkdir(f"{folder}/{layout.ARTIFACTS}")
+            data = run.data
+            written = _write_data(folder, record.histories, data.params, data.tags, refused)
             self._put_links(
                 folder,
                 experiment_dir,
@@ -141,9 +176,9 @@ class FileTarget(ModelTarget, ImportTarget):
             disk.rename(folder, final)
         self.store._remember_run(run_id, final)
         self.store._announce_run(final)
-        return Adoption(Change.TAKEN, written, files, refused)
+        return Merge(Change.TAKEN, written, files, refused)
 
-    def _update_run(self, folder: str, record: RunRecord, copy_artifacts: bool) -> Adoption:
+    def _update_run(self, folder: str, record: RunRecord, copy_artifacts: bool) -> Merge:
         there, here = record.run, reader.read_run(folder)
         experiment_dir = os.path.dirname(folder)
         refused: list[str] = []
@@ -184,7 +219,7 @@ class FileTarget(ModelTarget, ImportTarget):
         changed = bool(written or written_texts or linked or values or files)
         if changed:
             self.store._announce_run(folder)
-        return Adoption(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
 
     def _put_links(
         self,
@@ -223,6 +258,228 @@ class FileTarget(ModelTarget, ImportTarget):
             written += 1
         return written
 
+    # -- logged models -------------------------------------------------------------------------
+
+    @disk.reported("import a logged model")
+    def merge_logged_model(
+        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> Merge:
+        model = record.model
+        model_id = validation.validate_model_id(model.model_id)
+        known = _found(self.store._model_dir, model_id)
+        if known is not None:
+            return self._update_model(known, record, copy_artifacts)
+        experiment_dir = self.store._experiment_dir(model.experiment_id)
+        final = layout.logged_model(experiment_dir, model_id)
+        _check_absent(final)
+        refused: list[str] = []
+        with self._staging.folder() as folder:
+            histories = folder_documents.by_key(record.points)
+            written = _write_data(folder, histories, model.params, model.tags, refused, "model ")
+            uri, files = self._artifacts(
+                model.artifact_location, copy_artifacts, experiment_dir, final, folder, refused
+            )
+            folder_documents.write_document(
+                folder,
+                folder_documents.model_document(model, os.path.basename(experiment_dir), uri),
+            )
+            disk.make_dirs(os.path.dirname(final))
+            disk.rename(folder, final)
+        self.store._announce_model(final)
+        return Merge(Change.TAKEN, written, files, refused)
+
+    def _update_model(self, folder: str, record: LoggedModelRecord, copy_artifacts: bool) -> Merge:
+        there, here = record.model, reader.read_logged_model(folder)
+        refused: list[str] = []
+        histories = folder_documents.by_key(record.points)
+        written = self._add_points(folder, histories, refused, here.model_id)
+        params = merged_texts(here.params, there.params, overwrite=False)
+        is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
+        tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
+        written_texts = self._put_texts(folder, params, tags, refused)
+        values: dict[str, Any] = {}
+        if there.status.is_finalized and not here.status.is_finalized:
+            values.update(status=there.status.to_int(), status_message=there.status_message)
+        files = 0
+        if copy_artifacts:
+            experiment_dir = os.path.dirname(os.path.dirname(folder))
+            uri, files = self._artifacts(
+                there.artifact_location, True, experiment_dir, folder, folder, refused
+            )
+            if here.artifact_location == there.artifact_location != uri:
+                values["artifact_location"] = uri
+        changed = bool(written or written_texts or values or files)
+        if changed:
+            values["last_updated_timestamp"] = max(
+                here.last_updated_timestamp, there.last_updated_timestamp
+            )
+            with disk.locked(f"{layout.private(folder)}/lock"):
+                _amend("logged model", folder, layout.private(folder), values)
+            self.store._announce_model(folder)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+
+    # -- registered models ---------------------------------------------------------------------
+
+    @disk.reported("import a registered model")
+    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
+        name = record.model.name
+        _check_name(name)
+        folder = layout.registered_model(self.root, name)
+        disk.make_dirs(layout.registry(self.root))
+        with disk.locked(layout.lock_file(self.root)):
+            if os.path.exists(layout.meta(folder)):
+                merged = self._update_registered_model(folder, record)
+            else:
+                merged = self._put_registered_model(folder, record)
+        if merged.change is not Change.UNCHANGED:
+            self.store._announce_name(name)
+        return merged
+
+    def _put_registered_model(self, final: str, record: RegisteredModelRecord) -> Merge:
+        _check_absent(final)
+        refused: list[str] = []
+        with self._staging.folder() as folder:
+            for version in record.versions:
+                _write_version(layout.version(folder, version.version), version, refused)
+            tags, aliases = f"{folder}/{layout.TAGS}", f"{folder}/{layout.ALIASES}"
+            folder_documents.write_texts("model tag", tags, record.model.tags, refused)
+            numbers = {alias: str(number) for alias, number in record.model.aliases.items()}
+            folder_documents.write_texts("alias", aliases, numbers, refused)
+            folder_documents.write_document(
+                folder, folder_documents.registered_document(record.model)
+            )
+            disk.rename(folder, final)
+        return Merge(Change.TAKEN, refused=refused)
+
+    def _update_registered_model(self, folder: str, record: RegisteredModelRecord) -> Merge:
+        refused: list[str] = []
+        changed = False
+        others: set[int] = set()
+        for version in record.versions:
+            version_dir = layout.version(folder, version.version)
+            if not os.path.exists(layout.meta(version_dir)):
+                _check_absent(version_dir)
+                with self._staging.folder() as staged:
+                    _write_version(staged, version, refused)
+                    disk.rename(staged, version_dir)
+                changed = True
+                continue
+            here = registry_reader.read_model_version(version_dir)
+            if not same_version(here, version):
+                others.add(version.version)
+                refused.append(f"version {version.version} is another model here")
+            elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
+                merged = merged_version(here, version)
+                if merged != here:
+                    _change_version(version_dir, here, merged, refused)
+                    changed = True
+        here_model = registry_reader.read_registered_model(folder)
+        aliases = {a: v for a, v in record.model.aliases.items() if v not in others}
+        merged_here = merged_model(here_model, replace(record.model, aliases=aliases))
+        if merged_here != here_model:
+            changed = True
+            tags = merged_texts(here_model.tags, merged_here.tags, overwrite=True)
+            tags_dir = f"{folder}/{layout.TAGS}"
+            folder_documents.put_tags("model tag", tags_dir, tags, folder, refused)
+            numbers = {alias: str(number) for alias, number in merged_here.aliases.items()}
+            aliases_dir = f"{folder}/{layout.ALIASES}"
+            folder_documents.put_tags("alias", aliases_dir, numbers, folder, refused)
+            values = {
+                "aliases": numbers,
+                "description": merged_here.description,
+                "last_updated_timestamp": merged_here.last_updated_timestamp,
+            }
+            _amend("registered model", folder, folder, values)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+
+    # -- parts of runs and logged models ---------------------------------------------------------
+
+    def _add_points(
+        self,
+        folder: str,
+        histories: Mapping[str, Sequence[Metric]],
+        refused: list[str],
+        model_id: str | None = None,
+    ) -> int:
+        """Append the points that the files of a run or logged model lack."""
+        written = 0
+        metrics_dir = f"{folder}/{layout.METRICS}"
+        for key, given in histories.items():
+            if not folder_documents.is_key(key, refused):
+                continue
+            path = f"{metrics_dir}/{key}"
+            try:
+                texts.check_free("metric", metrics_dir, (key,))
+                data = disk.read_if_there(path) or b""
+                known = (
+                    points.parse_run_points(data, key)
+                    if model_id is None
+                    else points.parse_model_points(data, key, model_id)
+                )
+                new = missing_points(known.points, given)
+                data = folder_documents.lines(new, model=model_id is not None)
+            except InvalidParameterValue as error:
+                refused.append(error.message)
+                continue
+            if data:
+                Appender(path, folder).write(data)
+                written += len(new)
+        return written
+
+    def _put_texts(
+        self,
+        folder: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        refused: list[str],
+    ) -> int:
+        """Set params and tags of what is in place, and return how many were written."""
+        staging = layout.private(folder)
+        before = len(refused)
+        params_dir, tags_dir = f"{folder}/{layout.PARAMS}", f"{folder}/{layout.TAGS}"
+        folder_documents.put_params("param", params_dir, params, staging, refused)
+        folder_documents.put_tags("tag", tags_dir, tags, staging, refused)
+        return len(params) + len(tags) - (len(refused) - before)
+
+    def _artifacts(
+        self,
+        source: str | None,
+        copy: bool,
+        experiment_dir: str,
+        final: str,
+        folder: str,
+        refused: list[str],
+    ) -> tuple[str, int]:
+        """Where the artifacts of a run or model are from now on, and how many were copied.
+
+        Args:
+            source: Where they are.
+            copy: Whether to copy them here.
+            experiment_dir: The folder of its experiment.
+            final: The folder of the run or model.
+            folder: Where that folder is now, perhaps still staged.
+            refused: Gets the reason when they cannot be copied.
+        """
+        if source and not copy:
+            return source, 0
+        tail = f"{final.removeprefix(f'{experiment_dir}/')}/{layout.ARTIFACTS}"
+        meta = contents.read_meta(experiment_dir, "experiment")
+        location = reader.experiment_location(experiment_dir, meta)
+        place = creation.below(location, tail)
+        if not source:
+            return place, 0
+        # Inside the run's own folder, which may lie in the trash, or be staged.
+        own = f"{self.root}/{os.path.basename(experiment_dir)}/{tail}"
+        inside = layout.is_local(place) and layout.local_path(place) == own
+        try:
+            target = f"{folder}/{layout.ARTIFACTS}" if inside else place
+            if layout.is_local(source) and layout.local_path(source) == own:
+                return place, 0
+            return place, copy_missing(source, target)
+        except InvalidParameterValue as error:
+            refused.append(f"its artifacts stay at {source}: {error.message}")
+            return source, 0
+
 
 def _uses(run: Run, given: DatasetInput) -> bool:
     known = {(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs}
@@ -238,3 +495,127 @@ def _other_params(here: Run, there: Run) -> Iterator[str]:
 def _referring(location: str) -> str:
     """A place of another store's, told from one that a store chose and that moves with it."""
     return f"{location.rstrip('/')}/" if layout.is_local(location) else location
+
+
+def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> None:
+    disk.make_dir(folder)
+    tags = f"{folder}/{layout.TAGS}"
+    folder_documents.write_texts("model version tag", tags, version.tags, refused)
+    folder_documents.write_document(folder, folder_documents.version_document(version))
+
+
+def _change_version(
+    folder: str, here: ModelVersion, merged: ModelVersion, refused: list[str]
+) -> None:
+    tags = merged_texts(here.tags, merged.tags, overwrite=True)
+    tags_dir = f"{folder}/{layout.TAGS}"
+    folder_documents.put_tags("model version tag", tags_dir, tags, folder, refused)
+    changing = (
+        "current_stage",
+        "description",
+        "last_updated_timestamp",
+        "status",
+        "status_message",
+    )
+    values = {name: getattr(merged, name) for name in changing}
+    _amend("model version", folder, folder, values)
+
+
+def _amend(what: str, folder: str, staging: str, values: Mapping[str, Any]) -> None:
+    """Change the document of an entity that is in place."""
+    meta = {**contents.read_meta(folder, what), **values}
+    disk.publish(layout.meta(folder), documents.dumps(meta), staging)
+
+
+def _write_data(
+    folder: str,
+    histories: Mapping[str, Sequence[Metric]],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    refused: list[str],
+    owner: str = "",
+) -> int:
+    """Write the metrics, params and tags of a staged run or model; return how many points."""
+    for part in (layout.METRICS, layout.PARAMS, layout.TAGS):
+        disk.mkdir(f"{folder}/{part}")
+    metrics = f"{folder}/{layout.METRICS}"
+    written = folder_documents.write_histories(metrics, histories, refused, model=bool(owner))
+    folder_documents.write_texts(f"{owner}param", f"{folder}/{layout.PARAMS}", params, refused)
+    folder_documents.write_texts(f"{owner}tag", f"{folder}/{layout.TAGS}", tags, refused)
+    return written
+
+
+def _found(find: Callable[[str], str], entity_id: str) -> str | None:
+    """The folder of an entity; None if there is none."""
+    try:
+        return find(entity_id)
+    except ResourceDoesNotExist:
+        return None
+
+
+def _check_absent(folder: str, reserved: bool = False) -> None:
+    """Refuse to put an entity where something else is, or a name that means something else."""
+    if reserved or os.path.lexists(folder):
+        raise InvalidParameterValue(
+            f"{folder!r} is in the way: it is there, but holds no {layout.META}; move it away"
+        )
+
+
+class _Staging:
+    """A place in a store's trash, gone when it is closed.
+
+    What is built lies three folders deep in it: too deep to be taken for an experiment, or for a
+    run of one. A lease says whose the place is; those of dead processes are removed.
+
+    Args:
+        root: The store's folder.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._trash = layout.trash(root)
+        self._place: str | None = None
+
+    @contextmanager
+    def folder(self) -> Iterator[str]:
+        """A new folder; removed at the end unless it was moved away."""
+        if self._place is None:
+            self._place = self._open()
+        path = f"{self._place}/entities/{os.urandom(6).hex()}"
+        disk.make_dirs(path)
+        try:
+            yield path
+        finally:
+            if os.path.exists(path):
+                disk.remove_tree(path)
+
+    def close(self) -> None:
+        """Remove the place."""
+        place, self._place = self._place, None
+        if place is not None:
+            disk.remove_tree(place)
+
+    def _open(self) -> str:
+        self._sweep()
+        place = f"{self._trash}/{_PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
+        disk.make_dirs(place)
+        disk.write_new(f"{place}/{_LEASE}", Lease.mine().to_json().encode())
+        return place
+
+    def _sweep(self) -> None:
+        try:
+            names = os.listdir(self._trash)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            path = f"{self._trash}/{name}"
+            if name.startswith(_PREFIX) and _is_abandoned(path):
+                disk.remove_tree(path)
+
+
+def _is_abandoned(path: str) -> bool:
+    if os.path.exists(f"{path}/{_LEASE}"):
+        return leases.is_dead(f"{path}/{_LEASE}")
+    try:
+        return time.time() - os.stat(path).st_mtime > _GRACE_SECONDS
+    except FileNotFoundError:
+        return False

@@ -1,21 +1,27 @@
-"""A record taken from a source into a target."""
+"""A record taken from a source into a target, and what the two are, by their paths and URIs."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from tracklet import settings
 from tracklet.entities import Experiment, LifecycleStage, ModelVersion
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.stores import open_store
+from tracklet.stores.files import FileStore
 from tracklet.stores.tracking_store import TrackingStore
-from tracklet_services.importing.adopting import Adoption, ImportTarget, RegisteredModelRecord
-from tracklet_services.importing.opening import open_source, open_target
+from tracklet_services.importing.folder_target import FileTarget
+from tracklet_services.importing.merge import ImportTarget, Merge, RegisteredModelRecord
+from tracklet_services.importing.mlruns import MlrunsSource
 from tracklet_services.importing.report import ImportReport
 from tracklet_services.importing.source import ImportSource, Unreadable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Called with how many runs are done and how many there are, about."""
@@ -118,13 +124,10 @@ class Importer:
 
     def _experiments(self) -> Iterator[tuple[str, str]]:
         """The ids of all experiments, in the source and here."""
-        for experiment in self.source.experiments():
-            if isinstance(experiment, Unreadable):
-                self._unreadable(experiment)
-                continue
+        for experiment in self._readable(self.source.experiments()):
             given = replace(experiment, artifact_location="") if self.copy_artifacts else experiment
             try:
-                here, change = self.target.adopt_experiment(given)
+                here, change = self.target.merge_experiment(given)
             except InvalidParameterValue as error:
                 self.report.skip("experiments", experiment.name, error.message)
                 continue
@@ -144,48 +147,26 @@ class Importer:
             )
 
     def _runs(self, experiment_id: str, here: str) -> Iterator[None]:
-        for record in self.source.runs(experiment_id):
-            if isinstance(record, Unreadable):
-                self._unreadable(record)
-                continue
+        for record in self._readable(self.source.runs(experiment_id)):
             info = replace(record.run.info, experiment_id=here)
             record = replace(record, run=replace(record.run, info=info))
-            self._adopt(
-                "runs",
-                info.run_id,
-                lambda record=record: self.target.adopt_run(
-                    record, copy_artifacts=self.copy_artifacts
-                ),
-            )
+            merge, copy = self.target.merge_run, self.copy_artifacts
+            self._merge("runs", info.run_id, merge, record, copy_artifacts=copy)
             yield
 
     def _logged_models(self, experiment_id: str, here: str) -> None:
-        for record in self.source.logged_models(experiment_id):
-            if isinstance(record, Unreadable):
-                self._unreadable(record)
-                continue
+        for record in self._readable(self.source.logged_models(experiment_id)):
             record = replace(record, model=replace(record.model, experiment_id=here))
-            self._adopt(
-                "logged models",
-                record.model.model_id,
-                lambda record=record: self.target.adopt_logged_model(
-                    record, copy_artifacts=self.copy_artifacts
-                ),
-            )
+            merge, copy = self.target.merge_logged_model, self.copy_artifacts
+            self._merge("logged models", record.model.model_id, merge, record, copy_artifacts=copy)
 
     def _registered_models(self) -> None:
-        for record in self.source.registered_models():
-            if isinstance(record, Unreadable):
-                self._unreadable(record)
-                continue
+        for record in self._readable(self.source.registered_models()):
             if self.copy_artifacts:
                 versions = [self._with_copied_source(version) for version in record.versions]
                 record = RegisteredModelRecord(record.model, versions)
-            self._adopt(
-                "registered models",
-                record.model.name,
-                lambda record=record: self.registry.adopt_registered_model(record),
-            )
+            merge = self.registry.merge_registered_model
+            self._merge("registered models", record.model.name, merge, record)
 
     def _with_copied_source(self, version: ModelVersion) -> ModelVersion:
         """A version whose files are those that were copied."""
@@ -210,20 +191,32 @@ class Importer:
             return location
         return f"{base.rstrip('/')}{rest or ''}" if base else location
 
-    def _adopt(self, kind: str, name: str, adopt: Callable[[], Adoption]) -> None:
+    def _merge(
+        self,
+        kind: str,
+        name: str,
+        merge: Callable[P, Merge],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
         try:
-            adoption = adopt()
+            merged = merge(*arguments, **options)
         except InvalidParameterValue as error:
             self.report.skip(kind, name, error.message)
             return
-        self.report.tallies[kind].add(adoption.change)
-        self.report.points += adoption.points
-        self.report.artifacts += adoption.artifacts
-        for reason in adoption.refused:
+        self.report.tallies[kind].add(merged.change)
+        self.report.points += merged.points
+        self.report.artifacts += merged.artifacts
+        for reason in merged.refused:
             self.report.skip_part(kind, name, reason)
 
-    def _unreadable(self, what: Unreadable) -> None:
-        self.report.skip(_KINDS[what.kind], what.name, what.reason)
+    def _readable(self, found: Iterable[T | Unreadable]) -> Iterator[T]:
+        """What could be read of a source; the rest is reported."""
+        for one in found:
+            if isinstance(one, Unreadable):
+                self.report.skip(_KINDS[one.kind], one.name, one.reason)
+            else:
+                yield one
 
 
 def _check_different(source: ImportSource, target_uri: str) -> None:
@@ -238,3 +231,65 @@ def _check_different(source: ImportSource, target_uri: str) -> None:
             f"{source.location!r} is both what is to be imported and the store to import into; "
             "name another store with --into, or set_tracking_uri"
         )
+
+
+def open_source(path: str | os.PathLike[str]) -> ImportSource:
+    """The record at a path or URI.
+
+    Raises:
+        InvalidParameterValue: There is no record.
+    """
+    given = os.fspath(path)
+    local = settings.local_path(given)
+    if local is None and not ("://" in given and not given.startswith(("http:", "https:"))):
+        raise InvalidParameterValue(
+            f"{given!r} cannot be imported: it is neither an mlruns folder, nor the path of an "
+            "mlflow.db, nor the URI of a database"
+        )
+    if local is not None:
+        local = local.expanduser()
+        if local.is_dir():
+            return MlrunsSource(local)
+        if not local.exists():
+            raise InvalidParameterValue(
+                f"there is nothing at {os.path.abspath(local)!r}; give the path of an mlruns "
+                "folder or of an mlflow.db"
+            )
+        given = str(local)
+    # Imported here because folders need no SQL library.
+    from tracklet_services.importing.databases import ReadOnlyDatabase
+    from tracklet_services.importing.mlflow_database import MlflowDatabase
+    from tracklet_services.importing.tracklet_database import VERSION_TABLE, TrackletDatabase
+
+    database = ReadOnlyDatabase(given)
+    try:
+        if VERSION_TABLE in database.columns:
+            return TrackletDatabase(database)
+        return MlflowDatabase(database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def open_target(uri: str) -> tuple[ImportTarget, TrackingStore]:
+    """The store at a URI, and what takes records into it.
+
+    A store of another distribution's takes part by being an :class:`ImportTarget` itself.
+
+    Raises:
+        InvalidParameterValue: The store cannot take records over.
+    """
+    store = open_store(uri)
+    if isinstance(store, ImportTarget):
+        return store, store
+    if isinstance(store, FileStore):
+        return FileTarget(store), store
+    if type(store).__module__.startswith("tracklet_services.sql"):
+        from tracklet_services.importing.database_target import SqlTarget
+        from tracklet_services.sql.store import SqlStore
+
+        if isinstance(store, SqlStore):
+            return SqlTarget(store), store
+    raise InvalidParameterValue(
+        f"the store at {uri!r} cannot take a record over; import into a folder or a database"
+    )

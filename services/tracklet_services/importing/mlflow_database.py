@@ -6,47 +6,66 @@ aliases or workspaces. ``latest_metrics`` is not looked at; ``metrics`` has it a
 
 from __future__ import annotations
 
+import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
 
 from sqlalchemy import Connection, column, func, select, table
 
 from tracklet.entities import (
+    Dataset,
     DatasetInput,
     Experiment,
     InputTag,
+    LifecycleStage,
+    LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
+    LoggedModelStatus,
     Metric,
+    ModelVersion,
+    RegisteredModel,
     Run,
     RunData,
     RunInfo,
     RunInputs,
     RunOutputs,
+    RunStatus,
 )
-from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet_services.importing import heads, mlflow_logged_models, mlflow_registry
-from tracklet_services.importing.adopting import (
+from tracklet.errors import InvalidParameterValue
+from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
+from tracklet_services.importing.databases import ReadOnlyDatabase, Row, Tables
+from tracklet_services.importing.merge import (
+    DELETED_VERSION_STAGE,
     LoggedModelRecord,
     RegisteredModelRecord,
     RunRecord,
 )
-from tracklet_services.importing.databases import ReadOnlyDatabase
-from tracklet_services.importing.mlflow_values import (
-    Row,
-    dataset,
-    dataset_of,
-    double,
-    rank,
-    stage,
-    status,
-    string,
-)
-from tracklet_services.importing.places import ArtifactPlaces, own_location
 from tracklet_services.importing.source import ImportSource, Unreadable
-from tracklet_services.importing.tables import Tables
+
+_NEWEST: Final = "dc11669786a5"
+"""The Alembic revision of MLflow 3.17's schema."""
+
+_KNOWN: Final = frozenset(
+    """
+    0584bdc529eb 0a8213491aaa 0c779009ac13 17e22815139b 181f10493468 1971f2d9a75b 1a0cddfcaa16
+    1b5f0d9ad7c1 1bd49d398cd23 27a6a02d2cf1 2b4d017a5e9b 2c33131f4dae 2d6e25af4d3e 3500859a5d39
+    39d1c3be5f05 3da73c924c2f 400f98739977 4465047574b1 451aebb31d03 534353b11cbc 5b0e9adcef9c
+    5d2d30f0abce 6953534de441 6f8d9c3b2a1e 71994744cf8e 728d730b5ebd 75868b020152 76601a5f987d
+    770bee3ae1dd 7ac759974ad8 7d34483879f0 7f2a7d5fae7d 84291f40a231 867495a8f9d4 89d3d66ed43f
+    89d4b8295536 90e64c465722 97727af70f4d a1b2c3d4e5f6 a5b4c3d2e1f0 a8b9c0d1e2f3 a8c4a736bde6
+    acf3f17fdcc7 ae8bbe7743c9 b7c8d9e0f1a2 b7e2c1a4d9f3 b7e4c1a90f23 bd07f7e963c5 bda7b8c39065
+    bf29a5ff90ea c1d2e3f4a5b6 c3d6457b6d8a c3d9e7f1a2b4 c48cb773bb87 c8d9e0f1a2b3 c9d4e5f6a7b8
+    cbc13b556ace cc1f77228345 cfd24bdc0731 d0e1f2a3b4c5 d3e4f5a6b7c8 da6fb0208061 dc11669786a5
+    de4033877273 df50e92ffc5e e1f2a3b4c5d6 f5a4f2784254
+    """.split()
+)
+"""All that are known. Reading depends on the tables and columns that are there, not on this list;
+it only decides whether the report says that the schema is a new one.
+"""
 
 _RUN_NAME_TAG: Final = "mlflow.runName"
 _PAGE: Final = 500
@@ -73,8 +92,6 @@ _NAMES: Final = {
 }
 """How tables that tracklet does not keep are called; others by their own names."""
 
-T = TypeVar("T")
-
 
 class MlflowDatabase(ImportSource):
     """The record in a database of MLflow's.
@@ -99,10 +116,10 @@ class MlflowDatabase(ImportSource):
             )
         head = self._head()
         self.schema = f"MLflow database {head or 'without a version'}"
-        if head not in heads.KNOWN:
+        if head not in _KNOWN:
             self.notices.append(
                 f"the database's schema has the version {head!r}, which this version of tracklet "
-                f"does not know (the newest known is {heads.NEWEST}): what it has in common with "
+                f"does not know (the newest known is {_NEWEST}): what it has in common with "
                 "the known ones is imported; check the report"
             )
         folder = None if database.path is None else os.path.dirname(database.path)
@@ -122,7 +139,7 @@ class MlflowDatabase(ImportSource):
     def experiments(self) -> Iterator[Experiment | Unreadable]:
         with self._database.reading() as connection:
             rows = self._tables.rows(connection, "experiments", order=("experiment_id",))
-            tags = self._texts(connection, "experiment_tags", "experiment_id", "key", "value")
+            tags = self._texts_by(connection, "experiment_tags", "experiment_id")
         for row in rows:
             experiment_id = str(row["experiment_id"])
             location = row["artifact_location"]
@@ -132,8 +149,8 @@ class MlflowDatabase(ImportSource):
                 experiment_id=experiment_id,
                 name=self._name("experiments", str(row["name"]), workspace),
                 artifact_location="" if own else str(location),
-                lifecycle_stage=stage(row["lifecycle_stage"]),
-                tags=tags.get(row["experiment_id"], {}),
+                lifecycle_stage=_stage(row["lifecycle_stage"]),
+                tags=tags[row["experiment_id"]],
                 creation_time=row["creation_time"],
                 last_update_time=row["last_update_time"],
                 workspace=workspace,
@@ -155,7 +172,7 @@ class MlflowDatabase(ImportSource):
             with self._database.reading() as connection:
                 page = [str(row[0]) for row in connection.execute(statement)]
             for run_id in page:
-                record = self._read("run", run_id, self._run)
+                record = self._database.entity("run", run_id, self._run, run_id)
                 if record is not None:
                     yield record
             if len(page) < _PAGE:
@@ -167,25 +184,25 @@ class MlflowDatabase(ImportSource):
         if not rows:
             return None  # removed since
         row = rows[0]
-        params = self._pairs(connection, "params", run_id)
-        tags = self._pairs(connection, "tags", run_id)
+        params = self._texts(connection, "params", run_uuid=run_id)
+        tags = self._texts(connection, "tags", run_uuid=run_id)
         histories = self._histories(connection, run_id)
         experiment_id = str(row["experiment_id"])
         info = RunInfo(
             run_id=run_id,
             experiment_id=experiment_id,
             user_id=row["user_id"] or "",
-            status=status(row["status"], row["end_time"]),
+            status=_status(row["status"], row["end_time"]),
             start_time=row["start_time"],
             end_time=row["end_time"],
-            lifecycle_stage=stage(row["lifecycle_stage"]),
+            lifecycle_stage=_stage(row["lifecycle_stage"]),
             artifact_uri=self._places.find(
                 row["artifact_uri"], f"{experiment_id}/{run_id}/artifacts"
             ),
             run_name=row["name"] or tags.get(_RUN_NAME_TAG),
         )
         used, produced = self._links(connection, run_id)
-        latest = {key: max(points, key=rank).value for key, points in histories.items() if points}
+        latest = {key: max(points, key=_rank).value for key, points in histories.items() if points}
         run = Run(info, RunData(latest, params, tags), used, produced)
         return RunRecord(run, histories, row["deleted_time"])
 
@@ -195,7 +212,7 @@ class MlflowDatabase(ImportSource):
         histories: dict[str, list[Metric]] = {}
         for row in self._tables.rows(connection, "metrics", order=order, run_uuid=run_id):
             key, timestamp, step = str(row["key"]), row["timestamp"] or 0, row["step"] or 0
-            value = double(row["value"], row["is_nan"])
+            value = _double(row["value"], row["is_nan"])
             model_id, name, digest = linked.get((key, timestamp, step), (None, None, None))
             histories.setdefault(key, []).append(
                 Metric(key, value, timestamp, step, model_id, name, digest)
@@ -209,7 +226,7 @@ class MlflowDatabase(ImportSource):
         return {
             (row["metric_name"], row["metric_timestamp_ms"], row["metric_step"]): (
                 str(row["model_id"]),
-                *dataset_of(row),
+                *_dataset_of(row),
             )
             for row in self._tables.rows(
                 connection, "logged_model_metrics", order=("model_id",), run_id=run_id
@@ -217,27 +234,20 @@ class MlflowDatabase(ImportSource):
         }
 
     def _links(self, connection: Connection, run_id: str) -> tuple[RunInputs, RunOutputs]:
-        models: list[LoggedModelInput] = []
-        outputs: list[LoggedModelOutput] = []
-        links = self._tables.rows(
-            connection, "inputs", order=("input_uuid",), source_type="RUN_INPUT", source_id=run_id
-        )
-        models += [LoggedModelInput(str(link["destination_id"])) for link in links]
-        links = self._tables.rows(
-            connection, "inputs", order=("input_uuid",), source_type="RUN_OUTPUT", source_id=run_id
-        )
-        outputs += [
-            LoggedModelOutput(str(link["destination_id"]), link["step"] or 0) for link in links
+        def linked(**ends: str) -> list[Row]:
+            return self._tables.rows(connection, "inputs", order=("input_uuid",), **ends)
+
+        models = [
+            LoggedModelInput(str(link["destination_id"]))
+            for link in linked(source_type="RUN_INPUT", source_id=run_id)
+        ]
+        outputs = [
+            LoggedModelOutput(str(link["destination_id"]), link["step"] or 0)
+            for link in linked(source_type="RUN_OUTPUT", source_id=run_id)
         ]
         datasets: list[DatasetInput] = []
-        for link in self._tables.rows(
-            connection,
-            "inputs",
-            order=("input_uuid",),
-            destination_type="RUN",
-            destination_id=run_id,
-            source_type="DATASET",
-        ):
+        of_run = {"destination_type": "RUN", "destination_id": run_id}
+        for link in linked(**of_run, source_type="DATASET"):
             found = self._tables.rows(connection, "datasets", dataset_uuid=link["source_id"])
             if not found:
                 continue
@@ -247,7 +257,7 @@ class MlflowDatabase(ImportSource):
                     connection, "input_tags", order=("name",), input_uuid=link["input_uuid"]
                 )
             ]
-            datasets.append(DatasetInput(dataset(found[0]), tags))
+            datasets.append(DatasetInput(_dataset(found[0]), tags))
         return RunInputs(datasets, models), RunOutputs(outputs)
 
     # -- logged models -------------------------------------------------------------------------
@@ -264,15 +274,60 @@ class MlflowDatabase(ImportSource):
         with self._database.reading() as connection:
             model_ids = [str(row[0]) for row in connection.execute(statement)]
         for model_id in model_ids:
-            record = self._read(
-                "logged model",
-                model_id,
-                lambda connection, name: mlflow_logged_models.logged_model(
-                    self._tables, connection, name, self._places
-                ),
-            )
+            record = self._database.entity("logged model", model_id, self._logged_model, model_id)
             if record is not None:
                 yield record
+
+    def _logged_model(self, connection: Connection, model_id: str) -> LoggedModelRecord | None:
+        rows = self._tables.rows(connection, "logged_models", model_id=model_id)
+        if not rows:
+            return None
+        row = rows[0]
+        experiment_id = str(row["experiment_id"])
+        tail = f"{experiment_id}/models/{model_id}/artifacts"
+        model = LoggedModel(
+            experiment_id=experiment_id,
+            model_id=model_id,
+            name=str(row["name"]),
+            artifact_location=self._places.find(row["artifact_location"], tail) or "",
+            creation_timestamp=row["creation_timestamp_ms"] or 0,
+            last_updated_timestamp=row["last_updated_timestamp_ms"] or 0,
+            model_type=row["model_type"],
+            source_run_id=row["source_run_id"],
+            status=_model_status(row["status"]),
+            status_message=row["status_message"],
+            tags=self._texts(
+                connection, "logged_model_tags", "tag_key", "tag_value", model_id=model_id
+            ),
+            params=self._texts(
+                connection, "logged_model_params", "param_key", "param_value", model_id=model_id
+            ),
+            lifecycle_stage=_stage(row["lifecycle_stage"]),
+        )
+        return LoggedModelRecord(model, self._model_points(connection, model_id))
+
+    def _model_points(self, connection: Connection, model_id: str) -> list[Metric]:
+        order = ("metric_name", "metric_step", "metric_timestamp_ms")
+        rows = self._tables.rows(connection, "logged_model_metrics", order=order, model_id=model_id)
+        # MLflow turns NaN into 0 here, and says so only in the metrics of the run.
+        nans = {
+            (run_id, nan["key"], nan["timestamp"], nan["step"])
+            for run_id in {row["run_id"] for row in rows if row["metric_value"] == 0}
+            for nan in self._tables.rows(connection, "metrics", run_uuid=run_id)
+            if nan["is_nan"]
+        }
+        points: list[Metric] = []
+        for row in rows:
+            key, timestamp, step = (
+                str(row["metric_name"]),
+                row["metric_timestamp_ms"] or 0,
+                row["metric_step"] or 0,
+            )
+            value = _double(row["metric_value"], (row["run_id"], key, timestamp, step) in nans)
+            points.append(
+                Metric(key, value, timestamp, step, model_id, *_dataset_of(row), row["run_id"])
+            )
+        return points
 
     # -- registered models ---------------------------------------------------------------------
 
@@ -281,13 +336,37 @@ class MlflowDatabase(ImportSource):
             rows = self._tables.rows(connection, "registered_models", order=("name",))
         for row in rows:
             name = str(row["name"])
-            yield self._read(
-                "registered model",
-                name,
-                lambda connection, _, row=row: mlflow_registry.registered_model(
-                    self._tables, connection, row, self._registry_name(row)
-                ),
+            yield self._database.entity("registered model", name, self._registered_model, row)
+
+    def _registered_model(self, connection: Connection, row: Row) -> RegisteredModelRecord:
+        name = self._registry_name(row)
+        stored, workspace = str(row["name"]), row["workspace"]
+        scope: dict[str, Any] = {"name": stored}
+        if workspace is not None:
+            scope["workspace"] = workspace
+        aliases = {
+            str(found["alias"]): int(found["version"])
+            for found in self._tables.rows(
+                connection, "registered_model_aliases", order=("alias",), **scope
             )
+        }
+        version_tags = self._texts_by(connection, "model_version_tags", "version", **scope)
+        versions = [
+            _version(found, name, version_tags[found["version"]])
+            for found in self._tables.rows(
+                connection, "model_versions", order=("version",), **scope
+            )
+        ]
+        created = row["creation_time"] or 0
+        model = RegisteredModel(
+            name=name,
+            creation_timestamp=created,
+            last_updated_timestamp=row["last_updated_time"] or created,
+            description=row["description"],
+            tags=self._texts(connection, "registered_model_tags", **scope),
+            aliases=aliases,
+        )
+        return RegisteredModelRecord(model, versions)
 
     # -- what tracklet does not keep -----------------------------------------------------------
 
@@ -308,29 +387,26 @@ class MlflowDatabase(ImportSource):
             rows = self._tables.rows(connection, "alembic_version")
         return str(rows[0]["version_num"]) if rows else None
 
-    def _read(self, kind: str, name: str, read: Callable[[Connection, str], T]) -> T | Unreadable:
-        """What one state of the database says of an entity."""
-        try:
-            with self._database.reading() as connection:
-                return read(connection, name)
-        except InvalidParameterValue as error:
-            return Unreadable(kind, name, error.message)
-        except TrackletException:
-            raise
-        except (ValueError, TypeError) as error:
-            return Unreadable(kind, name, f"its rows hold what does not belong there: {error}")
-
-    def _pairs(self, connection: Connection, name: str, run_id: str) -> dict[str, str]:
-        """The keys and texts of a run."""
-        rows = self._tables.rows(connection, name, order=("key",), run_uuid=run_id)
-        return {str(row["key"]): string(row["value"]) for row in rows}
-
     def _texts(
-        self, connection: Connection, name: str, owner: str, key: str, value: str
-    ) -> dict[Any, dict[str, str]]:
-        found: dict[Any, dict[str, str]] = {}
-        for row in self._tables.rows(connection, name):
-            found.setdefault(row[owner], {})[str(row[key])] = string(row[value])
+        self,
+        connection: Connection,
+        name: str,
+        /,
+        key: str = "key",
+        value: str = "value",
+        **of: Any,
+    ) -> dict[str, str]:
+        """The keys and texts that a table has of one entity."""
+        rows = self._tables.rows(connection, name, order=(key,), **of)
+        return {str(row[key]): _string(row[value]) for row in rows}
+
+    def _texts_by(
+        self, connection: Connection, name: str, owner: str, /, **of: Any
+    ) -> defaultdict[Any, dict[str, str]]:
+        """The keys and texts that a table has of many entities, by the column that tells them."""
+        found: defaultdict[Any, dict[str, str]] = defaultdict(dict)
+        for row in self._tables.rows(connection, name, **of):
+            found[row[owner]][str(row["key"])] = _string(row["value"])
         return found
 
     def _in_several_workspaces(self, name: str) -> set[str]:
@@ -356,3 +432,89 @@ class MlflowDatabase(ImportSource):
         if workspace == _DEFAULT_WORKSPACE or name not in self._doubled[kind]:
             return name
         return f"{name} ({workspace})"
+
+
+def _version(row: Row, name: str, tags: dict[str, str]) -> ModelVersion:
+    source = row["source"]
+    is_model = isinstance(source, str) and source.startswith("models:/m-")
+    deleted = row["current_stage"] == DELETED_VERSION_STAGE
+    return ModelVersion(
+        name=name,
+        version=int(row["version"]),
+        creation_timestamp=row["creation_time"] or 0,
+        last_updated_timestamp=row["last_updated_time"],
+        description=None if deleted else row["description"],
+        user_id=row["user_id"],
+        current_stage=row["current_stage"] or "None",
+        source=source,
+        run_id=None if deleted else row["run_id"],
+        status=row["status"] or "READY",
+        status_message=row["status_message"],
+        tags=tags,
+        run_link=None if deleted else row["run_link"],
+        model_id=source.removeprefix("models:/").partition("/")[0] if is_model else None,
+        storage_location=row["storage_location"],
+    )
+
+
+# -- what the values in MLflow's tables stand for ----------------------------------------------
+
+
+def _double(value: Any, is_nan: Any) -> float:
+    """The value that was logged: MLflow writes NaN as 0 with a flag, and ±inf as ±DBL_MAX."""
+    if is_nan or value is None:
+        return math.nan
+    number = float(value)
+    if abs(number) >= sys.float_info.max:
+        return math.copysign(math.inf, number)
+    return number
+
+
+def _rank(point: Metric) -> tuple[int, int, float]:
+    """What orders points; the greatest is the latest."""
+    value = point.value
+    return point.step, point.timestamp, -math.inf if value != value else value
+
+
+def _dataset(row: Row) -> Dataset:
+    """The dataset of a row of ``datasets``."""
+    return Dataset(
+        name=str(row["name"]),
+        digest=str(row["digest"]),
+        source_type=str(row["dataset_source_type"]),
+        source=_string(row["dataset_source"]),
+        schema=row["dataset_schema"],
+        profile=row["dataset_profile"],
+    )
+
+
+def _dataset_of(row: Row) -> tuple[str | None, str | None]:
+    """The dataset that a point was measured on."""
+    name, digest = row["dataset_name"], row["dataset_digest"]
+    return (str(name), str(digest)) if name and digest else (None, None)
+
+
+def _stage(value: Any) -> str:
+    """The life-cycle stage."""
+    deleted = value == LifecycleStage.DELETED
+    return LifecycleStage.DELETED if deleted else LifecycleStage.ACTIVE
+
+
+def _status(value: Any, end_time: Any) -> str:
+    """The name of a run's status; one that is unknown is decided by the end time."""
+    try:
+        return RunStatus.to_string(RunStatus.from_string(value))
+    except InvalidParameterValue:
+        return "RUNNING" if end_time is None else "FINISHED"
+
+
+def _model_status(value: Any) -> LoggedModelStatus:
+    """The status of a logged model."""
+    if isinstance(value, int) and 0 <= value < len(LoggedModelStatus):
+        return LoggedModelStatus.from_int(value)
+    return LoggedModelStatus.UNSPECIFIED
+
+
+def _string(value: Any) -> str:
+    """A text; NULL is an empty one."""
+    return "" if value is None else str(value)

@@ -12,8 +12,8 @@ from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout, points, reader, registry_reader
-from tracklet_services.importing.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
-from tracklet_services.importing.places import ArtifactPlaces, own_location
+from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
+from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet_services.importing.source import ImportSource, Unreadable
 
 _TORN: Final = "lines of metric files were torn or malformed, and passed over"

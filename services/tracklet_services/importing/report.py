@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from tracklet_services.importing.adopting import Change
+from tracklet_services.importing.merge import Change
 
 KINDS: Final = ("experiments", "runs", "logged models", "registered models")
 MAX_REASONS: Final = 100

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tracklet.entities import Experiment
-from tracklet_services.importing.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
+from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 
 from tracklet import liveness
 from tracklet.entities import Experiment, Metric, Run
-from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet.reading.queries import as_double
-from tracklet_services.importing.adopting import LoggedModelRecord, RegisteredModelRecord, RunRecord
+from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
 from tracklet_services.importing.databases import ReadOnlyDatabase
-from tracklet_services.importing.places import ArtifactPlaces, own_location
+from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet_services.importing.source import ImportSource, Unreadable
 from tracklet_services.sql import leases
 from tracklet_services.sql import schema as t
@@ -24,7 +24,6 @@ from tracklet_services.sql.database import HEAD
 from tracklet_services.sql.schema import VERSION_TABLE
 
 _PAGE = 500
-T = TypeVar("T")
 
 
 class TrackletDatabase(ImportSource):
@@ -71,7 +70,7 @@ class TrackletDatabase(ImportSource):
 
     def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
         for row, run_id in self._ids(t.runs, t.runs.c.run_id, experiment_id):
-            record = self._read("run", run_id, row, self._run)
+            record = self._database.entity("run", run_id, self._run, row)
             if record is not None:
                 yield record
 
@@ -107,7 +106,7 @@ class TrackletDatabase(ImportSource):
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
         ids = self._ids(t.logged_models, t.logged_models.c.model_id, experiment_id)
         for row, model_id in ids:
-            record = self._read("logged model", model_id, row, self._logged_model)
+            record = self._database.entity("logged model", model_id, self._logged_model, row)
             if record is not None:
                 yield record
 
@@ -143,7 +142,7 @@ class TrackletDatabase(ImportSource):
         with self._database.reading() as connection:
             ids = connection.execute(select(m.id, m.name).order_by(m.name)).all()
         for row, name in ids:
-            record = self._read("registered model", name, row, self._registered_model)
+            record = self._database.entity("registered model", name, self._registered_model, row)
             if record is not None:
                 yield record
 
@@ -180,16 +179,3 @@ class TrackletDatabase(ImportSource):
             if len(page) < _PAGE:
                 return
             last = page[-1][0]
-
-    def _read(
-        self, kind: str, name: str, row: int, read: Callable[[Connection, int], T]
-    ) -> T | Unreadable:
-        try:
-            with self._database.reading() as connection:
-                return read(connection, row)
-        except InvalidParameterValue as error:
-            return Unreadable(kind, name, error.message)
-        except TrackletException:
-            raise
-        except (ValueError, TypeError) as error:
-            return Unreadable(kind, name, f"its rows hold what does not belong there: {error}")

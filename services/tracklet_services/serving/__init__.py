@@ -5,7 +5,6 @@ It needs the extra ``serve`` (FastAPI and uvicorn), which is imported when a ser
 
 from __future__ import annotations
 
-from tracklet_services.serving.limits import Limits
-from tracklet_services.serving.server import create_app, serve
+from tracklet_services.serving.server import Limits, create_app, serve
 
 __all__ = ["Limits", "create_app", "serve"]

@@ -76,7 +76,7 @@ class Change(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
+class Merge:
     """What became of a record, and of which parts the store could keep nothing.
 
     Attributes:
@@ -101,7 +101,7 @@ class ImportTarget(ABC):
     """
 
     @abstractmethod
-    def adopt_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
         """Take an experiment and return its id here.
 
         An experiment of the same name is the same one, whatever its id. Otherwise it keeps its
@@ -109,7 +109,7 @@ class ImportTarget(ABC):
         """
 
     @abstractmethod
-    def adopt_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Adoption:
+    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
         """Take a run.
 
         Args:
@@ -119,13 +119,13 @@ class ImportTarget(ABC):
         """
 
     @abstractmethod
-    def adopt_logged_model(
+    def merge_logged_model(
         self, record: LoggedModelRecord, *, copy_artifacts: bool = False
-    ) -> Adoption:
+    ) -> Merge:
         """Take a logged model; its experiment must be here."""
 
     @abstractmethod
-    def adopt_registered_model(self, record: RegisteredModelRecord) -> Adoption:
+    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
         """Take a registered model with its versions.
 
         A version of the same number that is another model stays as it is here, and is refused.

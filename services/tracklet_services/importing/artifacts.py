@@ -1,13 +1,19 @@
-"""Where the artifacts of a record lie now, the record perhaps having been moved."""
+"""Where the artifacts of a record lie now, and how they are brought to another place."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from tracklet import settings
+from tracklet.entities import FileInfo
+from tracklet.errors import InvalidParameterValue, MissingDependency, PluginError
+from tracklet.repositories import ArtifactRepository, repository
 
 SERVED: Final = "mlflow-artifacts:"
 """The scheme of artifacts that only a tracking server hands out."""
@@ -72,3 +78,48 @@ def own_location(location: str | None, experiment_id: str) -> bool:
         return True
     path = settings.local_path(location)
     return path is not None and path.name == experiment_id
+
+
+def copy_missing(source: str, target: str) -> int:
+    """Copy the files below ``source`` that ``target`` lacks or has in another size.
+
+    Args:
+        source: A path or URI.
+        target: A path or URI.
+
+    Returns:
+        How many files were copied.
+
+    Raises:
+        InvalidParameterValue: There is no way to read ``source`` or to write ``target`` here.
+    """
+    if source == target:
+        return 0
+    origin, goal = _opened(source), _opened(target)
+    known = {info.path: info.file_size for info in _files(goal)}
+    wanted = [info for info in _files(origin) if known.get(info.path, -1) != info.file_size]
+    if not wanted:
+        return 0
+    with tempfile.TemporaryDirectory(prefix="tracklet-import-") as scratch:
+        for info in wanted:
+            local = origin.local_path(info.path) or origin.fetch(info.path, Path(scratch))
+            folder = info.path.rpartition("/")[0]
+            goal.put_file(local, folder or None)
+            if local.is_relative_to(scratch):
+                local.unlink()
+    return len(wanted)
+
+
+def _opened(uri: str) -> ArtifactRepository:
+    try:
+        return repository(uri)
+    except (MissingDependency, PluginError) as error:
+        raise InvalidParameterValue(error.message) from error
+
+
+def _files(place: ArtifactRepository, folder: str | None = None) -> Iterator[FileInfo]:
+    for info in place.list(folder):
+        if info.is_dir:
+            yield from _files(place, info.path)
+        else:
+            yield info
