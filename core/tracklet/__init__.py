@@ -17,162 +17,68 @@ from tracklet import facades
 
 __version__ = "0.1.0"
 
-_HOME: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "active_run",
-            "delete_run",
-            "end_run",
-            "get_parent_run",
-            "get_run",
-            "last_active_run",
-            "restore_run",
-            "search_runs",
-            "start_run",
-        ),
-        "tracklet.fluent.runs",
+# Each module, and the names that are looked up in it; the imports below say the same to type
+# checkers, which do not run this.
+_NAMES = {
+    "autolog.checkpoints": "load_checkpoint",
+    "client": "MlflowClient TrackletClient",
+    "client.images": "Image",
+    "errors": "MlflowException TrackletException",
+    "fluent.active": "ActiveRun",
+    "fluent.artifacts": (
+        "get_artifact_uri load_table log_artifact log_artifacts log_dict log_figure log_image "
+        "log_stream log_table log_text"
     ),
-    **dict.fromkeys(
-        (
-            "delete_tag",
-            "flush_async_logging",
-            "log_input",
-            "log_inputs",
-            "log_metric",
-            "log_metrics",
-            "log_outputs",
-            "log_param",
-            "log_params",
-            "set_tag",
-            "set_tags",
-        ),
-        "tracklet.fluent.records",
+    "fluent.experiments": (
+        "create_experiment delete_experiment_tag set_experiment set_experiment_tag "
+        "set_experiment_tags"
     ),
-    **dict.fromkeys(
-        (
-            "create_experiment",
-            "delete_experiment",
-            "delete_experiment_tag",
-            "get_experiment",
-            "get_experiment_by_name",
-            "restore_experiment",
-            "search_experiments",
-            "set_experiment",
-            "set_experiment_tag",
-            "set_experiment_tags",
-        ),
-        "tracklet.fluent.experiments",
+    "fluent.models": (
+        "ActiveModel clear_active_model create_external_model get_active_model_id "
+        "initialize_logged_model last_logged_model log_model_params set_active_model"
     ),
-    **dict.fromkeys(
-        (
-            "get_artifact_uri",
-            "load_table",
-            "log_artifact",
-            "log_artifacts",
-            "log_dict",
-            "log_figure",
-            "log_image",
-            "log_stream",
-            "log_table",
-            "log_text",
-        ),
-        "tracklet.fluent.artifacts",
+    "fluent.records": (
+        "delete_tag flush_async_logging log_input log_inputs log_metric log_metrics log_outputs "
+        "log_param log_params set_tag set_tags"
     ),
-    **dict.fromkeys(
-        (
-            "ActiveModel",
-            "clear_active_model",
-            "create_external_model",
-            "delete_logged_model",
-            "delete_logged_model_tag",
-            "finalize_logged_model",
-            "get_active_model_id",
-            "get_logged_model",
-            "initialize_logged_model",
-            "last_logged_model",
-            "log_model_params",
-            "search_logged_models",
-            "set_active_model",
-            "set_logged_model_tags",
-        ),
-        "tracklet.fluent.models",
+    "fluent.runs": "active_run end_run last_active_run start_run",
+    "fluent.searching": (
+        "search_experiments search_logged_models search_model_versions search_registered_models "
+        "search_runs"
     ),
-    **dict.fromkeys(
-        ("search_model_versions", "search_registered_models", "set_model_version_tag"),
-        "tracklet.fluent.registry",
+    "fluent.system_metrics": (
+        "disable_system_metrics_logging enable_system_metrics_logging set_system_metrics_node_id "
+        "set_system_metrics_samples_before_logging set_system_metrics_sampling_interval"
     ),
-    **dict.fromkeys(
-        (
-            "disable_system_metrics_logging",
-            "enable_system_metrics_logging",
-            "set_system_metrics_node_id",
-            "set_system_metrics_samples_before_logging",
-            "set_system_metrics_sampling_interval",
-        ),
-        "tracklet.fluent.system_metrics",
+    "fluent.verbs": (
+        "delete_experiment delete_logged_model delete_logged_model_tag delete_run "
+        "finalize_logged_model get_experiment get_experiment_by_name get_logged_model "
+        "get_parent_run get_run restore_experiment restore_run set_logged_model_tags "
+        "set_model_version_tag"
     ),
-    **dict.fromkeys(("load_model", "log_model", "register_model"), "tracklet.models"),
-    **dict.fromkeys(
-        (
-            "delete_assessment",
-            "delete_trace_tag",
-            "flush_trace_async_logging",
-            "get_active_trace_id",
-            "get_assessment",
-            "get_current_active_span",
-            "get_last_active_trace_id",
-            "get_trace",
-            "log_assessment",
-            "log_expectation",
-            "log_feedback",
-            "override_feedback",
-            "search_traces",
-            "set_trace_tag",
-            "start_span",
-            "start_span_no_context",
-            "trace",
-            "update_assessment",
-            "update_current_trace",
-        ),
-        "tracklet.tracing",
+    "models": "load_model log_model register_model",
+    "settings": "is_tracking_uri_set set_registry_uri set_tracking_uri",
+    "tracing": (
+        "delete_assessment delete_trace_tag flush_trace_async_logging get_active_trace_id "
+        "get_assessment get_current_active_span get_last_active_trace_id get_trace "
+        "log_assessment log_expectation log_feedback override_feedback search_traces "
+        "set_trace_tag start_span start_span_no_context trace update_assessment "
+        "update_current_trace"
     ),
-    **dict.fromkeys(
-        ("is_tracking_uri_set", "set_registry_uri", "set_tracking_uri"), "tracklet.settings"
-    ),
-    "ActiveRun": "tracklet.fluent.active",
-    "Image": "tracklet.client.images",
-    "load_checkpoint": "tracklet.autolog.checkpoints",
-    "MlflowClient": "tracklet.client",
-    "MlflowException": "tracklet.errors",
-    "TrackletClient": "tracklet.client",
-    "TrackletException": "tracklet.errors",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-_RENAMED: dict[str, tuple[str, str]] = {
-    "get_registry_uri": ("tracklet.settings", "registry_uri"),
-    "get_tracking_uri": ("tracklet.settings", "tracking_uri"),
+# The same under another name: MLflow's.
+_RENAMED = {
+    "get_registry_uri": ("settings", "registry_uri"),
+    "get_tracking_uri": ("settings", "tracking_uri"),
 }
 
 _MODULES = frozenset(
-    {
-        "artifacts",
-        "autolog",
-        "client",
-        "data",
-        "entities",
-        "errors",
-        "exceptions",
-        "lightgbm",
-        "models",
-        "plugins",
-        "pyfunc",
-        "settings",
-        "sklearn",
-        "testing",
-        "tracing",
-        "tracking",
-        "xgboost",
-    }
+    (
+        "artifacts autolog client data entities errors exceptions lightgbm models plugins pyfunc "
+        "settings sklearn testing tracing tracking xgboost"
+    ).split()
 )
 
 if TYPE_CHECKING:
@@ -214,12 +120,7 @@ if TYPE_CHECKING:
     )
     from tracklet.fluent.experiments import (
         create_experiment,
-        delete_experiment,
         delete_experiment_tag,
-        get_experiment,
-        get_experiment_by_name,
-        restore_experiment,
-        search_experiments,
         set_experiment,
         set_experiment_tag,
         set_experiment_tags,
@@ -228,17 +129,11 @@ if TYPE_CHECKING:
         ActiveModel,
         clear_active_model,
         create_external_model,
-        delete_logged_model,
-        delete_logged_model_tag,
-        finalize_logged_model,
         get_active_model_id,
-        get_logged_model,
         initialize_logged_model,
         last_logged_model,
         log_model_params,
-        search_logged_models,
         set_active_model,
-        set_logged_model_tags,
     )
     from tracklet.fluent.records import (
         delete_tag,
@@ -253,21 +148,13 @@ if TYPE_CHECKING:
         set_tag,
         set_tags,
     )
-    from tracklet.fluent.registry import (
+    from tracklet.fluent.runs import active_run, end_run, last_active_run, start_run
+    from tracklet.fluent.searching import (
+        search_experiments,
+        search_logged_models,
         search_model_versions,
         search_registered_models,
-        set_model_version_tag,
-    )
-    from tracklet.fluent.runs import (
-        active_run,
-        delete_run,
-        end_run,
-        get_parent_run,
-        get_run,
-        last_active_run,
-        restore_run,
         search_runs,
-        start_run,
     )
     from tracklet.fluent.system_metrics import (
         disable_system_metrics_logging,
@@ -275,6 +162,22 @@ if TYPE_CHECKING:
         set_system_metrics_node_id,
         set_system_metrics_samples_before_logging,
         set_system_metrics_sampling_interval,
+    )
+    from tracklet.fluent.verbs import (
+        delete_experiment,
+        delete_logged_model,
+        delete_logged_model_tag,
+        delete_run,
+        finalize_logged_model,
+        get_experiment,
+        get_experiment_by_name,
+        get_logged_model,
+        get_parent_run,
+        get_run,
+        restore_experiment,
+        restore_run,
+        set_logged_model_tags,
+        set_model_version_tag,
     )
     from tracklet.models import load_model, log_model, register_model
     from tracklet.settings import is_tracking_uri_set, set_registry_uri, set_tracking_uri
@@ -308,16 +211,13 @@ __all__ = [
 ]
 
 
-def _resolve(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
-    elif name in _RENAMED:
-        module, original = _RENAMED[name]
-        value = getattr(importlib.import_module(module), original)
-    elif name in _MODULES:
+def _load_public(name: str) -> Any:
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    else:
+    if name not in _HOME and name not in _RENAMED:
         return facades.attribute(name)
+    home, original = _RENAMED.get(name) or (_HOME[name], name)
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), original)
     globals()[name] = value
     return value
 
@@ -329,6 +229,6 @@ def __dir__() -> list[str]:
 # A type checker that sees a module's __getattr__ takes every name for a good one, typing errors
 # too; it gets the names above instead.
 if not TYPE_CHECKING:
-    __getattr__ = _resolve
+    __getattr__ = _load_public
 
 facades.install()

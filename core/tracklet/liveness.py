@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
 import sys
 from functools import lru_cache
 from typing import Any, Final
@@ -115,10 +114,18 @@ def _stat(pid: int) -> tuple[bool, int] | None:
 @lru_cache(maxsize=1)
 def _boot() -> tuple[str, str, str]:
     return (
-        socket.gethostname(),
+        _host(),
         _text("/etc/machine-id"),
         _text("/proc/sys/kernel/random/boot_id"),
     )
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket  # it takes milliseconds, and other systems have no uname
+
+    return socket.gethostname()
 
 
 def _surroundings() -> tuple[str, str, str, str]:

@@ -1,16 +1,14 @@
-"""Generated ids and names, from a random source of our own.
+"""Ids, names and times that are made, not given.
 
-The process-wide generators of :mod:`random` and NumPy belong to the user: drawing from them would
-change the training that is being recorded.
+They are drawn from the operating system: the process-wide generators of :mod:`random` and NumPy
+belong to the user, and drawing from them would change the training that is being recorded. A
+forked child draws others than its parent, too.
 """
 
 from __future__ import annotations
 
 import os
-import random
-import uuid
-
-from tracklet.state import in_child
+import time
 
 _ADJECTIVES = (
     "able agile amber ample apt arctic azure bold brave breezy bright brisk calm candid clear "
@@ -31,32 +29,36 @@ _ANIMALS = (
     "whale wolf wombat worm wren yak zebra"
 ).split()
 
-_random = random.Random(os.urandom(16))
-
-
-@in_child
-def _seed_anew() -> None:
-    _random.seed(os.urandom(16))
-
 
 def run_name() -> str:
     """A name to tell runs apart by, such as ``brave-otter-512``; at most 20 characters."""
     while True:
-        name = f"{_random.choice(_ADJECTIVES)}-{_random.choice(_ANIMALS)}-{_random.randrange(1000)}"
+        adjective = _ADJECTIVES[_below(len(_ADJECTIVES))]
+        animal = _ANIMALS[_below(len(_ANIMALS))]
+        name = f"{adjective}-{animal}-{_below(1000)}"
         if len(name) <= 20:
             return name
 
 
 def run_id() -> str:
     """A new run id: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def model_id() -> str:
     """A new logged model id: ``m-`` and 32 hexadecimal digits."""
-    return "m-" + uuid.uuid4().hex
+    return "m-" + os.urandom(16).hex()
 
 
 def experiment_id() -> str:
     """A new experiment id: 18 digits, as in MLflow's file store."""
-    return str(uuid.uuid4().int % (9 * 10**17) + 10**17)
+    return str(_below(9 * 10**17) + 10**17)
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _below(limit: int) -> int:
+    return int.from_bytes(os.urandom(16)) % limit

@@ -55,22 +55,24 @@ def in_child(function: Callable[[], Any]) -> Callable[[], Any]:
     return function
 
 
-def reset(package: str = "tracklet") -> None:
-    """Forget all that this process remembers, or what one package or module of it does.
+def reset() -> None:
+    """Forget all process state.
 
     Active runs and the active experiment, tracking and registry URIs, enabled integrations and
     their patches, open stores, and what was read of plugins. Files and the environment stay as
     they are.
     """
-    chosen = [held for held in reversed(_forgetting) if f"{held[0]}.".startswith(f"{package}.")]
-    for _, forget in sorted(chosen, key=lambda held: _turn(held[0])):
-        forget()
+    for package in _FIRST:
+        forget(package)
+    for _, let_go in reversed(_forgetting):
+        let_go()
 
 
-def _turn(module: str) -> int:
-    return next(
-        (turn for turn, top in enumerate(_FIRST) if f"{module}.".startswith(f"{top}.")), len(_FIRST)
-    )
+def forget(package: str) -> None:
+    """Forget what one package or module remembers; what it imports first, last."""
+    for module, let_go in reversed(_forgetting):
+        if f"{module}.".startswith(f"{package}."):
+            let_go()
 
 
 def _after_fork() -> None:

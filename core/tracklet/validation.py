@@ -1,4 +1,4 @@
-"""The limits of keys, values and names, and the errors that explain them.
+"""The limits of keys, values and names, what counts as a value, and the errors that explain both.
 
 The limits are MLflow's, so that what we accept its stores and servers accept too; where tracklet
 is deliberately wider (any Unicode key that the file layout can carry, values of any length) the
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from tracklet.entities import DatasetInput, Metric, ViewType
+from tracklet import names
+from tracklet.entities import ViewType
 from tracklet.errors import InvalidParameterValue
+
+if TYPE_CHECKING:
+    from tracklet.entities import DatasetInput, Metric
 
 MAX_KEY_LENGTH: Final = 250
 MAX_EXPERIMENT_NAME_LENGTH: Final = 500
@@ -107,12 +111,6 @@ def _key_problem(key: str) -> str | None:
     return None
 
 
-def validate_keys(kind: str, keys: Iterable[object]) -> None:
-    """Check several keys; see :func:`validate_key`."""
-    for key in keys:
-        validate_key(kind, key)
-
-
 def validate_metric(metric: Metric) -> Metric:
     """Check key, value, timestamp and step of a point.
 
@@ -151,6 +149,70 @@ def validate_timestamp(key: str, timestamp: object) -> int:
     return timestamp
 
 
+def metric_value(key: str, value: Any) -> float:
+    """The value as a float.
+
+    Numbers, booleans, numeric text and one-element arrays and tensors of any library are values.
+
+    Raises:
+        InvalidParameterValue: It is None, other text, an array of several elements, or too big.
+        TypeError: It is of a kind that holds no number, such as a list or a complex number.
+    """
+    if isinstance(value, int | float | str):
+        source: Any = value
+    else:
+        item = getattr(value, "item", None)
+        try:
+            source = item() if callable(item) else value
+        except (ValueError, RuntimeError) as error:
+            raise InvalidParameterValue(_no_number(key, value)) from error
+    try:
+        return float(source)
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameterValue(_no_number(key, value)) from error
+    except TypeError as error:
+        if value is None:
+            raise InvalidParameterValue(_no_number(key, value)) from error
+        raise TypeError(_no_number(key, value)) from error
+
+
+def metric_step(key: str, step: Any) -> int:
+    """The step as an int; None is 0, and integral floats and NumPy integers are fine."""
+    if step is None:
+        return 0
+    if type(step) is not int and not isinstance(step, bool | str):
+        try:
+            number = int(step)
+            if number == step:
+                step = number
+        except (TypeError, ValueError, OverflowError):
+            pass  # refused below, with the value as the user gave it
+    return validate_step(key, step)
+
+
+def metric_timestamp(key: str, timestamp: Any) -> int:
+    """The timestamp in milliseconds; None and 0 are now."""
+    if not timestamp:
+        return names.now()
+    if isinstance(timestamp, float) and timestamp.is_integer():
+        timestamp = int(timestamp)
+    return validate_timestamp(key, timestamp)
+
+
+def _no_number(key: str, value: Any) -> str:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:77] + "…"
+    return (
+        f"the value of metric {key!r} must be one number; got {shown} of type "
+        f"{type(value).__name__}"
+    )
+
+
+def as_strings(values: Mapping[str, Any] | None) -> dict[str, str]:
+    """The values of params or tags as the text that is kept of them."""
+    return {key: str(value) for key, value in (values or {}).items()}
+
+
 def validate_text(kind: str, key: str, value: object, limit: int | None = None) -> str:
     """Check the value of a param or tag: text of any length, unless a limit is given."""
     if not isinstance(value, str):
@@ -163,13 +225,6 @@ def validate_text(kind: str, key: str, value: object, limit: int | None = None) 
             f"the value of {kind} {key!r} has {len(value)} characters; at most {limit} are kept"
         )
     return value
-
-
-def validate_texts(kind: str, values: Mapping[str, object], limit: int | None = None) -> None:
-    """Check keys and values of several params or tags."""
-    for key, value in values.items():
-        validate_key(kind, key)
-        validate_text(kind, key, value, limit)
 
 
 def validate_dataset_input(given: DatasetInput) -> None:

@@ -48,11 +48,11 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "[tracklet.flavors]\ntoyfacade = toy_facade_plugin:ToyFlavor\n"
     )
     (tmp_path / "toy_facade_plugin.py").write_text(SOURCE)
-    state.reset("tracklet.facades")
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.facades")
+    state.forget("tracklet.plugins")
     yield tmp_path
-    state.reset("tracklet.facades")
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.facades")
+    state.forget("tracklet.plugins")
     sys.modules.pop("toy_facade_plugin", None)
 
 
@@ -86,7 +86,7 @@ def test_a_claim_by_two_distributions_is_explained(toy: Path) -> None:
     (other / "entry_points.txt").write_text(
         "[tracklet.flavors]\ntoyfacade = toy_facade_plugin:Other\n"
     )
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     with pytest.raises(PluginError, match="uninstall one of other, toy"):
         tracklet.toyfacade  # type: ignore[attr-defined]  # noqa: B018
 
@@ -95,7 +95,7 @@ def test_our_own_modules_go_first(toy: Path) -> None:
     (toy / "toy-1.2.dist-info" / "entry_points.txt").write_text(
         "[tracklet.flavors]\nsettings = toy_facade_plugin:ToyFlavor\n"
     )
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     assert importlib.reload(importlib.import_module("tracklet.names")).__file__
     assert tracklet.settings.tracking_uri  # type: ignore[attr-defined]
 

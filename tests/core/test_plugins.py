@@ -46,11 +46,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
         for name, source in modules.items():
             (tmp_path / f"{name}.py").write_text(source)
-        state.reset("tracklet.plugins")
+        state.forget("tracklet.plugins")
 
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     yield install
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     for name in [name for name in sys.modules if name.startswith("toy_")]:
         del sys.modules[name]
 

@@ -1,9 +1,13 @@
-"""What ``pip install tracklet`` brings along."""
+"""What ``pip install tracklet`` brings along, and what a process loads of it."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -26,3 +30,59 @@ def closure(name: str) -> set[str]:
 
 def test_a_plain_install_brings_at_most_ten_distributions() -> None:
     assert len(closure("tracklet")) <= 10, sorted(closure("tracklet"))
+
+
+HELLO = """
+import tracklet
+with tracklet.start_run():
+    tracklet.log_param("a", 1)
+    tracklet.log_metric("m", 0.5)
+"""
+FIT = """
+import warnings
+warnings.simplefilter("ignore")
+import tracklet
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+tracklet.autolog(silent=True)
+LogisticRegression(max_iter=50).fit(*load_iris(return_X_y=True))
+tracklet.autolog.flush()
+"""
+
+# What may be loaded of ours. These numbers only go down.
+MOST_OF_HELLO = 53
+MOST_OF_A_FIT = 196
+
+
+def loaded(code: str, folder: Path) -> set[str]:
+    """The modules that a fresh process has loaded after it ran this code."""
+    found = folder / "loaded"
+    script = "\n".join(
+        (
+            f"import os, sys; os.chdir({str(folder)!r}); before = set(sys.modules)",
+            code,
+            f"open({str(found)!r}, 'w').write('\\n'.join(set(sys.modules) - before))",
+        )
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    return set(found.read_text().split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0].startswith("tracklet")}
+
+
+def test_a_hello_run_loads_little_and_nothing_of_frameworks(tracklet_home: Path) -> None:
+    modules = loaded(HELLO, tracklet_home)
+    assert len(ours(modules)) <= MOST_OF_HELLO, sorted(ours(modules))
+    roots = {name.partition(".")[0] for name in modules}
+    assert not roots & {"sqlalchemy", "sqlite3", "wrapt", "yaml", "platformdirs"}
+    assert not roots & {"tracklet_integrations", "tracklet_flavors", "tracklet_services"}
+
+
+def test_an_autologged_fit_loads_what_serves_it(tracklet_home: Path) -> None:
+    pytest.importorskip("sklearn")
+    modules = loaded(FIT, tracklet_home)
+    assert len(ours(modules)) <= MOST_OF_A_FIT, sorted(ours(modules))
+    roots = {name.partition(".")[0] for name in modules}
+    assert not roots & {"sqlalchemy", "sqlite3", "tracklet_services"}

@@ -59,7 +59,7 @@ __all__ = [
 
 def reset() -> None:
     """Put back what integrations replaced and forget all configuration."""
-    state.reset(__name__)
+    state.forget(__name__)
 
 
 class _CallableModule(ModuleType):

@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tracklet import fluent
 from tracklet.autolog.recorder import Recorder
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.fluent.runs import last_active_run
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"
@@ -196,7 +196,7 @@ def _run(run: str | Run | None) -> Run:
         return run
     if isinstance(run, str):
         return TrackletClient().get_run(run)
-    found = fluent.active_run() or fluent.runs.last_active_run()
+    found = last_active_run()
     if found is None:
         raise InvalidParameterValue(
             "load_checkpoint needs a run: none is active and none was; give it a run id"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracklet import run_context
-from tracklet.client.numbers import metric_value, now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.fluent.active import ActiveRun
+from tracklet.names import now
+from tracklet.validation import metric_value
 
 
 @dataclass(frozen=True, slots=True)

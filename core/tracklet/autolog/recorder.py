@@ -16,11 +16,12 @@ from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.files import RunFiles
 from tracklet.autolog.step import Step
 from tracklet.autolog.tally import tally_of
-from tracklet.client.numbers import metric_value, now
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent.active import ActiveRun
+from tracklet.names import now
 from tracklet.patching import report
+from tracklet.validation import metric_value
 
 if TYPE_CHECKING:
     from tracklet.models import ModelInfo

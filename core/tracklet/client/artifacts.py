@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from tracklet.client.content import ContentVerbs
+from tracklet.client.verbs import Verbs
 from tracklet.entities import FileInfo, LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.frozen import replace
 from tracklet.repositories import ArtifactRepository, repository, validate_artifact_path
 
 
-class ArtifactVerbs(ContentVerbs):
+class ArtifactVerbs(Verbs):
     """Store, list and fetch a run's artifacts."""
 
     def log_artifact(
@@ -77,7 +76,8 @@ class ArtifactVerbs(ContentVerbs):
             return own
         found = {info.path: info for info in own}
         for info in repository(models[name].artifact_location).list(below):
-            found.setdefault(f"{name}/{info.path}", replace(info, path=f"{name}/{info.path}"))
+            path = f"{name}/{info.path}"
+            found.setdefault(path, FileInfo(path, info.is_dir, info.file_size))
         return [found[key] for key in sorted(found)]
 
     def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tracklet import settings
-from tracklet.client.artifacts import ArtifactVerbs
-from tracklet.client.experiments import ExperimentVerbs
-from tracklet.client.logged_models import LoggedModelVerbs
+from tracklet.client.content import ContentVerbs
 from tracklet.client.registry import RegistryVerbs
-from tracklet.client.runs import RunVerbs
 from tracklet.client.traces import TraceVerbs
-from tracklet.stores import RegistryStore, TrackingStore, open_registry, open_store
+from tracklet.client.tracking import TrackingVerbs
 
 
-class TrackletClient(
-    ExperimentVerbs, RunVerbs, ArtifactVerbs, LoggedModelVerbs, RegistryVerbs, TraceVerbs
-):
+class TrackletClient(TrackingVerbs, ContentVerbs, RegistryVerbs, TraceVerbs):
     """Every verb on the record, by explicit id. Cheap to make; the stores behind are shared.
 
     Args:
@@ -24,37 +16,6 @@ class TrackletClient(
         registry_uri: Where registered models are kept; by default with the runs, if
             ``tracking_uri`` is given, and else what the settings say.
     """
-
-    def __init__(
-        self, tracking_uri: str | Path | None = None, registry_uri: str | Path | None = None
-    ) -> None:
-        self._tracking_uri = _uri(tracking_uri) or settings.tracking_uri()
-        default = self._tracking_uri if tracking_uri is not None else settings.registry_uri()
-        self._registry_uri = _uri(registry_uri) or default
-
-    @property
-    def tracking_uri(self) -> str:
-        """Where runs are kept."""
-        return self._tracking_uri
-
-    @property
-    def registry_uri(self) -> str:
-        """Where registered models are kept."""
-        return self._registry_uri
-
-    @property
-    def store(self) -> TrackingStore:
-        """The tracking store behind this client."""
-        return open_store(self._tracking_uri)
-
-    @property
-    def registry(self) -> RegistryStore:
-        """The registry store behind this client."""
-        return open_registry(self._registry_uri)
-
-
-def _uri(uri: str | Path | None) -> str | None:
-    return None if uri is None else settings.absolute_uri(str(uri))
 
 
 MlflowClient = TrackletClient

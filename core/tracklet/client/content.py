@@ -5,35 +5,28 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklet.client import images, numbers, tables
+from tracklet import validation
+from tracklet.client import images
+from tracklet.client.artifacts import ArtifactVerbs
 from tracklet.client.pages import all_of
-from tracklet.client.verbs import Verbs
 from tracklet.entities import Run
-from tracklet.errors import ResourceDoesNotExist
+from tracklet.errors import MissingDependency, ResourceDoesNotExist
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PLOTLY_STATIC = (".png", ".jpeg", ".webp", ".svg", ".pdf")
+_NO_TABLE_NAME = "\"',:[]{}"
 _IMAGE_KEY = re.compile(r"[\w\-. /]+")
 
 
-class ContentVerbs(Verbs):
+class ContentVerbs(ArtifactVerbs):
     """Store objects as artifacts of a run."""
-
-    @abstractmethod
-    def artifact_to_write(self, run_id: str, artifact_file: str) -> AbstractContextManager[Path]:
-        """A local path to write; on leaving, the file becomes the artifact."""
-
-    @abstractmethod
-    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
-        """Bring a file or folder of a run here and return its local path."""
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         """Store text, in UTF-8."""
@@ -117,11 +110,7 @@ class ContentVerbs(Verbs):
                 of a type that is none of the above.
             ValueError: The key, the array's shape or a value is out of its range.
         """
-        if (artifact_file is None) == (key is None):
-            raise TypeError(
-                "give log_image exactly one of artifact_file and key; got "
-                f"artifact_file={artifact_file!r}, key={key!r}"
-            )
+        images.validate_place(artifact_file, key)
         picture = images.as_pil(image)
         if artifact_file is not None:
             with self.artifact_to_write(run_id, artifact_file) as path:
@@ -132,8 +121,8 @@ class ContentVerbs(Verbs):
                 f"{key!r} cannot be an image key: use letters, digits, '_', '-', '.', '/' and "
                 "spaces"
             )
-        when = numbers.metric_timestamp(str(key), timestamp)
-        number = numbers.metric_step(str(key), step)
+        when = validation.metric_timestamp(str(key), timestamp)
+        number = validation.metric_step(str(key), step)
         name = str(key).replace("/", "~")
         stem = f"images/{name}+step+{number}+timestamp+{when}+{uuid.uuid4()}"
         with self.artifact_to_write(run_id, f"{stem}.png") as path:
@@ -153,17 +142,17 @@ class ContentVerbs(Verbs):
         Raises:
             ValueError: The name has another ending or one of the characters ``" ' , : [ ] { }``.
         """
-        tables.validate_name(artifact_file)
-        frame = tables.as_frame(data)
-        frame = tables.with_images_stored(
+        _validate_table_name(artifact_file)
+        frame = _as_frame(data)
+        frame = _with_images_stored(
             frame, artifact_file, lambda file: self.artifact_to_write(run_id, file)
         )
         try:
-            earlier = tables.read(Path(self.download_artifacts(run_id, artifact_file)))
+            earlier = _read(Path(self.download_artifacts(run_id, artifact_file)))
         except ResourceDoesNotExist:
             earlier = None
         with self.artifact_to_write(run_id, artifact_file) as path:
-            tables.write(tables.joined(earlier, frame), path)
+            _write(_joined(earlier, frame), path)
         self._note_table(run_id, artifact_file)
 
     def load_table(
@@ -186,7 +175,7 @@ class ContentVerbs(Verbs):
         """
         frames = []
         for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
-            frame = tables.read(Path(self.download_artifacts(run.info.run_id, artifact_file)))
+            frame = _read(Path(self.download_artifacts(run.info.run_id, artifact_file)))
             for column in extra_columns or ():
                 frame[column] = _facts(run).get(column)
             frames.append(frame)
@@ -196,7 +185,7 @@ class ContentVerbs(Verbs):
                 + (f" among {list(run_ids)}" if run_ids else "")
                 + f" has a table {artifact_file!r}"
             )
-        return tables.joined(*frames)
+        return _joined(*frames)
 
     def _runs_with_table(
         self, experiment_id: str, artifact_file: str, run_ids: Sequence[str] | None
@@ -232,3 +221,96 @@ class ContentVerbs(Verbs):
 
 def _facts(run: Run) -> dict[str, Any]:
     return {**dict(run.info), **run.data.tags, **run.data.params, **run.data.metrics}
+
+
+def _validate_table_name(artifact_file: str) -> None:
+    """Check the name of a table.
+
+    Raises:
+        ValueError: It does not end in ``.json`` or ``.parquet``, or has a character that the tag
+            that lists tables could not carry.
+    """
+    if not artifact_file.endswith((".json", ".parquet")):
+        raise ValueError(f"a table's name ends in .json or .parquet; got {artifact_file!r}")
+    if any(character in _NO_TABLE_NAME for character in artifact_file):
+        raise ValueError(
+            f"{artifact_file!r} cannot name a table: it has one of the characters "
+            f"{' '.join(_NO_TABLE_NAME)}"
+        )
+
+
+def _as_frame(data: Any) -> pd.DataFrame:
+    """A DataFrame of a DataFrame, a dictionary of columns, or one of single values.
+
+    Raises:
+        TypeError: The data is neither.
+    """
+    pandas = _pandas()
+    if isinstance(data, pandas.DataFrame):
+        return data.copy()
+    if isinstance(data, dict):
+        try:
+            return pandas.DataFrame(data)
+        except ValueError:  # single values, which pandas takes only with an index
+            return pandas.DataFrame([data])
+    raise TypeError(f"a table is a DataFrame or a dictionary of columns; got {type(data)!r}")
+
+
+def _with_images_stored(
+    frame: pd.DataFrame,
+    artifact_file: str,
+    to_write: Callable[[str], AbstractContextManager[Path]],
+) -> pd.DataFrame:
+    """The frame with image cells replaced by pointers to files, which are written."""
+
+    def stored(cell: Any) -> Any:
+        if not images.is_image(cell):
+            return cell
+        picture = images.as_pil(cell)
+        stem = f"table_images/{artifact_file.rpartition('.')[0]}/{uuid.uuid4()}"
+        with to_write(f"{stem}.png") as path:
+            picture.save(path)
+        with to_write(f"{stem}-compressed.webp") as path:
+            images.compressed(picture).save(path)
+        return {
+            "type": "image",
+            "filepath": f"{stem}.png",
+            "compressed_filepath": f"{stem}-compressed.webp",
+        }
+
+    for column in frame.columns:
+        if frame[column].dtype == object:
+            frame[column] = frame[column].map(stored)
+    return frame
+
+
+def _joined(*frames: pd.DataFrame | None) -> pd.DataFrame:
+    """The rows of all frames, with the union of their columns."""
+    pandas = _pandas()
+    present = [frame for frame in frames if frame is not None and len(frame.columns)]
+    return pandas.concat(present, ignore_index=True) if present else pandas.DataFrame()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A table from its file."""
+    pandas = _pandas()
+    if path.suffix == ".parquet":
+        return pandas.read_parquet(path)
+    document = json.loads(path.read_bytes())
+    return pandas.DataFrame(document["data"], columns=document["columns"])
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    """A table to its file."""
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_json(path, orient="split", index=False, date_format="iso")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingDependency("pandas", purpose="a table", extra="pandas") from error
+    return pandas

@@ -57,6 +57,19 @@ class Image:
         self._image.save(path)
 
 
+def validate_place(artifact_file: str | None, key: str | None) -> None:
+    """Check that an image is logged under a file name or as a point of a series.
+
+    Raises:
+        TypeError: Not exactly one of them is given.
+    """
+    if (artifact_file is None) == (key is None):
+        raise TypeError(
+            "give log_image exactly one of artifact_file and key; got "
+            f"artifact_file={artifact_file!r}, key={key!r}"
+        )
+
+
 def is_image(value: Any) -> bool:
     """Whether a value is an image object: ours or PIL's."""
     if isinstance(value, Image):

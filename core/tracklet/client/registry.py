@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklet import run_context, validation
-from tracklet.client.verbs import Verbs, texts
+from tracklet.client.verbs import Verbs
 from tracklet.entities import ModelVersion, PagedList, RegisteredModel
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
+from tracklet.validation import as_strings
 
 _STAGES = ("None", "Staging", "Production", "Archived")
 
@@ -25,7 +26,7 @@ class RegistryVerbs(Verbs):
         deployment_job_id: str | None = None,
     ) -> RegisteredModel:
         """Create a name to register versions under. ``deployment_job_id`` is not kept."""
-        return self.registry.create_registered_model(name, texts(tags), description)
+        return self.registry.create_registered_model(name, as_strings(tags), description)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """The registered model with tags, aliases and the newest version of each stage."""
@@ -108,7 +109,7 @@ class RegistryVerbs(Verbs):
             name,
             source,
             run_id,
-            texts(tags),
+            as_strings(tags),
             run_link,
             description,
             model_id,

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
-from tracklet.stores import RegistryStore, TrackingStore
+from tracklet import settings
+from tracklet.stores import RegistryStore, TrackingStore, open_registry, open_store
 
 
 class Verbs:
     """Base of the groups of verbs that make up the client."""
 
+    def __init__(
+        self, tracking_uri: str | Path | None = None, registry_uri: str | Path | None = None
+    ) -> None:
+        self._tracking_uri = _uri(tracking_uri) or settings.tracking_uri()
+        default = self._tracking_uri if tracking_uri is not None else settings.registry_uri()
+        self._registry_uri = _uri(registry_uri) or default
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where runs are kept."""
+        return self._tracking_uri
+
+    @property
+    def registry_uri(self) -> str:
+        """Where registered models are kept."""
+        return self._registry_uri
+
     @property
     def store(self) -> TrackingStore:
         """The tracking store behind this client."""
-        raise NotImplementedError
+        return open_store(self._tracking_uri)
 
     @property
     def registry(self) -> RegistryStore:
         """The registry store behind this client."""
-        raise NotImplementedError
+        return open_registry(self._registry_uri)
 
 
-def texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """The values as the text that is kept of them."""
-    return {key: str(value) for key, value in (values or {}).items()}
+def _uri(uri: str | Path | None) -> str | None:
+    return None if uri is None else settings.absolute_uri(str(uri))

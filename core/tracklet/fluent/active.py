@@ -12,13 +12,19 @@ import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from tracklet.client.numbers import now
-from tracklet.entities import LoggedModelOutput, Run, RunStatus
+from tracklet import settings
+from tracklet.entities import Run, RunStatus
 from tracklet.fluent import exits
 from tracklet.liveness import END_REASON_TAG
+from tracklet.names import now
 from tracklet.state import ProcessState
-from tracklet.stores import RunWriter, TrackingStore
+from tracklet.stores import open_store
+
+if TYPE_CHECKING:
+    from tracklet.entities import LoggedModelOutput
+    from tracklet.stores import RunWriter, TrackingStore
 
 _logger = logging.getLogger(__name__)
 
@@ -37,6 +43,8 @@ class _Runs(ProcessState):
         self.resumed: set[str] = set()
         # Whether any model may be active; the training path asks this before it asks which.
         self.linking = False
+        # Whether new runs also record metrics of the machine; None leaves it to the option.
+        self.watches_machine: bool | None = None
 
     def forget(self) -> None:
         """Leave all open runs without ending them."""
@@ -110,6 +118,11 @@ class ActiveRun(Run, init=False):
             finish(self, status, reason)
         except Exception as failure:  # noqa: BLE001 - the user's exception goes first
             _logger.error("run %s could not be ended: %s", self.info.run_id, failure)
+
+
+def store() -> TrackingStore:
+    """The tracking store that the settings name now."""
+    return open_store(settings.tracking_uri())
 
 
 def push(run: ActiveRun) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tracklet.client import TrackletClient
+from tracklet.client import TrackletClient, images
 from tracklet.fluent import experiments
 from tracklet.fluent.runs import run_to_record
 
@@ -18,36 +18,36 @@ def log_artifact(
     local_path: str | Path, artifact_path: str | None = None, run_id: str | None = None
 ) -> None:
     """Store a file, or a folder under its own name, in the folder ``artifact_path``."""
-    _client().log_artifact(_id(run_id), local_path, artifact_path)
+    TrackletClient().log_artifact(_id(run_id), local_path, artifact_path)
 
 
 def log_artifacts(
     local_dir: str | Path, artifact_path: str | None = None, run_id: str | None = None
 ) -> None:
     """Store a folder's contents in the folder ``artifact_path``."""
-    _client().log_artifacts(_id(run_id), local_dir, artifact_path)
+    TrackletClient().log_artifacts(_id(run_id), local_dir, artifact_path)
 
 
 def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     """Store text, in UTF-8."""
-    _client().log_text(_id(run_id), text, artifact_file)
+    TrackletClient().log_text(_id(run_id), text, artifact_file)
 
 
 def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Store a dictionary or list: as YAML for ``.yml`` and ``.yaml``, else as JSON."""
-    _client().log_dict(_id(run_id), dictionary, artifact_file)
+    TrackletClient().log_dict(_id(run_id), dictionary, artifact_file)
 
 
 def log_stream(stream: IO[bytes], artifact_file: str, run_id: str | None = None) -> None:
     """Store what a binary stream holds from where it stands."""
-    _client().log_stream(_id(run_id), stream, artifact_file)
+    TrackletClient().log_stream(_id(run_id), stream, artifact_file)
 
 
 def log_figure(
     figure: Any, artifact_file: str, *, save_kwargs: Mapping[str, Any] | None = None
 ) -> None:
     """Store a matplotlib figure, or a plotly figure as ``.html`` or a static image."""
-    _client().log_figure(_id(None), figure, artifact_file, save_kwargs=save_kwargs)
+    TrackletClient().log_figure(_id(None), figure, artifact_file, save_kwargs=save_kwargs)
 
 
 def log_image(
@@ -62,17 +62,13 @@ def log_image(
 
     See :meth:`TrackletClient.log_image` for what is an image.
     """
-    if (artifact_file is None) == (key is None):
-        raise TypeError(
-            "give log_image exactly one of artifact_file and key; got "
-            f"artifact_file={artifact_file!r}, key={key!r}"
-        )
-    _client().log_image(_id(None), image, artifact_file, key, step, timestamp, synchronous)
+    images.validate_place(artifact_file, key)  # before a run is started for it
+    TrackletClient().log_image(_id(None), image, artifact_file, key, step, timestamp, synchronous)
 
 
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Store a table as ``.json`` or ``.parquet``, or append rows to one of that name."""
-    _client().log_table(_id(run_id), data, artifact_file)
+    TrackletClient().log_table(_id(run_id), data, artifact_file)
 
 
 def load_table(
@@ -81,19 +77,14 @@ def load_table(
     extra_columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The rows of a table over the given runs, or all runs of the active experiment."""
-    client = _client()
-    experiment = experiments.experiment_for_new_run(client)
-    return client.load_table(experiment, artifact_file, run_ids, extra_columns)
+    experiment = experiments.experiment_for_new_run()
+    return TrackletClient().load_table(experiment, artifact_file, run_ids, extra_columns)
 
 
 def get_artifact_uri(artifact_path: str | None = None) -> str:
     """The URI of the active run's artifacts, or of one of them."""
     root = run_to_record().info.artifact_uri or ""
     return f"{root.rstrip('/')}/{artifact_path}" if artifact_path else root
-
-
-def _client() -> TrackletClient:
-    return TrackletClient()
 
 
 def _id(run_id: str | None) -> str:

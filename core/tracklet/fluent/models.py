@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tracklet import run_context, settings
-from tracklet.client import TrackletClient
-from tracklet.client.pages import all_of
 from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
-from tracklet.repositories import repository
 from tracklet.state import ProcessState
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tracklet.validation import as_strings
 
 _active_model: ContextVar[str | None] = ContextVar("tracklet_active_model", default=None)
 _last_model: ContextVar[str | None] = ContextVar("tracklet_last_model", default=None)
@@ -78,25 +73,25 @@ def initialize_logged_model(
         model_type: A word of your own.
         experiment_id: Its experiment; the run's, or else the active one, by default.
     """
-    client = TrackletClient()
+    store = active.store()
     run = active.top()
     source = source_run_id or (run.info.run_id if run is not None else None)
     if experiment_id is None:
         if source_run_id is not None:
-            experiment_id = client.get_run(source_run_id).info.experiment_id
+            experiment_id = store.get_run(source_run_id).info.experiment_id
         elif run is not None:
             experiment_id = run.info.experiment_id
         else:
-            experiment_id = experiments.experiment_for_new_run(client)
-    context = run_context.tags()
-    model = client.create_logged_model(
-        experiment_id, name, source, {**context, **(tags or {})}, params, model_type
+            experiment_id = experiments.experiment_for_new_run()
+    all_tags = as_strings({**run_context.tags(), **(tags or {})})
+    model = store.create_logged_model(
+        str(experiment_id), name, source, all_tags, as_strings(params), model_type
     )
     try:
         note_last(model.model_id)
         return model
     except BaseException:  # nobody gets to know of the model, so nobody would finalise it
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        store.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
         raise
 
 
@@ -116,6 +111,8 @@ def create_external_model(
 
     import yaml
 
+    from tracklet.repositories import repository
+
     external = {"mlflow.model.isExternal": "true"}
     model = initialize_logged_model(
         name, source_run_id, {**(tags or {}), **external}, params, model_type, experiment_id
@@ -132,71 +129,18 @@ def create_external_model(
         path = Path(scratch) / "MLmodel"
         path.write_text(yaml.safe_dump(document, default_flow_style=False))
         repository(model.artifact_location).put_file(path)
-    return finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-
-
-def finalize_logged_model(model_id: str, status: LoggedModelStatus | str) -> LoggedModel:
-    """Set a model's final status: ``READY`` or ``FAILED``; another is a ValueError."""
-    return TrackletClient().finalize_logged_model(model_id, status)
-
-
-def get_logged_model(model_id: str) -> LoggedModel:
-    """The model; a missing or deleted one is ResourceDoesNotExist."""
-    return TrackletClient().get_logged_model(model_id)
-
-
-def delete_logged_model(model_id: str) -> None:
-    """Move a model to the trash."""
-    TrackletClient().delete_logged_model(model_id)
+    return active.store().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
 def last_logged_model() -> LoggedModel | None:
     """The model that this context created last, as it is now; None if there is none."""
     model_id = _last_model.get()
-    return None if model_id is None else get_logged_model(model_id)
+    return None if model_id is None else active.store().get_logged_model(model_id)
 
 
 def note_last(model_id: str) -> None:
     """Remember the model for :func:`last_logged_model`."""
     _last_model.set(model_id)
-
-
-def search_logged_models(
-    experiment_ids: Sequence[str] | None = None,
-    filter_string: str | None = None,
-    datasets: Sequence[Mapping[str, str]] | None = None,
-    max_results: int | None = None,
-    order_by: Sequence[Mapping[str, Any]] | None = None,
-    output_format: str = "pandas",
-) -> pd.DataFrame | list[LoggedModel]:
-    """Find logged models, for example by ``metrics.accuracy > 0.95``.
-
-    Args:
-        experiment_ids: Where to search; the active experiment by default.
-        filter_string: Comparisons of ``metrics.*``, ``params.*``, ``tags.*`` and attributes.
-        datasets: ``{"dataset_name": …, "dataset_digest": …}``, the digest being optional: only
-            metrics measured on these datasets count.
-        max_results: At most so many; all by default.
-        order_by: ``{"field_name": "metrics.accuracy", "ascending": False}`` and the like.
-        output_format: ``"pandas"`` or ``"list"``; another is a ValueError.
-    """
-    if output_format not in ("pandas", "list"):
-        raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
-    client = TrackletClient()
-    ids = experiment_ids or [experiments.experiment_for_new_run(client)]
-    pages = all_of(
-        lambda size, token: client.search_logged_models(
-            ids, filter_string, datasets, size, order_by, token
-        ),
-        100,
-        max_results,
-    )
-    found = list(pages)
-    if output_format == "list":
-        return found
-    from tracklet.fluent import frames
-
-    return frames.of_logged_models(found)
 
 
 def log_model_params(params: Mapping[str, Any], model_id: str | None = None) -> None:
@@ -210,17 +154,7 @@ def log_model_params(params: Mapping[str, Any], model_id: str | None = None) -> 
         raise InvalidParameterValue(
             "log_model_params needs a model: give model_id, or call tracklet.set_active_model first"
         )
-    TrackletClient().log_model_params(target, params)
-
-
-def set_logged_model_tags(model_id: str, tags: Mapping[str, Any]) -> None:
-    """Set tags of a model."""
-    TrackletClient().set_logged_model_tags(model_id, tags)
-
-
-def delete_logged_model_tag(model_id: str, key: str) -> None:
-    """Remove a tag; ResourceDoesNotExist if the model has none of that key."""
-    TrackletClient().delete_logged_model_tag(model_id, key)
+    active.store().log_logged_model_params(target, as_strings(params))
 
 
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> ActiveModel:
@@ -240,15 +174,14 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
     if name is None and model_id is None:
         raise InvalidParameterValue("give set_active_model a name or a model_id")
     if model_id is not None:
-        model = get_logged_model(model_id)
+        model = active.store().get_logged_model(model_id)
         if name is not None and model.name != name:
             raise InvalidParameterValue(
                 f"model {model_id!r} is named {model.name!r}, not {name!r}; give only one of them"
             )
     else:
-        client = TrackletClient()
-        newest = client.search_logged_models(
-            [experiments.experiment_for_new_run(client)], f"name = '{name}'", max_results=1
+        newest = active.store().search_logged_models(
+            [experiments.experiment_for_new_run()], f"name = '{name}'", max_results=1
         )
         model = newest[0] if newest else create_external_model(name=name)
     earlier = _active_model.get()

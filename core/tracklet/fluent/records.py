@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from tracklet.client import RunOperations, TrackletClient, carried_out, numbers
-from tracklet.entities import (
-    DatasetInput,
-    InputTag,
-    LoggedModelInput,
-    LoggedModelOutput,
-    Metric,
-)
+from tracklet import settings
+from tracklet.entities import DatasetInput, InputTag, LoggedModelInput, Metric
 from tracklet.errors import InvalidParameterValue
-from tracklet.fluent import active, models
+from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun, _stack
 from tracklet.fluent.runs import run_to_record
 from tracklet.frozen import replace
-from tracklet.validation import MAX_STEP, MIN_STEP
+from tracklet.validation import (
+    MAX_STEP,
+    MIN_STEP,
+    as_strings,
+    metric_step,
+    metric_timestamp,
+    metric_value,
+)
+
+if TYPE_CHECKING:
+    from tracklet.client import RunOperations
+    from tracklet.entities import LoggedModelOutput
 
 _time_ns = time.time_ns
 _process = active.process
@@ -67,18 +72,18 @@ def log_metric(
         and not _process.linking
     ):
         if type(value) is not float:
-            value = numbers.metric_value(key, value)
+            value = metric_value(key, value)
         if step is None:
             step = 0
         elif type(step) is not int or not MIN_STEP <= step <= MAX_STEP:
-            step = numbers.metric_step(key, step)
+            step = metric_step(key, step)
         if timestamp:
-            timestamp = numbers.metric_timestamp(key, timestamp)
+            timestamp = metric_timestamp(key, timestamp)
         else:
             timestamp = _time_ns() // 1_000_000
         run.writer.log_metric(key, value, step, timestamp)
         return None
-    return carried_out(
+    return _carried_out(
         lambda: _log_metrics({key: value}, step, timestamp, run_id, model_id, dataset),
         synchronous,
     )
@@ -104,15 +109,15 @@ def log_metrics(
         and synchronous is None
         and (run := active.top()) is not None
         and not _process.linking
-        and (number := numbers.metric_step("", step)) not in run.outputs_by_step
+        and (number := metric_step("", step)) not in run.outputs_by_step
     ):
         values = {
-            key: value if type(value) is float else numbers.metric_value(key, value)
+            key: value if type(value) is float else metric_value(key, value)
             for key, value in metrics.items()
         }
-        run.writer.log_values(values, number, numbers.metric_timestamp("", timestamp))
+        run.writer.log_values(values, number, metric_timestamp("", timestamp))
         return None
-    return carried_out(
+    return _carried_out(
         lambda: _log_metrics(metrics, step, timestamp, run_id, model_id, dataset),
         synchronous,
     )
@@ -134,13 +139,13 @@ def log_params(
     """Set several params, all or none; see :func:`log_param`."""
 
     def record() -> None:
-        texts = {key: str(value) for key, value in params.items()}
+        kept = as_strings(params)
         if run_id is not None and active.opened(run_id) is None:
-            TrackletClient().log_batch(run_id, params=texts)
+            active.store().log_batch(run_id, params=kept)
         else:
-            _run(run_id).writer.log_params(texts)
+            _run(run_id).writer.log_params(kept)
 
-    return carried_out(record, synchronous)
+    return _carried_out(record, synchronous)
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperations | None:
@@ -150,8 +155,8 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperati
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> RunOperations | None:
     """Set several tags of the active run."""
-    return carried_out(
-        lambda: run_to_record().writer.set_tags({key: str(tags[key]) for key in tags}),
+    return _carried_out(
+        lambda: run_to_record().writer.set_tags(as_strings(tags)),
         synchronous,
     )
 
@@ -230,18 +235,17 @@ def _log_metrics(
 ) -> None:
     run = None if run_id is not None and active.opened(run_id) is None else _run(run_id)
     owner = run_id if run is None else run.info.run_id
-    client = TrackletClient()
     entity = None if dataset is None else _entity(dataset)
-    model = model_id or models.get_active_model_id()
-    number = numbers.metric_step(next(iter(metrics), ""), step)
+    model = model_id or _active_model_id()
+    number = metric_step(next(iter(metrics), ""), step)
     linked = [model]
     if model is None and run is not None:
         linked = run.outputs_by_step.get(number) or linked
     points = [
         Metric(
             key,
-            numbers.metric_value(key, value),
-            numbers.metric_timestamp(key, timestamp),
+            metric_value(key, value),
+            metric_timestamp(key, timestamp),
             number,
             linked[0],
             entity.name if entity is not None else None,
@@ -256,12 +260,30 @@ def _log_metrics(
             run.writer.link_metrics([replace(point, model_id=another) for point in points])
         store = run.store
     else:
-        client.log_batch(str(owner), metrics=points)
-        store = client.store
+        store = active.store()
+        store.log_batch(str(owner), metrics=points)
     if model is not None:
         store.log_inputs(str(owner), models=[LoggedModelInput(model)])
     if entity is not None:
         store.log_inputs(str(owner), datasets=[DatasetInput(entity)])
+
+
+def _carried_out(record: Callable[[], Any], synchronous: bool | None) -> RunOperations | None:
+    """What ``client.operations.carried_out`` does; a plain call need not load it."""
+    if synchronous is None and not settings.flag("ENABLE_ASYNC_LOGGING"):
+        record()
+        return None
+    from tracklet.client.operations import carried_out
+
+    return carried_out(record, synchronous)
+
+
+def _active_model_id() -> str | None:
+    if not _process.linking and settings.option("ACTIVE_MODEL_ID") is None:
+        return None
+    from tracklet.fluent import models
+
+    return models.get_active_model_id()
 
 
 def _run(run_id: str | None) -> ActiveRun:

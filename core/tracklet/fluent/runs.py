@@ -1,25 +1,21 @@
-"""Starting, ending and finding runs."""
+"""Starting and ending runs."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tracklet import run_context, settings
-from tracklet.client import TrackletClient
-from tracklet.client.pages import all_of
-from tracklet.client.verbs import texts
-from tracklet.entities import LifecycleStage, Run, RunStatus, ViewType
+from tracklet.entities import LifecycleStage, Run, RunStatus
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet.fluent import active, experiments, syncing, system_metrics
+from tracklet.fluent import active, experiments
 from tracklet.fluent.active import ActiveRun
-from tracklet.stores import RunWriter
+from tracklet.validation import as_strings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from tracklet.stores import RunWriter, TrackingStore
 
-_PAGE = 10_000
 _lock = threading.Lock()
 
 
@@ -54,7 +50,6 @@ def start_run(
         InvalidParameterValue: Arguments contradict one another, or an option does.
         ResourceDoesNotExist: There is no such run or experiment.
     """
-    client = TrackletClient()
     current = active.top()
     if current is not None and not nested:
         raise InvalidState(
@@ -66,31 +61,35 @@ def start_run(
             f"parent_run_id={parent_run_id!r} is not the active run {current.info.run_id!r}; end "
             "the active run first, or leave parent_run_id out"
         )
-    kept = texts(tags)
+    kept = as_strings(tags)
     if description is not None:
         if "mlflow.note.content" in kept:
             raise InvalidParameterValue(
                 "description and the tag mlflow.note.content are the same thing; give one of them"
             )
         kept["mlflow.note.content"] = description
+    store = active.store()
     resumed_id = run_id or _configured_run_id()
     if resumed_id is not None:
-        run = _resume(client, resumed_id, experiment_id, kept)
-        writer = client.store.open_run(resumed_id, live=True)
+        run = _resume(store, resumed_id, experiment_id, kept)
+        writer = store.open_run(resumed_id, live=True)
     else:
         parent = parent_run_id or (current.info.run_id if current is not None else None)
-        run, writer = _create(client, experiment_id, run_name, parent, kept)
+        run, writer = _create(store, experiment_id, run_name, parent, kept)
     started = None
     try:
-        started = ActiveRun(run, client.store, writer)
+        started = ActiveRun(run, store, writer)
         active.push(started)
         if settings.option("ACTIVE_MODEL_ID") is not None:
             active.process.linking = True
-        system_metrics.start(started, log_system_metrics)
-        syncing.start(started)
+        _watch_machine(started, log_system_metrics)
+        if settings.option("SYNC_SECONDS") is not None:
+            from tracklet.fluent import syncing
+
+            syncing.start(started)
         return started
     except BaseException as error:  # nobody gets to know of the run, so nobody would end it
-        unknown = started or ActiveRun(run, client.store, writer)
+        unknown = started or ActiveRun(run, store, writer)
         unknown.__exit__(type(error), error, None)
         raise
 
@@ -130,101 +129,6 @@ def run_to_record() -> ActiveRun:
     return active.to_record() or start_run()
 
 
-def get_run(run_id: str) -> Run:
-    """The run with all that was recorded, also a deleted one."""
-    return TrackletClient().get_run(run_id)
-
-
-def get_parent_run(run_id: str) -> Run | None:
-    """The run that this one is nested in; None if it is not nested."""
-    return TrackletClient().get_parent_run(run_id)
-
-
-def delete_run(run_id: str) -> None:
-    """Move a run to the trash."""
-    TrackletClient().delete_run(run_id)
-
-
-def restore_run(run_id: str) -> None:
-    """Take a deleted run back."""
-    TrackletClient().restore_run(run_id)
-
-
-@overload
-def search_runs(
-    experiment_ids: Sequence[str] | None = ...,
-    filter_string: str = ...,
-    run_view_type: int = ...,
-    max_results: int = ...,
-    order_by: Sequence[str] | None = ...,
-    output_format: Literal["pandas"] = ...,
-    search_all_experiments: bool = ...,
-    experiment_names: Sequence[str] | None = ...,
-) -> pd.DataFrame: ...
-
-
-@overload
-def search_runs(
-    experiment_ids: Sequence[str] | None = ...,
-    filter_string: str = ...,
-    run_view_type: int = ...,
-    max_results: int = ...,
-    order_by: Sequence[str] | None = ...,
-    *,
-    output_format: Literal["list"],
-    search_all_experiments: bool = ...,
-    experiment_names: Sequence[str] | None = ...,
-) -> list[Run]: ...
-
-
-def search_runs(
-    experiment_ids: Sequence[str] | None = None,
-    filter_string: str = "",
-    run_view_type: int = ViewType.ACTIVE_ONLY,
-    max_results: int = 100_000,
-    order_by: Sequence[str] | None = None,
-    output_format: str = "pandas",
-    search_all_experiments: bool = False,
-    experiment_names: Sequence[str] | None = None,
-) -> Any:
-    """Find runs, for example by ``metrics.loss < 0.1 and params.optimizer = 'adam'``.
-
-    Args:
-        experiment_ids: Where to search; or
-        experiment_names: names of experiments to search, unknown ones being ignored; by default
-            the active experiment.
-        filter_string: Comparisons of ``metrics.*``, ``params.*``, ``tags.*``, ``datasets.*`` and
-            attributes, combined by ``and``, ``or``, ``not`` and parentheses.
-        run_view_type: A :class:`tracklet.entities.ViewType`.
-        max_results: At most so many runs.
-        order_by: Keys such as ``"metrics.loss ASC"``; by default latest start first.
-        output_format: ``"pandas"`` for a DataFrame with a column per attribute, metric, param and
-            tag, or ``"list"`` for :class:`~tracklet.entities.Run` objects.
-        search_all_experiments: Whether all experiments are searched if none is named.
-
-    Raises:
-        InvalidParameterValue: Ids and names are both given, or the filter or order is malformed.
-        ValueError: The output format is another one.
-    """
-    if output_format not in ("pandas", "list"):
-        raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
-    client = TrackletClient()
-    ids = _experiments_to_search(client, experiment_ids, experiment_names, search_all_experiments)
-    pages = all_of(
-        lambda size, token: client.search_runs(
-            ids, filter_string, run_view_type, size, order_by, token
-        ),
-        _PAGE,
-        max_results,
-    )
-    found = list(pages)
-    if output_format == "list":
-        return found
-    from tracklet.fluent import frames
-
-    return frames.of_runs(found)
-
-
 def _configured_run_id() -> str | None:
     """The option ``RUN_ID``, the first time that a run is started; it is read, not unset."""
     run_id = settings.option("RUN_ID")
@@ -236,7 +140,7 @@ def _configured_run_id() -> str | None:
 
 
 def _create(
-    client: TrackletClient,
+    store: TrackingStore,
     experiment_id: str | None,
     run_name: str | None,
     parent_run_id: str | None,
@@ -245,20 +149,31 @@ def _create(
     all_tags = {**run_context.tags(), **tags}
     if parent_run_id is not None:
         all_tags["mlflow.parentRunId"] = parent_run_id
-    experiment = experiment_id or experiments.experiment_for_new_run(client)
+    experiment = experiment_id or experiments.experiment_for_new_run()
     name = run_name or tags.get("mlflow.runName")
-    return client.store.start_run(str(experiment), None, None, all_tags, name)
+    return store.start_run(str(experiment), None, None, all_tags, name)
+
+
+def _watch_machine(run: ActiveRun, wanted: bool | None) -> None:
+    if wanted is None:
+        wanted = active.process.watches_machine
+    if wanted is None:
+        wanted = settings.flag("ENABLE_SYSTEM_METRICS_LOGGING")
+    if wanted:
+        from tracklet.fluent import system_metrics
+
+        system_metrics.start(run)
 
 
 def _resume(
-    client: TrackletClient, run_id: str, experiment_id: str | None, tags: dict[str, str]
+    store: TrackingStore, run_id: str, experiment_id: str | None, tags: dict[str, str]
 ) -> Run:
-    run = client.get_run(run_id)
+    run = store.get_run(run_id)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise TrackletException(
             f"run {run_id!r} was deleted; restore it with tracklet.restore_run({run_id!r}) first"
         )
-    expected = experiment_id or experiments.active_experiment_id(client)
+    expected = experiment_id or experiments.active_experiment_id()
     if expected is not None and str(expected) != run.info.experiment_id:
         raise InvalidParameterValue(
             f"run {run_id!r} belongs to experiment {run.info.experiment_id!r}, not to "
@@ -266,23 +181,5 @@ def _resume(
             f"{run.info.experiment_id!r}) first"
         )
     if tags:
-        client.log_batch(run_id, tags=tags)
+        store.log_batch(run_id, tags=tags)
     return run
-
-
-def _experiments_to_search(
-    client: TrackletClient,
-    ids: Sequence[str] | None,
-    names: Sequence[str] | None,
-    everywhere: bool,
-) -> list[str]:
-    if ids and names:
-        raise InvalidParameterValue("give search_runs experiment_ids or experiment_names, not both")
-    if ids:
-        return [ids] if isinstance(ids, str) else [str(one) for one in ids]
-    if names:
-        found = [client.get_experiment_by_name(name) for name in names]
-        return [experiment.experiment_id for experiment in found if experiment is not None]
-    if everywhere:
-        return [one.experiment_id for one in experiments.search_experiments(ViewType.ALL)]
-    return [experiments.experiment_for_new_run(client)]

@@ -14,6 +14,7 @@ from typing import Final
 from tracklet import settings
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, MissingDependency
+from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.state import ProcessState
 
@@ -22,10 +23,9 @@ _MEGABYTE: Final = 1e6
 
 
 class _Options(ProcessState):
-    """What was enabled and set."""
+    """What was set."""
 
     def begin(self) -> None:
-        self.enabled: bool | None = None
         self.interval: float | None = None
         self.samples: int | None = None
         self.node: str | None = None
@@ -36,12 +36,12 @@ _options = _Options()
 
 def enable_system_metrics_logging() -> None:
     """From now on new runs also record metrics of the machine."""
-    _options.enabled = True
+    active.process.watches_machine = True
 
 
 def disable_system_metrics_logging() -> None:
     """From now on new runs record no metrics of the machine."""
-    _options.enabled = False
+    active.process.watches_machine = False
 
 
 def set_system_metrics_sampling_interval(interval: float | None) -> None:
@@ -63,14 +63,8 @@ def set_system_metrics_node_id(node_id: str | None) -> None:
     _options.node = node_id
 
 
-def start(run: ActiveRun, wanted: bool | None) -> None:
-    """Watch the machine for a run, if that is wanted or, for None, enabled."""
-    if wanted is None:
-        wanted = _options.enabled
-    if wanted is None:
-        wanted = settings.flag("ENABLE_SYSTEM_METRICS_LOGGING")
-    if not wanted:
-        return
+def start(run: ActiveRun) -> None:
+    """Watch the machine for a run."""
     try:
         monitor = SystemMetricsMonitor(run)
     except Exception as error:  # noqa: BLE001 - the run matters, these metrics do not

@@ -74,4 +74,4 @@ def enable() -> None:
 
 def reset() -> None:
     """Forget what goes on and what was last, and trace again."""
-    state.reset(__name__)
+    state.forget(__name__)

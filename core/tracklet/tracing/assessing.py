@@ -14,6 +14,17 @@ from tracklet.entities import (
     Feedback,
 )
 from tracklet.errors import InvalidParameterValue
+from tracklet.fluent.verbs import delete_assessment, get_assessment
+
+__all__ = [
+    "delete_assessment",
+    "get_assessment",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "override_feedback",
+    "update_assessment",
+]
 
 
 def log_feedback(
@@ -86,11 +97,6 @@ def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
     return TrackletClient().log_assessment(trace_id, assessment)
 
 
-def get_assessment(trace_id: str, assessment_id: str) -> Assessment:
-    """An assessment; a missing one is ResourceDoesNotExist."""
-    return TrackletClient().get_assessment(trace_id, assessment_id)
-
-
 def update_assessment(trace_id: str, assessment_id: str, assessment: Assessment) -> Assessment:
     """Change an assessment's name, value, rationale and metadata to those of another.
 
@@ -99,11 +105,6 @@ def update_assessment(trace_id: str, assessment_id: str, assessment: Assessment)
         InvalidParameterValue: One is feedback and the other an expectation.
     """
     return TrackletClient().update_assessment(trace_id, assessment_id, assessment)
-
-
-def delete_assessment(trace_id: str, assessment_id: str) -> None:
-    """Remove an assessment; the one that it replaced is valid again."""
-    TrackletClient().delete_assessment(trace_id, assessment_id)
 
 
 def override_feedback(

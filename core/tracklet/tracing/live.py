@@ -194,7 +194,7 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
         if run is not None:
             experiment_id = run.info.experiment_id
         else:
-            experiment_id = experiments.experiment_for_new_run(client)
+            experiment_id = experiments.experiment_for_new_run()
     trace_id = TRACE_ID_PREFIX + os.urandom(16).hex()
     trace = LiveTrace(trace_id, traces_of(store), experiment_id, metadata)
     _traces.in_progress[trace_id] = trace

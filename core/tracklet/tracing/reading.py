@@ -124,7 +124,7 @@ def search_traces(
     if ids is None and run_id is not None:
         ids = [client.get_run(run_id).info.experiment_id]
     elif ids is None:
-        ids = [experiments.experiment_for_new_run(client)]
+        ids = [experiments.experiment_for_new_run()]
     found = list(
         all_of(
             lambda size, token: client.search_traces(

@@ -19,8 +19,8 @@ from tracklet.autolog import background
 from tracklet.autolog.afterwards import afterwards
 from tracklet.autolog.datasets import dataset_of, too_slow
 from tracklet.autolog.files import RunFiles
-from tracklet.client.numbers import now
 from tracklet.entities import DatasetInput, InputTag, Metric
+from tracklet.names import now
 from tracklet_integrations.shared.weak_table import WeakTable
 
 INFO_FILE: Final = "metric_info.json"

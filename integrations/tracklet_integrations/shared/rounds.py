@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from tracklet.autolog.recorder import Recorder
-from tracklet.client.numbers import now
 from tracklet.entities import Metric
+from tracklet.names import now
 from tracklet.validation import MAX_KEY_LENGTH
 
 # What MLflow takes in a metric's name; other characters are replaced.

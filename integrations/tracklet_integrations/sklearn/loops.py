@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tracklet.autolog import TrainingRecorder, afterwards
-from tracklet.client.numbers import metric_value, now
 from tracklet.entities import Metric
+from tracklet.names import now
+from tracklet.validation import metric_value
 from tracklet_integrations.shared.weak_table import WeakTable
 from tracklet_integrations.sklearn import inputs, iterations
 

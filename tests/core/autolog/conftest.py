@@ -108,7 +108,7 @@ def toy(
     (folder / "toy_broken.py").write_text(BROKEN)
     distribution(folder, "toy_plugin", "toy = toy_integration:ToyIntegration")
     monkeypatch.syspath_prepend(folder)
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     yield folder
     reset()
     for name in ("toy_framework", "toy_integration", "toy_broken"):

@@ -154,7 +154,7 @@ def test_framework_shadowed_by_an_empty_module_is_broken_and_harmless(toy, caplo
 
 def test_plugin_that_does_not_load_is_broken_and_the_others_work(toy, install):
     install(toy, "bad_plugin", "bad = toy_broken:Bad")
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     tracklet.autolog()
     states = autolog.status()
     assert states["bad"].startswith("broken: ")

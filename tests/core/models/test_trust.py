@@ -212,7 +212,7 @@ def test_a_projects_configuration_cannot_bring_its_own_key(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     (tmp_path / "pyproject.toml").write_text('[tool.tracklet]\nconfig-dir = "theirs"\n')
     monkeypatch.chdir(tmp_path)
-    state.reset("tracklet.models.manifest")
+    state.forget("tracklet.models.manifest")
     with pytest.raises(UntrustedModel):
         flavor.load_model(path)
     (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o644)
@@ -220,7 +220,7 @@ def test_a_projects_configuration_cannot_bring_its_own_key(
     with pytest.raises(UntrustedModel):
         flavor.load_model(path)
     (tmp_path / "theirs" / manifest.KEY_NAME).chmod(0o600)
-    state.reset("tracklet.models.manifest")
+    state.forget("tracklet.models.manifest")
     flavor.load_model(path)
 
 

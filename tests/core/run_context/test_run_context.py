@@ -11,7 +11,6 @@ import pytest
 
 import tracklet
 from tracklet import run_context
-from tracklet.run_context import git
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
@@ -37,17 +36,17 @@ def test_the_commit_of_a_script_is_read_loose_packed_detached_and_in_linked_work
     repository.mkdir()
     commit = commit_in(repository)
     script = repository / "train.py"
-    assert git.commit_of(script) == commit
+    assert run_context.commit_of(script) == commit
     for arguments in (["pack-refs", "--all"], ["worktree", "add", "-q", "../linked"]):
         subprocess.run(["git", *arguments], cwd=repository, check=True, capture_output=True)
-    assert git.commit_of(script) == commit
-    assert git.commit_of(tmp_path / "linked" / "train.py") == commit
+    assert run_context.commit_of(script) == commit
+    assert run_context.commit_of(tmp_path / "linked" / "train.py") == commit
     subprocess.run(["git", "checkout", "-q", commit], cwd=repository, check=True)
-    assert git.commit_of(script) == commit
+    assert run_context.commit_of(script) == commit
 
 
 def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
-    assert git.commit_of(tmp_path / "train.py") is None
+    assert run_context.commit_of(tmp_path / "train.py") is None
 
 
 def test_a_run_of_a_script_in_a_repository_names_its_commit(tmp_path: Path) -> None:

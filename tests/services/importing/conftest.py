@@ -41,7 +41,7 @@ def place(tracklet_home: Path) -> Callable[[str, str], str]:
 def target(request: pytest.FixtureRequest, place: Callable[[str, str], str]) -> Iterator[str]:
     """The URI of an empty store of each kind."""
     yield place(request.param, "target")
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
 
 
 @pytest.fixture(params=KINDS)

@@ -44,7 +44,7 @@ def test_everything_is_taken_as_it_was_and_the_source_is_not_touched(
     source: str, target: str, tracklet_home: Path, everything: Everything
 ) -> None:
     expected = everything(source)
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
     before = snapshot(tracklet_home / "source")
     report = import_record(path_of(source), target)
     assert snapshot(tracklet_home / "source") == before
@@ -59,7 +59,7 @@ def test_everything_is_taken_as_it_was_and_the_source_is_not_touched(
 def test_a_second_import_takes_nothing(source: str, target: str, everything: Everything) -> None:
     import_record(path_of(source), target)
     before = everything(target)
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
     report = import_record(path_of(source), target)
     assert report.changed == report.points == 0
     assert sum(tally.already_there for tally in report.tallies.values()) == 3 + 4 + 2 + 1
@@ -177,7 +177,7 @@ def test_an_id_that_another_experiment_has_is_replaced(place: Place, target: str
         store.get_experiment("0")
         created = store.create_experiment(name)
         store.create_run(created)
-        state.reset("tracklet.stores")
+        state.forget("tracklet.stores")
         os.rename(f"{uri}/{created}", f"{uri}/7")
         meta = Path(f"{uri}/7/meta.yaml")
         meta.write_text(meta.read_text().replace(created, "7"))
@@ -243,7 +243,7 @@ def test_copied_artifacts_lie_in_the_store_and_the_source_may_go(
     report = import_record(path_of(source), target, copy_artifacts=True)
     assert report.artifacts == 2
     assert import_record(path_of(source), target, copy_artifacts=True).changed == 0
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
     shutil.rmtree(tracklet_home / "source")
     copy: Any = stores.open_store(target)
     place = copy.get_run(run_id).info.artifact_uri
@@ -273,7 +273,7 @@ def test_a_tree_that_was_moved_leads_to_the_artifacts_beside_it(
 ) -> None:
     uri = place("files", "source")
     ids = fill(stores.open_store(uri))
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
     moved = tracklet_home / "elsewhere" / "old-runs"
     moved.parent.mkdir()
     shutil.move(uri, moved)

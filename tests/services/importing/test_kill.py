@@ -60,11 +60,11 @@ def test_a_killed_import_leaves_no_half_run_and_the_next_one_completes_it(
                     break
             time.sleep(chance.random() * 0.004)
             os.kill(child.pid, signal.SIGKILL)
-        state.reset("tracklet.stores")
+        state.forget("tracklet.stores")
         runs = whole_runs(target)
         assert seen <= len(runs) <= RUNS
         seen = len(runs)
-    state.reset("tracklet.stores")
+    state.forget("tracklet.stores")
     report = import_record(source, target, copy_artifacts=True)
     assert report.tallies["runs"].taken == RUNS - seen
     assert len(whole_runs(target)) == RUNS

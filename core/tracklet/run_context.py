@@ -12,14 +12,16 @@ import getpass
 import json
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 from tracklet import plugins, settings
-from tracklet.run_context import git
 from tracklet.state import remembered
 
-__all__ = ["tags", "user"]
+__all__ = ["commit_of", "tags", "user"]
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def _process_tags() -> dict[str, str]:
         "mlflow.source.name": script or "<console>",
         "mlflow.source.type": "LOCAL",
     }
-    commit = git.commit_of(Path(script)) if script and not script.startswith("-") else None
+    commit = commit_of(Path(script)) if script and not script.startswith("-") else None
     if commit:
         found["mlflow.source.git.commit"] = commit
     return found
@@ -85,3 +87,48 @@ def _plugin_tags() -> dict[str, str]:
         if provider.in_context():
             found.update({str(key): str(value) for key, value in provider.tags().items()})
     return found
+
+
+def commit_of(path: Path) -> str | None:
+    """The hash that HEAD points at in the work tree holding ``path``; None outside of one.
+
+    It is read from git's own files: no child process, no library.
+    """
+    try:
+        git_dir = _git_dir(path.resolve())
+        return None if git_dir is None else _head(git_dir)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _git_dir(path: Path) -> Path | None:
+    for folder in (path, *path.parents):
+        candidate = folder / ".git"
+        if candidate.is_dir():
+            return candidate
+        if candidate.is_file():  # a linked work tree or a submodule points to its own folder
+            pointer = candidate.read_text().strip().removeprefix("gitdir:").strip()
+            return (folder / pointer).resolve()
+    return None
+
+
+def _head(git_dir: Path) -> str | None:
+    head = (git_dir / "HEAD").read_text().strip()
+    if not head.startswith("ref:"):
+        return head if _HASH.fullmatch(head) else None
+    name = head.removeprefix("ref:").strip()
+    common = git_dir
+    pointer = git_dir / "commondir"
+    if pointer.is_file():
+        common = (git_dir / pointer.read_text().strip()).resolve()
+    for folder in (git_dir, common):
+        reference = folder / name
+        if reference.is_file():
+            return reference.read_text().strip()
+    packed = common / "packed-refs"
+    if packed.is_file():
+        for line in packed.read_text().splitlines():
+            commit, _, ref = line.partition(" ")
+            if ref == name:
+                return commit
+    return None
