@@ -87,7 +87,8 @@ class _Loader:
         functions: dict[str, Any] = {}
         if _claims("integrations", name):
             integration = plugins.load("integrations", name)
-            functions["autolog"] = _autolog(name, integration.Options)
+            switch = import_module("tracklet.autolog").switch
+            functions["autolog"] = switch(name, integration.Options)
             functions |= _exported(integration)
         if _claims("flavors", name):
             flavor = plugins.load("flavors", name)
@@ -119,31 +120,6 @@ def _exported(plugin: Any) -> dict[str, Any]:
     home = sys.modules[plugin.__module__]
     public = {name: getattr(home, name) for name in getattr(home, "__all__", ())}
     return {name: value for name, value in public.items() if not isinstance(value, type)}
-
-
-def _autolog(name: str, options: type) -> Callable[..., None]:
-    """The integration's switch, with its options as keyword arguments."""
-    import inspect
-    from dataclasses import MISSING, fields
-
-    enable = import_module("tracklet.autolog").enable
-
-    def autolog(**given: Any) -> None:
-        enable(name, **given)
-
-    keywords = [
-        inspect.Parameter(
-            each.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if each.default is MISSING else each.default,
-        )
-        for each in fields(options)
-    ]
-    off = inspect.Parameter("disable", inspect.Parameter.KEYWORD_ONLY, default=False)
-    autolog.__signature__ = inspect.Signature([off, *keywords], return_annotation=None)  # type: ignore[attr-defined]
-    autolog.__doc__ = inspect.getdoc(options)
-    autolog.integration_name = name  # type: ignore[attr-defined]  # MLflow's name for it
-    return autolog
 
 
 def _model_functions(name: str) -> dict[str, Callable[..., Any]]:

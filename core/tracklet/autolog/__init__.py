@@ -23,16 +23,23 @@ from tracklet.autolog.explaining import (
     plan,
     status,
 )
-from tracklet.autolog.generic import autolog
-from tracklet.autolog.integration import Explanation, Integration, LatePatches, Options
+from tracklet.autolog.integration import (
+    CommonOptions,
+    Explanation,
+    Integration,
+    LatePatches,
+    Options,
+)
 from tracklet.autolog.muting import disable_autologging, disable_discrete_autologging
 from tracklet.autolog.randomness import preserved
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.recording import TrainingRecorder, recording
 from tracklet.autolog.session import FitSession
+from tracklet.autolog.switches import autolog, switch
 
 __all__ = [
     "ChildRun",
+    "CommonOptions",
     "Explanation",
     "FitSession",
     "Integration",
@@ -54,6 +61,7 @@ __all__ = [
     "recording",
     "reset",
     "status",
+    "switch",
 ]
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from tracklet import plugins, settings
 from tracklet.autolog import background, session, tally, versions
-from tracklet.autolog.integration import Integration, LatePatches, Options
+from tracklet.autolog.integration import CommonOptions, Integration, LatePatches, Options
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import (
     ImportHook,
@@ -49,7 +49,7 @@ class Enabled:
 
     name: str
     plugin: type[Integration] | None
-    options: Options
+    options: CommonOptions
     origin: Origin
     state: State = "waiting"
     reason: str = ""
@@ -164,7 +164,7 @@ def configured() -> tuple[str, ...]:
     return tuple(_configured.entries)
 
 
-def _options(plugin: type[Integration], given: Mapping[str, Any]) -> Options:
+def _options(plugin: type[Integration], given: Mapping[str, Any]) -> CommonOptions:
     known = {each.name for each in fields(plugin.Options)}
     unknown = sorted(set(given) - known)
     if unknown:

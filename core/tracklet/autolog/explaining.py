@@ -85,12 +85,13 @@ def _plan(name: str) -> PlanEntry:
     if entry is None or entry.plugin is None:
         return PlanEntry(name, _state(name), omits={"everything": _why_off(name)})
     explanation = entry.plugin(entry.options).explain(entry.options)
+    options: Any = entry.options
     off = entry.state in ("disabled", "declined", "broken")
     return PlanEntry(
         name,
         _state(name),
         entry.version,
-        {each.name: getattr(entry.options, each.name) for each in fields(entry.options)},
+        {each.name: getattr(options, each.name) for each in fields(options)},
         tuple(sorted(patch.place for patch in entry.patches)),
         dict(entry.skipped),
         () if off else explanation.records,

@@ -12,8 +12,34 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Patch
 
 
+class CommonOptions:
+    """What the core reads of every integration's options, without saying in which order.
+
+    They are no dataclass fields here, because those would come before all others: a class whose
+    options are also taken by position derives from this one and declares them where they belong,
+    with ``disable: InitVar[bool] = False`` among them (:func:`tracklet.autolog.switch`). All others
+    derive from :class:`Options`.
+    """
+
+    exclusive: bool = False
+    disable_for_unsupported_versions: bool = False
+    silent: bool = False
+    extra_tags: Mapping[str, Any] | None = None
+
+    def __post_init__(self, disable: bool = False) -> None:
+        if self.extra_tags is None:
+            return
+        if not isinstance(self.extra_tags, Mapping):
+            raise InvalidParameterValue(
+                f"Invalid `extra_tags` type: expecting dictionary, received {self.extra_tags!r}"
+            )
+        reserved = "mlflow.autologging"
+        copied = {str(key): value for key, value in self.extra_tags.items() if key != reserved}
+        object.__setattr__(self, "extra_tags", copied)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(CommonOptions):
     """What every integration can be told. An integration derives a frozen dataclass with more.
 
     Args:
@@ -31,17 +57,6 @@ class Options:
     disable_for_unsupported_versions: bool = False
     silent: bool = False
     extra_tags: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        if self.extra_tags is None:
-            return
-        if not isinstance(self.extra_tags, Mapping):
-            raise InvalidParameterValue(
-                f"Invalid `extra_tags` type: expecting dictionary, received {self.extra_tags!r}"
-            )
-        reserved = "mlflow.autologging"
-        copied = {str(key): value for key, value in self.extra_tags.items() if key != reserved}
-        object.__setattr__(self, "extra_tags", copied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ class Integration(ABC):
     requires: ClassVar[str] = ""
     """The framework's distribution and versions, such as ``"scikit-learn>=1.3"``."""
 
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[Any]] = Options
     """A frozen dataclass derived from :class:`Options`; its fields are the keyword arguments of
     ``tracklet.<name>.autolog``."""
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from tracklet.autolog import enabling, muting, ranks, session, tally
-from tracklet.autolog.integration import Options
+from tracklet.autolog.integration import CommonOptions
 from tracklet.autolog.recorder import Recorder
 from tracklet.autolog.session import FitSession
 from tracklet.errors import TrackletException
@@ -51,7 +51,7 @@ class recording:  # noqa: N801 (used as a function in `with`)
     """
 
     def __init__(
-        self, label: str, options: Options, *, muted: bool = False, resume: str | None = None
+        self, label: str, options: CommonOptions, *, muted: bool = False, resume: str | None = None
     ) -> None:
         self._label = label
         self._options = options

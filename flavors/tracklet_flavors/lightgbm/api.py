@@ -8,9 +8,11 @@ from typing import Any
 
 from tracklet import models
 from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.flavor_functions import logs_as, saves_as
 from tracklet.models.trust import Trust
 
 
+@saves_as("lightgbm")
 def save_model(
     lgb_model: Any,
     path: str | Path,
@@ -44,24 +46,9 @@ def save_model(
         metadata: See there.
         pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls.
     """
-    models.save_model(
-        lgb_model,
-        path,
-        flavor="lightgbm",
-        mlflow_model=mlflow_model,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        metadata=metadata,
-        pyfunc_predict_fn=pyfunc_predict_fn,
-        serialization_format=serialization_format,
-        skops_trusted_types=skops_trusted_types,
-    )
 
 
+@logs_as("lightgbm")
 def log_model(
     lgb_model: Any,
     artifact_path: str | None = None,
@@ -85,29 +72,7 @@ def log_model(
     pyfunc_predict_fn: str = "predict",
 ) -> ModelInfo:
     """Log a booster or wrapper; see :func:`tracklet.models.log_model` and :func:`save_model`."""
-    return models.log_model(
-        lgb_model,
-        name,
-        flavor="lightgbm",
-        artifact_path=artifact_path,
-        registered_model_name=registered_model_name,
-        await_registration_for=await_registration_for,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        metadata=metadata,
-        params=params,
-        tags=tags,
-        model_type=model_type,
-        step=step,
-        model_id=model_id,
-        pyfunc_predict_fn=pyfunc_predict_fn,
-        serialization_format=serialization_format,
-        skops_trusted_types=skops_trusted_types,
-    )
+    ...
 
 
 def load_model(

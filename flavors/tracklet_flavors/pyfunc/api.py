@@ -6,13 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracklet import models
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.flavor_functions import logs_as, saves_as
 from tracklet.models.pyfunc import PythonModel
 from tracklet_flavors.pyfunc.loader_style import LoaderModel
 
 
+def _model(python_model: Any, loader_module: Any, data_path: Any, *, artifacts: Any) -> Any:
+    if loader_module is None and data_path is None and python_model is not None:
+        return python_model
+    if python_model is None and artifacts is None and loader_module is not None:
+        return LoaderModel(str(loader_module), data_path)
+    if loader_module is not None or (data_path is not None and python_model is not None):
+        raise InvalidParameterValue(
+            "loader_module and data_path are one way to say what the model is, python_model and "
+            "artifacts another; give one of them"
+        )
+    raise InvalidParameterValue(
+        "say what the model is: python_model=<an instance of PythonModel, a function, or the "
+        "path of a Python file>, or loader_module=<a module with _load_pyfunc>"
+    )
+
+
+@saves_as("python_function", made_of=_model)
 def save_model(
     path: str | Path,
     loader_module: str | None = None,
@@ -53,25 +70,9 @@ def save_model(
         model_config: What the model gets as its configuration: a dictionary or a YAML file.
         streamable: Whether ``predict_stream`` may be called; found out by default.
     """
-    models.save_model(
-        _given(python_model, artifacts, loader_module, data_path),
-        path,
-        flavor="python_function",
-        mlflow_model=mlflow_model,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        infer_code_paths=infer_code_paths,
-        metadata=metadata,
-        artifacts=artifacts,
-        model_config=model_config,
-        streamable=streamable,
-    )
 
 
+@logs_as("python_function", made_of=_model)
 def log_model(
     artifact_path: str | None = None,
     loader_module: str | None = None,
@@ -98,43 +99,4 @@ def log_model(
     model_id: str | None = None,
 ) -> ModelInfo:
     """Log Python code as a model; see :func:`tracklet.models.log_model` and :func:`save_model`."""
-    return models.log_model(
-        _given(python_model, artifacts, loader_module, data_path),
-        name,
-        flavor="python_function",
-        artifact_path=artifact_path,
-        registered_model_name=registered_model_name,
-        await_registration_for=await_registration_for,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        infer_code_paths=infer_code_paths,
-        metadata=metadata,
-        params=params,
-        tags=tags,
-        model_type=model_type,
-        step=step,
-        model_id=model_id,
-        artifacts=artifacts,
-        model_config=model_config,
-        streamable=streamable,
-    )
-
-
-def _given(python_model: Any, artifacts: Any, loader_module: Any, data_path: Any) -> Any:
-    if loader_module is None and data_path is None and python_model is not None:
-        return python_model
-    if python_model is None and artifacts is None and loader_module is not None:
-        return LoaderModel(str(loader_module), data_path)
-    if loader_module is not None or (data_path is not None and python_model is not None):
-        raise InvalidParameterValue(
-            "loader_module and data_path are one way to say what the model is, python_model and "
-            "artifacts another; give one of them"
-        )
-    raise InvalidParameterValue(
-        "say what the model is: python_model=<an instance of PythonModel, a function, or the "
-        "path of a Python file>, or loader_module=<a module with _load_pyfunc>"
-    )
+    ...

@@ -8,9 +8,11 @@ from typing import Any
 
 from tracklet import models
 from tracklet.models import Model, ModelInfo, ModelSignature
+from tracklet.models.flavor_functions import logs_as, saves_as
 from tracklet.models.trust import Trust
 
 
+@saves_as("sklearn")
 def save_model(
     sk_model: Any,
     path: str | Path,
@@ -45,25 +47,9 @@ def save_model(
         skops_trusted_types: Types that skops may load, beside those that it trusts itself.
         extra_files: Paths or URIs of files to keep beside the model.
     """
-    models.save_model(
-        sk_model,
-        path,
-        flavor="sklearn",
-        mlflow_model=mlflow_model,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        metadata=metadata,
-        serialization_format=serialization_format,
-        pyfunc_predict_fn=pyfunc_predict_fn,
-        skops_trusted_types=skops_trusted_types,
-        extra_files=extra_files,
-    )
 
 
+@logs_as("sklearn")
 def log_model(
     sk_model: Any,
     artifact_path: str | None = None,
@@ -88,30 +74,7 @@ def log_model(
     extra_files: Sequence[str | Path] | None = None,
 ) -> ModelInfo:
     """Log an estimator; see :func:`tracklet.models.log_model` and :func:`save_model`."""
-    return models.log_model(
-        sk_model,
-        name,
-        flavor="sklearn",
-        artifact_path=artifact_path,
-        registered_model_name=registered_model_name,
-        await_registration_for=await_registration_for,
-        signature=signature,
-        input_example=input_example,
-        conda_env=conda_env,
-        pip_requirements=pip_requirements,
-        extra_pip_requirements=extra_pip_requirements,
-        code_paths=code_paths,
-        metadata=metadata,
-        params=params,
-        tags=tags,
-        model_type=model_type,
-        step=step,
-        model_id=model_id,
-        serialization_format=serialization_format,
-        pyfunc_predict_fn=pyfunc_predict_fn,
-        skops_trusted_types=skops_trusted_types,
-        extra_files=extra_files,
-    )
+    ...
 
 
 def load_model(

@@ -2,85 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
-from tracklet.autolog import enable
+from tracklet.autolog import switch
 from tracklet_integrations.lightgbm.integration import LightgbmIntegration
 from tracklet_integrations.lightgbm.options import LightgbmOptions
 
 __all__ = ["LightgbmIntegration", "LightgbmOptions", "autolog"]
 
-
-def autolog(
-    log_input_examples: bool = False,
-    log_model_signatures: bool = True,
-    log_models: bool = True,
-    log_datasets: bool = True,
-    disable: bool = False,
-    exclusive: bool = False,
-    disable_for_unsupported_versions: bool = False,
-    silent: bool = False,
-    registered_model_name: str | None = None,
-    extra_tags: Mapping[str, Any] | None = None,
-    *,
-    log_checkpoints: bool = False,
-    checkpoint_save_freq: int = 10,
-    checkpoint_save_best_only: bool = False,
-    checkpoint_monitor: str | None = None,
-    checkpoint_mode: Literal["min", "max"] | None = None,
-    checkpoint_keep_last: int | None = 3,
-) -> None:
-    """Record every training with LightGBM.
-
-    Each outermost ``lightgbm.train``, ``lightgbm.cv`` and ``fit`` of a scikit-learn wrapper becomes
-    a run, or is added to the active one: params, the metrics of every round, early stopping,
-    importances, the model with its signature, the datasets' fingerprints. LightGBM need not be
-    imported yet. ``tracklet.autolog.plan()`` says what is watched.
-
-    Args:
-        log_input_examples: Store the first five rows of the training data with the model.
-        log_model_signatures: Store the schema of inputs and outputs with the model.
-        log_models: Log the trained model.
-        log_datasets: Record what was trained and evaluated on as inputs of the run.
-        disable: Put everything back as it was, instead.
-        exclusive: Record only into runs that autologging started, never into yours.
-        disable_for_unsupported_versions: Accepted for compatibility; versions before 4.1 are
-            always declined, with a line in the log.
-        silent: Say nothing in the log.
-        registered_model_name: Register every trained model under this name.
-        extra_tags: Further tags for the runs that autologging starts.
-        log_checkpoints: Write checkpoints during training; ``tracklet.load_checkpoint`` reads them.
-        checkpoint_save_freq: Every how many rounds.
-        checkpoint_save_best_only: Keep only the checkpoint of the best round so far.
-        checkpoint_monitor: The metric that decides what is best, such as ``"valid_0-l2"``; by
-            default the last metric of the last evaluation set.
-        checkpoint_mode: Whether less (``"min"``) or more (``"max"``) of it is better; by default
-            what LightGBM says.
-        checkpoint_keep_last: How many checkpoints to keep; None is all.
-
-    Raises:
-        InvalidParameterValue: A value breaks its rule; what was configured stays in force.
-    """
-    enable(
-        "lightgbm",
-        disable=disable,
-        log_input_examples=log_input_examples,
-        log_model_signatures=log_model_signatures,
-        log_models=log_models,
-        log_datasets=log_datasets,
-        exclusive=exclusive,
-        disable_for_unsupported_versions=disable_for_unsupported_versions,
-        silent=silent,
-        registered_model_name=registered_model_name,
-        extra_tags=extra_tags,
-        log_checkpoints=log_checkpoints,
-        checkpoint_save_freq=checkpoint_save_freq,
-        checkpoint_save_best_only=checkpoint_save_best_only,
-        checkpoint_monitor=checkpoint_monitor,
-        checkpoint_mode=checkpoint_mode,
-        checkpoint_keep_last=checkpoint_keep_last,
-    )
-
-
-autolog.integration_name = "lightgbm"  # type: ignore[attr-defined]  # the name that scripts look for
+autolog = switch("lightgbm", LightgbmOptions)

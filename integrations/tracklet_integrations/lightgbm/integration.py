@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
-from tracklet.autolog import LatePatches, Options
+from tracklet.autolog import CommonOptions, LatePatches
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.lightgbm.options import LightgbmOptions
 from tracklet_integrations.lightgbm.training import IMPORTANCES, LightgbmRecord
@@ -20,7 +20,7 @@ class LightgbmIntegration(BoostingIntegration):
     name: ClassVar[str] = "lightgbm"
     modules: ClassVar[tuple[str, ...]] = ("lightgbm",)
     requires: ClassVar[str] = "lightgbm>=4.1"
-    Options: ClassVar[type[Options]] = LightgbmOptions
+    Options: ClassVar[type[CommonOptions]] = LightgbmOptions
     Record: ClassVar[type[BoostingRecord]] = LightgbmRecord
     engine: ClassVar[str] = "lightgbm.engine"
     distributed: ClassVar[tuple[str, ...]] = ("lightgbm.dask",)

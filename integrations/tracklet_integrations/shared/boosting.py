@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from tracklet.autolog.checkpoints import Checkpoints, Mode
-from tracklet.autolog.integration import Options
+from tracklet.autolog.integration import CommonOptions
 from tracklet.autolog.recording import TrainingRecorder
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Call, checkpoint, report
@@ -23,24 +23,12 @@ from tracklet_integrations.shared.rounds import RoundMetrics
 _MODES: Final = ("min", "max")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BoostingOptions(Options):
-    """Options of the boosting integrations, beside those of every integration.
+@dataclass(frozen=True)
+class BoostingOptions(CommonOptions):
+    """What boosting integrations can be told, but for ``extra_tags``, which a library's own has.
 
-    Args:
-        log_input_examples: Store the first five rows of the training data with the model.
-        log_model_signatures: Store the schema of inputs and outputs with the model.
-        log_models: Log the trained model.
-        log_datasets: Record what was trained and evaluated on as inputs of the run.
-        registered_model_name: Register every trained model under this name.
-        log_checkpoints: Write checkpoints during training; ``tracklet.load_checkpoint`` reads them.
-        checkpoint_save_freq: Every how many rounds.
-        checkpoint_save_best_only: Keep only the checkpoint of the best round so far.
-        checkpoint_monitor: The metric that decides what is best, such as ``"valid-logloss"``; by
-            default the last metric of the last evaluation set.
-        checkpoint_mode: ``"min"`` or ``"max"``; by default what the metric's name or the framework
-            says.
-        checkpoint_keep_last: How many checkpoints to keep; None is all.
+    In the order in which they are taken by position; those of checkpoints are taken by keyword.
+    What each says is in the docstring of a library's own.
 
     Raises:
         InvalidParameterValue: A value breaks its rule.
@@ -50,7 +38,12 @@ class BoostingOptions(Options):
     log_model_signatures: bool = True
     log_models: bool = True
     log_datasets: bool = True
+    disable: InitVar[bool] = False
+    exclusive: bool = False
+    disable_for_unsupported_versions: bool = False
+    silent: bool = False
     registered_model_name: str | None = None
+    _: KW_ONLY
     log_checkpoints: bool = False
     checkpoint_save_freq: int = 10
     checkpoint_save_best_only: bool = False
@@ -58,8 +51,8 @@ class BoostingOptions(Options):
     checkpoint_mode: Literal["min", "max"] | None = None
     checkpoint_keep_last: int | None = 3
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, disable: bool) -> None:
+        super().__post_init__(disable)
         for name in ("checkpoint_save_freq", "checkpoint_keep_last"):
             value = getattr(self, name)
             none = value is None and name == "checkpoint_keep_last"

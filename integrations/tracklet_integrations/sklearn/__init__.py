@@ -2,102 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
-from tracklet.autolog import enable
+from tracklet.autolog import switch
 from tracklet_integrations.sklearn.integration import SklearnIntegration
 from tracklet_integrations.sklearn.options import SklearnOptions
 
 __all__ = ["SklearnIntegration", "SklearnOptions", "autolog"]
 
-
-def autolog(
-    log_input_examples: bool = False,
-    log_model_signatures: bool = True,
-    log_models: bool = True,
-    log_datasets: bool = True,
-    disable: bool = False,
-    exclusive: bool = False,
-    disable_for_unsupported_versions: bool = False,
-    silent: bool = False,
-    max_tuning_runs: int | None = 5,
-    log_post_training_metrics: bool = True,
-    serialization_format: str = "cloudpickle",
-    registered_model_name: str | None = None,
-    pos_label: str | int | None = None,
-    extra_tags: Mapping[str, Any] | None = None,
-    *,
-    training_metrics: Literal["auto", "all", "none"] = "auto",
-    training_metrics_seconds: float = 30.0,
-    dataset_seconds: float = 10.0,
-    log_plots: bool = True,
-    log_html: bool = True,
-    iteration_metrics: Literal["auto", "live", "none"] = "auto",
-) -> None:
-    """Record every training with scikit-learn.
-
-    Each outermost ``fit``, ``fit_transform`` or ``fit_predict`` becomes a run, or is added to the
-    active one: params, training metrics, the model with its signature, the dataset's fingerprint.
-    scikit-learn need not be imported yet. ``tracklet.autolog.plan()`` says what is watched.
-
-    Args:
-        log_input_examples: Store the first five rows of the training data with the model.
-        log_model_signatures: Store the schema of inputs and outputs with the model.
-        log_models: Log the fitted model.
-        log_datasets: Record what was trained on as an input of the run.
-        disable: Put everything back as it was, instead.
-        exclusive: Record only into runs that autologging started, never into yours.
-        disable_for_unsupported_versions: Accepted for compatibility; versions before 1.3 are
-            always declined, with a line in the log.
-        silent: Say nothing in the log.
-        max_tuning_runs: How many candidates of a search become child runs, the best first; None
-            is all. All candidates are in the run's table ``trials.json`` in any case.
-        log_post_training_metrics: Record what your code computes of a model after its fit by
-            ``score``, by functions of ``sklearn.metrics`` and by scorers.
-        serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
-        registered_model_name: Register every outermost fitted model under this name.
-        pos_label: The positive class of binary precision, recall and F1.
-        extra_tags: Further tags for the runs that autologging starts.
-        training_metrics: ``"auto"`` computes them for estimators made of scikit-learn's own
-            classes; ``"all"`` also calls ``predict`` of yours; ``"none"`` computes none.
-        training_metrics_seconds: They are left out if predicting the training data is estimated
-            to take longer.
-        dataset_seconds: A dataset is left out if describing it is estimated to take longer, and
-            the run says so.
-        log_plots: Draw a classifier's confusion matrix and, for two classes, its ROC and
-            precision-recall curves; in the background, and without pyplot.
-        log_html: Store ``estimator.html``.
-        iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations as metrics
-            with a step each; ``"live"`` also measures the loss while training, where scikit-learn
-            has callbacks; ``"none"`` records none.
-
-    Raises:
-        InvalidParameterValue: A value breaks its rule; what was configured stays in force.
-    """
-    enable(
-        "sklearn",
-        disable=disable,
-        log_input_examples=log_input_examples,
-        log_model_signatures=log_model_signatures,
-        log_models=log_models,
-        log_datasets=log_datasets,
-        exclusive=exclusive,
-        disable_for_unsupported_versions=disable_for_unsupported_versions,
-        silent=silent,
-        max_tuning_runs=max_tuning_runs,
-        log_post_training_metrics=log_post_training_metrics,
-        serialization_format=serialization_format,
-        registered_model_name=registered_model_name,
-        pos_label=pos_label,
-        extra_tags=extra_tags,
-        training_metrics=training_metrics,
-        training_metrics_seconds=training_metrics_seconds,
-        dataset_seconds=dataset_seconds,
-        log_plots=log_plots,
-        log_html=log_html,
-        iteration_metrics=iteration_metrics,
-    )
-
-
-autolog.integration_name = "sklearn"  # type: ignore[attr-defined]  # the name that scripts look for
+autolog = switch("sklearn", SklearnOptions)

@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from tracklet.autolog import (
+    CommonOptions,
     Explanation,
     Integration,
     LatePatches,
-    Options,
     TrainingRecorder,
     afterwards,
     autologging_is_disabled,
@@ -57,7 +57,7 @@ class SklearnIntegration(Integration):
     name: ClassVar[str] = "sklearn"
     modules: ClassVar[tuple[str, ...]] = ("sklearn",)
     requires: ClassVar[str] = "scikit-learn>=1.3"
-    Options: ClassVar[type[Options]] = SklearnOptions
+    Options: ClassVar[type[CommonOptions]] = SklearnOptions
 
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
         super().__init__(options, add)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass
+from typing import Any, Literal
 
-from tracklet.autolog import Options
+from tracklet.autolog import CommonOptions
 from tracklet.errors import InvalidParameterValue
 
 _FORMATS = ("pickle", "cloudpickle", "skops")
@@ -13,47 +14,64 @@ _WHICH = ("auto", "all", "none")
 _ITERATIONS = ("auto", "live", "none")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SklearnOptions(Options):
-    """Options of :func:`tracklet.sklearn.autolog`; beside those of every integration.
+@dataclass(frozen=True)
+class SklearnOptions(CommonOptions):
+    """Record every training with scikit-learn.
+
+    Each outermost ``fit``, ``fit_transform`` or ``fit_predict`` becomes a run, or is added to the
+    active one: params, training metrics, the model with its signature, the dataset's fingerprint.
+    scikit-learn need not be imported yet. ``tracklet.autolog.plan()`` says what is watched.
 
     Args:
         log_input_examples: Store the first five rows of the training data with the model.
         log_model_signatures: Store the schema of inputs and outputs with the model.
         log_models: Log the fitted model.
         log_datasets: Record what was trained on as an input of the run.
-        max_tuning_runs: How many of a parameter search's candidates become child runs; None is
-            all.
-        log_post_training_metrics: Watch metric functions and ``score`` calls after the fit.
+        disable: Put everything back as it was, instead.
+        exclusive: Record only into runs that autologging started, never into yours.
+        disable_for_unsupported_versions: Accepted for compatibility; versions before 1.3 are
+            always declined, with a line in the log.
+        silent: Say nothing in the log.
+        max_tuning_runs: How many candidates of a search become child runs, the best first; None
+            is all. All candidates are in the run's table ``trials.json`` in any case.
+        log_post_training_metrics: Record what your code computes of a model after its fit by
+            ``score``, by functions of ``sklearn.metrics`` and by scorers.
         serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
         registered_model_name: Register every outermost fitted model under this name.
-        pos_label: The positive class of binary metrics; precision, recall and F1 are then those
-            of this class rather than weighted averages.
+        pos_label: The positive class of binary precision, recall and F1.
+        extra_tags: Further tags for the runs that autologging starts.
         training_metrics: ``"auto"`` computes them for estimators made of scikit-learn's own
-            classes, whose ``predict`` is known to have no side effects; ``"all"`` for every
-            estimator; ``"none"`` for none.
+            classes; ``"all"`` also calls ``predict`` of yours; ``"none"`` computes none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.
-        dataset_seconds: A dataset is left out if describing it is estimated to take longer.
-        log_plots: Draw a classifier's confusion matrix and curves; needs matplotlib.
-        log_html: Store the estimator's HTML representation.
-        iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations
-            (``loss_curve_`` and the like) as metrics with a step each; ``"live"`` also measures
-            while training, where scikit-learn has callbacks; ``"none"`` records none.
+        dataset_seconds: A dataset is left out if describing it is estimated to take longer, and
+            the run says so.
+        log_plots: Draw a classifier's confusion matrix and, for two classes, its ROC and
+            precision-recall curves; in the background, and without pyplot.
+        log_html: Store ``estimator.html``.
+        iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations as metrics
+            with a step each; ``"live"`` also measures the loss while training, where scikit-learn
+            has callbacks; ``"none"`` records none.
 
     Raises:
-        InvalidParameterValue: A value breaks its rule.
+        InvalidParameterValue: A value breaks its rule; what was configured stays in force.
     """
 
     log_input_examples: bool = False
     log_model_signatures: bool = True
     log_models: bool = True
     log_datasets: bool = True
+    disable: InitVar[bool] = False
+    exclusive: bool = False
+    disable_for_unsupported_versions: bool = False
+    silent: bool = False
     max_tuning_runs: int | None = 5
     log_post_training_metrics: bool = True
     serialization_format: str = "cloudpickle"
     registered_model_name: str | None = None
     pos_label: str | int | None = None
+    extra_tags: Mapping[str, Any] | None = None
+    _: KW_ONLY
     training_metrics: Literal["auto", "all", "none"] = "auto"
     training_metrics_seconds: float = 30.0
     dataset_seconds: float = 10.0
@@ -61,8 +79,8 @@ class SklearnOptions(Options):
     log_html: bool = True
     iteration_metrics: Literal["auto", "live", "none"] = "auto"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, disable: bool) -> None:
+        super().__post_init__(disable)
         if self.max_tuning_runs is not None and self.max_tuning_runs < 0:
             raise InvalidParameterValue(
                 f"`max_tuning_runs` must be non-negative, instead got {self.max_tuning_runs}."

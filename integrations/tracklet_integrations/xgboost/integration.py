@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
-from tracklet.autolog import LatePatches, Options, recording
+from tracklet.autolog import CommonOptions, LatePatches, recording
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
@@ -29,7 +29,7 @@ class XgboostIntegration(BoostingIntegration):
     name: ClassVar[str] = "xgboost"
     modules: ClassVar[tuple[str, ...]] = ("xgboost",)
     requires: ClassVar[str] = "xgboost>=2.0"
-    Options: ClassVar[type[Options]] = XgboostOptions
+    Options: ClassVar[type[CommonOptions]] = XgboostOptions
     Record: ClassVar[type[BoostingRecord]] = XgboostRecord
     engine: ClassVar[str] = "xgboost.training"
     distributed: ClassVar[tuple[str, ...]] = ("xgboost.dask", "xgboost.spark")

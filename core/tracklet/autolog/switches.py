@@ -1,16 +1,19 @@
-"""The one line: ``tracklet.autolog()`` for every framework, whether imported yet or not."""
+"""What people call: ``tracklet.autolog()`` for every framework, and ``tracklet.<name>.autolog``."""
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ParamSpec
 
 from tracklet import plugins
 from tracklet.autolog import enabling
-from tracklet.autolog.integration import Integration, Options
+from tracklet.autolog.integration import CommonOptions, Integration, Options
 from tracklet.errors import InvalidParameterValue, PluginError
+
+_P = ParamSpec("_P")
 
 
 def autolog(
@@ -79,6 +82,47 @@ def autolog(
 
 
 autolog.integration_name = "mlflow"  # type: ignore[attr-defined]  # the name that scripts look for
+
+
+def switch(name: str, options: Callable[_P, CommonOptions]) -> Callable[_P, None]:
+    """The function ``tracklet.<name>.autolog``, made from what an integration can be told.
+
+    Its docstring is that of the class. Its arguments are the class's, and ``disable``: before all
+    others and by keyword, unless the class has a place for it.
+
+    Args:
+        name: The integration.
+        options: Its ``Options``.
+    """
+    signature = _signature(options)
+    has_own = "disable" in inspect.signature(options).parameters
+
+    def autolog(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        given: dict[str, Any] = {**kwargs}
+        if has_own:
+            # Refused like the arguments of any function; `enable` names the options that there are.
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TypeError(f"autolog() {error}") from None
+        enabling.enable(name, **given)
+
+    autolog.__signature__ = signature  # type: ignore[attr-defined]
+    autolog.__doc__ = inspect.getdoc(options)
+    autolog.__module__ = f"tracklet.{name}"
+    autolog.__qualname__ = "autolog"
+    autolog.integration_name = name  # type: ignore[attr-defined]  # the name that scripts look for
+    return autolog
+
+
+def _signature(options: Callable[..., CommonOptions]) -> inspect.Signature:
+    parameters = dict(inspect.signature(options).parameters)
+    off = parameters.get("disable")
+    if off is None:
+        off = inspect.Parameter("disable", inspect.Parameter.KEYWORD_ONLY, default=False)
+        parameters = {"disable": off, **parameters}
+    parameters["disable"] = off.replace(annotation="bool")
+    return inspect.Signature(tuple(parameters.values()), return_annotation="None")
 
 
 def _enable(name: str, given: Mapping[str, Any], silent: bool) -> None:
