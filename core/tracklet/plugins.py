@@ -83,6 +83,7 @@ class _Registry(Frozen):
 
     unique: Mapping[str, Mapping[str, EntryPoint]]
     conflicts: Mapping[str, Mapping[str, tuple[EntryPoint, ...]]]
+    watched: Mapping[str, tuple[str, ...]]
 
 
 class _Known(ProcessState):
@@ -122,6 +123,15 @@ def may_have(group: Group) -> bool:
 def conflicts(group: Group) -> frozenset[str]:
     """The names in a group that are refused because two distributions claim them."""
     return frozenset(_read().conflicts[_checked(group)])
+
+
+def watched(integration: str) -> tuple[str, ...]:
+    """The modules that an integration waits for, as its distribution says without importing it.
+
+    Each is an entry point ``<module> = <integration>`` in the group ``tracklet.watches``. Empty if
+    nothing is said: then the integration itself has to be asked.
+    """
+    return _read().watched.get(integration, ())
 
 
 def load(group: Group, name: str, base: type | None = None) -> Any:
@@ -230,7 +240,10 @@ def _read() -> _Registry:
         }
         for name, rivals in conflicts[group].items():
             _logger.warning("%s", _conflict(group, name, rivals))
-    _known.registry = _Registry(unique, conflicts)
+    watched: dict[str, tuple[str, ...]] = {}
+    for entry in everything.select(group="tracklet.watches"):
+        watched[entry.value] = (*watched.get(entry.value, ()), entry.name)
+    _known.registry = _Registry(unique, conflicts, watched)
     return _known.registry
 
 

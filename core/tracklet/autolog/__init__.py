@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracklet import state
-from tracklet.autolog.afterwards import afterwards
-from tracklet.autolog.background import drain as flush
-from tracklet.autolog.child_runs import ChildRun
+from tracklet import lazy, state
 from tracklet.autolog.enabling import enable
-from tracklet.autolog.explaining import (
-    PlanEntry,
-    autologging_is_disabled,
-    get_autologging_config,
-    plan,
-    status,
-)
 from tracklet.autolog.integration import (
     CommonOptions,
     Explanation,
@@ -30,12 +20,25 @@ from tracklet.autolog.integration import (
     LatePatches,
     Options,
 )
-from tracklet.autolog.muting import disable_autologging, disable_discrete_autologging
-from tracklet.autolog.randomness import preserved
-from tracklet.autolog.recorder import Recorder
-from tracklet.autolog.recording import TrainingRecorder, recording
-from tracklet.autolog.session import FitSession
+from tracklet.autolog.session import (
+    FitSession,
+    disable_autologging,
+    disable_discrete_autologging,
+)
 from tracklet.autolog.switches import autolog, switch
+
+if TYPE_CHECKING:
+    from tracklet.autolog.background import afterwards, flush
+    from tracklet.autolog.child_runs import ChildRun
+    from tracklet.autolog.explaining import (
+        PlanEntry,
+        autologging_is_disabled,
+        get_autologging_config,
+        plan,
+        status,
+    )
+    from tracklet.autolog.randomness import preserved
+    from tracklet.autolog.recorder import Recorder, TrainingRecorder, recording
 
 __all__ = [
     "ChildRun",
@@ -63,6 +66,21 @@ __all__ = [
     "status",
     "switch",
 ]
+
+
+# What only a training needs, or who asks what is watched.
+_HOMES = {
+    **dict.fromkeys(("Recorder", "TrainingRecorder", "recording"), "tracklet.autolog.recorder"),
+    **dict.fromkeys(
+        ("PlanEntry", "autologging_is_disabled", "get_autologging_config", "plan", "status"),
+        "tracklet.autolog.explaining",
+    ),
+    **dict.fromkeys(("afterwards", "flush"), "tracklet.autolog.background"),
+    "ChildRun": "tracklet.autolog.child_runs",
+    "preserved": "tracklet.autolog.randomness",
+}
+if not TYPE_CHECKING:
+    __getattr__ = lazy.lookup(__name__, _HOMES)
 
 
 def reset() -> None:

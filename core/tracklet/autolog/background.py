@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from tracklet import settings
-from tracklet.patching import faults, suppressed
+from tracklet.autolog.budget import charged, tally_of
+from tracklet.patching import checkpoint, faults, report, suppressed
 from tracklet.state import ProcessState, in_child
+
+if TYPE_CHECKING:
+    from tracklet.fluent.active import ActiveRun
 
 MAX_WAITING: Final = 64
 """More pieces of work than this never wait; what comes then is left out."""
@@ -61,7 +66,7 @@ def later(work: Callable[[], None]) -> bool:
     return True
 
 
-def drain(timeout: float | None = None) -> bool:
+def flush(timeout: float | None = None) -> bool:
     """Wait until everything that was handed in is done; True if it is.
 
     Called from the background thread itself this returns at once.
@@ -89,6 +94,33 @@ def waiting() -> int:
     """How many pieces of work are not done yet."""
     with _queue.lock:
         return len(_queue.waiting) + (_queue.thread is not None)
+
+
+@contextmanager
+def afterwards(run: ActiveRun, label: str, phase: str) -> Iterator[None]:
+    """A piece of work for a run whose training has returned; a fault is put on the run at once.
+
+    It may fail by itself, and is contained: nobody is left to count what goes wrong in it. Unlike
+    a step of the recorder it leaves random states alone, so that any thread may do it.
+
+    Args:
+        run: The run, which may have been ended.
+        label: The integration, for messages.
+        phase: What is done, for messages.
+    """
+    tally = tally_of(run.info.run_id)
+    before = tally.fault_count
+    try:
+        with suppressed():
+            yield
+            checkpoint(f"later {phase}")
+    except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+        with charged(tally):
+            report(error, f"{label}: {phase}", label)
+    finally:
+        if tally.fault_count > before:
+            with suppress(Exception):  # the store may be what has failed
+                run.store.log_batch(run.info.run_id, tags=tally.tags())
 
 
 def _is_idle() -> bool:

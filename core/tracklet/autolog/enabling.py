@@ -2,26 +2,28 @@
 
 Enabling an integration registers import hooks for its framework and no more; nothing is imported.
 When the framework is there, its version is checked and its patches are applied. The options in
-force are those of the last call that succeeded.
+force are those of the last call that succeeded. An integration whose distribution says what it
+waits for (the entry points ``tracklet.watches``) is itself imported only when that is there.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any, Final, Literal
 
 from tracklet import plugins, settings
-from tracklet.autolog import background, session, tally, versions
+from tracklet.autolog import budget, session
 from tracklet.autolog.integration import CommonOptions, Integration, LatePatches, Options
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, PluginError, TrackletException
 from tracklet.patching import (
     ImportHook,
     Patch,
@@ -39,13 +41,19 @@ State = Literal["waiting", "active", "declined", "broken", "disabled"]
 
 GROUP: Final = "integrations"
 
+_NAME: Final = re.compile(r"[\w.-]+")
+_AT_LEAST: Final = re.compile(r"[\w.-]+\s*>=\s*([\w.]+)")
 
 logger = logging.getLogger("tracklet.autolog")
 
 
 @dataclass(slots=True, eq=False)
 class Enabled:
-    """One integration as it was last configured."""
+    """One integration as it was last configured.
+
+    As long as one ``asked`` for by the generic call waits to be loaded, it has no ``plugin``, and
+    its ``options`` are only those that all integrations have.
+    """
 
     name: str
     plugin: type[Integration] | None
@@ -61,6 +69,7 @@ class Enabled:
     patches: weakref.WeakSet[Patch] = field(default_factory=weakref.WeakSet)
     skipped: dict[str, str] = field(default_factory=dict)
     skipping_was_said: bool = False
+    asked: Mapping[str, Any] | None = None
 
 
 class _Configured(ProcessState):
@@ -75,8 +84,10 @@ class _Configured(ProcessState):
 
     def forget(self) -> None:
         """Put back what was replaced, once all that was recorded in the background is done."""
+        from tracklet.autolog import background
+
         with suppress(Exception):
-            background.drain()
+            background.flush()
         with _exclusively():
             for each in self.entries.values():
                 _retire(each)
@@ -105,53 +116,51 @@ def enable(
             configured before stays in force.
     """
     plugin: type[Integration] = plugins.load(GROUP, name, Integration)
-    chosen = _options(plugin, options)
+    entry = Enabled(name, plugin, _options(plugin, options), origin)
     with _exclusively():
-        earlier = _configured.entries.get(name)
-        entry = Enabled(name, plugin, chosen, origin)
-        if earlier is not None:
-            _retire(earlier)
-            entry.integration = earlier.integration
-        _configured.entries[name] = entry
+        _replace(entry)
         if disable:
             entry.state = "disabled"
-            return
-        _listen()
-        watch_in_this_process()
-        for module in plugin.modules:
-            if entry.state == "waiting":
-                entry.reason = f"for {' or '.join(plugin.modules)}"
-            entry.hooks.append(when_imported(module, _activation(entry), name))
+        else:
+            _wait(entry, plugin.modules)
 
 
-def disable_all(origin: Origin = "generic") -> None:
-    """Turn every integration off and put back what they replaced."""
+def enable_known(name: str, asked: Mapping[str, Any]) -> None:
+    """Configure one integration for the generic call, by those options that it has.
+
+    Where its distribution says which modules it waits for, and none of them is there yet, it is
+    not loaded before one is. Options that it refuses are refused only then, by a line in the log.
+
+    Args:
+        name: The integration.
+        asked: Options of the generic call.
+    """
+    modules = plugins.watched(name)
+    if not modules or any(module in sys.modules for module in modules):
+        plugin: type[Integration] = plugins.load(GROUP, name, Integration)
+        enable(name, origin="generic", **_known(plugin, asked))
+        return
+    common = {key: asked[key] for key in asked if hasattr(CommonOptions, key)}
+    entry = Enabled(name, None, Options(**common), "generic", asked=asked)
     with _exclusively():
-        for name in tuple(_configured.entries):
-            turn_off(name, origin)
+        _replace(entry)
+        _wait(entry, modules)
 
 
 def turn_off(name: str, origin: Origin) -> None:
     """Turn one integration off, whether it is on or not, and without loading its plugin."""
     with _exclusively():
         earlier = _configured.entries.get(name)
-        if earlier is None:
-            _configured.entries[name] = Enabled(name, None, Options(), origin, state="disabled")
-            return
-        _retire(earlier)
-        entry = Enabled(name, earlier.plugin, earlier.options, origin, state="disabled")
-        entry.integration = earlier.integration
-        _configured.entries[name] = entry
+        entry = Enabled(name, None, Options(), origin, state="disabled")
+        if earlier is not None:
+            entry.plugin, entry.options = earlier.plugin, earlier.options
+        _replace(entry)
 
 
 def mark_broken(name: str, reason: str) -> None:
     """Remember that an integration cannot be used, and why."""
     with _exclusively():
-        earlier = _configured.entries.get(name)
-        if earlier is not None:
-            _retire(earlier)
-        entry = Enabled(name, None, Options(), "generic", state="broken", reason=reason)
-        _configured.entries[name] = entry
+        _replace(Enabled(name, None, Options(), "generic", state="broken", reason=reason))
 
 
 def entry(name: str) -> Enabled | None:
@@ -159,9 +168,61 @@ def entry(name: str) -> Enabled | None:
     return _configured.entries.get(name)
 
 
+def loaded_entry(name: str) -> Enabled | None:
+    """The same, and its plugin is loaded if it waited to be."""
+    found = _configured.entries.get(name)
+    if found is not None:
+        _import(found)
+        with _exclusively():
+            _load(found)
+    return found
+
+
 def configured() -> tuple[str, ...]:
     """The names of the integrations that a call has configured, in whichever way."""
     return tuple(_configured.entries)
+
+
+def _replace(entry: Enabled) -> None:
+    earlier = _configured.entries.get(entry.name)
+    if earlier is not None:
+        _retire(earlier)
+        entry.integration = earlier.integration
+    _configured.entries[entry.name] = entry
+
+
+def _wait(entry: Enabled, modules: Iterable[str]) -> None:
+    _listen()
+    watch_in_this_process()
+    for module in modules:
+        if entry.state == "waiting":
+            entry.reason = f"for {' or '.join(modules)}"
+        entry.hooks.append(when_imported(module, _activation(entry), entry.name))
+
+
+def _known(plugin: type[Integration], asked: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(plugin.Options)}
+    return {key: value for key, value in asked.items() if key in names}
+
+
+def _import(entry: Enabled) -> None:
+    """Import the plugin before :func:`_load` asks for it: nothing is imported under the lock."""
+    with suppress(PluginError):  # `_load` says it
+        plugins.load(GROUP, entry.name)
+
+
+def _load(entry: Enabled) -> None:
+    """Load the plugin of an entry that waits to be loaded; if it cannot be used, say so."""
+    if entry.asked is None or entry.plugin is not None or entry.state != "waiting":
+        return
+    try:
+        plugin: type[Integration] = plugins.load(GROUP, entry.name, Integration)
+        entry.options = _options(plugin, _known(plugin, entry.asked))
+    except TrackletException as error:
+        entry.state, entry.reason = "broken", error.message
+        _say(entry, logging.WARNING, "%s", error)
+    else:
+        entry.plugin = plugin
 
 
 def _options(plugin: type[Integration], given: Mapping[str, Any]) -> CommonOptions:
@@ -214,7 +275,7 @@ def _listen() -> None:
 def _count(error: Exception, place: str, label: str) -> bool:
     """Count a fault on the run that it happened in; True if nothing is to be said of it."""
     is_new = True
-    charged = tally.charged_one()
+    charged = budget.charged_one()
     current = session.current()
     if charged is not None:
         is_new = charged.count_fault(error, place)
@@ -226,19 +287,23 @@ def _count(error: Exception, place: str, label: str) -> bool:
 
 def _activation(entry: Enabled) -> Callable[[ModuleType], None]:
     def activate(module: ModuleType) -> None:
+        _import(entry)
         _soon(lambda: _activate(entry, module))
 
     return activate
 
 
 def _activate(entry: Enabled, framework: ModuleType) -> None:
-    if _configured.entries.get(entry.name) is not entry or entry.plugin is None:
+    if _configured.entries.get(entry.name) is not entry:
         return  # configured anew in the meantime
+    _load(entry)
+    if entry.plugin is None:
+        return
     if entry.state == "active" and entry.framework is framework:
         _reapply(entry)
         return
-    entry.version = versions.installed(entry.plugin, framework)
-    unsupported = versions.unsupported(entry.plugin, entry.version)
+    entry.version = _installed_version(entry.plugin, framework)
+    unsupported = _unsupported(entry.plugin, entry.version)
     if unsupported:
         entry.state, entry.reason = "declined", unsupported
         _say(entry, logging.WARNING, "autologging of %s is off: it %s", entry.name, unsupported)
@@ -368,3 +433,51 @@ def _revert(entry: Enabled) -> None:
 def _say(entry: Enabled, level: int, message: str, *args: object) -> None:
     if not entry.options.silent:
         logger.log(level, message, *args)
+
+
+def _installed_version(plugin: type[Integration], framework: ModuleType) -> str:
+    """The framework's version: what it says itself, or else its distribution's."""
+    version = getattr(framework, "__version__", None)
+    if isinstance(version, str) and version:
+        return version
+    if not plugin.requires:
+        return ""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as distribution_version
+
+    try:
+        return distribution_version(_distribution(plugin.requires))
+    except PackageNotFoundError:
+        return ""
+
+
+def _unsupported(plugin: type[Integration], version: str) -> str:
+    """Why this version is declined; empty if it is not, or if nothing can be said."""
+    if not plugin.requires or not version:
+        return ""
+    from packaging.version import InvalidVersion
+
+    try:
+        if _includes(plugin.requires, version):
+            return ""
+    except InvalidVersion:
+        return ""
+    return f"needs {plugin.requires}, and {_distribution(plugin.requires)} {version} is installed"
+
+
+def _distribution(requires: str) -> str:
+    found = _NAME.match(requires)
+    return found[0] if found else requires
+
+
+def _includes(requires: str, version: str) -> bool:
+    """Whether a requirement includes a version; a nightly build is tried rather than declined."""
+    from packaging.version import Version
+
+    at_least = _AT_LEAST.fullmatch(requires)
+    if at_least is not None:
+        # The usual form; to import what reads every form would take 1 % of scikit-learn's import.
+        return Version(version) >= Version(at_least[1])
+    from packaging.requirements import Requirement
+
+    return Requirement(requires).specifier.contains(version, prereleases=True)

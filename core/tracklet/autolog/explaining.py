@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tracklet import plugins
-from tracklet.autolog import enabling, muting
+from tracklet.autolog import enabling, session
 from tracklet.errors import PluginError
 
 
@@ -51,7 +51,7 @@ def get_autologging_config(name: str, key: str, default: Any = None) -> Any:
         key: The option; ``disable`` says whether it was turned off.
         default: The answer for an integration that was never configured, or an unknown option.
     """
-    entry = enabling.entry(name)
+    entry = enabling.loaded_entry(name)
     if entry is None:
         return default
     if key == "disable":
@@ -64,7 +64,7 @@ def autologging_is_disabled(name: str) -> bool:
     entry = enabling.entry(name)
     if entry is None or entry.state not in ("active", "waiting"):
         return True
-    return muting.is_all_muted() or muting.is_muted(name)
+    return session.is_all_muted() or session.is_muted(name)
 
 
 def _names() -> list[str]:
@@ -81,7 +81,7 @@ def _state(name: str) -> str:
 
 
 def _plan(name: str) -> PlanEntry:
-    entry = enabling.entry(name)
+    entry = enabling.loaded_entry(name)
     if entry is None or entry.plugin is None:
         return PlanEntry(name, _state(name), omits={"everything": _why_off(name)})
     explanation = entry.plugin(entry.options).explain(entry.options)

@@ -1,16 +1,20 @@
-"""The outermost watched call: a Pipeline, a search or a trainer is recorded once.
+"""Which training this code belongs to, and whether it is to be on the record at all.
 
-A session lives in a ContextVar, so concurrent fits in threads or tasks do not meet. A worker thread
-of joblib's threading backend has an empty context; it belongs to the fit that started its pool,
-which is found by the thread that created the worker.
+The outermost watched call has a session, so that a Pipeline, a search or a trainer is recorded
+once. It lives in a ContextVar, so concurrent fits in threads or tasks do not meet; so does what
+switches autologging off for a block. A worker thread of joblib's threading backend has an empty
+context; it belongs to the fit that started its pool, which is found by the thread that created the
+worker.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklet.state import ProcessState
 
@@ -105,3 +109,39 @@ def _of_joblib_worker() -> FitSession | None:
         if session is not None:
             return session
     return None
+
+
+_ALL: Final = "*"
+_muted: ContextVar[frozenset[str]] = ContextVar("tracklet_muted", default=frozenset())
+
+
+@contextmanager
+def disable_autologging() -> Iterator[None]:
+    """In this block no integration records anything. Nests, and other threads are not affected."""
+    with disable_discrete_autologging([_ALL]):
+        yield
+
+
+@contextmanager
+def disable_discrete_autologging(names: Iterable[str]) -> Iterator[None]:
+    """In this block these integrations record nothing; their options stay as they are.
+
+    Args:
+        names: Names of integrations, such as ``["sklearn"]``.
+    """
+    token = _muted.set(_muted.get() | frozenset(names))
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
+
+def is_muted(name: str) -> bool:
+    """Whether an integration records nothing here."""
+    muted = _muted.get()
+    return bool(muted) and (_ALL in muted or name in muted)
+
+
+def is_all_muted() -> bool:
+    """Whether nothing at all is recorded here."""
+    return _ALL in _muted.get()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from typing import Any, ParamSpec
 
 from tracklet import plugins
 from tracklet.autolog import enabling
-from tracklet.autolog.integration import CommonOptions, Integration, Options
+from tracklet.autolog.integration import CommonOptions, Options
 from tracklet.errors import InvalidParameterValue, PluginError
 
 _P = ParamSpec("_P")
@@ -78,7 +76,12 @@ def autolog(
             continue
         if entry is not None and entry.origin == "explicit":
             continue
-        _enable(name, given, silent)
+        try:
+            enabling.enable_known(name, given)
+        except PluginError as error:
+            enabling.mark_broken(name, error.message)
+            if not silent:
+                enabling.logger.warning("%s", error)
 
 
 autolog.integration_name = "mlflow"  # type: ignore[attr-defined]  # the name that scripts look for
@@ -123,18 +126,6 @@ def _signature(options: Callable[..., CommonOptions]) -> inspect.Signature:
         parameters = {"disable": off, **parameters}
     parameters["disable"] = off.replace(annotation="bool")
     return inspect.Signature(tuple(parameters.values()), return_annotation="None")
-
-
-def _enable(name: str, given: Mapping[str, Any], silent: bool) -> None:
-    try:
-        plugin = plugins.load("integrations", name, Integration)
-        known = {each.name for each in fields(plugin.Options)}
-        options = {key: value for key, value in given.items() if key in known}
-        enabling.enable(name, origin="generic", **options)
-    except PluginError as error:
-        enabling.mark_broken(name, error.message)
-        if not silent:
-            enabling.logger.log(logging.WARNING, "%s", error)
 
 
 def _names(exclude_flavors: Iterable[str] | None) -> frozenset[str]:

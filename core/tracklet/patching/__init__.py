@@ -20,10 +20,9 @@ This package knows nothing of runs. It imports only :mod:`tracklet.errors` and w
 
 from __future__ import annotations
 
-from tracklet.patching.call import Advice, Call, Outcome
+from tracklet.patching.call import Advice, Call, Outcome, PatchError
 from tracklet.patching.faults import checkpoint, injected, on_fault, report, strict_when
 from tracklet.patching.import_hooks import ImportHook, when_imported
-from tracklet.patching.joint import PatchError
 from tracklet.patching.kept_state import keep_context, keep_state
 from tracklet.patching.patch import Patch
 from tracklet.patching.suppression import is_suppressed, suppressed, watch_in_this_process

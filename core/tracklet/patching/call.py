@@ -7,6 +7,12 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from tracklet.errors import TrackletException
+
+
+class PatchError(TrackletException):
+    """The target of a patch is not there, or is of a kind that cannot be watched."""
+
 
 @dataclass(slots=True)
 class Call:

@@ -71,11 +71,6 @@ def when_imported(module: str, callback: ImportCallback, label: str = "") -> Imp
     return hook
 
 
-def is_waiting(module: str) -> bool:
-    """Whether anyone is to be told of this module."""
-    return module in _waiting
-
-
 def _in_progress(module: ModuleType) -> bool:
     """Whether a module's code is being run at this moment, under our eyes."""
     spec = getattr(module, "__spec__", None)

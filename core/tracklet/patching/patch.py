@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import weakref
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracklet.patching.call import Advice
-from tracklet.patching.joint import Joint, PatchError, find, subscribe, unsubscribe
+from tracklet.patching.call import Advice, PatchError
+
+if TYPE_CHECKING:
+    from tracklet.patching.joint import Joint
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -56,23 +58,28 @@ class Patch:
             PatchError: The module was not imported, the target is missing, or it is of a kind
                 that cannot be watched.
         """
+        # Here, because it brings wrapt along, which nobody needs before something is watched.
+        from tracklet.patching import joint
+
         owner, name = self._resolved()
-        if self._joint is not None and find(owner, name) is not self._joint:
+        if self._joint is not None and joint.find(owner, name) is not self._joint:
             # The attribute was replaced, by a reload or by a wrapper that shows nothing of what
             # is beneath it; leaving the old joint first keeps the advice from running twice.
             self.revert()
-        self._joint = subscribe(owner, name, self)
+        self._joint = joint.subscribe(owner, name, self)
 
     def revert(self) -> None:
         """Watch it no more and put the original back; without ``apply`` this does nothing."""
-        joint, self._joint = self._joint, None
-        if joint is None:
+        left, self._joint = self._joint, None
+        if left is None:
             return
+        from tracklet.patching import joint
+
         try:
             owner, _ = self._resolved()
         except PatchError:
             owner = None
-        unsubscribe(owner, joint, self)
+        joint.unsubscribe(owner, left, self)
 
     def _resolved(self) -> tuple[Any, str]:
         *path, name = self.target.split(".")

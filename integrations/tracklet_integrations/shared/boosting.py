@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from tracklet.autolog.checkpoints import Checkpoints, Mode
 from tracklet.autolog.integration import CommonOptions
-from tracklet.autolog.recording import TrainingRecorder
+from tracklet.autolog.recorder import TrainingRecorder
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Call, checkpoint, report
 from tracklet_integrations.shared.provenance import Trace, Traces

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from tracklet.autolog import session
 from tracklet.autolog.integration import Explanation, Integration, LatePatches
-from tracklet.autolog.recording import recording
+from tracklet.autolog.recorder import recording
 from tracklet.patching import Call, Outcome, Patch, keep_context
 from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
 from tracklet_integrations.shared.boosting_search import SearchRecord, searches_over

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracklet.autolog.recording import TrainingRecorder
+from tracklet.autolog.recorder import TrainingRecorder
 from tracklet.patching import Call
 from tracklet_integrations.shared import trials
 from tracklet_integrations.shared.boosting import BoostingOptions, BoostingRecord

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tracklet.autolog import background
-from tracklet.autolog.afterwards import afterwards
+from tracklet.autolog.background import afterwards
 from tracklet.autolog.datasets import dataset_of, too_slow
-from tracklet.autolog.files import RunFiles
+from tracklet.autolog.recorder import RunFiles
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.names import now
 from tracklet_integrations.shared.weak_table import WeakTable

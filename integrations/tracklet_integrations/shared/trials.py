@@ -13,8 +13,7 @@ from numbers import Real
 from typing import Any, Final, cast
 
 from tracklet.autolog.child_runs import ChildRun
-from tracklet.autolog.recorder import shortened
-from tracklet.autolog.recording import TrainingRecorder
+from tracklet.autolog.recorder import TrainingRecorder, shortened
 
 TRIALS_FILE: Final = "trials.json"
 RESULTS_FILE: Final = "cv_results.csv"

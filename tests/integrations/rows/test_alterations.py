@@ -28,7 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 import tracklet
-from tracklet.autolog import tally
+from tracklet.autolog import budget
 from tracklet.patching import Patch, injected
 
 X, Y = load_iris(return_X_y=True)
@@ -336,7 +336,7 @@ def test_r24_nothing_of_a_fit_is_retained(enable):
 
 
 def test_r24_memory_does_not_grow_with_the_number_of_fits(monkeypatch):
-    monkeypatch.setattr(tally, "_MAX_RUNS", 4)  # the runs that are remembered on purpose
+    monkeypatch.setattr(budget, "_MAX_RUNS", 4)  # the runs that are remembered on purpose
     features = np.random.default_rng(0).normal(size=(50, 3))
 
     def fit(count):

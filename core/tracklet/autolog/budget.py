@@ -1,4 +1,4 @@
-"""What the trainings in one run have cost and what went wrong in them, added up.
+"""What recording costs and what goes wrong in it: contained step by step, added up run by run.
 
 Several trainings may record into one run of the user's, and work in the background goes on after
 the run was ended; all of them count into the run's one tally.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from time import perf_counter
+from typing import Any, Final
 
+from tracklet.autolog import randomness
 from tracklet.errors import ResourceDoesNotExist, TrackletException
-from tracklet.patching import keep_context
+from tracklet.patching import checkpoint, keep_context, report, suppressed
 from tracklet.state import ProcessState
 
 OVERHEAD_TAG: Final = "tracklet.overhead_ms"
@@ -133,3 +135,49 @@ def tally_of(run_id: str) -> Tally:
 def forget(run_id: str) -> None:
     """Begin anew with the next training in a run."""
     _tallies.by_run.pop(run_id, None)
+
+
+class Step:
+    """In this block something may fail by itself; it is contained, and counted by the tally.
+
+    A class and not a generator: what an interrupt breaks out of is left at once or never, and does
+    not put back random states when its remains are collected at some later time.
+
+    Args:
+        tally: Gets the fault, and the time that the block took.
+        label: The integration, for messages.
+        phase: What is done.
+        generators: NumPy generators whose states are to be as before, like the global ones.
+    """
+
+    __slots__ = ("_label", "_phase", "_random", "_started", "_suppressed", "_tally")
+
+    def __init__(self, tally: Tally, label: str, phase: str, generators: Sequence[Any]) -> None:
+        self._tally = tally
+        self._label = label
+        self._phase = phase
+        self._started = perf_counter()
+        self._suppressed = suppressed()
+        self._random = randomness.preserved(*generators)
+
+    def __enter__(self) -> None:
+        self._random.__enter__()
+        self._suppressed.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        try:
+            self._random.__exit__()
+            if error is None:
+                # Here and not in the block, which no context manager can skip: a failure put in
+                # here is contained where the block's own would be.
+                checkpoint(f"step {self._phase}")
+        except Exception as failure:  # noqa: BLE001 (contained below)
+            error = failure
+        finally:
+            self._suppressed.__exit__()
+            self._tally.spend(self._phase, perf_counter() - self._started)
+        if not isinstance(error, Exception):
+            return False
+        with charged(self._tally):
+            report(error, f"{self._label}: {self._phase}", self._label)
+        return True
