@@ -60,10 +60,10 @@ class LightgbmIntegration(BoostingIntegration):
             yield
             return
         arguments = call.arguments()
-        trace = self.traced(arguments.get("data"), arguments.get("label"))
+        origin = self.origin(arguments.get("data"), arguments.get("label"))
         outcome = yield
         if outcome.error is None:
-            self.traces.remember(call.instance, trace)
+            self.origins.remember(call.instance, origin)
 
 
 def _names_machines(params: Mapping[str, Any]) -> bool:

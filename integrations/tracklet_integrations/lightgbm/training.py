@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from tracklet_integrations.lightgbm.callback import RoundCallback
 from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
 from tracklet_integrations.shared.importances import log_importance
-from tracklet_integrations.shared.provenance import Trace, Traces, names_of
+from tracklet_integrations.shared.provenance import Origin, Origins, names_of
 
 IMPORTANCES: Final = ("split", "gain")
 
@@ -38,7 +38,7 @@ class LightgbmRecord(BoostingRecord):
         """The library's params that a call was given."""
         return call.all["params"] or {}
 
-    def evaluated(self, call: BoundCall, traces: Traces) -> list[tuple[str, Trace | None]]:
+    def evaluated(self, call: BoundCall, origins: Origins) -> list[tuple[str, Origin | None]]:
         """The evaluation sets under the names that LightGBM gives them."""
         sets = call.all.get("valid_sets")
         if sets is None:
@@ -48,7 +48,7 @@ class LightgbmRecord(BoostingRecord):
         train = call.all.get("train_set")
         given = call.all.get("valid_names") is not None
         return [
-            ("training" if each is train and not given else name, traces.of(each))
+            ("training" if each is train and not given else name, origins.of(each))
             for name, each in zip(names, sets, strict=True)
         ]
 

@@ -2,6 +2,10 @@
 
 A library has functions ``train`` and ``cv``, containers for data, and wrappers in the manner of
 scikit-learn, whose ``fit`` calls ``train``.
+
+Where scikit-learn's integration is on it records a search over a wrapper, as that of any estimator.
+Where it is not, the search would look like one training per fold. It is one run: the candidates as
+a table and as child runs, and the training of the best one as every training.
 """
 
 from __future__ import annotations
@@ -15,13 +19,16 @@ from typing import Any, ClassVar, Final
 
 from tracklet.autolog import session
 from tracklet.autolog.integration import Explanation, Integration, LatePatches
-from tracklet.autolog.recorder import recording
+from tracklet.autolog.recorder import TrainingRecorder, recording
 from tracklet.patching import Call, Outcome, Patch, keep_context
-from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
-from tracklet_integrations.shared.boosting_search import SearchRecord, searches_over
+from tracklet_integrations.shared import trials
+from tracklet_integrations.shared.boosting import BoostingOptions, BoostingRecord, BoundCall
 from tracklet_integrations.shared.post_training import PostTraining
-from tracklet_integrations.shared.provenance import Trace, Traces, trace_of
+from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
 from tracklet_integrations.shared.subclasses import existing_classes
+
+CHILD_RUNS: Final = 5
+"""How many of the candidates become child runs, as by default of scikit-learn's integration."""
 
 # The wrappers are scikit-learn estimators, too; what is recorded of them alone is the library's.
 # A search is the other way round.
@@ -63,7 +70,7 @@ class BoostingIntegration(Integration):
 
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
         super().__init__(options, add)
-        self.traces = Traces()
+        self.origins = Origins()
         self._wrapper: type | None = None
         self._signatures: dict[str, inspect.Signature] = {}
         self._post_training = PostTraining(self.name, self.watch)
@@ -71,7 +78,7 @@ class BoostingIntegration(Integration):
     def continue_from(self, earlier: Integration) -> None:
         """The containers that were made before, and the models that were trained before."""
         assert isinstance(earlier, BoostingIntegration)
-        self.traces = earlier.traces
+        self.origins = earlier.origins
         self._post_training.continue_from(earlier._post_training)
 
     def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
@@ -128,10 +135,10 @@ class BoostingIntegration(Integration):
         """Not inside of a training that is recorded by others, or not at all."""
         return session.current() is None or self._fit() is not None
 
-    def traced(self, data: Any, labels: Any) -> Trace:
+    def origin(self, data: Any, labels: Any) -> Origin:
         """What is remembered of data that a container is made of."""
         options = self.options
-        return trace_of(data, labels, example=options.log_models, dataset=options.log_datasets)
+        return origin_of(data, labels, example=options.log_models, dataset=options.log_datasets)
 
     # -- trainings ----------------------------------------------------------------------------
 
@@ -162,7 +169,7 @@ class BoostingIntegration(Integration):
     def _watched(
         self, bound: BoundCall, record: BoostingRecord
     ) -> Generator[None, Outcome, Outcome]:
-        record.before_train(bound, self.traces)
+        record.before_train(bound, self.origins)
         outcome = yield
         if outcome.error is None and outcome.value is not None:
             record.after_train(bound, outcome.value)
@@ -176,7 +183,7 @@ class BoostingIntegration(Integration):
                 yield
                 return
             record = self.Record(recorder, self.options)
-            record.before_cv(BoundCall(call, self._signatures["cv"]), self.traces)
+            record.before_cv(BoundCall(call, self._signatures["cv"]), self.origins)
             outcome = yield
             recorder.finish(outcome)
             record.rounds.note()
@@ -324,3 +331,72 @@ def _of_fit(cls: type, advice: Callable[[Call], Generator[None, Outcome, None]])
     if "fit" in vars(cls):
         target = f"{cls.__qualname__}.fit"
         yield Patch(cls.__module__, target, advice, owner=cls, priority=_BEFORE_SKLEARN)
+
+
+class SearchRecord:
+    """Records one search.
+
+    Args:
+        search: The search that is fitted.
+        recorder: What it is recorded through.
+        options: What is wanted.
+    """
+
+    def __init__(self, search: Any, recorder: TrainingRecorder, options: BoostingOptions) -> None:
+        self.recorder = recorder
+        self.refit: BoostingRecord | None = None
+        """The record of the training of the best candidate, once that has begun."""
+        self._search = search
+        self._options = options
+        self._dataset: Any = None
+
+    def before(self, call: Call) -> None:
+        """Record what is known before the search: its own params and the data."""
+        with self.recorder.step("params"):
+            # Of what the search and the booster both have, such as `n_jobs`, it is the booster's.
+            taken = {key.rpartition("__")[2] for key in _deep_params(self._search.estimator)}
+            own = self._search.get_params(deep=False)
+            self.recorder.params({key: own[key] for key in own if key not in taken})
+        if self._options.log_datasets:
+            with self.recorder.step("data"):
+                given = call.arguments()
+                self._dataset = self.recorder.dataset(given.get("X"), given.get("y"))
+
+    def after(self) -> None:
+        """Record what the search has found."""
+        search, recorder = self._search, self.recorder
+        with recorder.step("search"):
+            best = getattr(search, "best_params_", {})
+            recorder.params({f"best_{key}": value for key, value in best.items()})
+        if hasattr(search, "best_score_"):
+            recorder.metrics({"best_cv_score": search.best_score_})
+        found = None
+        with recorder.step("search"):
+            found = trials.trials_of(search)
+        if found is not None:
+            trials.record(
+                found,
+                recorder,
+                seed=search.estimator,
+                best_index=getattr(search, "best_index_", None),
+                best_model_id=self.refit.model_id if self.refit is not None else None,
+                dataset=self._dataset,
+                max_child_runs=CHILD_RUNS,
+            )
+
+
+def searches_over(search: Any, kind: type) -> bool:
+    """Whether a search's candidates are of a class, or train one inside.
+
+    Args:
+        search: A search of scikit-learn's.
+        kind: The class.
+    """
+    seed = getattr(search, "estimator", None)
+    if isinstance(seed, kind):
+        return True
+    return any(isinstance(value, kind) for value in _deep_params(seed).values())
+
+
+def _deep_params(estimator: Any) -> Mapping[str, Any]:
+    return estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}

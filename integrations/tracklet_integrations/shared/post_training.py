@@ -1,24 +1,39 @@
-"""Watching what the user computes of a fitted model: predictions, scores and metrics.
+"""What the user computes of a fitted model: predictions, scores and metrics, on the model's run.
 
 Only calls by the user's own code count. What a library computes on the way, such as
-``permutation_importance``, is not recorded, nor is what a recorded call computes inside.
+``permutation_importance``, is not recorded, nor is what a recorded call computes inside. Everything
+is held weakly: a model, a prediction and the data it was made from may go at any moment, and take
+what is known of them along.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
+import logging
+import os
+import sys
+import sysconfig
+import threading
 import weakref
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from numbers import Real
 from types import FrameType, ModuleType
 from typing import Any, Final
 
-from tracklet.autolog import session
+from tracklet.autolog import background, session
+from tracklet.autolog.background import afterwards
+from tracklet.autolog.datasets import dataset_of, too_slow
 from tracklet.autolog.integration import LatePatches
+from tracklet.autolog.recorder import RunFiles
+from tracklet.entities import DatasetInput, InputTag, Metric
+from tracklet.names import now
 from tracklet.patching import Advice, Call, Outcome, Patch, keep_context
-from tracklet_integrations.shared import callers, evaluations
-from tracklet_integrations.shared.evaluations import Link, Register, Source
+from tracklet_integrations.shared.weak_table import WeakTable
 
 ANSWERING: Final = (
     "predict",
@@ -30,6 +45,18 @@ ANSWERING: Final = (
 
 _NO_METRICS: Final = ("check_scoring", "get_scorer", "make_scorer", "get_scorer_names")
 _MAX_TEXT: Final = 32
+INFO_FILE: Final = "metric_info.json"
+MAX_DATASETS: Final = 100
+"""Of one name in one run; a loop over temporary data fills no run."""
+
+_SAMPLED_BYTES: Final = 1 << 16
+_logger = logging.getLogger("tracklet.autolog")
+
+UNKNOWN: Final = "unknown_dataset"
+
+_OURS: Final = ("tracklet", "tracklet_integrations", "tracklet_flavors", "wrapt")
+_MAX_DEPTH: Final = 100
+_OWN_REFERENCES: Final = 3  # the frame's, the local variable's and the argument's
 
 _inside: ContextVar[bool] = ContextVar("tracklet_evaluation", default=False)
 keep_context(_inside)
@@ -94,16 +121,16 @@ class PostTraining:
         outcome = yield
         if link is None or outcome.error is not None or outcome.value is None:
             return
-        frame = callers.calling_frame()
-        if callers.is_users(frame):
+        frame = calling_frame()
+        if is_users(frame):
             data = _first(call)
             self._known.remember(outcome.value, self._source(link, data, frame))
 
     def watch_score(self, call: Call) -> Generator[None, Outcome, None]:
         """``score``: a metric by itself."""
         link = self._link(call)
-        frame = callers.calling_frame() if link is not None else None
-        if link is None or not callers.is_users(frame):
+        frame = calling_frame() if link is not None else None
+        if link is None or not is_users(frame):
             yield
             return
         outcome = yield from _alone()
@@ -116,8 +143,8 @@ class PostTraining:
         arguments = call.arguments() if self._known else {}
         model = arguments.get("estimator")
         link = self._known.link_of(model) if self._is_open() and model is not None else None
-        frame = callers.calling_frame() if link is not None else None
-        if link is None or not callers.is_users(frame):
+        frame = calling_frame() if link is not None else None
+        if link is None or not is_users(frame):
             yield
             return
         outcome = yield from _alone()
@@ -134,8 +161,8 @@ class PostTraining:
     def _watch_metric(self, name: str) -> Advice:
         def watch_metric(call: Call) -> Generator[None, Outcome, None]:
             source = self._source_among(call) if self._is_open() else None
-            frame = callers.calling_frame() if source is not None else None
-            if source is None or not callers.is_users(frame):
+            frame = calling_frame() if source is not None else None
+            if source is None or not is_users(frame):
                 yield
                 return
             outcome = yield from _alone()
@@ -150,8 +177,8 @@ class PostTraining:
         return self._known.link_of(call.instance) if self._is_open() else None
 
     def _source(self, link: Link, data: Any, frame: FrameType | None) -> Source:
-        name = callers.name_of(data, frame) or callers.UNKNOWN
-        return Source(link, name, evaluations.content_of(data), evaluations.weak(data))
+        name = name_of(data, frame) or UNKNOWN
+        return Source(link, name, content_of(data), weak(data))
 
     def _source_among(self, call: Call) -> Source | None:
         for value in (*call.args, *call.kwargs.values()):
@@ -205,5 +232,303 @@ def _text(value: Any, frame: FrameType | None) -> str:
         return repr(value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "...")
     if value is None or isinstance(value, bool | int | float | complex):
         return repr(value)
-    name = callers.name_of(value, frame)
+    name = name_of(value, frame)
     return name if name is not None else f"<{type(value).__name__}>"
+
+
+# -- which run a model belongs to, and what an answer was made from
+
+
+class RunEvaluations:
+    """The metrics that were computed after the fits of one run."""
+
+    def __init__(self, run: Any, label: str) -> None:
+        self._run = run
+        self._label = label
+        self.run_id: str = run.info.run_id
+        self._store = run.store
+        self._files = RunFiles(run.info.artifact_uri)
+        self._lock = threading.Lock()
+        self._calls: dict[str, int] = {}
+        self._contents: dict[str, list[Any]] = {}
+        self._info: dict[str, str] = {}
+        self._writing = False
+        self._inputs: set[str] = set()
+
+    def dataset_name(self, name: str, content: Any) -> str | None:
+        """The name of data; different data of one name are numbered. None if there are too many."""
+        with self._lock:
+            known = self._contents.setdefault(name, [])
+            if content not in known:
+                if len(known) >= MAX_DATASETS:
+                    return None
+                known.append(content)
+            number = known.index(content) + 1
+        return name if number == 1 else f"{name}-{number}"
+
+    def record(self, function: str, value: float, source: Source, text: str) -> str | None:
+        """Record one metric; its key comes back, or None if there are too many.
+
+        Args:
+            function: What computed it.
+            value: The number.
+            source: Which model it is of, and which data.
+            text: The call, as people would write it.
+        """
+        with afterwards(self._run, self._label, "evaluation"):
+            return self._record(function, value, source, text)
+        return None
+
+    def _record(self, function: str, value: float, source: Source, text: str) -> str | None:
+        dataset = self.dataset_name(source.name, source.content)
+        if dataset is None:
+            _logger.info("%s is not recorded: too many datasets are named %s", text, source.name)
+            return None
+        with self._lock:
+            number = self._calls[function] = self._calls.get(function, 0) + 1
+        key = f"{function}-{number}_{dataset}" if number > 1 else f"{function}_{dataset}"
+        name, digest = self._input(source)
+        point = Metric(key, value, now(), 0, source.link.model_id, name, digest, self.run_id)
+        self._store.log_batch(self.run_id, [point])
+        with self._lock:
+            self._info[key] = text
+            begin, self._writing = not self._writing, True
+        if begin and not background.later(self._write_info):
+            self._write_info()
+        return key
+
+    def _input(self, source: Source) -> tuple[str | None, str | None]:
+        """Record the data as an input of the run, if they still are what was predicted from."""
+        entity = source.entity()
+        if entity is None:
+            return None, None
+        if entity.digest not in self._inputs:
+            self._inputs.add(entity.digest)
+            tag = InputTag("mlflow.data.context", "eval")
+            self._store.log_inputs(self.run_id, [DatasetInput(entity, [tag])])
+        return entity.name, entity.digest
+
+    def _write_info(self) -> None:
+        with afterwards(self._run, self._label, INFO_FILE):
+            with self._lock:
+                self._writing = False
+                text = json.dumps(dict(sorted(self._info.items())), indent=2)
+            self._files.put({INFO_FILE: text})
+
+
+# Models of several integrations may have been fitted in one run.
+_runs: weakref.WeakValueDictionary[str, RunEvaluations] = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Which run and logged model a fitted model belongs to."""
+
+    evaluations: RunEvaluations
+    model_id: str | None
+    dataset_seconds: float | None
+    """How long describing what it is asked may take; None describes nothing."""
+
+
+@dataclass(slots=True)
+class Source:
+    """What a number was computed from: a model's answer to some data."""
+
+    link: Link
+    name: str
+    content: Any
+    data: Callable[[], Any]
+    _entity: Any = field(default=None)
+
+    def entity(self) -> Any:
+        """The data's dataset entity; None if they are gone, have changed, or are not wanted."""
+        data = self.data()
+        seconds = self.link.dataset_seconds
+        if self._entity is None and data is not None and seconds is not None:
+            if content_of(data) != self.content or too_slow(data, seconds) is not None:
+                return None
+            dataset = dataset_of(data, None, "dataset")
+            self._entity = dataset.to_entity() if dataset is not None else None
+        return self._entity
+
+
+class Register:
+    """The fitted models and their predictions, by identity, for as long as they live.
+
+    Args:
+        label: The integration that fitted them, for messages.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._links: WeakTable[Link] = WeakTable()
+        self._sources: WeakTable[Source] = WeakTable()
+        self._below: WeakTable[tuple[int, Source]] = WeakTable()
+
+    def __bool__(self) -> bool:
+        return len(self._links) > 0
+
+    def link(
+        self, model: Any, run: Any, model_id: str | None, dataset_seconds: float | None
+    ) -> None:
+        """Remember which run a model was fitted in."""
+        run_id = run.info.run_id
+        evaluations = _runs.get(run_id)
+        if evaluations is None:
+            evaluations = _runs[run_id] = RunEvaluations(run, self._label)
+        self._links[model] = Link(evaluations, model_id, dataset_seconds)
+
+    def link_of(self, model: Any) -> Link | None:
+        """What a model belongs to; None if it was not fitted under our eyes, or is a copy."""
+        return self._links.get(model)
+
+    def remember(self, answer: Any, source: Source) -> None:
+        """Remember what an answer was made from; a list or number cannot be remembered."""
+        self._sources[answer] = source
+        base, data = _array_below(answer), source.data()
+        # Of an answer that shows the user's own data, other columns of these are no answer.
+        if base is not None and base is not data and base is not _array_below(data):
+            self._below[base] = answer.shape[0], source
+
+    def source_of(self, value: Any) -> Source | None:
+        """What a value was made from: an answer itself, or columns of one."""
+        found = self._sources.get(value)
+        base = _array_below(value) if found is None else None
+        if base is not None and base.ndim:
+            found = self._sources.get(base) if base.shape[0] == value.shape[0] else None
+            if found is None:  # the answer may itself show an array that only it knows
+                rows, source = self._below.get(base) or (-1, None)
+                found = source if rows == value.shape[0] else None
+        return found
+
+
+def _array_below(value: Any) -> Any:
+    """The NumPy array that this one shows a part of, or shows otherwise."""
+    if type(value).__module__ != "numpy" or not getattr(value, "ndim", 0):
+        return None
+    base = getattr(value, "base", None)
+    return base if hasattr(base, "shape") else None
+
+
+def content_of(data: Any) -> Any:
+    """What tells data apart, from a sample of them: shape, types, and a checksum.
+
+    Data that cannot be looked into are told apart by identity.
+    """
+    try:
+        found = _content(data)
+    except Exception as error:  # noqa: BLE001 (odd data are told apart by identity)
+        _logger.debug("no checksum of %s: %r", type(data).__name__, error)
+        found = None
+    return found if found is not None else ("object", id(data))
+
+
+def _content(data: Any) -> Any:
+    kind = type(data)
+    library = kind.__module__.partition(".")[0]
+    if library == "numpy" and hasattr(data, "dtype") and not data.dtype.hasobject:
+        return ("array", data.shape, data.dtype.str, _checksum(data))
+    if library == "pandas" and hasattr(data, "iloc"):
+        step = max(1, len(data) // 256)
+        sample = data.iloc[::step].to_numpy()
+        names = tuple(map(str, getattr(data, "columns", ())))
+        checksum = zlib.crc32(repr(sample.tolist()).encode())
+        return ("frame", data.shape, names, checksum)
+    if library == "scipy" and hasattr(data, "data") and hasattr(data.data, "dtype"):
+        return ("sparse", data.shape, data.nnz, _checksum(data.data))
+    return None
+
+
+def _checksum(array: Any) -> int:
+    size = max(array.nbytes, 1)
+    step = max(1, size // _SAMPLED_BYTES) if array.ndim else 1
+    sample = array[::step] if array.ndim else array
+    return zlib.crc32(sample.tobytes())
+
+
+def weak(data: Any) -> Callable[[], Any]:
+    """A function that gives data for as long as the user has them."""
+    try:
+        return weakref.ref(data)
+    except TypeError:
+        return lambda: None
+
+
+# -- who called, and what the user calls an object
+
+
+def calling_frame() -> FrameType | None:
+    """The frame that called the watched function which is being advised."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_DEPTH):
+        if frame is None:
+            return None
+        module = frame.f_globals.get("__name__", "")
+        if str(module).partition(".")[0] not in _OURS:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def is_users(frame: FrameType | None) -> bool:
+    """Whether a frame is of a script, notebook or project, rather than of an installed library."""
+    return frame is not None and _is_users_file(frame.f_code.co_filename)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_users_file(filename: str) -> bool:
+    if filename.startswith("<frozen"):
+        return False
+    return not filename.startswith(_library_folders())
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    paths = {sysconfig.get_path(name) for name in names}
+    paths |= {os.path.realpath(path) for path in paths if path}
+    return tuple(path.rstrip(os.sep) + os.sep for path in paths if path)
+
+
+def name_of(value: Any, frame: FrameType | None) -> str | None:
+    """The variable that holds an object, in the innermost frame that did not just receive it.
+
+    Objects are compared by identity only.
+
+    Args:
+        value: The object.
+        frame: Where to start.
+    """
+    for _ in range(_MAX_DEPTH):
+        if frame is None:
+            return None
+        name = _variable(value, frame)
+        if name is not None and name not in _parameters(frame):
+            return name
+        frame = frame.f_back
+    return None
+
+
+def _variable(value: Any, frame: FrameType) -> str | None:
+    held = frame.f_locals
+    try:
+        for name, each in held.items():
+            if each is value:
+                return name
+    finally:
+        # Before Python 3.13 a function's locals are a copy that stays with the frame, and would
+        # keep what the user deletes. It is emptied unless the user holds it, by `locals()`.
+        is_copy = type(held) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        if is_copy and sys.getrefcount(held) <= _OWN_REFERENCES:
+            held.clear()
+    for name in frame.f_code.co_names:
+        if frame.f_globals.get(name, frame) is value:
+            return name
+    return None
+
+
+def _parameters(frame: FrameType) -> tuple[str, ...]:
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
+    return code.co_varnames[:count]

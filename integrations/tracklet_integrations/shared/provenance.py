@@ -21,7 +21,7 @@ EXAMPLE_ROWS: Final = 5
 
 
 @dataclass(slots=True)
-class Trace:
+class Origin:
     """What is remembered of the data that a container was made of.
 
     Args:
@@ -48,25 +48,27 @@ class Trace:
             recorder.run.store.log_inputs(recorder.run_id, [DatasetInput(found, [tag])])
 
 
-class Traces:
-    """Traces by container; one is forgotten when its container is."""
+class Origins:
+    """Origins by container; one is forgotten when its container is."""
 
     def __init__(self) -> None:
-        self._known: weakref.WeakKeyDictionary[Any, Trace] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[Any, Origin] = weakref.WeakKeyDictionary()
 
-    def remember(self, container: Any, trace: Trace) -> None:
-        """Keep a trace as long as the container lives."""
-        self._known[container] = trace
+    def remember(self, container: Any, origin: Origin) -> None:
+        """Keep an origin as long as the container lives."""
+        self._known[container] = origin
 
-    def of(self, container: Any) -> Trace | None:
-        """The trace of a container; None if it was made before anyone watched."""
+    def of(self, container: Any) -> Origin | None:
+        """The origin of a container; None if it was made before anyone watched."""
         try:
             return self._known.get(container)
         except TypeError:
             return None
 
 
-def trace_of(data: Any, labels: Any = None, *, example: bool = True, dataset: bool = True) -> Trace:
+def origin_of(
+    data: Any, labels: Any = None, *, example: bool = True, dataset: bool = True
+) -> Origin:
     """Look into data that a container is made of.
 
     Args:
@@ -77,7 +79,7 @@ def trace_of(data: Any, labels: Any = None, *, example: bool = True, dataset: bo
         dataset: Whether the data is fingerprinted.
     """
     described = dataset_of(data, labels, "dataset") if dataset else None
-    return Trace(
+    return Origin(
         first_rows(data) if example else None,
         described.to_entity() if described is not None else None,
     )
@@ -105,10 +107,10 @@ def _kind(data: Any) -> tuple[str, str]:
     return kind.__module__.partition(".")[0], kind.__name__
 
 
-def names_of(count: int, given: Any, prefix: str = "valid_") -> Sequence[str]:
+def names_of(count: int, given: Any) -> Sequence[str]:
     """Names of evaluation sets: those given, and numbered ones for the rest."""
     names = [given] if isinstance(given, str) else list(given or ())
     return [
-        str(names[i]) if i < len(names) and names[i] is not None else f"{prefix}{i}"
+        str(names[i]) if i < len(names) and names[i] is not None else f"valid_{i}"
         for i in range(count)
     ]

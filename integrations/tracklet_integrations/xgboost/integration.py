@@ -13,14 +13,14 @@ from tracklet.autolog import CommonOptions, LatePatches, recording
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
-from tracklet_integrations.shared.provenance import Trace, trace_of
+from tracklet_integrations.shared.provenance import Origin, origin_of
 from tracklet_integrations.xgboost.options import XgboostOptions
 from tracklet_integrations.xgboost.training import XgboostRecord
 
 _CONTAINERS: Final = ("DMatrix", "QuantileDMatrix", "ExtMemQuantileDMatrix")
 
 # The container that is being made in this context.
-_making: ContextVar[list[Trace] | None] = ContextVar("tracklet_xgboost_data", default=None)
+_making: ContextVar[list[Origin] | None] = ContextVar("tracklet_xgboost_data", default=None)
 
 
 class XgboostIntegration(BoostingIntegration):
@@ -69,25 +69,25 @@ class XgboostIntegration(BoostingIntegration):
         if not self.wants_data():
             yield
             return
-        batches: list[Trace] = []
+        batches: list[Origin] = []
         token = _making.set(batches)
         try:
             arguments = call.arguments()
-            trace = self.traced(arguments.get("data"), arguments.get("label"))
+            origin = self.origin(arguments.get("data"), arguments.get("label"))
             outcome = yield
         finally:
             _making.reset(token)
         if outcome.error is None:
-            if trace.example is None and trace.dataset is None and batches:
-                trace = batches[0]
-            self.traces.remember(call.instance, trace)
+            if origin.example is None and origin.dataset is None and batches:
+                origin = batches[0]
+            self.origins.remember(call.instance, origin)
 
     def watch_batch(self, call: Call) -> Generator[None, Outcome, None]:
         """A batch of a ``DataIter``; the first one stands for all in the example."""
         batches = _making.get()
         if batches is not None and not batches:
             data = call.args[0] if call.args else call.kwargs.get("data")
-            batches.append(trace_of(data, example=self.options.log_models, dataset=False))
+            batches.append(origin_of(data, example=self.options.log_models, dataset=False))
         yield
 
     # -- dask ---------------------------------------------------------------------------------

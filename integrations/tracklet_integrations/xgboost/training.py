@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from tracklet_integrations.shared.boosting import BoostingRecord, BoundCall
 from tracklet_integrations.shared.importances import log_importance
-from tracklet_integrations.shared.provenance import Trace, Traces
+from tracklet_integrations.shared.provenance import Origin, Origins
 from tracklet_integrations.xgboost.callback import all_values, round_callback
 from tracklet_integrations.xgboost.options import XgboostOptions
 
@@ -46,9 +46,9 @@ class XgboostRecord(BoostingRecord):
         """The library's params that a call was given."""
         return _params(call.all["params"])
 
-    def evaluated(self, call: BoundCall, traces: Traces) -> list[tuple[str, Trace | None]]:
+    def evaluated(self, call: BoundCall, origins: Origins) -> list[tuple[str, Origin | None]]:
         """The evaluation sets under the names that they were given."""
-        return [(str(name), traces.of(data)) for data, name in call.all.get("evals") or ()]
+        return [(str(name), origins.of(data)) for data, name in call.all.get("evals") or ()]
 
     def callback(self) -> Any:
         """A callback that tells this record of rounds."""
