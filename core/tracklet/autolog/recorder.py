@@ -367,11 +367,13 @@ class Recorder:
         with self.step("model"):
             from tracklet import models
 
-            known = models.flavor_of(model).options()
+            flavor = models.flavor_of(model)
+            known = flavor.options()
             flavor_options = {key: flavor_options[key] for key in flavor_options if key in known}
             info = models.log_model(
                 model,
                 name,
+                flavor=flavor,
                 run_id=self.run_id,
                 signature=signature,
                 input_example=input_example,

@@ -100,6 +100,8 @@ class Joint:
         the traceback of the user's exception shows.
         """
         __tracebackhide__ = True
+        # Read once: another thread may turn autologging off while this call runs, and whoever was
+        # told of its beginning is told of its end.
         subscribers = self.subscribers
         if not subscribers or is_suppressed() or (self.bound and not args):
             return original(*args, **kwargs)
@@ -107,6 +109,7 @@ class Joint:
         if self.is_async:
             return weave.await_watched(*watched)
         running: weave.Running = []
+        # Before anything of ours is done, so that `recover` can put back all that it may change.
         states = captured()
         try:
             args, kwargs = weave.before(running, *watched)
@@ -123,6 +126,8 @@ class Joint:
 
     def _stand_in(self, owner: Any) -> Any:
         raw = self.raw
+        # The stand-in is of the raw attribute's kind (class method, property, …), because whoever
+        # looks into `vars(owner)`, such as `inspect` or a subclass, has to find what was there.
         if self.inherited and isinstance(owner, type):
             return self._inherited_stand_in(owner)
         if isinstance(raw, classmethod | staticmethod):
@@ -200,6 +205,7 @@ def subscribe(owner: Any, name: str, subscriber: weave.Subscriber) -> Joint:
             joint = Joint(owner, name)
             _set(owner, name, joint.installed, joint.place)
         if subscriber not in joint.subscribers:
+            # A new tuple, not a change of the old one, over which a call may be going on.
             everyone = (*joint.subscribers, subscriber)
             joint.subscribers = tuple(sorted(everyone, key=lambda each: -each.priority))
         return joint
@@ -211,6 +217,8 @@ def unsubscribe(owner: Any, joint: Joint, subscriber: weave.Subscriber) -> None:
         joint.subscribers = tuple(each for each in joint.subscribers if each is not subscriber)
         if joint.subscribers or owner is None:
             return
+        # Someone else may have wrapped the attribute since. To put the original back would take
+        # their wrapper away; without subscribers the joint beneath it passes every call on.
         if vars(owner).get(joint.name) is joint.installed:
             if joint.inherited:
                 _delete(owner, joint.name)
@@ -221,10 +229,11 @@ def unsubscribe(owner: Any, joint: Joint, subscriber: weave.Subscriber) -> None:
 def find(owner: Any, name: str) -> Joint | None:
     """The joint in the chain of wrappers that an attribute holds now; None if there is none."""
     layer = vars(owner).get(name)
-    for _ in range(64):
+    for _ in range(64):  # a chain of wrappers that is longer, or a circle, is none that we follow
         if layer is None:
             return None
         joint = _joint_of(layer)
+        # By name: a class may hold a watched function of another name under this one.
         if joint is not None and joint.name == name:
             return joint
         layer = _beneath(layer)
@@ -250,6 +259,7 @@ def _beneath(layer: Any) -> Any:
 
 def _set(owner: Any, name: str, value: Any, place: str) -> None:
     try:
+        # Past a `__setattr__` of the metaclass or of a module's class, which may do anything.
         if isinstance(owner, type):
             type.__setattr__(owner, name, value)
         elif isinstance(owner, ModuleType):

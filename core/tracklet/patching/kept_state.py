@@ -4,6 +4,9 @@ Ctrl-C may arrive between any two steps: in ``__enter__``, at the first instruct
 ``__exit__``, before a ``finally``. So leaving a block is not enough to put state back. Whoever
 keeps state for the time of a watched call says here how to take it down and how to put it back;
 the outermost frame of ours does so when an exception that is no ``Exception`` leaves it.
+
+An interrupt between that frame's first instruction and its ``captured()`` finds nothing changed
+yet; one during ``put_back`` is the second within microseconds, and may leave a state as it is.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ def keep_context(variable: ContextVar[Any]) -> None:
     """Have a variable, which has a default, be after every watched call what it was before it."""
 
     def restore(value: Any, interrupt: BaseException) -> None:
+        # Not by a token: the block that holds it may not have come to make one.
         variable.set(value)
 
     keep_state(variable.get, restore)
@@ -44,6 +48,7 @@ def captured() -> list[tuple[Restore, Any]]:
 
 def put_back(states: list[tuple[Restore, Any]], interrupt: BaseException) -> None:
     """Restore the states; what fails is told to the log."""
+    # The last one kept first, as blocks are left.
     for restore, state in reversed(states):
         try:
             restore(state, interrupt)

@@ -1,4 +1,16 @@
-"""Running advice around an original: before it, after it, and never in its way."""
+"""Running advice around an original: before it, after it, and never in its way.
+
+What holds, whatever an advice does and wherever an exception strikes:
+
+- The original is called exactly once, by the joint and not from here, with what the user gave or
+  what the advice made of it.
+- Its value and its error reach the user as they are, the very objects.
+- An advice that has begun is told the outcome, or closed, exactly once, the innermost first.
+- An ``Exception`` of ours stays inside; only in strict mode, for tests, it is raised.
+
+``running`` is the only memory of a call: advice is on it from before its first step until it has
+ended, so that :func:`recover` finds it there when an interrupt has thrown away everything else.
+"""
 
 from __future__ import annotations
 
@@ -99,9 +111,11 @@ def before(
             with suppressed():
                 faults.checkpoint(f"before {place}")
                 advised = subscriber.advice(call)
+                # On the list before it runs: an interrupt inside of it must find it there.
                 running.append((subscriber, advised))
                 _advance(advised)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            # What a failed advice has made of the arguments goes; that of those before it stays.
             call.instance, (call.args, call.kwargs) = instance, given
             if running and running[-1][1] is advised:
                 running.pop()
@@ -122,13 +136,15 @@ def after(running: Running, place: str, outcome: Outcome) -> None:
             with suppressed():
                 _finish(advised, outcome, place)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+            # Off the list only when it has ended: `_close` may itself be interrupted.
             _close(advised)
             running.pop()
             try:
                 faults.report(error, place, subscriber.label)
             except Exception:
+                # Strict mode: the others learn of the outcome all the same, and the user's own
+                # error goes first.
                 after(running, place, outcome)
-                # Strict mode; the user's own error goes first.
                 if outcome.error is None:
                     raise
         else:
@@ -145,6 +161,7 @@ def recover(
     """
     if isinstance(error, Exception):
         return
+    # One that has not begun has nothing to be told of; sending to it would be an error.
     running[:] = [each for each in running if getgeneratorstate(each[1]) != GEN_CREATED]
     after(running, place, Outcome(error=error))
     put_back(states, error)
@@ -163,6 +180,8 @@ def delivered() -> Outcome | None:
 
 
 def _finish(advised: Generator[None, Outcome, None], outcome: Outcome, place: str) -> None:
+    # Told by a variable as well, because an advice that fails before it looks at what its `yield`
+    # gave still has a run to end, and with the right status.
     token = _delivered.set(outcome)
     try:
         try:
