@@ -20,7 +20,7 @@ def watched(toy: Path) -> Path:
     """The toy's distribution names the module that its integration waits for."""
     points = toy / "toy_plugin-1.0.dist-info" / "entry_points.txt"
     points.write_text(points.read_text() + "\n[tracklet.watches]\ntoy_framework = toy\n")
-    state.reset("tracklet.plugins")
+    state.forget("tracklet.plugins")
     return toy
 
 
