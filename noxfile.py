@@ -226,7 +226,7 @@ def interop(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What tracklet costs, as ratios to a floor measured in the same run."""
     install_built(session, f".[{EXTRAS}]")
-    session.run("python", "benchmarks", env=clean_environment(session))
+    session.run("python", "benchmarks", *session.posargs, env=clean_environment(session))
 
 
 @nox.session

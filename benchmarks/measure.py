@@ -2,6 +2,11 @@
 
 Figures are CPU seconds (user and system), which a busy machine disturbs less than wall time.
 Every benchmark prints JSON lines: what was measured, the floor it is compared with, the ratio.
+
+With ``TRACKLET_BEFORE_PYTHON`` (``python benchmarks --before PYTHON``), the interpreter of an
+environment with an earlier version of tracklet, that version is measured beside this one in the
+same run: a benchmark runs its script under each of :func:`versions`, lets them take turns with
+:func:`take_turns` and prints them with :func:`report_versions`.
 """
 
 from __future__ import annotations
@@ -13,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def cpu_of_call(call: Callable[[], object], repeats: int = 5) -> float:
@@ -29,14 +35,47 @@ def cpu_of_call(call: Callable[[], object], repeats: int = 5) -> float:
 
 def cpu_of_process(arguments: list[str], cwd: Path, repeats: int = 5) -> float:
     """The median CPU seconds of a child process and its children."""
-    taken = []
+    return statistics.median(
+        take_turns({"it": lambda: cpu_of_child(arguments, cwd)}, repeats)["it"]
+    )
+
+
+def cpu_of_child(arguments: list[str], cwd: Path) -> float:
+    """The CPU seconds of a child process and its children, once."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(arguments, cwd=cwd, check=True, capture_output=True, env=environment(cwd))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def printed_by(arguments: list[str], cwd: Path) -> Any:
+    """The JSON that a child process prints as its last line, such as what it took by itself."""
+    done = subprocess.run(
+        arguments, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True, env=environment(cwd)
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def versions() -> dict[str, str]:
+    """The interpreters to compare: this one as ``tracklet``, and ``before`` where there is one."""
+    before = os.environ.get("TRACKLET_BEFORE_PYTHON")
+    return {"tracklet": sys.executable, **({"before": before} if before else {})}
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], float]], repeats: int = 5
+) -> dict[str, list[float]]:
+    """What each call returned, by name; they take turns (A B A B), so that noise meets all alike.
+
+    A first round is not counted: it compiles modules and fills caches.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(repeats + 1):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(arguments, cwd=cwd, check=True, capture_output=True, env=environment(cwd))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if number:  # the first one compiles the modules
-            taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    return statistics.median(taken)
+        for name, call in calls.items():
+            seconds = call()
+            if number:
+                taken[name].append(seconds)
+    return taken
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -75,6 +114,45 @@ def report(
         row["mlflow_over_tracklet"] = round(mlflow / ours, 1)
     json.dump({**row, **more}, sys.stdout)
     print(flush=True)
+
+
+def report_versions(
+    subject: str,
+    taken: Mapping[str, list[float]],
+    floors: Mapping[str, list[float]] | None = None,
+    **more: object,
+) -> None:
+    """Print what the versions took, by medians, in milliseconds, and the ratio of both.
+
+    Args:
+        subject: What is measured.
+        taken: CPU seconds of ``tracklet``, and of ``before`` and ``mlflow`` where they took part.
+        floors: What each of them would take without tracking, such as its bare interpreter; taken
+            off before the ratio is made.
+        more: Further columns.
+    """
+    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    over = {name: seconds - _floor(floors, name) for name, seconds in medians.items()}
+    row: dict[str, object] = {"subject": subject}
+    for name, seconds in medians.items():
+        row[f"{name}_ms"] = round(seconds * 1e3, 2)
+        if floors is not None:
+            row[f"{name}_over_floor_ms"] = round(over[name] * 1e3, 2)
+    for name in medians.keys() - {"tracklet"}:
+        row[f"{name}_over_tracklet"] = round(over[name] / over["tracklet"], 2)
+    json.dump({**row, **more}, sys.stdout)
+    print(flush=True)
+
+
+def report_counts(subject: str, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Print numbers that are the same in every run, such as modules loaded, of each version."""
+    row = {f"{version}_{what}": n for version, of in counts.items() for what, n in of.items()}
+    json.dump({"subject": subject, **row}, sys.stdout)
+    print(flush=True)
+
+
+def _floor(floors: Mapping[str, list[float]] | None, name: str) -> float:
+    return statistics.median(floors[name]) if floors is not None else 0.0
 
 
 def report_added(
