@@ -370,7 +370,7 @@ def test_the_command_serves_over_a_socket(tracklet_home: Path) -> None:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
+        while True:  # however long a busy machine takes to import FastAPI
             try:
                 with urllib.request.urlopen(f"{url}/ping") as reply:
                     assert reply.status == 200
@@ -387,7 +387,7 @@ def test_the_command_serves_over_a_socket(tracklet_home: Path) -> None:
             assert not re.search("uvicorn", str(reply.headers), re.IGNORECASE)
     finally:
         server.terminate()
-        printed, _ = server.communicate(timeout=20)
+        printed, _ = server.communicate()
     assert "/invocations" in printed
 
 
