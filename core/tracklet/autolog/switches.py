@@ -50,6 +50,13 @@ def autolog(
     Raises:
         InvalidParameterValue: ``extra_tags`` is no mapping, or ``exclude_flavors`` no list of
             names. Nothing was changed then.
+
+    Example:
+        >>> tracklet.autolog()
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [3.0, 5.0])
+        >>> tracklet.last_active_run().data.params["fit_intercept"]
+        'True'
     """
     excluded = _names(exclude_flavors)
     Options(extra_tags=extra_tags)  # refuses before anything is changed

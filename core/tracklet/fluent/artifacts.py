@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 def log_artifact(
     local_path: str | Path, artifact_path: str | None = None, run_id: str | None = None
 ) -> None:
-    """Store a file, or a folder under its own name, in the folder ``artifact_path``."""
+    """Store a file, or a folder under its own name, in the folder ``artifact_path``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> notes = Path("notes.txt")
+        >>> length = notes.write_text("as planned")
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.log_artifact(notes, "reports")
+        >>> tracklet.artifacts.load_text(f"runs:/{run.info.run_id}/reports/notes.txt")
+        'as planned'
+    """
     TrackletClient().log_artifact(_id(run_id), local_path, artifact_path)
 
 
@@ -34,7 +44,14 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
 
 
 def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
-    """Store a dictionary or list: as YAML for ``.yml`` and ``.yaml``, else as JSON."""
+    """Store a dictionary or list: as YAML for ``.yml`` and ``.yaml``, else as JSON.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.log_dict({"depth": 3}, "config.json")
+        >>> tracklet.artifacts.load_dict(f"runs:/{run.info.run_id}/config.json")
+        {'depth': 3}
+    """
     TrackletClient().log_dict(_id(run_id), dictionary, artifact_file)
 
 
@@ -46,7 +63,17 @@ def log_stream(stream: IO[bytes], artifact_file: str, run_id: str | None = None)
 def log_figure(
     figure: Any, artifact_file: str, *, save_kwargs: Mapping[str, Any] | None = None
 ) -> None:
-    """Store a matplotlib figure, or a plotly figure as ``.html`` or a static image."""
+    """Store a matplotlib figure, or a plotly figure as ``.html`` or a static image.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> figure = Figure()
+        >>> lines = figure.subplots().plot([0.9, 0.5, 0.4])
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.log_figure(figure, "plots/loss.png")
+        >>> tracklet.artifacts.load_image(f"runs:/{run.info.run_id}/plots/loss.png").mode
+        'RGBA'
+    """
     TrackletClient().log_figure(_id(None), figure, artifact_file, save_kwargs=save_kwargs)
 
 
@@ -67,7 +94,15 @@ def log_image(
 
 
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
-    """Store a table as ``.json`` or ``.parquet``, or append rows to one of that name."""
+    """Store a table as ``.json`` or ``.parquet``, or append rows to one of that name.
+
+    Example:
+        >>> with tracklet.start_run():
+        ...     tracklet.log_table({"question": ["2 + 2"], "answer": ["4"]}, "answers.json")
+        ...     tracklet.log_table({"question": ["3 + 3"], "answer": ["6"]}, "answers.json")
+        >>> tracklet.load_table("answers.json")["answer"].tolist()
+        ['4', '6']
+    """
     TrackletClient().log_table(_id(run_id), data, artifact_file)
 
 

@@ -59,6 +59,13 @@ def log_metric(
     Raises:
         InvalidParameterValue: Key, value, step or timestamp break a rule.
         TypeError: The value is of a kind that holds no number.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     for epoch, loss in enumerate([0.9, 0.5, 0.4]):
+        ...         tracklet.log_metric("loss", loss, step=epoch)
+        >>> tracklet.get_run(run.info.run_id).data.metrics  # the last points
+        {'loss': 0.4}
     """
     # The training path: one look-up, one write. What is rarer goes the long way below.
     if (
@@ -101,6 +108,12 @@ def log_metrics(
     """Append one point to each of several metrics; a bad one refuses them all.
 
     Arguments are those of :func:`log_metric`.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.log_metrics({"loss": 0.4, "accuracy": 0.9}, step=3)
+        >>> sorted(tracklet.get_run(run.info.run_id).data.metrics)
+        ['accuracy', 'loss']
     """
     if (
         run_id is None
@@ -128,6 +141,12 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 
     Raises:
         InvalidParameterValue: The key breaks a rule, or has another value already.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     rate = tracklet.log_param("rate", 0.1)
+        >>> rate, tracklet.get_run(run.info.run_id).data.params
+        (0.1, {'rate': '0.1'})
     """
     answer = log_params({key: value}, synchronous)
     return value if answer is None else answer
@@ -136,7 +155,14 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 def log_params(
     params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
 ) -> RunOperations | None:
-    """Set several params, all or none; see :func:`log_param`."""
+    """Set several params, all or none; see :func:`log_param`.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.log_params({"rate": 0.1, "depth": 3})
+        >>> tracklet.get_run(run.info.run_id).data.params["depth"]
+        '3'
+    """
 
     def record() -> None:
         kept = as_strings(params)
@@ -149,7 +175,14 @@ def log_params(
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperations | None:
-    """Set a tag of the active run, kept as text; ``mlflow.runName`` also renames the run."""
+    """Set a tag of the active run, kept as text; ``mlflow.runName`` also renames the run.
+
+    Example:
+        >>> with tracklet.start_run() as run:
+        ...     tracklet.set_tag("team", "growth")
+        >>> tracklet.get_run(run.info.run_id).data.tags["team"]
+        'growth'
+    """
     return set_tags({key: value}, synchronous)
 
 

@@ -49,6 +49,12 @@ def start_run(
         InvalidState: A run is active already and ``nested`` is not set.
         InvalidParameterValue: Arguments contradict one another, or an option does.
         ResourceDoesNotExist: There is no such run or experiment.
+
+    Example:
+        >>> with tracklet.start_run(run_name="baseline") as run:
+        ...     tracklet.log_metric("loss", 0.5)
+        >>> tracklet.get_run(run.info.run_id).info.status
+        'FINISHED'
     """
     current = active.top()
     if current is not None and not nested:

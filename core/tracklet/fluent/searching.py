@@ -72,6 +72,15 @@ def search_runs(
     Raises:
         InvalidParameterValue: Ids and names are both given, or the filter or order is malformed.
         ValueError: The output format is another one.
+
+    Example:
+        >>> with tracklet.start_run():
+        ...     tracklet.log_metric("loss", 0.05)
+        >>> found = tracklet.search_runs(
+        ...     filter_string="metrics.loss < 0.1", output_format="list"
+        ... )
+        >>> [run.data.metrics for run in found]
+        [{'loss': 0.05}]
     """
     if output_format not in ("pandas", "list"):
         raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")

@@ -38,6 +38,14 @@ def load_model(
         InvalidParameterValue: The model does not have the flavor.
         UntrustedModel: Loading it would run code, and it is neither your own nor trusted.
         TrackletException: The files are corrupt.
+
+    Example:
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [3.0, 5.0])
+        >>> with tracklet.start_run() as run:
+        ...     info = tracklet.log_model(model, "line")
+        >>> tracklet.load_model(f"runs:/{run.info.run_id}/line")
+        LinearRegression()
     """
     path = uris.resolve(model_uri, dst_path)
     about = Model.load(path)

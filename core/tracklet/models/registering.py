@@ -36,6 +36,16 @@ def register_model(
     Raises:
         ResourceDoesNotExist: The run or the logged model is not there.
         InvalidParameterValue: The name breaks a rule.
+
+    Example:
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [3.0, 5.0])
+        >>> with tracklet.start_run():
+        ...     info = tracklet.log_model(model, "line")
+        >>> tracklet.register_model(info.model_uri, "forecast").version
+        1
+        >>> tracklet.load_model("models:/forecast/1")
+        LinearRegression()
     """
     check_name(name)
     client = TrackletClient()

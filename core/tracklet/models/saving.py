@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracklet import fluent
 from tracklet.client import TrackletClient
 from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import InvalidParameterValue
+from tracklet.fluent import active
+from tracklet.fluent.models import initialize_logged_model
 from tracklet.models import folder, registering
 from tracklet.models.flavor import Flavor
 from tracklet.models.folder import Description
@@ -139,6 +140,14 @@ def log_model(
     Raises:
         InvalidParameterValue: No flavor knows the model, or an argument is wrong; nothing is
             created then.
+
+    Example:
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [3.0, 5.0])
+        >>> with tracklet.start_run():
+        ...     info = tracklet.log_model(model, "line")
+        >>> tracklet.load_model(info.model_uri).predict([[3.0]]).round(6).tolist()
+        [7.0]
     """
     chosen_name = _name(name, artifact_path)
     described = Description(
@@ -157,9 +166,9 @@ def log_model(
     if registered_model_name is not None:
         registering.check_name(registered_model_name)
     client = TrackletClient()
-    active = fluent.active.to_record() if run_id is None else fluent.active.opened(run_id)
-    run_id = active.info.run_id if active is not None else run_id
-    experiment_id = active.info.experiment_id if active is not None else None
+    run = active.to_record() if run_id is None else active.opened(run_id)
+    run_id = run.info.run_id if run is not None else run_id
+    experiment_id = run.info.experiment_id if run is not None else None
     logged = _logged_model(
         client, chosen_name, run_id, experiment_id, model_id, params, tags, model_type
     )
@@ -216,7 +225,7 @@ def _logged_model(
             client.set_logged_model_tags(model_id, tags)
         return logged
     inherited = client.store.get_params(run_id) if run_id is not None else {}
-    return fluent.models.initialize_logged_model(
+    return initialize_logged_model(
         name, run_id, tags, {**inherited, **(params or {})}, model_type, experiment_id
     )
 
@@ -225,7 +234,7 @@ def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None
     """Record that the run produced the model, and give it the run's metrics of that step."""
     output = LoggedModelOutput(model_id, step)
     client.log_outputs(run_id, [output])
-    run = fluent.active.opened(run_id)
+    run = active.opened(run_id)
     if run is not None:
         run.note_outputs([output])
     points = [
