@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tracklet import fluent
 from tracklet.client import TrackletClient
+from tracklet.fluent.runs import active_run, start_run
 from tracklet_testing.integration.scenario import Scenario
 from tracklet_testing.integration.trainings import Trainings
 
@@ -51,7 +51,7 @@ class ConcurrencyContract(Trainings):
         before = len(self.runs())
         assert asyncio.run(main()) == [bare, bare]
         assert len(self.runs()) - before == 2 * one
-        assert fluent.active_run() is None
+        assert active_run() is None
 
     def test_workers_that_are_threads_record_a_run_each(
         self, bare: Any, script: dict[str, Any], enabled: None
@@ -86,7 +86,7 @@ class ConcurrencyContract(Trainings):
         self, bare: Any, script: dict[str, Any], enabled: None
     ) -> None:
         """A forked worker learns the same, writes into nobody's run, and ends none."""
-        with fluent.start_run() as run:
+        with start_run() as run:
             before = TrackletClient().get_run(run.info.run_id)
             child = os.fork()
             if child == 0:  # pragma: no cover (another process)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tracklet import fluent
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
+from tracklet.fluent.runs import active_run, start_run
 from tracklet.patching import injected
 from tracklet_testing.integration.injection import (
     MAX_STEPS,
@@ -54,7 +54,7 @@ class ContainmentContract(Trainings):
             with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
             where = f"step {k}, {struck.place}"
-            assert fluent.active_run() is None, where
+            assert active_run() is None, where
             if struck.place is None:
                 assert k > 0, "no internal step was seen"
                 break
@@ -69,11 +69,11 @@ class ContainmentContract(Trainings):
         """With the k-th internal step raising, the user's run goes on, and has the fault."""
         for k in itertools.count():
             assert k < MAX_STEPS, "the training's internal steps do not end"
-            with fluent.start_run() as run:
+            with start_run() as run:
                 caplog.clear()
                 with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                     assert script["train"]() == bare, f"step {k}, {struck.place}"
-                active = fluent.active_run()
+                active = active_run()
                 assert active is not None
                 assert active.info.run_id == run.info.run_id
             ended = TrackletClient().get_run(run.info.run_id)
@@ -122,7 +122,7 @@ class ContainmentContract(Trainings):
             with raising_at(k) as struck, pytest.raises(ValueError, match="the user's") as caught:
                 script["fail"](error)
             assert caught.value is error
-            assert fluent.active_run() is None, f"step {k}, {struck.place}"
+            assert active_run() is None, f"step {k}, {struck.place}"
             ended = {run.info.status for run in new()}
             if struck.place != "step open":  # then the record ends before the training begins
                 assert ended <= {"FAILED"}, f"step {k}, {struck.place}"
@@ -139,7 +139,7 @@ class ContainmentContract(Trainings):
         with pytest.raises(kind) as caught:
             script["fail"](error)
         assert caught.value is error
-        assert fluent.active_run() is None
+        assert active_run() is None
         (run,) = self.runs()
         assert run.info.status == ("KILLED" if kind is KeyboardInterrupt else "FAILED")
         assert "tracklet.end_reason" in run.data.tags

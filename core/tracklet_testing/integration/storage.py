@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tracklet import fluent
+from tracklet.fluent.runs import active_run
 from tracklet_testing.integration import disks
 from tracklet_testing.integration.injection import MAX_STEPS, RECOVERIES, removing_at
 from tracklet_testing.integration.scenario import Newcomers, Scenario
@@ -39,7 +39,7 @@ class StorageContract(Trainings):
             there.setenv("TRACKLET_TRACKING_URI", str(blocked / "mlruns"))
             assert scenario.observe() == expected
         assert blocked.read_text() == "no folder"
-        assert fluent.active_run() is None
+        assert active_run() is None
         assert len(_lines(caplog)) == 1
         self._is_recorded_again(scenario, expected)
 
@@ -50,7 +50,7 @@ class StorageContract(Trainings):
         scenario.observe()
         with disks.read_only(), caplog.at_level(logging.WARNING, logger="tracklet"):
             assert scenario.observe() == expected
-        assert fluent.active_run() is None
+        assert active_run() is None
         assert len(_lines(caplog)) == 1
         self._is_recorded_again(scenario, expected)
 
@@ -75,7 +75,7 @@ class StorageContract(Trainings):
             if not disk.is_full:
                 assert number > 0, "nothing was written"
                 break
-            assert fluent.active_run() is None, f"write {number}"
+            assert active_run() is None, f"write {number}"
             assert len(_lines(caplog)) <= 1, f"write {number}: {_lines(caplog)}"
             if number % (2 * RECOVERIES) == 0:
                 new()
@@ -99,7 +99,7 @@ class StorageContract(Trainings):
             ):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
             where = f"step {k}, {struck.place}"
-            assert fluent.active_run() is None, where
+            assert active_run() is None, where
             shutil.rmtree(tracklet_home / "mlruns", ignore_errors=True)
             if struck.place is None:
                 break
