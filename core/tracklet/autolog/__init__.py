@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tracklet import lazy, state
-from tracklet.autolog.enabling import enable
+from tracklet.autolog.enabling import autologging_is_disabled, enable
 from tracklet.autolog.integration import (
     CommonOptions,
     Explanation,
@@ -29,16 +29,14 @@ from tracklet.autolog.switches import autolog, switch
 
 if TYPE_CHECKING:
     from tracklet.autolog.background import afterwards, flush
-    from tracklet.autolog.child_runs import ChildRun
     from tracklet.autolog.explaining import (
         PlanEntry,
-        autologging_is_disabled,
         get_autologging_config,
         plan,
         status,
     )
     from tracklet.autolog.randomness import preserved
-    from tracklet.autolog.recorder import Recorder, TrainingRecorder, recording
+    from tracklet.autolog.recorder import ChildRun, Recorder, TrainingRecorder, recording
 
 __all__ = [
     "ChildRun",
@@ -70,13 +68,14 @@ __all__ = [
 
 # What only a training needs, or who asks what is watched.
 _HOMES = {
-    **dict.fromkeys(("Recorder", "TrainingRecorder", "recording"), "tracklet.autolog.recorder"),
     **dict.fromkeys(
-        ("PlanEntry", "autologging_is_disabled", "get_autologging_config", "plan", "status"),
+        ("ChildRun", "Recorder", "TrainingRecorder", "recording"), "tracklet.autolog.recorder"
+    ),
+    **dict.fromkeys(
+        ("PlanEntry", "get_autologging_config", "plan", "status"),
         "tracklet.autolog.explaining",
     ),
     **dict.fromkeys(("afterwards", "flush"), "tracklet.autolog.background"),
-    "ChildRun": "tracklet.autolog.child_runs",
     "preserved": "tracklet.autolog.randomness",
 }
 if not TYPE_CHECKING:

@@ -178,6 +178,14 @@ def loaded_entry(name: str) -> Enabled | None:
     return found
 
 
+def autologging_is_disabled(name: str) -> bool:
+    """Whether an integration records nothing here and now; also if it was never configured."""
+    found = entry(name)
+    if found is None or found.state not in ("active", "waiting"):
+        return True
+    return session.is_all_muted() or session.is_muted(name)
+
+
 def configured() -> tuple[str, ...]:
     """The names of the integrations that a call has configured, in whichever way."""
     return tuple(_configured.entries)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tracklet import plugins
-from tracklet.autolog import enabling, session
+from tracklet.autolog import enabling
 from tracklet.errors import PluginError
 
 
@@ -57,14 +57,6 @@ def get_autologging_config(name: str, key: str, default: Any = None) -> Any:
     if key == "disable":
         return entry.state == "disabled"
     return getattr(entry.options, key, default)
-
-
-def autologging_is_disabled(name: str) -> bool:
-    """Whether an integration records nothing here and now; also if it was never configured."""
-    entry = enabling.entry(name)
-    if entry is None or entry.state not in ("active", "waiting"):
-        return True
-    return session.is_all_muted() or session.is_muted(name)
 
 
 def _names() -> list[str]:

@@ -11,12 +11,14 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
+from tracklet import run_context
 from tracklet.autolog import background, budget, datasets, enabling, session
 from tracklet.autolog.background import afterwards
 from tracklet.autolog.budget import Step, tally_of
@@ -32,7 +34,6 @@ from tracklet.repositories import repository, validate_artifact_path
 from tracklet.validation import metric_value
 
 if TYPE_CHECKING:
-    from tracklet.autolog.child_runs import ChildRun
     from tracklet.autolog.integration import CommonOptions
     from tracklet.models import ModelInfo
 
@@ -43,6 +44,27 @@ FIT_TAG = "tracklet.fit"
 
 # The trainings for which no run could be had share one budget.
 _UNRECORDED = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRun:
+    """What one candidate leaves on the record, as a run below the training's.
+
+    Args:
+        name: The run's name.
+        params: Its params, as text.
+        metrics: Its metrics.
+        tags: Its tags, beside those of the process.
+        dataset: The dataset entity that it was trained on.
+        model_id: The logged model that its metrics belong to.
+    """
+
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    dataset: Any = None
+    model_id: str | None = None
 
 
 class RunFiles:
@@ -194,23 +216,9 @@ class Recorder:
             dataset: The dataset entity that they were measured with.
         """
         with self.step("metrics"):
-            timestamp = now()
             number = self.step_number if step is None else step
-            name, digest = (dataset.name, dataset.digest) if dataset is not None else (None, None)
-            points = [
-                Metric(
-                    key,
-                    metric_value(key, value),
-                    timestamp,
-                    number,
-                    model_id,
-                    name,
-                    digest,
-                    self.run_id,
-                )
-                for key, value in metrics.items()
-            ]
-            self.run.writer.log_metrics(points)
+            values = ((key, value, number) for key, value in metrics.items())
+            self.run.writer.log_metrics(_points(self.run_id, values, model_id, dataset))
 
     def history(
         self, key: str, values: Sequence[Any], *, first_step: int = 0, model_id: str | None = None
@@ -224,19 +232,8 @@ class Recorder:
             model_id: The logged model that they were measured on.
         """
         with self.step("metrics"):
-            timestamp = now()
-            points = [
-                Metric(
-                    key,
-                    metric_value(key, value),
-                    timestamp,
-                    step,
-                    model_id,
-                    run_id=self.run_id,
-                )
-                for step, value in enumerate(values, first_step)
-            ]
-            self.run.writer.log_metrics(points)
+            steps = ((key, value, step) for step, value in enumerate(values, first_step))
+            self.run.writer.log_metrics(_points(self.run_id, steps, model_id))
 
     def known_steps(self, key: str) -> int:
         """How many steps of a history earlier trainings in this run have recorded."""
@@ -300,10 +297,8 @@ class Recorder:
         """Record a finished run below this one; its id comes back."""
         run_id = None
         with self.step("child runs"):
-            from tracklet.autolog import child_runs  # few trainings have any
-
             tags = {**self.extra_tags, "mlflow.autologging": self.label}
-            run_id = child_runs.write(self.run, run, tags)
+            run_id = _write_child(self.run, run, tags)
         return run_id
 
     def dataset(
@@ -391,6 +386,49 @@ class Recorder:
     def closing_tags(self) -> dict[str, str]:
         """What is known of the training when its call returns."""
         return self._tally.tags()
+
+
+def _write_child(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) -> str:
+    """Write a finished run below ``parent``; its id comes back."""
+    store, info = parent.store, parent.info
+    all_tags = {
+        **run_context.tags(),
+        **tags,
+        **child.tags,
+        "mlflow.parentRunId": info.run_id,
+    }
+    run, writer = store.start_run(
+        info.experiment_id, info.user_id, info.start_time, all_tags, child.name
+    )
+    run_id = run.info.run_id
+    values = ((key, value, 0) for key, value in child.metrics.items())
+    metrics = _points(run_id, values, child.model_id, child.dataset)
+    store.log_batch(run_id, metrics, child.params)
+    if child.dataset is not None:
+        tag = InputTag("mlflow.data.context", "train")
+        store.log_inputs(run_id, [DatasetInput(child.dataset, [tag])])
+    store.update_run(run_id, "FINISHED", now())
+    writer.close()  # only now: a child that is cut off is known as lost by its lease
+    return run_id
+
+
+def _points(
+    run_id: str,
+    values: Iterable[tuple[str, Any, int]],
+    model_id: str | None = None,
+    dataset: Any = None,
+) -> list[Metric]:
+    """Points of metrics, by key, value and step; all of this moment.
+
+    Raises:
+        InvalidParameterValue: A value is no number.
+    """
+    timestamp = now()
+    name, digest = (dataset.name, dataset.digest) if dataset is not None else (None, None)
+    return [
+        Metric(key, metric_value(key, value), timestamp, step, model_id, name, digest, run_id)
+        for key, value, step in values
+    ]
 
 
 def shortened(text: str) -> str:

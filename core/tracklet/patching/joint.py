@@ -15,7 +15,7 @@ import pkgutil
 import sys
 import threading
 from types import MethodType, ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import wrapt
 
@@ -23,6 +23,9 @@ from tracklet.patching import weave
 from tracklet.patching.call import Outcome, PatchError
 from tracklet.patching.kept_state import captured
 from tracklet.patching.suppression import is_suppressed
+
+if TYPE_CHECKING:
+    from tracklet.patching.patch import Patch
 
 _lock = threading.RLock()
 _ABSENT: Any = object()
@@ -84,7 +87,7 @@ class Joint:
             raise PatchError(f"there is no {self.place} to watch")
         self.bound = isinstance(owner, type) and not isinstance(self.raw, staticmethod)
         self.is_async = False
-        self.subscribers: tuple[weave.Subscriber, ...] = ()
+        self.subscribers: tuple[Patch, ...] = ()
         self.installed = self._stand_in(owner)
 
     def __call__(
@@ -193,7 +196,7 @@ class Joint:
         return self
 
 
-def subscribe(owner: Any, name: str, subscriber: weave.Subscriber) -> Joint:
+def subscribe(owner: Any, name: str, subscriber: Patch) -> Joint:
     """Add a subscriber to the joint of an attribute, making one if there is none in its chain.
 
     Raises:
@@ -211,7 +214,7 @@ def subscribe(owner: Any, name: str, subscriber: weave.Subscriber) -> Joint:
         return joint
 
 
-def unsubscribe(owner: Any, joint: Joint, subscriber: weave.Subscriber) -> None:
+def unsubscribe(owner: Any, joint: Joint, subscriber: Patch) -> None:
     """Take a subscriber away; the last one takes the joint along, if it stands on top."""
     with _lock:
         joint.subscribers = tuple(each for each in joint.subscribers if each is not subscriber)

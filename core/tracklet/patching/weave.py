@@ -18,38 +18,22 @@ import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracklet.patching import faults
-from tracklet.patching.call import Advice, Call, Outcome
+from tracklet.patching.call import Call, Outcome
 from tracklet.patching.kept_state import Restore, captured, keep_context, put_back
 from tracklet.patching.suppression import suppressed
 
-
-class Subscriber(Protocol):
-    """What the weaver needs of a patch."""
-
-    @property
-    def advice(self) -> Advice:
-        """What runs around the original."""
-        ...
-
-    @property
-    def label(self) -> str:
-        """On whose behalf."""
-        ...
-
-    @property
-    def priority(self) -> int:
-        """How far outside it runs."""
-        ...
+if TYPE_CHECKING:
+    from tracklet.patching.patch import Patch
 
 
 class AdviceError(RuntimeError):
     """An advice broke its contract of exactly one ``yield``, or built a call that cannot be."""
 
 
-Running = list[tuple[Subscriber, Generator[None, Outcome, None]]]
+Running: TypeAlias = "list[tuple[Patch, Generator[None, Outcome, None]]]"
 """The advice that has begun and not ended, outermost first."""
 
 _delivered: ContextVar[Outcome | None] = ContextVar("tracklet_outcome", default=None)
@@ -58,7 +42,7 @@ keep_context(_delivered)
 
 async def await_watched(
     place: str,
-    subscribers: Sequence[Subscriber],
+    subscribers: Sequence[Patch],
     original: Callable[..., Any],
     bound: bool,
     args: tuple[Any, ...],
@@ -85,7 +69,7 @@ async def await_watched(
 def before(
     running: Running,
     place: str,
-    subscribers: Sequence[Subscriber],
+    subscribers: Sequence[Patch],
     original: Callable[..., Any],
     bound: bool,
     args: tuple[Any, ...],
@@ -208,7 +192,7 @@ def _close(advised: Any) -> None:
         faults.logger.debug("an advice failed again while it was closed: %s", error)
 
 
-def _report(error: Exception, place: str, subscriber: Subscriber, running: Running) -> None:
+def _report(error: Exception, place: str, subscriber: Patch, running: Running) -> None:
     try:
         faults.report(error, place, subscriber.label)
     except Exception as raised:

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, Final, cast
 
-from tracklet.autolog.child_runs import ChildRun
-from tracklet.autolog.recorder import TrainingRecorder, shortened
+from tracklet.autolog.recorder import ChildRun, TrainingRecorder, shortened
 
 TRIALS_FILE: Final = "trials.json"
 RESULTS_FILE: Final = "cv_results.csv"
