@@ -9,8 +9,6 @@ from tracklet_integrations.shared import trials
 from tracklet_integrations.sklearn import iterations, plots, training_metrics
 from tracklet_integrations.sklearn.options import SklearnOptions
 
-_NO_MATPLOTLIB = "matplotlib is not installed; pip install 'tracklet[plots]'"
-
 
 def explain(options: SklearnOptions) -> Explanation:
     """The lines of ``tracklet.autolog.plan()``."""
@@ -26,7 +24,7 @@ def _recorded(options: SklearnOptions) -> Iterator[str]:
         yield from iterations.explain()
     if options.iteration_metrics == "live":
         yield "LogisticRegression with lbfgs: training_loss while it trains (scikit-learn 1.9)"
-    if options.log_plots and options.training_metrics != "none" and plots.is_available():
+    if options.log_plots and options.training_metrics != "none":
         yield "classifiers: " + plots.CONFUSION_MATRIX
         yield f"two classes: {plots.ROC_CURVE}, {plots.PRECISION_RECALL_CURVE}"
     if options.log_html:
@@ -78,8 +76,6 @@ def _omitted(options: SklearnOptions) -> Iterator[tuple[str, str]]:
         )
     if not options.log_plots:
         yield "plots", "log_plots=False"
-    elif not plots.is_available():
-        yield "plots", _NO_MATPLOTLIB
     if not options.log_html:
         yield "estimator.html", "log_html=False"
     if not options.log_models:

@@ -12,7 +12,6 @@ from tracklet.patching import Call, Outcome
 from tracklet_integrations.shared import trials
 from tracklet_integrations.sklearn import (
     estimators,
-    html,
     inputs,
     iterations,
     plots,
@@ -20,7 +19,7 @@ from tracklet_integrations.sklearn import (
 )
 from tracklet_integrations.sklearn.inputs import TrainingData
 from tracklet_integrations.sklearn.options import SklearnOptions
-from tracklet_integrations.sklearn.training_metrics import Measured, TooSlow
+from tracklet_integrations.sklearn.training_metrics import Measured
 from tracklet_integrations.sklearn.untouched import untouched
 
 _logger = logging.getLogger("tracklet.autolog")
@@ -45,7 +44,6 @@ class FitRecord:
         self._texts: dict[str, str] = {}
         self._dataset: Any = None
         self._pure = False
-        self._wants_plots = options.log_plots and plots.is_available()
         self.model_id: str | None = None
         self.best_model_id: str | None = None
 
@@ -123,20 +121,20 @@ class FitRecord:
 
     def _draw(self, measured: Measured) -> None:
         """Have plots and the HTML representation made, off the training path."""
-        options, sample = self._options, measured.sample
-        page = None
-        with self._recorder.step("html"):
-            page = html.page_maker(self._estimator, self._pure) if options.log_html else None
+        sample, page = measured.sample, None
+        if self._options.log_html:
+            with self._recorder.step("html"):
+                page = plots.page_maker(self._estimator, self._pure)
 
         def make() -> dict[str, bytes | str]:
             made: dict[str, bytes | str] = {}
             if page is not None:
-                made[html.FILE] = page()
-            if sample.labels is not None:
-                made.update(plots.draw(sample.curves()))
+                made[plots.HTML] = page()
+            if sample is not None:
+                made.update(sample.draw())
             return made
 
-        if page is not None or sample.labels is not None:
+        if page is not None or sample is not None:
             self._recorder.later("plots", make)
 
     def _may_predict(self) -> bool:
@@ -147,18 +145,18 @@ class FitRecord:
         measured = Measured()
         with self._recorder.step("training metrics"):
             if self._may_predict() and (not self._is_search or self._can_predict()):
-                try:
-                    with untouched(self._estimator):
-                        measured = training_metrics.measure(
-                            self._estimator,
-                            self._data,
-                            self._options.pos_label,
-                            self._options.training_metrics_seconds,
-                            plots=self._wants_plots,
-                        )
-                except TooSlow as slow:
-                    _logger.info("training metrics are left out: %s", slow)
-                    self._recorder.note({"tracklet.training_metrics": f"left out: {slow}"})
+                with untouched(self._estimator):
+                    measured = training_metrics.measure(
+                        self._estimator,
+                        self._data,
+                        self._options.pos_label,
+                        self._options.training_metrics_seconds,
+                        plots=self._options.log_plots,
+                    )
+        if measured.left_out:
+            self._recorder.note(
+                {"tracklet.training_metrics": f"left out: {measured.explanation()}"}
+            )
         return measured
 
     def _can_predict(self) -> bool:

@@ -1,89 +1,200 @@
-"""Drawing: matplotlib's figures on a canvas of their own, never through pyplot.
+"""What is drawn of a fit: a classifier's confusion matrix and curves, and ``estimator.html``.
 
-So no figure is registered anywhere, no backend is chosen, and no window opens.
+All of it is made off the training path; what it shows is copied before, because the user may go on
+to change it.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import io
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from tracklet_integrations.sklearn.curves import Curves
+from tracklet_integrations.shared.canvas import (
+    GLYPH_HEIGHT,
+    GLYPH_WIDTH,
+    GRID,
+    Canvas,
+    series_colour,
+    shade,
+)
 
 CONFUSION_MATRIX: Final = "training_confusion_matrix.png"
 ROC_CURVE: Final = "training_roc_curve.png"
 PRECISION_RECALL_CURVE: Final = "training_precision_recall_curve.png"
+HTML: Final = "estimator.html"
 
-_DPI: Final = 80
+_MAX_CLASSES: Final = 50
 _ANNOTATED_CLASSES: Final = 12
+_MAX_LABEL: Final = 36
+_SCALE_STEPS: Final = 60
+_TICKS: Final = tuple(tick / 5 for tick in range(6))
+
+_PAGE: Final = (
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="UTF-8"/>\n</head>\n'
+    "<body>\n{body}\n</body>\n</html>\n"
+)
 
 
-def is_available() -> bool:
-    """Whether matplotlib is installed; it is not imported to find out."""
-    return importlib.util.find_spec("matplotlib") is not None
+@dataclass(slots=True)
+class Sample:
+    """What the plots are made of.
+
+    ``true`` and ``predicted`` are each row's position in ``classes``, which are sorted; ``scores``
+    are those of the greater of two classes, or None.
+    """
+
+    classes: Any
+    true: Any
+    predicted: Any
+    weight: Any = None
+    scores: Any = None
+
+    def draw(self) -> dict[str, bytes]:
+        """PNG files by name."""
+        drawn = {}
+        if 0 < len(self.classes) <= _MAX_CLASSES:
+            drawn[CONFUSION_MATRIX] = self._confusion_matrix()
+            if self.scores is not None and len(self.classes) == 2:
+                drawn.update(self._curves())
+        return drawn
+
+    def _confusion_matrix(self) -> bytes:
+        """The shares of each true class that were predicted as each class."""
+        import numpy as np
+
+        count = len(self.classes)
+        pairs = self.true * count + self.predicted
+        matrix = np.bincount(pairs, self.weight, count * count).reshape(count, count)
+        totals = matrix.sum(axis=1, keepdims=True)
+        shares = np.divide(matrix, totals, out=np.zeros((count, count)), where=totals != 0)
+        return _matrix([str(each)[:_MAX_LABEL] for each in self.classes], shares.tolist())
+
+    def _curves(self) -> dict[str, bytes]:
+        """The receiver operating characteristic, and precision against recall."""
+        import numpy as np
+
+        weight = np.ones(len(self.true)) if self.weight is None else self.weight
+        order = np.argsort(self.scores, kind="stable")[::-1]
+        order = order[weight[order] != 0]
+        scores, positive, weight = self.scores[order], self.true[order], weight[order]
+        # A point for each different score: what was found with it, rightly and wrongly.
+        last = np.append(scores[1:] != scores[:-1], True)
+        right, wrong = (weight * positive).cumsum()[last], (weight * (1 - positive)).cumsum()[last]
+        if not (right[-1] > 0 and wrong[-1] > 0):
+            return {}  # one of the classes has no weight
+        precision = np.append(1.0, right / (right + wrong))
+        right, wrong = np.append(0.0, right) / right[-1], np.append(0.0, wrong) / wrong[-1]
+        area = np.sum(np.diff(wrong) * (right[1:] + right[:-1]) / 2)
+        average = np.sum(np.diff(right) * precision[1:])
+        return {
+            ROC_CURVE: _curve(
+                wrong,
+                right,
+                f"ROC curve (AUC = {area:.3f})",
+                "False positive rate",
+                "True positive rate",
+            ),
+            PRECISION_RECALL_CURVE: _curve(
+                right,
+                precision,
+                f"Precision-recall curve (AP = {average:.3f})",
+                "Recall",
+                "Precision",
+            ),
+        }
 
 
-def draw(curves: Curves) -> dict[str, bytes]:
-    """PNG files by name."""
-    drawn = {}
-    if curves.confusion is not None:
-        drawn[CONFUSION_MATRIX] = _confusion_matrix(curves)
-    if curves.roc is not None:
-        drawn[ROC_CURVE] = _curve(
-            curves.roc,
-            "ROC curve",
-            "False positive rate",
-            "True positive rate",
-            f"AUC = {curves.roc_area:.3f}",
-        )
-    if curves.precision_recall is not None:
-        drawn[PRECISION_RECALL_CURVE] = _curve(
-            curves.precision_recall,
-            "Precision-recall curve",
-            "Recall",
-            "Precision",
-            f"AP = {curves.average_precision:.3f}",
-        )
-    return drawn
+def _matrix(labels: list[str], shares: list[list[float]]) -> bytes:
+    """Squares, the darker the greater the share; and a scale of the shades."""
+    count = len(labels)
+    cell = max(16, min(120, 480 // count))
+    widest = max(map(len, labels)) * GLYPH_WIDTH
+    is_narrow = widest > cell - 6
+    left, top, size = 44 + widest, 36, cell * count
+    bottom = top + size + 8
+    canvas = Canvas(left + size + 84, bottom + (widest if is_narrow else GLYPH_HEIGHT) + 30)
+    _text_around(canvas, left + size // 2, 10, "Normalized confusion matrix")
+    for row, label in enumerate(labels):
+        middle = top + row * cell + (cell - GLYPH_HEIGHT) // 2
+        canvas.text(left - 8 - len(label) * GLYPH_WIDTH, middle, label)
+        centre = left + row * cell + cell // 2
+        if is_narrow:
+            end = bottom + len(label) * GLYPH_WIDTH
+            canvas.rising_text(centre - GLYPH_HEIGHT // 2, end, label)
+        else:
+            _text_around(canvas, centre, bottom, label)
+        for column, share in enumerate(shares[row]):
+            x = left + column * cell
+            canvas.fill(x, top + row * cell, cell, cell, shade(share))
+            if count <= _ANNOTATED_CLASSES:
+                _text_around(canvas, x + cell // 2, middle, f"{share:.2f}", light=share > 0.5)
+    _text_around(canvas, left + size // 2, canvas.height - 20, "Predicted label")
+    _rising_text_around(canvas, 8, top + size // 2, "True label")
+    _scale(canvas, left + size + 20, top, size)
+    return canvas.png()
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.canvas.print_png(buffer)
-    return buffer.getvalue()
+def _scale(canvas: Canvas, x: int, top: int, size: int) -> None:
+    for step in range(_SCALE_STEPS):
+        y, end = (size * each // _SCALE_STEPS for each in (step, step + 1))
+        canvas.fill(x, top + y, 16, end - y, shade(1 - step / (_SCALE_STEPS - 1)))
+    for tick in _TICKS:
+        y = top + round(size * (1 - tick))
+        canvas.text(x + 22, y - GLYPH_HEIGHT // 2, f"{tick:.1f}")
 
 
-def _curve(points: tuple[Any, Any], title: str, x: str, y: str, label: str) -> bytes:
-    figure, axes = _figure(5, 4)
-    axes.plot(*points)
-    axes.set(title=f"{title} ({label})", xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    return _png(figure)
+def _curve(x: Any, y: Any, title: str, x_label: str, y_label: str) -> bytes:
+    """A line through points between 0 and 1."""
+    import numpy as np
+
+    left, top, width, height = 64, 36, 360, 260
+    canvas = Canvas(left + width + 24, top + height + 56)
+    for tick in _TICKS:
+        across, up = left + round(width * tick), top + round(height * (1 - tick))
+        canvas.fill(across, top, 1, height, GRID)
+        canvas.fill(left, up, width, 1, GRID)
+        _text_around(canvas, across, top + height + 8, f"{tick:.1f}")
+        canvas.text(left - 28, up - GLYPH_HEIGHT // 2, f"{tick:.1f}")
+    across = left + np.rint(width * x).astype(int)
+    up = top + np.rint(height * (1 - y)).astype(int)
+    moved = np.append(True, (np.diff(across) != 0) | (np.diff(up) != 0))
+    canvas.line(
+        list(zip(across[moved].tolist(), up[moved].tolist(), strict=True)), series_colour(0)
+    )
+    _text_around(canvas, left + width // 2, 10, title)
+    _text_around(canvas, left + width // 2, canvas.height - 22, x_label)
+    _rising_text_around(canvas, 8, top + height // 2, y_label)
+    return canvas.png()
 
 
-def _confusion_matrix(curves: Curves) -> bytes:
-    count = len(curves.classes)
-    size = min(4 + 0.3 * count, 12)
-    figure, axes = _figure(size + 1, size)
-    image = axes.imshow(curves.confusion, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image)
-    axes.set(title="Normalized confusion matrix", xlabel="Predicted label", ylabel="True label")
-    ticks = range(count)
-    axes.set_xticks(ticks, curves.classes, rotation=45 if count > 5 else 0)
-    axes.set_yticks(ticks, curves.classes)
-    if count <= _ANNOTATED_CLASSES:
-        for row in ticks:
-            for column in ticks:
-                share = float(curves.confusion[row, column])
-                color = "white" if share > 0.5 else "black"
-                axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=color)
-    return _png(figure)
+def _text_around(canvas: Canvas, x: int, y: int, text: str, *, light: bool = False) -> None:
+    canvas.text(max(0, x - len(text) * GLYPH_WIDTH // 2), y, text, light=light)
+
+
+def _rising_text_around(canvas: Canvas, x: int, y: int, text: str) -> None:
+    canvas.rising_text(x, y + len(text) * GLYPH_WIDTH // 2, text)
+
+
+def page_maker(estimator: Any, pure: bool) -> Callable[[], str]:
+    """A function that makes ``estimator.html``, later and in another thread.
+
+    Args:
+        estimator: The fitted estimator.
+        pure: Whether it consists of scikit-learn's own classes. Otherwise the page is made now,
+            because the representation runs the user's code, which expects to be in its thread.
+    """
+    if not pure:
+        page = _page(estimator)
+        return lambda: page
+    # A shallow copy keeps what it shows as it is now.
+    snapshot = copy.copy(estimator)
+    return lambda: _page(snapshot)
+
+
+def _page(estimator: Any) -> str:
+    """The estimator as notebooks show it."""
+    from sklearn.utils import estimator_html_repr
+
+    return _PAGE.format(body=estimator_html_repr(estimator))

@@ -9,19 +9,21 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from time import perf_counter
 from typing import Any, Final
 
 from tracklet_integrations.sklearn import estimators, inputs
-from tracklet_integrations.sklearn.class_codes import Codes
-from tracklet_integrations.sklearn.curves import Sample
 from tracklet_integrations.sklearn.inputs import TrainingData
+from tracklet_integrations.sklearn.plots import Sample
 
 _logger = logging.getLogger("tracklet.autolog")
 
 # Below so many rows predicting is too cheap to be estimated first.
 _ESTIMATED_FROM: Final = 20_000
 _PROBE_SHARE: Final = 0.01
+
+_ALL: Final = "training metrics"
 
 # Where `predict` takes the class of the greatest probability, as it does in every version.
 _MOST_PROBABLE: Final = {
@@ -30,8 +32,32 @@ _MOST_PROBABLE: Final = {
 }
 
 
-class TooSlow(Exception):
-    """Predicting the training data would take longer than was granted."""
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Single labels and predictions, each by its position in the sorted classes of both.
+
+    scikit-learn's functions check, sort and compare the labels anew in every call, which is slow
+    for texts. They are numbered once, and the functions get the numbers; the values are the same.
+    """
+
+    classes: Any
+    true: Any
+    predicted: Any
+
+    @classmethod
+    def of(cls, labels: Any, predicted: Any) -> Codes:
+        """Sort the classes of both and number them."""
+        import numpy as np
+
+        both = np.concatenate([np.asarray(labels).ravel(), np.asarray(predicted).ravel()])
+        classes, codes = np.unique(both, return_inverse=True)
+        return cls(classes, codes[: len(labels)], codes[len(labels) :])
+
+    def accuracy(self, weight: Any) -> float:
+        """As ``accuracy_score``."""
+        import numpy as np
+
+        return float(np.average(self.true == self.predicted, weights=weight))
 
 
 @dataclass(slots=True)
@@ -40,8 +66,14 @@ class Measured:
 
     metrics: dict[str, float] = field(default_factory=dict)
     predictions: Any = None
-    sample: Sample = field(default_factory=Sample)
+    sample: Sample | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def explanation(self) -> str:
+        """What was left out and why, in one line."""
+        return "; ".join(
+            why if what == _ALL else f"{what}: {why}" for what, why in self.left_out.items()
+        )
 
 
 def measure(
@@ -54,17 +86,18 @@ def measure(
         data: Features and labels.
         pos_label: The positive class of precision, recall and F1; None averages over classes.
         seconds: How long predicting may take by estimate.
-        plots: Whether the curves of classifiers are wanted.
-
-    Raises:
-        TooSlow: It would take longer.
+        plots: Whether those of classifiers are wanted.
     """
     from sklearn.base import is_classifier, is_regressor
 
     measured = Measured()
     if data.features is None or data.targets is None:
         return measured
-    _check_time(estimator, data.features, seconds)
+    slow = _too_slow(estimator, data.features, seconds)
+    if slow is not None:
+        _logger.info("training metrics are left out: %s", slow)
+        measured.left_out[_ALL] = slow
+        return measured
     if is_classifier(estimator):
         _classifier(estimator, data, pos_label, measured, plots)
     elif is_regressor(estimator):
@@ -75,21 +108,23 @@ def measure(
     return measured
 
 
-def _check_time(estimator: Any, features: Any, seconds: float) -> None:
+def _too_slow(estimator: Any, features: Any, seconds: float) -> str | None:
+    """Why predicting all rows would take longer than was granted; None if it would not."""
     rows = inputs.row_count(features)
     if rows < _ESTIMATED_FROM or not hasattr(estimator, "predict"):
-        return
+        return None
     sample = inputs.first_rows(features, max(1, int(rows * _PROBE_SHARE)))
     if sample is None:
-        return
+        return None
     started = perf_counter()
     estimator.predict(sample)
     estimate = (perf_counter() - started) * rows / inputs.row_count(sample)
-    if estimate > seconds:
-        raise TooSlow(
-            f"predicting {rows} rows would take about {estimate:.0f} s; "
-            f"training_metrics_seconds={seconds:g} allows less"
-        )
+    if estimate <= seconds:
+        return None
+    return (
+        f"predicting {rows} rows would take about {estimate:.0f} s; "
+        f"training_metrics_seconds={seconds:g} allows less"
+    )
 
 
 def _classifier(
@@ -101,7 +136,7 @@ def _classifier(
     labels = _one_column(data.targets)
     kind = type_of_target(labels)
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
-        measured.left_out["training metrics"] = f"labels are {kind}"
+        measured.left_out[_ALL] = f"labels are {kind}"
         return
     weight = data.sample_weight
     predicted, probabilities = _answers(estimator, data.features, kind)
@@ -125,12 +160,11 @@ def _classifier(
     if codes is not None and probabilities is not None:
         _of_probabilities(codes.true, probabilities, weight, measured)
         scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
-    if plots and kind != "multilabel-indicator":
+    if plots and codes is not None:
         with _leaving_out(measured, "plots"):
             if kind == "binary" and scores is None and hasattr(estimator, "decision_function"):
                 scores = estimator.decision_function(data.features)
-            of_positive = scores if kind == "binary" else None
-            measured.sample = Sample.of(labels, predicted, weight, of_positive)
+            measured.sample = _sample(codes, weight, scores if kind == "binary" else None)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
 
 
@@ -183,17 +217,69 @@ def _of_probabilities(labels: Any, probabilities: Any, weight: Any, measured: Me
         measured.left_out["training_roc_auc"] = "multi-class ROC AUC takes no sample weights"
         return
     with _leaving_out(measured, "training_roc_auc"):
-        if len(classes) == 2:
-            # As roc_auc_score does it, without encoding the labels first, which takes longer.
-            curve = metrics.roc_curve(
-                labels, probabilities[:, 1], pos_label=classes[1], sample_weight=weight
+        measured.metrics["training_roc_auc"] = roc_auc(labels, probabilities, weight)
+
+
+def roc_auc(labels: Any, probabilities: Any, weight: Any = None) -> float:
+    """As ``roc_auc_score`` of two classes, or one against one, weighted by their rows.
+
+    scikit-learn checks its arguments twice for each pair of classes, which takes a hundred times
+    as long as the areas of a small fit. What it refuses, or weighs row by row, is left to it.
+    """
+    import numpy as np
+
+    classes = np.unique(labels)
+    count = len(classes)
+    is_plain = (
+        weight is None
+        and probabilities.shape[1] == count
+        and np.array_equal(classes, np.arange(count))
+        and np.allclose(1, probabilities.sum(axis=1))
+    )
+    if not is_plain:
+        from sklearn import metrics
+
+        scores = probabilities if count > 2 else probabilities[:, 1]
+        return float(
+            metrics.roc_auc_score(
+                labels, scores, average="weighted", multi_class="ovo", sample_weight=weight
             )
-            area = metrics.auc(curve[0], curve[1])
-        else:
-            area = metrics.roc_auc_score(
-                labels, probabilities, average="weighted", multi_class="ovo"
-            )
-        measured.metrics["training_roc_auc"] = float(area)
+        )
+    if count == 2:
+        return _area(labels, probabilities[:, 1])
+    areas, shares = [], []
+    for one, other in combinations(range(count), 2):
+        kept = (labels == one) | (labels == other)
+        is_one, scores = labels[kept] == one, probabilities[kept]
+        areas.append((_area(is_one, scores[:, one]) + _area(~is_one, scores[:, other])) / 2)
+        shares.append(np.average(kept))
+    return float(np.average(areas, weights=shares))
+
+
+def _area(positive: Any, scores: Any) -> float:
+    """Below the ROC curve, added up in the order in which ``auc`` adds that of ``roc_curve``."""
+    import numpy as np
+
+    order = np.argsort(scores, kind="stable")[::-1]
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    right = np.cumsum(positive[order], dtype=float)[ends]
+    wrong = 1 + ends - right
+    if len(ends) > 2:  # points in between on a line
+        bends = (np.diff(right, 2) != 0) | (np.diff(wrong, 2) != 0)
+        kept = np.concatenate([[True], bends, [True]])
+        right, wrong = right[kept], wrong[kept]
+    right, wrong = np.append(0.0, right) / right[-1], np.append(0.0, wrong) / wrong[-1]
+    return float((np.diff(wrong) * (right[1:] + right[:-1]) / 2.0).sum())
+
+
+def _sample(codes: Codes, weight: Any, scores: Any) -> Sample:
+    """Nothing of it is the user's, who may go on to change the labels."""
+    import numpy as np
+
+    if scores is not None and not np.isfinite(scores).all():
+        scores = None
+    kept = None if weight is None else np.array(weight, float).ravel()
+    return Sample(codes.classes, codes.true, codes.predicted, kept, scores)
 
 
 def _regressor(estimator: Any, data: TrainingData, measured: Measured) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -105,6 +107,7 @@ def test_r21_pyplot_is_never_imported_and_no_backend_is_chosen(tracklet_home):
         "from sklearn.linear_model import LogisticRegression\n"
         "LogisticRegression().fit([[0.], [1.], [2.]], [0, 1, 1])\n"
         "tracklet.autolog.flush()\n"
+        "assert 'matplotlib' not in sys.modules\n"
         "import matplotlib\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert not isinstance(matplotlib.rcParams._get('backend'), str)\n"
@@ -142,6 +145,26 @@ def test_everything_is_drawn_when_a_run_of_the_users_ends():
     assert {info.path for info in listed} >= CURVES
 
 
+def test_the_confusion_matrix_is_the_darker_the_more_rows_of_a_class_were_predicted_as_another():
+    labels = np.repeat(["often", "never"], [60, 40])
+    features = np.where(np.arange(100) % 10 < 2, labels[::-1], labels)  # a fifth is misleading
+    DecisionTreeClassifier(max_depth=1).fit((features == "often")[:, None], labels)
+    tracklet.autolog.flush()
+    picture = Image.open(io.BytesIO(content("training_confusion_matrix.png"))).convert("L")
+    width, height = picture.size
+    grey = np.asarray(picture)[36 : height - 60, 79 : width - 90]
+    middle = (grey.shape[0] // 2, grey.shape[1] // 2)
+    right = (grey[: middle[0], : middle[1]], grey[middle[0] :, middle[1] :])
+    wrong = (grey[: middle[0], middle[1] :], grey[middle[0] :, : middle[1]])
+    assert max(map(np.median, right)) < min(map(np.median, wrong)) - 50
+
+
+def test_curves_are_left_out_where_a_class_has_no_weight_and_nothing_warns():
+    LogisticRegression().fit(*BINARY, sample_weight=np.where(BINARY[1] == 0, 0.0, 1.0))
+    assert files() == {"estimator.html", "training_confusion_matrix.png"}
+    assert "tracklet.faults" not in tracklet.last_active_run().data.tags
+
+
 def test_plots_that_are_switched_off_are_not_drawn():
     tracklet.sklearn.autolog(log_models=False, log_plots=False, log_html=False)
     LogisticRegression().fit(*BINARY)
@@ -172,7 +195,7 @@ def test_more_plots_than_may_wait_are_left_out_and_the_run_says_so(monkeypatch):
 
 def test_drawing_that_fails_is_counted_and_harms_nothing(monkeypatch):
     monkeypatch.delenv("TRACKLET_STRICT")
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("zlib.compressobj", None)
     LogisticRegression().fit(*BINARY)
     tracklet.autolog.flush()
     run = tracklet.last_active_run()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.datasets import make_classification
 from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier
@@ -11,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 import tracklet
+from tracklet_integrations.sklearn import training_metrics
 
 NAMES = np.array(["often", "never", "sometimes"])
 
@@ -106,3 +109,32 @@ def test_predict_of_a_users_forest_is_the_users(record):
     tracklet.sklearn.autolog(disable=True)
     accuracy = metrics.accuracy_score(labels, forest.predict(rows))
     assert record.only().data.metrics["training_accuracy_score"] == accuracy < 0.5
+
+
+def test_what_is_not_defined_is_left_out_and_the_run_says_why(record):
+    rows, labels = make_classification(60, 6, n_informative=4, n_classes=3, random_state=1)
+    tracklet.sklearn.autolog(log_models=False, log_plots=False, log_html=False)
+    GaussianNB().fit(rows, labels, sample_weight=np.linspace(0.1, 1.0, 60))
+    tracklet.sklearn.autolog(disable=True)
+    data = record.only().data
+    assert "training_roc_auc" not in data.metrics
+    assert data.tags["tracklet.training_metrics"] == (
+        "left out: training_roc_auc: multi-class ROC AUC takes no sample weights"
+    )
+    assert "training_log_loss" in data.metrics
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("single", [False, True])
+@given(seed=st.integers(0, 2**32 - 1), digits=st.sampled_from([1, 2, 17]))
+@settings(max_examples=30, deadline=None)
+def test_the_area_below_the_curves_is_scikit_learns_to_the_last_bit(classes, single, seed, digits):
+    """Whatever the probabilities, with many or few that are the same, in either precision."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.append(np.arange(classes), random.integers(0, classes, 80)))
+    probabilities = random.dirichlet(np.ones(classes), len(labels)).round(digits)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    probabilities = probabilities.astype(np.float32 if single else float)
+    scores = probabilities if classes > 2 else probabilities[:, 1]
+    expected = metrics.roc_auc_score(labels, scores, average="weighted", multi_class="ovo")
+    assert training_metrics.roc_auc(labels, probabilities) == expected
