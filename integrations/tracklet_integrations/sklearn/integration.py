@@ -21,7 +21,7 @@ from tracklet.fluent.runs import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.subclasses import existing_classes
-from tracklet_integrations.sklearn import estimators, explaining, iterations, live
+from tracklet_integrations.sklearn import estimators, explaining, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
@@ -125,8 +125,8 @@ class SklearnIntegration(Integration):
                 return
             record = FitRecord(estimator, recorder, self.options)
             record.before(call)
-            if self.options.iteration_metrics == "live" and live.is_possible(estimator):
-                with live.measured(estimator, recorder):
+            if self.options.iteration_metrics == "live" and iterations.can_measure_live(estimator):
+                with iterations.measured_live(estimator, recorder):
                     outcome = yield
             else:
                 outcome = yield

@@ -1,11 +1,16 @@
-"""Metrics per iteration, from what estimators keep by themselves.
+"""Metrics per iteration, from what estimators keep by themselves, and measured while one trains.
 
 A history becomes one metric with a point per iteration; a final number a single point.
+
+Measuring goes through scikit-learn's own callbacks (1.9 and later), and only where asked for,
+because it predicts the training data once per iteration. The callback is on the estimator for the
+time of the fit and leaves nothing there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, Final
 
@@ -48,6 +53,9 @@ _LATEST: Final = {
 }
 
 _MAX_STEPS: Final = 100_000
+
+_LIVE_LOSS: Final = "training_loss"
+_HELD: Final = "_skl_callbacks"
 
 
 def record(estimator: Any, recorder: TrainingRecorder, model_id: str | None) -> None:
@@ -144,6 +152,65 @@ def _numbers_in(value: Any) -> list[float]:
     if not all(isinstance(each, Real) and not isinstance(each, bool) for each in found):
         return []
     return [float(each) for each in found]
+
+
+def can_measure_live(estimator: Any) -> bool:
+    """Whether an estimator tells of its iterations, and the user does not listen already."""
+    kind = type(estimator)
+    return (
+        kind.__module__ == "sklearn.linear_model._logistic"
+        and kind.__name__ == "LogisticRegression"
+        and hasattr(kind, "set_callbacks")
+        and getattr(estimator, "solver", "") == "lbfgs"
+        and _HELD not in vars(estimator)
+    )
+
+
+@contextmanager
+def measured_live(estimator: Any, recorder: TrainingRecorder) -> Iterator[None]:
+    """In this block every iteration of the estimator's fit becomes a point of a metric."""
+    with recorder.step("live"):
+        estimator.set_callbacks(LossRecorder(recorder))
+    try:
+        yield
+    finally:
+        vars(estimator).pop(_HELD, None)
+
+
+class LossRecorder:
+    """A callback of scikit-learn's that records the log loss on the training data."""
+
+    def __init__(self, recorder: TrainingRecorder) -> None:
+        self._recorder = recorder
+        self._count = 0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """The fit begins."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """The fit has ended."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """An iteration begins."""
+
+    def on_fit_task_end(
+        self,
+        estimator: Any,
+        context: Any,
+        *,
+        X: Any = None,  # noqa: N803 (scikit-learn passes it by this name)
+        y: Any = None,
+        fitted_estimator: Any = None,
+    ) -> None:
+        """An iteration, or the fit, has ended; whatever goes wrong here is contained."""
+        with self._recorder.step("live"):
+            if context.task_name != "lbfgs-iter" or X is None or fitted_estimator is None:
+                return
+            from sklearn.metrics import log_loss
+
+            loss = log_loss(y, fitted_estimator.predict_proba(X))
+            self._recorder.history(_LIVE_LOSS, [loss], first_step=self._count)
+            self._count += 1
 
 
 def explain() -> Iterator[str]:
