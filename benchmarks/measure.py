@@ -161,6 +161,7 @@ def report_added(
     ours: list[float],
     *,
     limit: float | None = None,
+    limit_of_mlflow: float | None = None,
     limit_ratio: float | None = None,
     mlflow: tuple[list[float], list[float]] | None = None,
     **more: object,
@@ -175,6 +176,7 @@ def report_added(
         bare: CPU seconds of the bare runs.
         ours: Those of the watched ones, in the same order.
         limit: How many seconds may be added.
+        limit_of_mlflow: How much of what MLflow adds may be added, if MLflow is at hand.
         limit_ratio: How many times the bare run it may take.
         mlflow: The bare and the watched runs in MLflow's environment.
         more: Further columns.
@@ -193,6 +195,13 @@ def report_added(
         row["mlflow_added_ms"] = round(theirs * 1e3, 2)
         row["mlflow_ratio"] = round(min(mlflow[1]) / min(mlflow[0]), 3)
         row["mlflow_over_tracklet"] = round(theirs / added, 1) if added > 0 else None
+        row["of_mlflow"] = round(added / theirs, 4)
+    if mlflow is not None and limit_of_mlflow is not None:
+        kept = row["of_mlflow"] <= limit_of_mlflow
+        row |= {
+            "target_of_mlflow": f"<= {limit_of_mlflow:g}",
+            "verdict_of_mlflow": _verdict(kept),
+        }
     if limit is not None:
         row |= {"target": f"adds <= {limit * 1e3:g} ms", "verdict": _verdict(added <= limit)}
     if limit_ratio is not None:
