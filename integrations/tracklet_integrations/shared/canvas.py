@@ -98,6 +98,13 @@ class Canvas:
         self.height = height
         self._rows = [bytearray(width) for _ in range(height)]
 
+    def copy(self) -> Canvas:
+        """Another image that begins as this one is now."""
+        other = Canvas(0, 0)
+        other.width, other.height = self.width, self.height
+        other._rows = [row[:] for row in self._rows]
+        return other
+
     def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
         """A rectangle."""
         first, last = max(x, 0), min(x + width, self.width)
@@ -112,10 +119,10 @@ class Canvas:
         pair = bytes((colour, colour))
         for (x, y), (to_x, to_y) in pairwise(points):
             right, down = to_x - x, to_y - y
-            if right == 0 or down == 0:
+            steps = max(abs(right), abs(down))
+            if right == 0 or down == 0 or steps == 1:
                 self.fill(min(x, to_x), min(y, to_y), abs(right) + 2, abs(down) + 2, colour)
                 continue
-            steps = max(abs(right), abs(down))
             for step in range(steps + 1):
                 at_x = x + round(right * step / steps)
                 at_y = y + round(down * step / steps)

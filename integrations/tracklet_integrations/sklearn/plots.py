@@ -7,6 +7,7 @@ to change it.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,8 @@ _ANNOTATED_CLASSES: Final = 12
 _MAX_LABEL: Final = 36
 _SCALE_STEPS: Final = 60
 _TICKS: Final = tuple(tick / 5 for tick in range(6))
+_TOP: Final = 36
+_LEFT, _WIDTH, _HEIGHT = 64, 360, 260  # of curves
 
 _PAGE: Final = (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="UTF-8"/>\n</head>\n'
@@ -69,7 +72,7 @@ class Sample:
         matrix = np.bincount(pairs, self.weight, count * count).reshape(count, count)
         totals = matrix.sum(axis=1, keepdims=True)
         shares = np.divide(matrix, totals, out=np.zeros((count, count)), where=totals != 0)
-        return _matrix([str(each)[:_MAX_LABEL] for each in self.classes], shares.tolist())
+        return _matrix(tuple(str(each)[:_MAX_LABEL] for each in self.classes), shares.tolist())
 
     def _curves(self) -> dict[str, bytes]:
         """The receiver operating characteristic, and precision against recall."""
@@ -106,67 +109,81 @@ class Sample:
         }
 
 
-def _matrix(labels: list[str], shares: list[list[float]]) -> bytes:
+def _matrix(labels: tuple[str, ...], shares: list[list[float]]) -> bytes:
     """Squares, the darker the greater the share; and a scale of the shades."""
+    ground, left, cell = _matrix_ground(labels)
+    canvas, count = ground.copy(), len(labels)
+    for row in range(count):
+        y = _TOP + row * cell
+        for column, share in enumerate(shares[row]):
+            x = left + column * cell
+            canvas.fill(x, y, cell, cell, shade(share))
+            if count <= _ANNOTATED_CLASSES:
+                middle = y + (cell - GLYPH_HEIGHT) // 2
+                _text_around(canvas, x + cell // 2, middle, f"{share:.2f}", light=share > 0.5)
+    return canvas.png()
+
+
+@functools.lru_cache(8)
+def _matrix_ground(labels: tuple[str, ...]) -> tuple[Canvas, int, int]:
+    """All but the squares, which every fit of the same classes has; their left edge and size."""
     count = len(labels)
     cell = max(16, min(120, 480 // count))
     widest = max(map(len, labels)) * GLYPH_WIDTH
     is_narrow = widest > cell - 6
-    left, top, size = 44 + widest, 36, cell * count
-    bottom = top + size + 8
+    left, size = 44 + widest, cell * count
+    bottom = _TOP + size + 8
     canvas = Canvas(left + size + 84, bottom + (widest if is_narrow else GLYPH_HEIGHT) + 30)
-    _text_around(canvas, left + size // 2, 10, "Normalized confusion matrix")
-    for row, label in enumerate(labels):
-        middle = top + row * cell + (cell - GLYPH_HEIGHT) // 2
+    for position, label in enumerate(labels):
+        middle = _TOP + position * cell + (cell - GLYPH_HEIGHT) // 2
         canvas.text(left - 8 - len(label) * GLYPH_WIDTH, middle, label)
-        centre = left + row * cell + cell // 2
+        centre = left + position * cell + cell // 2
         if is_narrow:
             end = bottom + len(label) * GLYPH_WIDTH
             canvas.rising_text(centre - GLYPH_HEIGHT // 2, end, label)
         else:
             _text_around(canvas, centre, bottom, label)
-        for column, share in enumerate(shares[row]):
-            x = left + column * cell
-            canvas.fill(x, top + row * cell, cell, cell, shade(share))
-            if count <= _ANNOTATED_CLASSES:
-                _text_around(canvas, x + cell // 2, middle, f"{share:.2f}", light=share > 0.5)
+    _text_around(canvas, left + size // 2, 10, "Normalized confusion matrix")
     _text_around(canvas, left + size // 2, canvas.height - 20, "Predicted label")
-    _rising_text_around(canvas, 8, top + size // 2, "True label")
-    _scale(canvas, left + size + 20, top, size)
-    return canvas.png()
-
-
-def _scale(canvas: Canvas, x: int, top: int, size: int) -> None:
+    _rising_text_around(canvas, 8, _TOP + size // 2, "True label")
+    scale = left + size + 20
     for step in range(_SCALE_STEPS):
         y, end = (size * each // _SCALE_STEPS for each in (step, step + 1))
-        canvas.fill(x, top + y, 16, end - y, shade(1 - step / (_SCALE_STEPS - 1)))
+        canvas.fill(scale, _TOP + y, 16, end - y, shade(1 - step / (_SCALE_STEPS - 1)))
     for tick in _TICKS:
-        y = top + round(size * (1 - tick))
-        canvas.text(x + 22, y - GLYPH_HEIGHT // 2, f"{tick:.1f}")
+        y = _TOP + round(size * (1 - tick)) - GLYPH_HEIGHT // 2
+        canvas.text(scale + 22, y, f"{tick:.1f}")
+    return canvas, left, cell
 
 
 def _curve(x: Any, y: Any, title: str, x_label: str, y_label: str) -> bytes:
     """A line through points between 0 and 1."""
     import numpy as np
 
-    left, top, width, height = 64, 36, 360, 260
-    canvas = Canvas(left + width + 24, top + height + 56)
-    for tick in _TICKS:
-        across, up = left + round(width * tick), top + round(height * (1 - tick))
-        canvas.fill(across, top, 1, height, GRID)
-        canvas.fill(left, up, width, 1, GRID)
-        _text_around(canvas, across, top + height + 8, f"{tick:.1f}")
-        canvas.text(left - 28, up - GLYPH_HEIGHT // 2, f"{tick:.1f}")
-    across = left + np.rint(width * x).astype(int)
-    up = top + np.rint(height * (1 - y)).astype(int)
-    moved = np.append(True, (np.diff(across) != 0) | (np.diff(up) != 0))
-    canvas.line(
-        list(zip(across[moved].tolist(), up[moved].tolist(), strict=True)), series_colour(0)
-    )
-    _text_around(canvas, left + width // 2, 10, title)
-    _text_around(canvas, left + width // 2, canvas.height - 22, x_label)
-    _rising_text_around(canvas, 8, top + height // 2, y_label)
+    canvas = _curve_ground(x_label, y_label).copy()
+    across = _LEFT + np.rint(_WIDTH * x).astype(int)
+    up = _TOP + np.rint(_HEIGHT * (1 - y)).astype(int)
+    moved = np.diff(across) != 0  # of each column of pixels, the first point and the last
+    kept = np.append(True, moved) | np.append(moved, True)
+    points = zip(across[kept].tolist(), up[kept].tolist(), strict=True)
+    canvas.line(list(points), series_colour(0))
+    _text_around(canvas, _LEFT + _WIDTH // 2, 10, title)
     return canvas.png()
+
+
+@functools.cache
+def _curve_ground(x_label: str, y_label: str) -> Canvas:
+    """All but the line and the title, which every curve of the kind has."""
+    canvas = Canvas(_LEFT + _WIDTH + 24, _TOP + _HEIGHT + 56)
+    for tick in _TICKS:
+        across, up = _LEFT + round(_WIDTH * tick), _TOP + round(_HEIGHT * (1 - tick))
+        canvas.fill(across, _TOP, 1, _HEIGHT, GRID)
+        canvas.fill(_LEFT, up, _WIDTH, 1, GRID)
+        _text_around(canvas, across, _TOP + _HEIGHT + 8, f"{tick:.1f}")
+        canvas.text(_LEFT - 28, up - GLYPH_HEIGHT // 2, f"{tick:.1f}")
+    _text_around(canvas, _LEFT + _WIDTH // 2, canvas.height - 22, x_label)
+    _rising_text_around(canvas, 8, _TOP + _HEIGHT // 2, y_label)
+    return canvas
 
 
 def _text_around(canvas: Canvas, x: int, y: int, text: str, *, light: bool = False) -> None:

@@ -144,10 +144,10 @@ def _classifier(
     found = measured.metrics
     codes = None if kind == "multilabel-indicator" else Codes.of(labels, predicted)
     with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
+        pair = (labels, predicted)
         if codes is not None and pos_label is None:
-            averages = _precision_recall_f1(codes.true, codes.predicted, None, weight)
-        else:
-            averages = _precision_recall_f1(labels, predicted, pos_label, weight)
+            pair = (codes.true, codes.predicted)
+        averages = _precision_recall_f1(*pair, pos_label, weight)
         for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
             found[f"training_{name}_score"] = float(value)
     with _leaving_out(measured, "training_accuracy_score"):
