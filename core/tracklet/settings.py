@@ -95,7 +95,7 @@ def is_tracking_uri_set() -> bool:
 
 def absolute_uri(uri: str) -> str:
     """The same place, independent of the working directory."""
-    scheme = uri.partition(":")[0] if ":" in uri else ""
+    scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     if scheme == "file":
         return uri
     if scheme == "sqlite" and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
@@ -110,17 +110,22 @@ def absolute_uri(uri: str) -> str:
 
 def local_path(uri: str) -> Path | None:
     """The folder or file that a plain path or ``file:`` URI names; None for other schemes."""
-    if uri.startswith("file:"):
+    path = path_of(uri)
+    return None if path is None else Path(path)
+
+
+def path_of(uri: str) -> str | None:
+    """The path that a plain path or ``file:`` URI names, as it is written there."""
+    scheme, colon, _ = uri.partition(":")
+    if not colon:
+        return uri
+    if scheme.lower() == "file":
         from urllib.parse import unquote, urlsplit
 
-        parts = urlsplit(uri)
-        return Path(unquote(parts.path))
-    if "://" in uri:
-        return None
-    scheme, colon, _ = uri.partition(":")
-    if colon and len(scheme) > 1 and scheme.replace("-", "").replace("+", "").isalnum():
-        return None  # one letter is a drive
-    return Path(uri)
+        return unquote(urlsplit(uri).path)
+    # One letter is a drive, and what is no scheme belongs to a path.
+    is_scheme = len(scheme) > 1 and scheme.replace("-", "").replace("+", "").isalnum()
+    return None if is_scheme or "://" in uri else uri
 
 
 def cache_dir() -> Path:

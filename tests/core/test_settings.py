@@ -9,6 +9,10 @@ import pytest
 
 import tracklet
 from tracklet import settings
+from tracklet.errors import InvalidParameterValue
+from tracklet.repositories import repository
+from tracklet.stores import open_store
+from tracklet.stores.files import FileStore
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +73,11 @@ def test_the_registry_lies_with_the_record_unless_it_is_set(tmp_path: Path) -> N
         ("/a/b", Path("/a/b")),
         ("file:///a/b%20c", Path("/a/b c")),
         ("file:/a", Path("/a")),
+        ("FILE:/a", Path("/a")),
+        ("my_dir:x", Path("my_dir:x")),
+        ("a/b:c", Path("a/b:c")),
+        ("c:x", Path("c:x")),
+        ("my_dir://x", None),
         ("sqlite:///x.db", None),
         ("https://host/x", None),
         ("mlflow-artifacts:/x", None),
@@ -91,3 +100,21 @@ def test_a_deleted_working_directory_leads_to_a_temporary_place_and_not_to_an_er
     finally:
         os.chdir(tmp_path)
     assert "working directory was deleted" in caplog.text
+
+
+def test_a_store_and_an_artifact_location_follow_one_rule(tmp_path: Path) -> None:
+    """What names a folder for the store names it for artifacts, whatever the case of its scheme."""
+    inside = tmp_path / "x"
+    uri = f"FILE:{inside}"
+    assert tracklet.TrackletClient(uri).create_experiment("e")
+    assert inside.is_dir()
+    assert repository(uri).local_path("") == inside
+    tracklet.set_tracking_uri(uri)
+    assert settings.tracking_uri() == uri
+    for other in ("sqlite:///x.db", "https://host/x", "my_dir://x"):
+        assert settings.path_of(other) is None
+        with pytest.raises(InvalidParameterValue):
+            FileStore(other)
+    for odd in ("my_dir:x", "a/b:c"):
+        assert settings.path_of(odd) == odd
+        assert open_store(odd).root == str(Path.cwd() / odd)

@@ -41,7 +41,6 @@ from tracklet.stores.files import (
     leases,
     points,
     reader,
-    registry_reader,
 )
 
 SCHEMA: Final = """
@@ -579,9 +578,9 @@ def _logged_model(folder: str) -> Put:
 
 
 def _registered_model(folder: str) -> Put:
-    model = registry_reader.read_registered_model(folder)
+    model = reader.read_registered_model(folder)
     versions = [
-        registry_reader.read_model_version(version_dir, model.aliases)
+        reader.read_model_version(version_dir, model.aliases)
         for version_dir in contents.model_version_dirs(folder)
     ]
     return partial(bulk.put_registered_model, model=model, versions=versions)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import weakref
 from collections.abc import Callable
@@ -57,6 +58,7 @@ _WAYS_OUT: Final = {
     errno.ENAMETOOLONG: "use a shorter key or name",
 }
 
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -238,6 +240,14 @@ def remove_tree(path: str) -> None:
                 unlink(entry.path)
     with suppress(FileNotFoundError):
         rmdir(path)
+
+
+def remove_quietly(folder: str) -> None:
+    """Remove what a refused call has made, as far as the disk allows."""
+    try:
+        remove_tree(folder)
+    except OSError:
+        _log.warning("could not remove %s, which a failed call left behind", folder)
 
 
 def sync_path(path: str) -> None:

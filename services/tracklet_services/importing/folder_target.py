@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from tracklet import names, validation
+from tracklet import names, settings, validation
 from tracklet.entities import (
     DatasetInput,
     Experiment,
@@ -37,7 +37,6 @@ from tracklet.stores.files import (
     links,
     points,
     reader,
-    registry_reader,
     run_meta,
     texts,
 )
@@ -364,7 +363,7 @@ class FileTarget(ImportTarget):
                     disk.rename(staged, version_dir)
                 changed = True
                 continue
-            here = registry_reader.read_model_version(version_dir)
+            here = reader.read_model_version(version_dir)
             if not same_version(here, version):
                 others.add(version.version)
                 refused.append(f"version {version.version} is another model here")
@@ -373,7 +372,7 @@ class FileTarget(ImportTarget):
                 if merged != here:
                     _change_version(version_dir, here, merged, refused)
                     changed = True
-        here_model = registry_reader.read_registered_model(folder)
+        here_model = reader.read_registered_model(folder)
         aliases = {a: v for a, v in record.model.aliases.items() if v not in others}
         merged_here = merged_model(here_model, replace(record.model, aliases=aliases))
         if merged_here != here_model:
@@ -470,10 +469,10 @@ class FileTarget(ImportTarget):
             return place, 0
         # Inside the run's own folder, which may lie in the trash, or be staged.
         own = f"{self.root}/{os.path.basename(experiment_dir)}/{tail}"
-        inside = layout.is_local(place) and layout.local_path(place) == own
+        inside = settings.path_of(place) == own
         try:
             target = f"{folder}/{layout.ARTIFACTS}" if inside else place
-            if layout.is_local(source) and layout.local_path(source) == own:
+            if settings.path_of(source) == own:
                 return place, 0
             return place, copy_missing(source, target)
         except InvalidParameterValue as error:
@@ -494,7 +493,7 @@ def _other_params(here: Run, there: Run) -> Iterator[str]:
 
 def _referring(location: str) -> str:
     """A place of another store's, told from one that a store chose and that moves with it."""
-    return f"{location.rstrip('/')}/" if layout.is_local(location) else location
+    return f"{location.rstrip('/')}/" if settings.path_of(location) is not None else location
 
 
 def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> None:

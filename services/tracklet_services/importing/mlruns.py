@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
 from tracklet.stores import disk
-from tracklet.stores.files import contents, layout, points, reader, registry_reader
+from tracklet.stores.files import contents, layout, points, reader
 from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
 from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet_services.importing.source import ImportSource, Unreadable
@@ -126,8 +126,8 @@ class MlrunsSource(ImportSource):
 
 
 def _registered_model(folder: str) -> RegisteredModelRecord:
-    versions = [registry_reader.read_model_version(d) for d in contents.model_version_dirs(folder)]
-    return RegisteredModelRecord(registry_reader.read_registered_model(folder), versions)
+    versions = [reader.read_model_version(d) for d in contents.model_version_dirs(folder)]
+    return RegisteredModelRecord(reader.read_registered_model(folder), versions)
 
 
 def _read(kind: str, folder: str, read: Callable[[str], T]) -> T | Unreadable:

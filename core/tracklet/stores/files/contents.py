@@ -6,6 +6,8 @@ Nothing here writes. A folder without ``meta.yaml`` is no entity, whatever else 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tracklet.errors import ResourceDoesNotExist
@@ -70,12 +72,18 @@ def meta_if_there(folder: str) -> dict[str, Any] | None:
     return documents.loads(data, path)
 
 
-def read_texts(folder: str) -> dict[str, str]:
-    """The keys below a folder of params or tags and their texts."""
+def read_texts(folder: str, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The keys below a folder of params or tags and their texts.
+
+    Args:
+        folder: The folder.
+        known: Texts of keys that never change, which are taken from here.
+    """
     texts: dict[str, str] = {}
     for key, path in key_files(folder):
-        data = read_key(path)
-        if data is not None:
+        if key in known:
+            texts[key] = known[key]
+        elif (data := read_key(path)) is not None:
             texts[key] = data.decode("utf-8", "replace")
     return texts
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tracklet import names, validation
+from tracklet import names, settings, validation
 from tracklet.entities import Experiment, LifecycleStage
 from tracklet.errors import (
     InvalidParameterValue,
@@ -50,7 +50,7 @@ class Experiments(Folder):
                     texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
                 self._write_experiment(experiment_id, name, location)
             except BaseException:
-                _remove_quietly(folder)
+                disk.remove_quietly(folder)
                 raise
         changes.announce(self.root, experiment_id)
         return experiment_id
@@ -259,13 +259,6 @@ def _artifact_location(location: str | None) -> str | None:
             f"{location!r} cannot be an artifact location: 'runs:' URIs point into a run; give a "
             "folder or the URI of an object store"
         )
-    if layout.is_local(location) and not location.lower().startswith("file:"):
+    if settings.path_of(location) is not None and not location.lower().startswith("file:"):
         return os.path.abspath(location)
     return location
-
-
-def _remove_quietly(folder: str) -> None:
-    try:
-        disk.remove_tree(folder)
-    except OSError:
-        return

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-from tracklet import validation
+from tracklet import settings, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import disk
 from tracklet.stores.files import changes, contents, documents, layout
+
+if TYPE_CHECKING:
+    from tracklet.stores.files.writer import FileRunWriter
 
 
 class Folder:
@@ -23,11 +27,12 @@ class Folder:
 
     def __init__(self, uri: str | os.PathLike[str]) -> None:
         location = os.fspath(uri)
-        if not layout.is_local(location):
+        path = settings.path_of(location)
+        if path is None:
             raise InvalidParameterValue(
                 f"{location!r} is no path and no file: URI; a file store is a local folder"
             )
-        path = layout.local_path(location) or "."
+        path = path or "."
         try:
             self.root = os.path.abspath(path)
         except FileNotFoundError as error:
@@ -39,6 +44,7 @@ class Folder:
             ) from error
         self.uri = location if location.lower().startswith("file:") else self.root
         self._run_dirs: dict[str, str] = {}
+        self._writers: WeakValueDictionary[str, FileRunWriter] = WeakValueDictionary()
         self._names: dict[str, tuple[tuple[int, int], str]] = {}
         self._has_default = False
 

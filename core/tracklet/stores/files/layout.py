@@ -120,18 +120,3 @@ def _md5(*parts: str) -> str:
     for part in parts:
         digest.update(part.encode())
     return digest.hexdigest()
-
-
-def is_local(location: str) -> bool:
-    """Whether a recorded location is a path or ``file:`` URI."""
-    scheme, colon, _ = location.partition(":")
-    return not colon or "/" in scheme or len(scheme) == 1 or scheme.lower() == "file"
-
-
-def local_path(location: str) -> str:
-    """The path of a recorded local location."""
-    if location.lower().startswith("file:"):
-        from urllib.parse import unquote, urlsplit
-
-        return unquote(urlsplit(location).path)
-    return location

@@ -13,7 +13,6 @@ from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import now_ms
 from tracklet.stores.files.links import Links
-from tracklet.stores.files.runs import remove_quietly
 
 
 class LoggedModels(Links):
@@ -73,7 +72,7 @@ class LoggedModels(Links):
             self._announce_model(folder)
             return reader.read_logged_model(folder)
         except BaseException:
-            remove_quietly(folder)
+            disk.remove_quietly(folder)
             raise
 
     @disk.reported("read a logged model")

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from tracklet.entities import Metric
 from tracklet.frozen import Frozen
+from tracklet.stores.files import contents
 
 TORN: Final = b"<torn>"
 
@@ -121,24 +123,38 @@ def latest_per_dataset(points: Iterable[Metric]) -> list[Metric]:
     return [max(g, key=lambda p: (p.step, p.timestamp, _rank(p.value))) for g in groups.values()]
 
 
-def last_point(path: str, key: str) -> Metric | None:
-    """The last whole point of a run's metric file; None if there is none."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            reach = _TAIL
-            while True:
-                start = max(0, size - reach)
-                file.seek(start)
-                data = file.read(size - start)
-                if start:  # the first line may have begun before
-                    data = data[data.find(b"\n") + 1 :]
-                found = parse_run_points(data[: data.rfind(b"\n") + 1], key).points
-                if found or not start:
-                    return found[-1] if found else None
-                reach *= 16
-    except (FileNotFoundError, IsADirectoryError):
-        return None
+def last_points(folder: str, descriptors: Mapping[str, int]) -> list[Metric]:
+    """The last whole point of each metric of a run; of each file only the end is read.
+
+    Args:
+        folder: The run's folder of metrics.
+        descriptors: Of files that are open already, by their keys.
+    """
+    found: list[Metric] = []
+    for key, path in contents.key_files(folder):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            if key in descriptors:
+                point = _last_point(descriptors[key], key)
+            else:
+                with open(path, "rb", buffering=0) as file:
+                    point = _last_point(file.fileno(), key)
+            if point is not None:
+                found.append(point)
+    return found
+
+
+def _last_point(fd: int, key: str) -> Metric | None:
+    size = os.fstat(fd).st_size
+    reach = _TAIL
+    while True:
+        start = max(0, size - reach)
+        data = os.pread(fd, size - start, start)
+        if start:  # the first line may have begun before
+            data = data[data.find(b"\n") + 1 :]
+        found = parse_run_points(data[: data.rfind(b"\n") + 1], key).points
+        if found or not start:
+            return found[-1] if found else None
+        reach *= 16
 
 
 def torn_tail(fragment: bytes) -> bytes:

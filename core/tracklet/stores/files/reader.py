@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from tracklet import liveness
+from tracklet import liveness, settings
 from tracklet.entities import (
     Dataset,
     DatasetInput,
@@ -26,6 +26,8 @@ from tracklet.entities import (
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
+    ModelVersion,
+    RegisteredModel,
     Run,
     RunData,
     RunInfo,
@@ -34,10 +36,12 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import contents, fields, layout, leases, points
+from tracklet.stores.files import contents, layout, leases, points
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
-from tracklet.stores.files.relocation import origin, relocated
+
+DELETED_STAGE: Final = "Deleted_Internal"
+"""The stage of a deleted model version; its folder stays, so that its number is not used again."""
 
 # -- experiments -------------------------------------------------------------------------------
 
@@ -50,21 +54,21 @@ def read_experiment(experiment_dir: Path) -> Experiment:
     _, in_trash = origin(folder)
     return Experiment(
         experiment_id=experiment_id,
-        name=fields.text(meta.get("name"), experiment_id),
+        name=text(meta.get("name"), experiment_id),
         artifact_location=experiment_location(folder, meta),
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else fields.stage(meta),
+        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
         tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
-        creation_time=fields.integer(meta.get("creation_time")),
-        last_update_time=fields.integer(meta.get("last_update_time")),
-        workspace=fields.text(meta.get("workspace"), "default"),
-        trace_location=fields.optional(meta.get("trace_location")),
+        creation_time=integer(meta.get("creation_time")),
+        last_update_time=integer(meta.get("last_update_time")),
+        workspace=text(meta.get("workspace"), "default"),
+        trace_location=optional(meta.get("trace_location")),
     )
 
 
 def experiment_location(folder: str, meta: dict[str, Any]) -> str:
     """Where the artifacts of an experiment's runs go."""
     experiment_id = os.path.basename(folder)
-    recorded = fields.text(meta.get("artifact_location"), "")
+    recorded = text(meta.get("artifact_location"), "")
     home, _ = origin(folder)
     return relocated(recorded, home, experiment_id)
 
@@ -121,19 +125,18 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
     return RunInfo(
         run_id=run_id,
         experiment_id=experiment_id,
-        user_id=fields.text(meta.get("user_id"), ""),
+        user_id=text(meta.get("user_id"), ""),
         status=RunStatus.to_string(status) if status in RunStatus.all_status() else "RUNNING",
-        start_time=fields.integer(meta.get("start_time")),
-        end_time=fields.integer(meta.get("end_time")),
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else fields.stage(meta),
+        start_time=integer(meta.get("start_time")),
+        end_time=integer(meta.get("end_time")),
+        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
         artifact_uri=relocated(
-            fields.text(meta.get("artifact_uri"), ""),
+            text(meta.get("artifact_uri"), ""),
             f"{home}/{folder_name}/{layout.ARTIFACTS}",
             f"{experiment_id}/{folder_name}/{layout.ARTIFACTS}",
             f"{folder}/{layout.ARTIFACTS}",
         ),
-        run_name=fields.optional(meta.get("run_name") or meta.get("name"))
-        or tags.get(RUN_NAME_TAG),
+        run_name=optional(meta.get("run_name") or meta.get("name")) or tags.get(RUN_NAME_TAG),
     )
 
 
@@ -185,7 +188,7 @@ def read_outputs(run_dir: Path) -> RunOutputs:
         link = contents.meta_if_there(link_dir)
         if link is not None:
             model_id = str(link.get("destination_id") or os.path.basename(link_dir))
-            outputs.append(LoggedModelOutput(model_id, fields.integer(link.get("step")) or 0))
+            outputs.append(LoggedModelOutput(model_id, integer(link.get("step")) or 0))
     return RunOutputs(outputs)
 
 
@@ -194,12 +197,12 @@ def _dataset(folder: str) -> Dataset | None:
     if meta is None:
         return None
     return Dataset(
-        name=fields.text(meta.get("name"), ""),
-        digest=fields.text(meta.get("digest"), ""),
-        source_type=fields.text(meta.get("source_type"), ""),
-        source=fields.text(meta.get("source"), ""),
-        schema=fields.optional(meta.get("schema")),
-        profile=fields.optional(meta.get("profile")),
+        name=text(meta.get("name"), ""),
+        digest=text(meta.get("digest"), ""),
+        source_type=text(meta.get("source_type"), ""),
+        source=text(meta.get("source"), ""),
+        schema=optional(meta.get("schema")),
+        profile=optional(meta.get("profile")),
     )
 
 
@@ -226,27 +229,27 @@ def read_logged_model(model_dir: Path) -> LoggedModel:
     for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
         history = points.parse_model_points(contents.read_key(path) or b"", key, model_id)
         metrics.extend(points.latest_per_dataset(history.points))
-    created = fields.integer(meta.get("creation_timestamp")) or 0
+    created = integer(meta.get("creation_timestamp")) or 0
     return LoggedModel(
         experiment_id=experiment_id,
         model_id=model_id,
-        name=fields.text(meta.get("name"), model_id),
+        name=text(meta.get("name"), model_id),
         artifact_location=relocated(
-            fields.text(meta.get("artifact_location"), ""),
+            text(meta.get("artifact_location"), ""),
             f"{home}/{tail}",
             f"{experiment_id}/{tail}",
             f"{folder}/{layout.ARTIFACTS}",
         ),
         creation_timestamp=created,
-        last_updated_timestamp=fields.integer(meta.get("last_updated_timestamp")) or created,
-        model_type=fields.optional(meta.get("model_type")),
-        source_run_id=fields.optional(meta.get("source_run_id")),
+        last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
+        model_type=optional(meta.get("model_type")),
+        source_run_id=optional(meta.get("source_run_id")),
         status=_model_status(meta.get("status")),
-        status_message=fields.optional(meta.get("status_message")),
+        status_message=optional(meta.get("status_message")),
         tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
         metrics=metrics,
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else fields.stage(meta),
+        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
     )
 
 
@@ -254,3 +257,156 @@ def _model_status(value: object) -> LoggedModelStatus:
     if isinstance(value, int) and 0 <= value < len(LoggedModelStatus):
         return LoggedModelStatus.from_int(value)
     return LoggedModelStatus.UNSPECIFIED
+
+
+# -- the registry -----------------------------------------------------------------------------
+
+
+def read_registered_model(model_dir: Path) -> RegisteredModel:
+    """The registered model of a folder, with the newest version of each stage."""
+    folder = os.fspath(model_dir)
+    meta = contents.read_meta(folder, "registered model")
+    aliases = read_aliases(folder)
+    newest: dict[str, ModelVersion] = {}
+    for version_dir in contents.model_version_dirs(folder):
+        version = read_model_version(version_dir, aliases)
+        if version.current_stage != DELETED_STAGE:
+            newest[version.current_stage] = version
+    created = integer(meta.get("creation_timestamp")) or 0
+    return RegisteredModel(
+        name=text(meta.get("name"), os.path.basename(folder)),
+        creation_timestamp=created,
+        last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
+        description=optional(meta.get("description")),
+        latest_versions=list(newest.values()),
+        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
+        aliases=aliases,
+    )
+
+
+def read_aliases(model_dir: Path) -> dict[str, int]:
+    """The aliases of a registered model and the versions that they point at."""
+    texts = contents.read_texts(f"{os.fspath(model_dir)}/{layout.ALIASES}")
+    return {alias: int(text) for alias, text in texts.items() if text.strip().isdecimal()}
+
+
+def read_model_version(version_dir: Path, aliases: dict[str, int] | None = None) -> ModelVersion:
+    """The model version of a folder; a deleted one has the stage :data:`DELETED_STAGE`.
+
+    Args:
+        version_dir: The folder ``version-<n>``.
+        aliases: The aliases of its registered model; read when left out.
+    """
+    folder = os.fspath(version_dir)
+    meta = contents.read_meta(folder, "model version")
+    model_dir = os.path.dirname(folder)
+    number = int(os.path.basename(folder).removeprefix(layout.VERSION_PREFIX))
+    if aliases is None:
+        aliases = read_aliases(model_dir)
+    root = os.path.dirname(os.path.dirname(model_dir))
+    return ModelVersion(
+        name=text(meta.get("name"), os.path.basename(model_dir)),
+        version=number,
+        creation_timestamp=integer(meta.get("creation_timestamp")) or 0,
+        last_updated_timestamp=integer(meta.get("last_updated_timestamp")),
+        description=optional(meta.get("description")),
+        user_id=optional(meta.get("user_id")),
+        current_stage=text(meta.get("current_stage"), "None"),
+        source=rerooted(optional(meta.get("source")), root),
+        run_id=optional(meta.get("run_id")),
+        status=text(meta.get("status"), "READY"),
+        status_message=optional(meta.get("status_message")),
+        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
+        run_link=optional(meta.get("run_link")),
+        aliases=sorted(alias for alias, version in aliases.items() if version == number),
+        model_id=optional(meta.get("model_id")),
+        storage_location=rerooted(optional(meta.get("storage_location")), root),
+    )
+
+
+# -- locations, in a tree that was perhaps moved, copied or put in the trash since -------------
+
+
+def origin(experiment_dir: str) -> tuple[str, bool]:
+    """Where an experiment's folder is when it is not in the trash, and whether it is there."""
+    home, name = os.path.split(experiment_dir)
+    in_trash = os.path.basename(home) == layout.TRASH
+    return f"{os.path.dirname(home) if in_trash else home}/{name}", in_trash
+
+
+def relocated(recorded: str, home: str, tail: str, sibling: str | None = None) -> str:
+    """Where a recorded location is now, the tree perhaps having been moved or copied.
+
+    Args:
+        recorded: The location as it was written.
+        home: Where this store would put it.
+        tail: How a location that a store chose by itself ends.
+        sibling: Where the files are now, if that differs from ``home`` (in the trash).
+    """
+    path = settings.path_of(recorded)
+    if recorded == home or path is None:
+        return recorded if recorded != home or not sibling else _existing(recorded, sibling)
+    if path == home:
+        return recorded
+    if recorded.endswith("/"):  # an import refers to another store's place
+        return recorded.rstrip("/")
+    here = _existing(home, sibling or home)
+    if not recorded:
+        return here
+    if path == tail or path.endswith(f"/{tail}"):
+        # The store chose it, so the files moved with the tree, unless only documents were copied.
+        return recorded if os.path.exists(path) and not os.path.exists(here) else here
+    # A location that the user chose may not be there yet; files beside the document decide.
+    if sibling is not None and not os.path.exists(path) and _holds_something(here):
+        return here
+    return recorded
+
+
+def rerooted(recorded: str | None, root: str) -> str | None:
+    """A path into a store that was moved since, in its present place."""
+    path = settings.path_of(recorded) if recorded else None
+    if recorded is None or path is None:
+        return recorded
+    if not os.path.isabs(path) or os.path.exists(path):
+        return recorded
+    parts = path.split("/")
+    for start in range(1, len(parts) - 1):
+        candidate = f"{root}/{'/'.join(parts[start:])}"
+        if contents.has_meta(f"{root}/{parts[start]}") and os.path.exists(candidate):
+            return candidate
+    return recorded
+
+
+def _existing(home: str, sibling: str) -> str:
+    return sibling if sibling != home and os.path.exists(sibling) else home
+
+
+def _holds_something(folder: str) -> bool:
+    try:
+        return bool(os.listdir(folder))
+    except OSError:
+        return False
+
+
+# -- the values of a document's fields, which another program may have written otherwise -------
+
+
+def text(value: object, default: str) -> str:
+    """A field that is never missing."""
+    return default if value is None else str(value)
+
+
+def optional(value: object) -> str | None:
+    """A text that may be missing."""
+    return None if value is None else str(value)
+
+
+def integer(value: object) -> int | None:
+    """A whole number that may be missing."""
+    return int(value) if isinstance(value, int | float) else None
+
+
+def stage(meta: dict[str, Any]) -> str:
+    """Whether the entity of a document is active or deleted."""
+    deleted = meta.get("lifecycle_stage") == LifecycleStage.DELETED
+    return LifecycleStage.DELETED if deleted else LifecycleStage.ACTIVE

@@ -15,10 +15,9 @@ from tracklet.errors import (
     TrackletException,
 )
 from tracklet.stores import disk
-from tracklet.stores.files import changes, contents, documents, layout, registry_reader, texts
+from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import Folder, now_ms
-from tracklet.stores.files.registry_reader import DELETED_STAGE
-from tracklet.stores.files.runs import remove_quietly
+from tracklet.stores.files.reader import DELETED_STAGE
 
 
 class Registry(Folder):
@@ -62,15 +61,15 @@ class Registry(Folder):
                 texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
                 disk.publish(layout.meta(folder), documents.dumps(document), folder)
             except BaseException:
-                remove_quietly(folder)
+                disk.remove_quietly(folder)
                 raise
         self._announce_name(name)
-        return registry_reader.read_registered_model(folder)
+        return reader.read_registered_model(folder)
 
     @disk.reported("read a registered model")
     def get_registered_model(self, name: str) -> RegisteredModel:
         """The registered model with its tags, aliases and the newest version of each stage."""
-        return registry_reader.read_registered_model(self._registered_dir(name))
+        return reader.read_registered_model(self._registered_dir(name))
 
     @disk.reported("update a registered model")
     def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
@@ -78,7 +77,7 @@ class Registry(Folder):
         _check_description(description)
         folder = self._registered_dir(name)
         self._edit(folder, description=description)
-        return registry_reader.read_registered_model(folder)
+        return reader.read_registered_model(folder)
 
     @disk.reported("rename a registered model")
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
@@ -101,7 +100,7 @@ class Registry(Folder):
             disk.publish(layout.meta(target), documents.dumps(meta), target)
         self._announce_name(name)
         self._announce_name(new_name)
-        return registry_reader.read_registered_model(target)
+        return reader.read_registered_model(target)
 
     @disk.reported("delete a registered model")
     def delete_registered_model(self, name: str) -> None:
@@ -195,21 +194,21 @@ class Registry(Folder):
                     texts.put_tags("model version tag", tags_dir, data, version_dir)
                 disk.publish(layout.meta(version_dir), documents.dumps(document), version_dir)
             except BaseException:
-                remove_quietly(version_dir)
+                disk.remove_quietly(version_dir)
                 raise
         self._edit(folder)
-        return registry_reader.read_model_version(version_dir)
+        return reader.read_model_version(version_dir)
 
     @disk.reported("read a model version")
     def get_model_version(self, name: str, version: int) -> ModelVersion:
         """The version; a missing or deleted one is ResourceDoesNotExist."""
-        return registry_reader.read_model_version(self._version_dir(name, version))
+        return reader.read_model_version(self._version_dir(name, version))
 
     @disk.reported("read a model version")
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """The version that an alias points at; an unknown alias is InvalidParameterValue."""
         validation.validate_alias(alias)
-        number = registry_reader.read_aliases(self._registered_dir(name)).get(alias)
+        number = reader.read_aliases(self._registered_dir(name)).get(alias)
         if number is None:
             raise InvalidParameterValue(
                 f"the registered model {name!r} has no alias {alias!r}; "
@@ -225,7 +224,7 @@ class Registry(Folder):
         _check_description(description)
         folder = self._version_dir(name, version)
         self._edit(folder, description=description)
-        return registry_reader.read_model_version(folder)
+        return reader.read_model_version(folder)
 
     @disk.reported("move a model version to a stage")
     def transition_model_version_stage(
@@ -241,19 +240,16 @@ class Registry(Folder):
         self._edit(folder, current_stage=canonical)
         if archive_existing_versions:
             for other in contents.model_version_dirs(os.path.dirname(folder)):
-                if (
-                    other != folder
-                    and registry_reader.read_model_version(other).current_stage == canonical
-                ):
+                if other != folder and reader.read_model_version(other).current_stage == canonical:
                     self._edit(other, current_stage="Archived")
-        return registry_reader.read_model_version(folder)
+        return reader.read_model_version(folder)
 
     @disk.reported("delete a model version")
     def delete_model_version(self, name: str, version: int) -> None:
         """Delete a version, its tags and its aliases."""
         folder = self._version_dir(name, version)
         model_dir = os.path.dirname(folder)
-        for alias in registry_reader.read_model_version(folder).aliases:
+        for alias in reader.read_model_version(folder).aliases:
             _removed("alias", f"{model_dir}/{layout.ALIASES}", alias)
         self._edit(folder, current_stage=DELETED_STAGE)
         disk.remove_tree(f"{folder}/{layout.TAGS}")
@@ -312,9 +308,7 @@ class Registry(Folder):
             if is_version:
                 self._rewrite(folder, "model version", {**values, "last_updated_timestamp": now})
                 values = {}
-            aliases = {
-                alias: str(v) for alias, v in registry_reader.read_aliases(model_dir).items()
-            }
+            aliases = {alias: str(v) for alias, v in reader.read_aliases(model_dir).items()}
             values = {**values, "aliases": aliases, "last_updated_timestamp": now}
             self._rewrite(model_dir, "registered model", values)
         self._announce_name(os.path.basename(model_dir))

@@ -22,7 +22,6 @@ from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
     changes,
     contents,
-    fields,
     layout,
     leases,
     points,
@@ -76,8 +75,9 @@ class Runs(Folder):
                 self.root, folder, lease=lease, settled=False, find_model=self._active_model_dir
             )
         except BaseException:  # nobody gets to know of the run, so nobody would end it
-            remove_quietly(folder)
+            disk.remove_quietly(folder)
             raise
+        self._writers[run.info.run_id] = writer
         return run, writer
 
     def _create_run(
@@ -133,7 +133,7 @@ class Runs(Folder):
             self._remember_run(run_id, run_dir)
             run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
         except BaseException:
-            remove_quietly(run_dir)
+            disk.remove_quietly(run_dir)
             raise
         return run, run_dir, lease
 
@@ -183,6 +183,7 @@ class Runs(Folder):
                 raise
             if settled:
                 self._announce_run(folder)
+            self._writers[run_id] = writer
         return writer
 
     @disk.reported("update a run")
@@ -279,20 +280,24 @@ class Runs(Folder):
     @disk.reported("read a run")
     def get_params(self, run_id: str) -> dict[str, str]:
         """The params of a run."""
-        return contents.read_texts(f"{self._run_dir(run_id)}/{layout.PARAMS}")
+        folder = f"{self._run_dir(run_id)}/{layout.PARAMS}"
+        writer = self._writers.get(run_id)
+        return contents.read_texts(folder, writer.known_params() if writer is not None else {})
 
     @disk.reported("read a run")
     def last_points(self, run_id: str) -> list[Metric]:
         """The point of each metric that was logged last; of each file only the end is read."""
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
-        found = (points.last_point(path, key) for key, path in contents.key_files(folder))
-        return [point for point in found if point is not None]
+        writer = self._writers.get(run_id)
+        if writer is not None:
+            return writer.last_points(folder)
+        return points.last_points(folder, {})
 
     @disk.reported("read a run")
     def deletion_time(self, run_id: str) -> int | None:
         """When a run was deleted; None for an active one, or if that was not noted."""
         meta = contents.read_meta(self._run_dir(run_id), "run")
-        return fields.integer(meta.get("deleted_time"))
+        return reader.integer(meta.get("deleted_time"))
 
     @disk.reported("remove a run for good")
     def purge_run(self, run_id: str) -> None:
@@ -315,11 +320,3 @@ class Runs(Folder):
     def _active_model_dir(self, model_id: str) -> str:
         """The folder of a logged model that is not deleted."""
         raise NotImplementedError
-
-
-def remove_quietly(folder: str) -> None:
-    """Remove what a refused call has made, as far as the disk allows."""
-    try:
-        disk.remove_tree(folder)
-    except OSError:
-        _log.warning("could not remove %s, which a failed call left behind", folder)

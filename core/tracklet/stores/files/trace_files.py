@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tracklet import settings
 from tracklet.entities import Assessment, Span, Trace, TraceData, TraceInfo
 from tracklet.entities.assessment import iso_time
 from tracklet.entities.trace_info import with_parts
@@ -237,7 +238,7 @@ class TraceFolder:
         tags = {**self.bare_info.tags, **contents.read_texts(f"{self.folder}/{layout.TAGS}")}
         here = f"{self.folder}/{layout.ARTIFACTS}"
         recorded = tags.get(LOCATION_TAG)
-        if recorded is None or (layout.is_local(recorded) and os.path.exists(here)):
+        if recorded is None or (settings.path_of(recorded) is not None and os.path.exists(here)):
             tags[LOCATION_TAG] = here
         return tags
 
@@ -268,8 +269,8 @@ class TraceFolder:
         path = f"{self.folder}/{layout.ARTIFACTS}/{SPANS}"
         data = disk.read_if_there(path)
         recorded = self.tags.get(LOCATION_TAG, "") if data is None else ""
-        if recorded and layout.is_local(recorded):
-            path = f"{layout.local_path(recorded)}/{SPANS}"
+        if recorded and settings.path_of(recorded) is not None:
+            path = f"{settings.path_of(recorded)}/{SPANS}"
             data = disk.read_if_there(path)
         elif recorded:
             from tracklet.repositories import repository  # rare: MLflow put them elsewhere

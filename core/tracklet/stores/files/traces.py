@@ -51,7 +51,7 @@ class FileTraces(Folder, TraceStore):
             trace_files.write(staged, folder, info, spans)
             disk.rename(staged, folder)
         except BaseException as error:
-            _remove_quietly(staged)
+            disk.remove_quietly(staged)
             if isinstance(error, OSError) and os.path.isdir(folder):
                 raise ResourceAlreadyExists(
                     f"there is a trace with the id {info.trace_id!r} already"
@@ -381,10 +381,3 @@ def _check_deletion(
 def _staging(folder: str) -> str:
     home = os.path.dirname(folder)
     return f"{home}/.tracklet-{os.getpid()}-{os.urandom(6).hex()}.tmp"
-
-
-def _remove_quietly(folder: str) -> None:
-    try:
-        disk.remove_tree(folder)
-    except OSError as error:
-        _logger.debug("could not remove %s: %s", folder, error)

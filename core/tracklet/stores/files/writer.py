@@ -16,7 +16,7 @@ from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.state import in_child
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import changes, layout, run_meta, texts
+from tracklet.stores.files import changes, layout, points, run_meta, texts
 from tracklet.stores.files.appender import Appender
 from tracklet.stores.run_writer import RunWriter
 
@@ -127,12 +127,13 @@ class FileRunWriter(RunWriter):
         if unknown:
             self._check_keys(unknown)
         models = self._model_files(linked) if linked else {}
-        for key, lines in batches.items():
-            self._append(key, b"".join(lines))
-        for (model_dir, path), data in models.items():
-            self._append_model(model_dir, path, data)
-        if self._settled and batches:
-            self._announce()
+        try:
+            for key, lines in batches.items():
+                self._append(key, b"".join(lines))
+            self._append_models(models)
+        finally:
+            if self._settled and batches:
+                self._announce()
 
     def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         """Append one point to each of several metrics; all are checked before the first."""
@@ -156,8 +157,7 @@ class FileRunWriter(RunWriter):
             )
             line = b"%d %a %d %s%s\n" % (timestamp, value, step, run_id, _dataset_fields(metric))
             linked.append((metric, line))
-        for (model_dir, path), data in self._model_files(linked).items():
-            self._append_model(model_dir, path, data)
+        self._append_models(self._model_files(linked))
 
     def check(
         self, metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str]
@@ -179,7 +179,7 @@ class FileRunWriter(RunWriter):
         texts.check_free("tag", f"{self._run_dir}/{layout.TAGS}", tags)
 
     def _append(self, key: str, data: bytes) -> None:
-        file = self._open.get(key) or self._appender(key)
+        file = self._open.get(key) or self._opened(key)
         try:
             file.write(data)
         except OSError as error:
@@ -202,14 +202,20 @@ class FileRunWriter(RunWriter):
             files[file].append(line)
         return {file: b"".join(lines) for file, lines in files.items()}
 
-    def _append_model(self, model_dir: str, path: str, data: bytes) -> None:
+    def _append_models(self, files: dict[tuple[str, str], bytes]) -> None:
+        changed: dict[str, None] = {}
         try:
-            Appender(path, model_dir).write(data)
-        except OSError as error:
-            raise disk.storage_error("log a metric of a model", error, path) from error
-        experiment = os.path.basename(os.path.dirname(os.path.dirname(model_dir)))
-        changes.announce(self.root, f"{experiment}/{layout.MODELS}/{os.path.basename(model_dir)}")
-        self._unsynced.add(path)
+            for (model_dir, path), data in files.items():
+                experiment = os.path.basename(os.path.dirname(os.path.dirname(model_dir)))
+                changed[f"{experiment}/{layout.MODELS}/{os.path.basename(model_dir)}"] = None
+                try:
+                    Appender(path, model_dir).write(data)
+                except OSError as error:
+                    raise disk.storage_error("log a metric of a model", error, path) from error
+                self._unsynced.add(path)
+        finally:
+            if changed:
+                changes.announce(self.root, *changed)
 
     def _check_keys(self, keys: list[str]) -> None:
         for key in keys:
@@ -217,7 +223,13 @@ class FileRunWriter(RunWriter):
         texts.check_free("metric", self._metrics_dir, keys)
 
     def _appender(self, key: str) -> Appender:
-        """The open file of a metric that was not open."""
+        """The open file of a metric that was not open, for points that nobody announces."""
+        file = self._opened(key)
+        if self._settled:
+            self._announce()
+        return file
+
+    def _opened(self, key: str) -> Appender:
         validation.validate_key("metric", key)
         with self._lock:
             self._check_open()
@@ -245,8 +257,6 @@ class FileRunWriter(RunWriter):
                     raise disk.storage_error("log a metric", error, path) from error
             self._keys.add(key)
             self._open[key] = file
-        if self._settled:
-            self._announce()
         return file
 
     def _shed(self) -> None:
@@ -296,6 +306,21 @@ class FileRunWriter(RunWriter):
         self._unsynced.update(f"{folder}/{key}" for key in tags)
         if self._settled:
             self._announce()
+
+    # -- what was recorded ---------------------------------------------------------------------
+
+    def known_params(self) -> Mapping[str, str]:
+        """The params that were set here; what is set never changes."""
+        return self._params
+
+    def last_points(self, folder: str) -> list[Metric]:
+        """The last points of the run's metrics; files that are open are not opened again.
+
+        Args:
+            folder: Where the metrics are now.
+        """
+        held = dict(self._open)  # no descriptor is closed meanwhile
+        return points.last_points(folder, {key: file.fd for key, file in held.items()})
 
     # -- end -----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytest
 from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist, StorageError
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, contents, reader, registry_reader
+from tracklet.stores.files import FileStore, contents, reader
 
 CALLS = (
     "open_file",
@@ -90,10 +90,10 @@ def check_whole(root):
             assert reader.read_logged_model(model_dir).name == "model"
             count += 1
     for model_dir in contents.registered_model_dirs(root):
-        registry_reader.read_registered_model(model_dir)
+        reader.read_registered_model(model_dir)
         count += 1
         for version_dir in contents.model_version_dirs(model_dir):
-            registry_reader.read_model_version(version_dir)
+            reader.read_model_version(version_dir)
             count += 1
     return count
 

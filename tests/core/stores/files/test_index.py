@@ -514,3 +514,152 @@ def test_the_index_of_a_store_that_is_not_there_is_empty(index, root):
     assert index.search_experiments() == []
     assert index.search_registered_models() == []
     assert not root.exists()
+
+
+def search_anew(root, experiment, **kwargs):
+    """What a process finds that begins now."""
+    index = FolderIndex(root)
+    try:
+        return index.search_runs([experiment], **kwargs)
+    finally:
+        index.close()
+
+
+def test_the_first_search_of_a_process_sees_all_kinds_of_changes(store, index, root):
+    """What was changed while no process searched is found by the next one, by whatever hand."""
+    experiment = store.create_experiment("e")
+    runs = [run_with(store, experiment, metrics={"a": 1.0}, tags={"t": "1"}) for _ in range(6)]
+    assert ids(index.search_runs([experiment])) == set(runs)
+    index.close()
+    settle()
+    edit_every_way(root, experiment, runs[0])
+    store.delete_run(runs[1])
+    store.delete_run(runs[2])
+    store.restore_run(runs[2])
+    shutil.rmtree(root / experiment / runs[3])
+    copy = root / experiment / "c0000000000000000000000000000000"
+    shutil.copytree(root / experiment / runs[4], copy)
+    meta = (copy / "meta.yaml").read_text().replace(runs[4], copy.name)
+    (copy / "meta.yaml").write_text(meta)
+    assert ids(search_anew(root, experiment)) == {runs[0], runs[2], *runs[4:], copy.name}
+    (found,) = search_anew(root, experiment, filter_string="metrics.a = 7.5")
+    assert (found.info.run_id, found.data.tags["t"]) == (runs[0], "changed in place")
+
+
+@pytest.mark.parametrize("times", ["kept", "new", "old"])
+def test_a_copied_store_is_searched_as_it_is(store, index, root, tmp_path, times):
+    """Copies by cp or rsync have the times of their originals, of now, or any other."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, metrics={"a": 1.0})
+    index.search_runs([experiment])
+    (root / experiment / run / "metrics" / "a").write_text("9 7.5 9\n")
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, copy_function=shutil.copy2 if times == "kept" else shutil.copy)
+    if times == "old":
+        for path in copy.rglob("*"):
+            os.utime(path, (1, 1))
+    (found,) = search_anew(copy, experiment)
+    assert (found.info.run_id, found.data.metrics) == (run, {"a": 7.5})
+
+
+def test_changes_of_equal_size_and_later_time_are_seen(store, index, root):
+    """A value of the same length in place of another is another value."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, tags={"t": "1"})
+    assert ids(index.search_runs([experiment], "tags.t = '1'")) == {run}
+    settle()
+    (root / experiment / run / "tags" / "t").write_text("2")
+    assert ids(search_anew(root, experiment, filter_string="tags.t = '2'")) == {run}
+
+
+def test_a_process_that_trains_never_writes_the_index(root, tmp_path):
+    """Recording touches no cache folder; the index is made and filled by who searches."""
+    store = FileStore(str(root))
+    experiment = store.create_experiment("e")
+    run, writer = store.start_run(experiment)
+    writer.log_params({"p": "1"})
+    writer.log_metrics([Metric("a", 1.0, 1, 0)])
+    store.update_run(run.info.run_id, "FINISHED", 5)
+    writer.close()
+    store.get_run(run.info.run_id)
+    assert not (tmp_path / "cache").exists()
+    assert ids(search_anew(root, experiment, filter_string="metrics.a = 1")) == {run.info.run_id}
+
+
+def test_an_interrupted_first_look_begins_anew(store, index, root, monkeypatch):
+    """The index is filled whole or not at all, whatever ends it."""
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, params={"p": str(n)}) for n in range(8)}
+    looks = iter(range(5))
+
+    def interrupted(self, folder):
+        if next(looks, None) is None:
+            raise KeyboardInterrupt
+        return original(self, folder)
+
+    original = catch_up.Look.document
+    monkeypatch.setattr(catch_up.Look, "document", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index.search_runs([experiment])
+    monkeypatch.undo()
+    assert ids(index.search_runs([experiment])) == wanted
+    assert ids(index.search_runs([experiment], "params.p = '3'")) < wanted
+    names = index._refresh.db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+    assert {"ix_params_key_value", "ix_tags_key_value"} <= {name for (name,) in names}
+
+
+def test_two_processes_fill_one_index_at_once(store, index, root):
+    """Whoever comes second waits for the first, and both find all."""
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, params={"p": str(n)}) for n in range(30)}
+    code = textwrap.dedent(
+        f"""
+        from tracklet.reading.index import FolderIndex
+        index = FolderIndex({str(root)!r})
+        print(len(index.search_runs([{experiment!r}])))
+        index.close()
+        """
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate()[0].strip() for process in processes] == ["30"] * 3
+    assert ids(index.search_runs([experiment])) == wanted
+
+
+def test_a_batch_of_metrics_is_announced_once(store, root):
+    """However many metrics and models a call names, the log of changes grows by one line each."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    model = store.create_logged_model(experiment, "m", run).model_id
+    log = root / ".tracklet.changes"
+    before = len(log.read_text().splitlines())
+    writer = store.open_run(run, live=False)
+    writer.log_metrics([Metric(f"a{n}", 1.0, 1, 0, model) for n in range(5)])
+    assert log.read_text().splitlines()[before:] == [
+        f"{experiment}/models/{model}",
+        f"{experiment}/{run}",
+    ]
+    writer.close()
+
+
+def test_params_and_last_points_are_those_of_the_files(store):
+    """What an open writer hands over is what others find, theirs included."""
+    experiment = store.create_experiment("e")
+    run, writer = store.start_run(experiment)
+    run_id = run.info.run_id
+    writer.log_params({"p": "1", "a/b": "ü"})
+    for step in range(200):
+        writer.log_metric("m", step / 7, step, step)
+    store.log_batch(run_id, [Metric("m", 0.5, 1, 3), Metric("n", 2.0, 1, 0)], {"q": "2"})
+    other = FileStore(store.root)
+    assert store.get_params(run_id) == other.get_params(run_id) == {"a/b": "ü", "p": "1", "q": "2"}
+    assert store.last_points(run_id) == other.last_points(run_id)
+    assert [(p.key, p.value, p.step) for p in store.last_points(run_id)] == [
+        ("m", 0.5, 3),
+        ("n", 2.0, 0),
+    ]
+    writer.close()
+    assert store.get_params(run_id) == other.get_params(run_id)
+    assert store.last_points(run_id) == other.last_points(run_id)
