@@ -28,8 +28,8 @@ def closure(name: str) -> set[str]:
     return found
 
 
-def test_a_plain_install_brings_at_most_ten_distributions() -> None:
-    assert len(closure("tracklet")) <= 10, sorted(closure("tracklet"))
+def test_a_plain_install_brings_at_most_seven_distributions() -> None:
+    assert len(closure("tracklet")) <= 7, sorted(closure("tracklet"))
 
 
 HELLO = """

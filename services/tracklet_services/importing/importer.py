@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from tracklet import settings
 from tracklet.entities import Experiment, LifecycleStage, ModelVersion
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDoesNotExist
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
 from tracklet.stores.tracking_store import TrackingStore
@@ -257,9 +257,15 @@ def open_source(path: str | os.PathLike[str]) -> ImportSource:
             )
         given = str(local)
     # Imported here because folders need no SQL library.
-    from tracklet_services.importing.databases import ReadOnlyDatabase
-    from tracklet_services.importing.mlflow_database import MlflowDatabase
-    from tracklet_services.importing.tracklet_database import VERSION_TABLE, TrackletDatabase
+    try:
+        from tracklet_services.importing.databases import ReadOnlyDatabase
+        from tracklet_services.importing.mlflow_database import MlflowDatabase
+        from tracklet_services.importing.tracklet_database import VERSION_TABLE, TrackletDatabase
+    except ModuleNotFoundError as error:
+        if error.name != "sqlalchemy":
+            raise
+        purpose = "importing a database"
+        raise MissingDependency("SQLAlchemy", extra="sql", purpose=purpose) from error
 
     database = ReadOnlyDatabase(given)
     try:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -20,6 +21,7 @@ from tracklet_services.sql import SqlStore
 from tracklet_services.sql.database import HEAD, VERSION_TABLE
 from tracklet_services.sql.schema import metadata
 
+FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
 
 
@@ -66,6 +68,24 @@ def test_the_history_of_the_schema_ends_in_the_schema(store, tmp_path):
         assert db.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(HEAD,)]
     del migrated[VERSION_TABLE]
     assert migrated == plain
+
+
+def test_a_database_of_the_first_version_has_these_tables_and_opens(tmp_path, uri):
+    """The tables that exist out there are those of today; a change of them is a migration."""
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
+        db.executescript(FIRST_SCHEMA.read_text())
+        db.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('0001')")
+        db.commit()
+        first = _columns_and_indexes(db)
+    SqlStore(f"sqlite:///{tmp_path}/new.db").close()
+    with closing(sqlite3.connect(tmp_path / "new.db")) as db:
+        assert _columns_and_indexes(db) == first
+    with closing(SqlStore(uri)) as store:
+        experiment = store.create_experiment("e")
+        run = store.create_run(experiment).info.run_id
+        store.log_batch(run, [Metric("a", 1.0, 1, 1)], {"p": "q"})
+        (found,) = store.search_runs([experiment], "metrics.a = 1 AND params.p = 'q'")
+        assert found.info.run_id == run
 
 
 def _columns_and_indexes(db):
@@ -278,6 +298,35 @@ def test_the_library_alone_does_not_load_alembic(store, uri):
         assert "alembic" not in sys.modules
     """
     finished(python(code, uri))
+
+
+@pytest.mark.parametrize(
+    ("action", "extra"),
+    [
+        ("open_store('sqlite:///x.db')", "sql"),
+        ("open_store('postgresql://me:secret@host/x')", "postgresql"),
+        ("open_source('x.db')", "sql"),
+    ],
+)
+def test_without_sqlalchemy_a_database_says_what_to_install(tmp_path, action, extra):
+    """The error names the extra, without a password; folders are searched as ever."""
+    code = """
+        import sys
+        sys.modules["sqlalchemy"] = None
+        from tracklet.errors import MissingDependency
+        from tracklet.stores import open_store
+        from tracklet_services.importing.importer import open_source
+        open("x.db", "w").close()
+        assert list(open_store("mlruns").search_runs(["0"])) == []
+        try:
+            eval(sys.argv[1])
+        except MissingDependency as error:
+            print(error)
+    """
+    message = finished(python(code, action, cwd=tmp_path))
+    assert "needs SQLAlchemy" in message
+    assert f"pip install 'tracklet[{extra}]'" in message
+    assert "secret" not in message
 
 
 # -- processes ---------------------------------------------------------------------------------
