@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, update
 
 from tracklet import validation
 from tracklet.entities import LoggedModel, Metric, ModelVersion
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet.reading.compile import Subject
-from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet_services.importing.artifacts import copy_missing
 from tracklet_services.importing.merge import (
@@ -78,17 +77,9 @@ class ModelTarget:
         row = connection.execute(
             t.logged_models.insert()
             .values(
-                model_id=model.model_id,
-                experiment_id=model.experiment_id,
-                name=model.name,
-                artifact_location=uri,
-                creation_timestamp=model.creation_timestamp,
-                last_updated_timestamp=model.last_updated_timestamp,
-                model_type=model.model_type,
-                source_run_id=model.source_run_id,
-                status=model.status.value,
-                status_message=model.status_message,
-                lifecycle_stage=model.lifecycle_stage,
+                values.row_of(
+                    t.logged_models, model, artifact_location=uri, status=model.status.value
+                )
             )
             .returning(t.logged_models.c.id)
         ).scalar_one()
@@ -105,14 +96,9 @@ class ModelTarget:
         uri: str,
     ) -> tuple[bool, int]:
         here = queries.load_logged_models(t.SqlReader(connection), [row])[0]
-        m = t.logged_model_metrics.c
         known: dict[str, list[Metric]] = {}
-        columns = (m.key, m.value, m.timestamp, m.step, m.dataset_name, m.dataset_digest, m.run_id)
-        for key, value, timestamp, step, name, digest, run_id in connection.execute(
-            select(*columns).where(m.model == row.id)
-        ):
-            point = Metric(key, as_double(value), timestamp, step, None, name, digest, run_id)
-            known.setdefault(key, []).append(point)
+        for _, point in queries.model_points(t.SqlReader(connection), {row.id: row.model_id}):
+            known.setdefault(point.key, []).append(point)
         given: dict[str, list[Metric]] = {}
         for point in points:
             given.setdefault(point.key, []).append(point)
@@ -159,12 +145,7 @@ class ModelTarget:
                 return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
             row_id = connection.execute(
                 t.registered_models.insert()
-                .values(
-                    name=model.name,
-                    creation_timestamp=model.creation_timestamp,
-                    last_updated_timestamp=model.last_updated_timestamp,
-                    description=model.description,
-                )
+                .values(values.row_of(t.registered_models, model))
                 .returning(t.registered_models.c.id)
             ).scalar_one()
             put_new(connection, t.registered_model_tags, "model", row_id, model.tags)
@@ -278,43 +259,16 @@ def put_new(
 
 def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:
     if points:
+        table = t.logged_model_metrics
         connection.execute(
-            t.logged_model_metrics.insert(),
-            [
-                {
-                    "model": row,
-                    "key": point.key,
-                    "value": point.value,
-                    "timestamp": point.timestamp,
-                    "step": point.step,
-                    "run_id": point.run_id,
-                    "dataset_name": point.dataset_name,
-                    "dataset_digest": point.dataset_digest,
-                }
-                for point in points
-            ],
+            table.insert(), [values.row_of(table, point, model=row) for point in points]
         )
 
 
 def _insert_version(connection: Connection, model: int, version: ModelVersion) -> None:
     row = connection.execute(
         t.model_versions.insert()
-        .values(
-            model=model,
-            version=version.version,
-            creation_timestamp=version.creation_timestamp,
-            last_updated_timestamp=version.last_updated_timestamp,
-            description=version.description,
-            user_id=version.user_id,
-            current_stage=version.current_stage,
-            source=version.source,
-            run_id=version.run_id,
-            status=version.status,
-            status_message=version.status_message,
-            run_link=version.run_link,
-            model_id=version.model_id,
-            storage_location=version.storage_location,
-        )
+        .values(values.row_of(t.model_versions, version, model=model))
         .returning(t.model_versions.c.id)
     ).scalar_one()
     put_new(connection, t.model_version_tags, "version", row, version.tags)

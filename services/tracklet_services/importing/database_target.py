@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -21,7 +21,6 @@ from tracklet.entities import (
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
-from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet_services.importing.database_models import (
     ModelTarget,
@@ -41,8 +40,6 @@ from tracklet_services.importing.merge import (
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import now_ms
-
-_DEFAULT_ID: Final = "0"
 
 
 class SqlTarget(ModelTarget, ImportTarget):
@@ -80,12 +77,14 @@ class SqlTarget(ModelTarget, ImportTarget):
             row_id = connection.execute(
                 t.experiments.insert()
                 .values(
-                    experiment_id=experiment_id,
-                    name=experiment.name,
-                    artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
-                    lifecycle_stage=experiment.lifecycle_stage,
-                    creation_time=created,
-                    last_update_time=created if updated is None else updated,
+                    values.row_of(
+                        t.experiments,
+                        experiment,
+                        experiment_id=experiment_id,
+                        artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
+                        creation_time=created,
+                        last_update_time=created if updated is None else updated,
+                    )
                 )
                 .returning(t.experiments.c.id)
             ).scalar_one()
@@ -129,16 +128,13 @@ class SqlTarget(ModelTarget, ImportTarget):
         row = connection.execute(
             t.runs.insert()
             .values(
-                run_id=info.run_id,
-                experiment_id=info.experiment_id,
-                name=info.run_name,
-                user_id=info.user_id,
-                status=info.status,
-                start_time=info.start_time,
-                end_time=info.end_time,
-                lifecycle_stage=info.lifecycle_stage,
-                deleted_time=(record.deleted_time or now_ms()) if deleted else None,
-                artifact_uri=uri,
+                values.row_of(
+                    t.runs,
+                    info,
+                    name=info.run_name,
+                    deleted_time=(record.deleted_time or now_ms()) if deleted else None,
+                    artifact_uri=uri,
+                )
             )
             .returning(*t.columns(queries.RUN))
         ).one()
@@ -181,17 +177,9 @@ class SqlTarget(ModelTarget, ImportTarget):
     def _new_points(
         self, connection: Connection, row: int, histories: Mapping[str, Sequence[Metric]]
     ) -> list[Metric]:
-        m = t.metrics.c
         new: list[Metric] = []
         for key, given in histories.items():
-            known = connection.execute(
-                select(m.value, m.timestamp, m.step, m.dataset_name, m.dataset_digest).where(
-                    m.run == row, m.key == key
-                )
-            )
-            new += missing_points(
-                [Metric(key, as_double(v), ts, s, None, *data) for v, ts, s, *data in known], given
-            )
+            new += missing_points(values.points_of(connection, row, key), given)
         return new
 
     def _put_links(self, connection: Connection, row: Any, record: RunRecord) -> int:

@@ -13,12 +13,11 @@ from tracklet import liveness
 from tracklet.entities import Experiment, Metric, Run
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
-from tracklet.reading.queries import as_double
 from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
 from tracklet_services.importing.databases import ReadOnlyDatabase
 from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
 from tracklet_services.importing.source import ImportSource, Unreadable
-from tracklet_services.sql import leases
+from tracklet_services.sql import leases, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import HEAD
 from tracklet_services.sql.schema import VERSION_TABLE
@@ -82,16 +81,11 @@ class TrackletDatabase(ImportSource):
         deleted_time = connection.execute(
             select(t.runs.c.deleted_time).where(t.runs.c.id == row)
         ).scalar()
-        m = t.metrics.c
         histories: dict[str, list[Metric]] = {}
         last = 0
-        columns = (m.key, m.value, m.timestamp, m.step, m.model_id)
-        for key, value, timestamp, step, *links in connection.execute(
-            select(*columns, m.dataset_name, m.dataset_digest).where(m.run == row).order_by(m.id)
-        ):
-            point = Metric(key, as_double(value), timestamp, step, *links)
-            histories.setdefault(key, []).append(point)
-            last = max(last, timestamp)
+        for point in values.points_of(connection, row):
+            histories.setdefault(point.key, []).append(point)
+            last = max(last, point.timestamp)
         info = run.info
         tail = f"{info.experiment_id}/{info.run_id}/artifacts"
         info = replace(info, artifact_uri=self._places.find(info.artifact_uri, tail))
@@ -116,23 +110,8 @@ class TrackletDatabase(ImportSource):
         if not rows:
             return None
         model = queries.load_logged_models(t.SqlReader(connection), rows)[0]
-        m = t.logged_model_metrics.c
-        points = [
-            Metric(key, as_double(value), timestamp, step, model.model_id, name, digest, run_id)
-            for key, value, timestamp, step, run_id, name, digest in connection.execute(
-                select(
-                    m.key,
-                    m.value,
-                    m.timestamp,
-                    m.step,
-                    m.run_id,
-                    m.dataset_name,
-                    m.dataset_digest,
-                )
-                .where(m.model == row)
-                .order_by(m.id)
-            )
-        ]
+        found = queries.model_points(t.SqlReader(connection), {row: model.model_id})
+        points = [point for _, point in found]
         tail = f"{model.experiment_id}/models/{model.model_id}/artifacts"
         location = self._places.find(model.artifact_location, tail) or ""
         return LoggedModelRecord(replace(model, artifact_location=location), points)

@@ -22,7 +22,6 @@ from tracklet.entities import (
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading import queries
-from tracklet.reading.queries import as_double
 from tracklet.stores import creation
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet_services.sql import checks, leases, values
@@ -196,19 +195,10 @@ class Runs(Experiments):
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """All points of a metric in the order in which they were logged; [] if there are none."""
-        m = t.metrics.c
         with self.reading() as connection:
             row = self._run_row(connection, run_id)
             validation.validate_key("metric", key)
-            found = connection.execute(
-                select(m.value, m.timestamp, m.step, m.model_id, m.dataset_name, m.dataset_digest)
-                .where(m.run == row.id, m.key == key)
-                .order_by(m.id)
-            ).all()
-        return [
-            Metric(key, as_double(value), timestamp, step, model_id, name, digest)
-            for value, timestamp, step, model_id, name, digest in found
-        ]
+            return values.points_of(connection, row.id, key)
 
     def search_runs(
         self,
@@ -331,24 +321,16 @@ class Runs(Experiments):
 
     def _put_input(self, connection: Connection, run: Any, given: DatasetInput) -> None:
         data = given.dataset
-        identity = {
-            "experiment_id": run.experiment_id,
-            "name": data.name,
-            "digest": data.digest,
-        }
+        experiment_id = run.experiment_id
         connection.execute(
             values.insert(connection, t.datasets).on_conflict_do_nothing(),
-            {
-                **identity,
-                "source_type": data.source_type,
-                "source": data.source,
-                "schema": data.schema,
-                "profile": data.profile,
-            },
+            values.row_of(t.datasets, data, experiment_id=experiment_id),
         )
         d = t.datasets.c
         dataset = connection.execute(
-            select(d.id).where(*(d[name] == value for name, value in identity.items()))
+            select(d.id).where(
+                d.experiment_id == experiment_id, d.name == data.name, d.digest == data.digest
+            )
         ).scalar_one()
         known = select(t.inputs.c.id).where(t.inputs.c.run == run.id, t.inputs.c.dataset == dataset)
         if connection.execute(known).first() is None:
@@ -377,19 +359,11 @@ class Runs(Experiments):
                 f"there is no logged model with the id {missing[0]!r} in {self._shown()}; "
                 "search_logged_models lists those that are there"
             )
+        table = t.logged_model_metrics
         connection.execute(
-            t.logged_model_metrics.insert(),
+            table.insert(),
             [
-                {
-                    "model": rows[str(point.model_id)],
-                    "key": point.key,
-                    "value": point.value,
-                    "timestamp": point.timestamp,
-                    "step": point.step,
-                    "run_id": run_id,
-                    "dataset_name": point.dataset_name,
-                    "dataset_digest": point.dataset_digest,
-                }
+                values.row_of(table, point, model=rows[str(point.model_id)], run_id=run_id)
                 for point in points
             ],
         )

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.reading.queries import as_double, rank
 from tracklet_services.sql.schema import Double, latest_metrics, metrics
 
 _CHUNK = 500
@@ -24,6 +25,12 @@ def insert(connection: Connection, table: Table) -> Any:
 
 def _insert(dialect: str, table: Table) -> Any:
     return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+def row_of(table: Table, given: object, **others: Any) -> dict[str, Any]:
+    """A row's values: those that are given by name, and an object's attributes for the rest."""
+    names = {column.name for column in table.c} - {"id", *others}
+    return {name: getattr(given, name) for name in names} | others
 
 
 @lru_cache(maxsize=64)
@@ -119,45 +126,30 @@ def put_points(connection: Connection, run: int, points: Sequence[Metric]) -> No
     """Append points, and keep the latest of each metric up to date."""
     if not points:
         return
-    connection.execute(
-        metrics.insert(),
-        [
-            {
-                "run": run,
-                "key": point.key,
-                "value": point.value,
-                "timestamp": point.timestamp,
-                "step": point.step,
-                "model_id": point.model_id,
-                "dataset_name": point.dataset_name,
-                "dataset_digest": point.dataset_digest,
-            }
-            for point in points
-        ],
-    )
+    connection.execute(metrics.insert(), [row_of(metrics, point, run=run) for point in points])
     latest: dict[str, Metric] = {}
     for point in points:
         other = latest.get(point.key)
-        if other is None or _rank(point) >= _rank(other):
+        if other is None or rank(point) >= rank(other):
             latest[point.key] = point
     connection.execute(
         _upsert_latest(connection.dialect.name),
-        [
-            {
-                "run": run,
-                "key": key,
-                "value": latest[key].value,
-                "timestamp": latest[key].timestamp,
-                "step": latest[key].step,
-            }
-            for key in sorted(latest)
-        ],
+        [row_of(latest_metrics, latest[key], run=run) for key in sorted(latest)],
     )
 
 
-def _rank(point: Metric) -> tuple[int, int, float]:
-    value = point.value
-    return point.step, point.timestamp, -math.inf if value != value else value
+def points_of(connection: Connection, run: int, key: str | None = None) -> list[Metric]:
+    """The points of a run, of one metric or of all, in the order in which they were logged."""
+    m = metrics.c
+    statement = select(
+        m.key, m.value, m.timestamp, m.step, m.model_id, m.dataset_name, m.dataset_digest
+    ).where(m.run == run)
+    if key is not None:
+        statement = statement.where(m.key == key)
+    return [
+        Metric(key, as_double(value), *rest)
+        for key, value, *rest in connection.execute(statement.order_by(m.id))
+    ]
 
 
 def _short(text: str) -> str:
