@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _ADJECTIVES = (
     "able agile amber ample apt arctic azure bold brave breezy bright brisk calm candid clear "
@@ -33,9 +37,7 @@ _ANIMALS = (
 def run_name() -> str:
     """A name to tell runs apart by, such as ``brave-otter-512``; at most 20 characters."""
     while True:
-        adjective = _ADJECTIVES[_below(len(_ADJECTIVES))]
-        animal = _ANIMALS[_below(len(_ANIMALS))]
-        name = f"{adjective}-{animal}-{_below(1000)}"
+        name = f"{one_of(_ADJECTIVES)}-{one_of(_ANIMALS)}-{_below(1000)}"
         if len(name) <= 20:
             return name
 
@@ -58,6 +60,11 @@ def experiment_id() -> str:
 def now() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def one_of(candidates: Sequence[T]) -> T:
+    """Any of them."""
+    return candidates[_below(len(candidates))]
 
 
 def _below(limit: int) -> int:

@@ -18,7 +18,6 @@ What is ours alone stays where MLflow does not look: plain files whose names sta
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Final
 
@@ -116,6 +115,8 @@ def model_input_id(model_id: str, run_id: str) -> str:
 
 
 def _md5(*parts: str) -> str:
+    import hashlib  # for inputs only; a run without any need not load it
+
     digest = hashlib.md5(usedforsecurity=False)
     for part in parts:
         digest.update(part.encode())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tracklet import validation
+from tracklet import names, validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.state import in_child
@@ -26,7 +25,6 @@ MAX_OPEN_FILES: Final = 128
 _TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MIN_STEP: Final = validation.MIN_STEP
 _MAX_STEP: Final = validation.MAX_STEP
-_chance = random.Random(os.urandom(8))
 _writers: weakref.WeakSet[FileRunWriter] = weakref.WeakSet()
 
 
@@ -261,7 +259,7 @@ class FileRunWriter(RunWriter):
 
     def _shed(self) -> None:
         """Close one file, by chance: of keys logged in turn, some still find theirs open."""
-        key = _chance.choice(list(self._open))
+        key = names.one_of(list(self._open))
         self._unsynced.add(self._open.pop(key).path)
 
     def _forget(self, key: str) -> None:
