@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+import tracklet
 from tracklet.client import TrackletClient
-from tracklet.fluent.runs import active_run, start_run
-from tracklet_testing.integration.scenario import Scenario
-from tracklet_testing.integration.trainings import Trainings
+from tracklet_testing.integration.trainings import Scenario, Trainings
 
 
 class ConcurrencyContract(Trainings):
@@ -51,7 +50,7 @@ class ConcurrencyContract(Trainings):
         before = len(self.runs())
         assert asyncio.run(main()) == [bare, bare]
         assert len(self.runs()) - before == 2 * one
-        assert active_run() is None
+        assert tracklet.active_run() is None
 
     def test_workers_that_are_threads_record_a_run_each(
         self, bare: Any, script: dict[str, Any], enabled: None
@@ -86,7 +85,7 @@ class ConcurrencyContract(Trainings):
         self, bare: Any, script: dict[str, Any], enabled: None
     ) -> None:
         """A forked worker learns the same, writes into nobody's run, and ends none."""
-        with start_run() as run:
+        with tracklet.start_run() as run:
             before = TrackletClient().get_run(run.info.run_id)
             child = os.fork()
             if child == 0:  # pragma: no cover (another process)

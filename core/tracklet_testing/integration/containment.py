@@ -10,19 +10,18 @@ from typing import Any
 
 import pytest
 
+import tracklet
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
-from tracklet.fluent.runs import active_run, start_run
 from tracklet.patching import injected
-from tracklet_testing.integration.injection import (
+from tracklet_testing.integration.faults import (
     MAX_STEPS,
     RECOVERIES,
     InjectedError,
     always_raising,
     raising_at,
 )
-from tracklet_testing.integration.scenario import Newcomers, Scenario
-from tracklet_testing.integration.trainings import Trainings
+from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
 _WITHOUT_A_RECORD = ("before ", "after ", "step start")
 
@@ -54,7 +53,7 @@ class ContainmentContract(Trainings):
             with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
             where = f"step {k}, {struck.place}"
-            assert active_run() is None, where
+            assert tracklet.active_run() is None, where
             if struck.place is None:
                 assert k > 0, "no internal step was seen"
                 break
@@ -69,11 +68,11 @@ class ContainmentContract(Trainings):
         """With the k-th internal step raising, the user's run goes on, and has the fault."""
         for k in itertools.count():
             assert k < MAX_STEPS, "the training's internal steps do not end"
-            with start_run() as run:
+            with tracklet.start_run() as run:
                 caplog.clear()
                 with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                     assert script["train"]() == bare, f"step {k}, {struck.place}"
-                active = active_run()
+                active = tracklet.active_run()
                 assert active is not None
                 assert active.info.run_id == run.info.run_id
             ended = TrackletClient().get_run(run.info.run_id)
@@ -122,7 +121,7 @@ class ContainmentContract(Trainings):
             with raising_at(k) as struck, pytest.raises(ValueError, match="the user's") as caught:
                 script["fail"](error)
             assert caught.value is error
-            assert active_run() is None, f"step {k}, {struck.place}"
+            assert tracklet.active_run() is None, f"step {k}, {struck.place}"
             ended = {run.info.status for run in new()}
             if struck.place != "step open":  # then the record ends before the training begins
                 assert ended <= {"FAILED"}, f"step {k}, {struck.place}"
@@ -139,7 +138,7 @@ class ContainmentContract(Trainings):
         with pytest.raises(kind) as caught:
             script["fail"](error)
         assert caught.value is error
-        assert active_run() is None
+        assert tracklet.active_run() is None
         (run,) = self.runs()
         assert run.info.status == ("KILLED" if kind is KeyboardInterrupt else "FAILED")
         assert "tracklet.end_reason" in run.data.tags

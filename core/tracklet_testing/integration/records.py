@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracklet import autolog, fluent
+import tracklet
+from tracklet import autolog
 from tracklet.client import TrackletClient
 from tracklet_testing.integration.trainings import Trainings
 
@@ -15,7 +16,7 @@ class RecordContract(Trainings):
     def test_a_managed_run_is_tagged_and_ended(self, script: dict[str, Any], enabled: None) -> None:
         """Without an active run one is made, tagged with the integration, and ended."""
         script["train"]()
-        assert fluent.active_run() is None
+        assert tracklet.active_run() is None
         runs = self.runs()
         assert runs
         for run in runs:
@@ -28,9 +29,9 @@ class RecordContract(Trainings):
         self, script: dict[str, Any], enabled: None
     ) -> None:
         """An active run gets the record; it stays active and does not become autologging's."""
-        with fluent.start_run() as run:
+        with tracklet.start_run() as run:
             script["train"]()
-            active = fluent.active_run()
+            active = tracklet.active_run()
             assert active is not None
             assert active.info.run_id == run.info.run_id
             assert TrackletClient().get_run(run.info.run_id).info.status == "RUNNING"
@@ -43,7 +44,7 @@ class RecordContract(Trainings):
     ) -> None:
         """With exclusive, nothing is written into a run of the user's."""
         autolog.enable(self.name, exclusive=True)
-        with fluent.start_run() as run:
+        with tracklet.start_run() as run:
             before = TrackletClient().get_run(run.info.run_id)
             script["train"]()
             assert TrackletClient().get_run(run.info.run_id) == before

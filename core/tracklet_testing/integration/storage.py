@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from tracklet.fluent.runs import active_run
-from tracklet_testing.integration import disks
-from tracklet_testing.integration.injection import MAX_STEPS, RECOVERIES, removing_at
-from tracklet_testing.integration.scenario import Newcomers, Scenario
-from tracklet_testing.integration.trainings import Trainings
+import tracklet
+from tracklet_testing.integration import faults
+from tracklet_testing.integration.faults import MAX_STEPS, RECOVERIES, removing_at
+from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
 # Lines in the log about a folder that goes: several runs may be gone with it, and it may go while a
 # thread in the background makes it anew.
@@ -39,7 +38,7 @@ class StorageContract(Trainings):
             there.setenv("TRACKLET_TRACKING_URI", str(blocked / "mlruns"))
             assert scenario.observe() == expected
         assert blocked.read_text() == "no folder"
-        assert active_run() is None
+        assert tracklet.active_run() is None
         assert len(_lines(caplog)) == 1
         self._is_recorded_again(scenario, expected)
 
@@ -48,9 +47,9 @@ class StorageContract(Trainings):
     ) -> None:
         """No file can be written or made: training completes, and says so once."""
         scenario.observe()
-        with disks.read_only(), caplog.at_level(logging.WARNING, logger="tracklet"):
+        with faults.read_only(), caplog.at_level(logging.WARNING, logger="tracklet"):
             assert scenario.observe() == expected
-        assert active_run() is None
+        assert tracklet.active_run() is None
         assert len(_lines(caplog)) == 1
         self._is_recorded_again(scenario, expected)
 
@@ -65,17 +64,17 @@ class StorageContract(Trainings):
         scenario.observe()
         usual = new.described()
         for number in itertools.count():
-            assert number < disks.MAX_WRITES, "the training's writes do not end"
+            assert number < faults.MAX_WRITES, "the training's writes do not end"
             caplog.clear()
             with (
-                disks.full_from(number) as disk,
+                faults.full_from(number) as disk,
                 caplog.at_level(logging.WARNING, logger="tracklet"),
             ):
                 assert scenario.observe() == expected, f"write {number}"
             if not disk.is_full:
                 assert number > 0, "nothing was written"
                 break
-            assert active_run() is None, f"write {number}"
+            assert tracklet.active_run() is None, f"write {number}"
             assert len(_lines(caplog)) <= 1, f"write {number}: {_lines(caplog)}"
             if number % (2 * RECOVERIES) == 0:
                 new()
@@ -99,7 +98,7 @@ class StorageContract(Trainings):
             ):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
             where = f"step {k}, {struck.place}"
-            assert active_run() is None, where
+            assert tracklet.active_run() is None, where
             shutil.rmtree(tracklet_home / "mlruns", ignore_errors=True)
             if struck.place is None:
                 break

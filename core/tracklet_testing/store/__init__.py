@@ -16,15 +16,16 @@ machine that compares a store with a dictionary over random histories.
 from __future__ import annotations
 
 from tracklet_testing.store.experiments import ExperimentContract
-from tracklet_testing.store.links import LinkContract
-from tracklet_testing.store.logged_models import LoggedModelContract
 from tracklet_testing.store.machine import store_machine
-from tracklet_testing.store.metrics import MetricContract
-from tracklet_testing.store.registry import RegistryContract
-from tracklet_testing.store.runs import RunContract
+from tracklet_testing.store.models import LoggedModelContract, RegistryContract
+from tracklet_testing.store.runs import (
+    LinkContract,
+    MetricContract,
+    RunContract,
+    TextContract,
+    WriterContract,
+)
 from tracklet_testing.store.search import SearchContract
-from tracklet_testing.store.texts import TextContract
-from tracklet_testing.store.writer import WriterContract
 
 __all__ = ["StoreContract", "store_machine"]
 

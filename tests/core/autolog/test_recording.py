@@ -13,7 +13,7 @@ import pytest
 import tracklet
 from tracklet import autolog
 from tracklet.autolog import disable_autologging, disable_discrete_autologging
-from tracklet_testing.integration import disks
+from tracklet_testing.integration import faults
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_full_disk_is_said_once_until_all_is_well_again(framework, caplog):
 
     def said_of_two_trainings():
         caplog.clear()
-        with disks.full_from(0):
+        with faults.full_from(0):
             framework.Model().fit([1])
             framework.Model().fit([1])
         return [each for each in caplog.messages if "No space left" in each]
