@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from tracklet import settings, validation
@@ -16,6 +16,8 @@ from tracklet.stores.files import changes, contents, documents, layout
 
 if TYPE_CHECKING:
     from tracklet.stores.files.writer import FileRunWriter
+
+_MAX_RUN_DIRS: Final = 10_000
 
 
 class Folder:
@@ -95,7 +97,7 @@ class Folder:
         )
 
     def _remember_run(self, run_id: str, folder: str) -> None:
-        if len(self._run_dirs) >= 10_000:
+        if len(self._run_dirs) >= _MAX_RUN_DIRS:
             self._run_dirs.clear()
         self._run_dirs[run_id] = folder
 
