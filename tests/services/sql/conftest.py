@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tracklet_services.sql import SqlStore
+from tracklet_services.sql.database import ARTIFACTS
 
 PROGRAMS = Path("/usr/lib/postgresql")
 
@@ -72,12 +77,56 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture
 def fresh_database(postgresql: str) -> Iterator[str]:
     """The URI of an empty database."""
+    with _database(postgresql) as name:
+        yield _uri(postgresql, name)
+
+
+@pytest.fixture(scope="session")
+def made_database(postgresql: str) -> Iterator[str]:
+    """The name of a database in which a store has been made, to be copied."""
+    with _database(postgresql) as name:
+        SqlStore(_uri(postgresql, name)).close()
+        yield name
+
+
+@pytest.fixture
+def store_database(postgresql: str, made_database: str) -> Iterator[str]:
+    """The URI of a database of the test's own with an empty store in it."""
+    with _database(postgresql, f"TEMPLATE {made_database}") as name:
+        yield _uri(postgresql, name)
+
+
+@contextmanager
+def _database(server: str, option: str = "") -> Iterator[str]:
+    """The name of a new database, which is dropped afterwards."""
     import psycopg
 
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(
-        host=postgresql, user="tracklet", dbname="postgres", autocommit=True
+        host=server, user="tracklet", dbname="postgres", autocommit=True
     ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://tracklet@/{name}?host={postgresql}"
+        connection.execute(f"CREATE DATABASE {name} {option}")
+        yield name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _uri(server: str, name: str) -> str:
+    return f"postgresql://tracklet@/{name}?host={server}"
+
+
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file in which a store has been made, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "record.db"
+    SqlStore(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def store_file(made_file: Path, tmp_path: Path) -> str:
+    """The URI of a SQLite file of the test's own with an empty store in it."""
+    path = tmp_path / "record.db"
+    shutil.copyfile(made_file, path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE experiments SET artifact_location = ?", (f"{tmp_path}/{ARTIFACTS}/0",))
+    return f"sqlite:///{path}"

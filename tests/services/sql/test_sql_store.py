@@ -15,8 +15,12 @@ from tracklet_testing.store import store_machine
 class TestSqliteStore(StoreContract):
     """Every sentence of the contract holds for a SQLite file."""
 
+    @pytest.fixture(autouse=True)
+    def _database(self, store_file):
+        self.uri = store_file
+
     def make_store(self, tmp_path):
-        return SqlStore(f"sqlite:///{tmp_path}/record.db")
+        return SqlStore(self.uri)
 
 
 @contextmanager
@@ -39,8 +43,8 @@ class TestPostgresqlStore(StoreContract):
     keeps_nul = False
 
     @pytest.fixture(autouse=True)
-    def _database(self, fresh_database):
-        self.uri = fresh_database
+    def _database(self, store_database):
+        self.uri = store_database
 
     def make_store(self, tmp_path):
         return SqlStore(self.uri)
