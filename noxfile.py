@@ -116,9 +116,24 @@ def quickstart(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite, but for what needs the real mlflow or an installed outside plugin."""
+    """The whole suite, but for what needs the real mlflow or an installed outside plugin.
+
+    And but for longer runs of its own cases, which the session ``exhaustive`` makes.
+    """
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run("pytest", TIMEOUT, *workers(), *session.posargs, env=test_environment(session))
+    usual = ["-m", "not exhaustive"]
+    session.run(
+        "pytest", TIMEOUT, *workers(), *usual, *session.posargs, env=test_environment(session)
+    )
+
+
+@nox.session
+def exhaustive(session: nox.Session) -> None:
+    """Longer runs of what the suite has in short: more kills, interrupts and first starts."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    session.run(
+        "pytest", TIMEOUT, "-m", "exhaustive", *session.posargs, env=test_environment(session)
+    )
 
 
 @nox.session

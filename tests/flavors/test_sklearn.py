@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -229,15 +228,23 @@ def test_a_frame_with_text_columns_round_trips(tmp_path: Path) -> None:
 
 
 def test_saving_is_cheap(tmp_path: Path) -> None:
-    """Once the process is warm, a small model with signature and example costs ≤ 20 ms of CPU."""
+    """Once the process is warm, a small model with signature and example costs ten thousand calls.
+
+    That were 20 ms of CPU; counted, since how long they take is another thing on a busy machine.
+    """
     model = fitted()
     signature = models.infer_signature(X, model.predict(X))
-    costs = []
-    for attempt in range(4):
-        start = time.process_time()
-        flavor.save_model(model, tmp_path / str(attempt), signature=signature, input_example=X[:2])
-        costs.append(time.process_time() - start)
-    assert min(costs[1:]) <= 0.02
+    calls: list[str] = []
+    for attempt in range(2):
+        calls.clear()
+        sys.setprofile(lambda frame, event, arg: calls.append(event))
+        try:
+            flavor.save_model(
+                model, tmp_path / str(attempt), signature=signature, input_example=X[:2]
+            )
+        finally:
+            sys.setprofile(None)
+    assert sum(event in ("call", "c_call") for event in calls) <= 10_000
 
 
 def _requirements(path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+import sys
 from typing import Any
 
 import numpy as np
@@ -211,13 +211,17 @@ def test_params_have_defaults_and_unknown_ones_are_left_out() -> None:
 
 
 def test_checking_one_row_of_twenty_columns_is_cheap() -> None:
-    """At most 50 µs (with room for a busy machine: 200) for a row that has the right form."""
+    """At most a thousand calls (two hundred and fifty, some 50 µs, when this was written).
+
+    Counted, since how long they take is another thing on a busy machine.
+    """
     schema = Schema([ColSpec(DataType.double, f"c{i}") for i in range(20)])
     frame = pd.DataFrame(np.ones((1, 20)), columns=[f"c{i}" for i in range(20)])
-    costs = []
-    for _ in range(5):
-        start = time.process_time()
-        for _ in range(200):
-            enforce(frame, schema)
-        costs.append((time.process_time() - start) / 200)
-    assert min(costs) < 200e-6
+    enforce(frame, schema)
+    calls = []
+    sys.setprofile(lambda frame, event, arg: calls.append(event))
+    try:
+        enforce(frame, schema)
+    finally:
+        sys.setprofile(None)
+    assert sum(event in ("call", "c_call") for event in calls) <= 1000

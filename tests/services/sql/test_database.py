@@ -153,7 +153,7 @@ def start_together(uri, count):
         finished(process)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_sixty_four_processes_may_come_first(uri):
     """All open an empty database at once; every one gets a store that works."""
     start_together(uri, 64)

@@ -266,7 +266,7 @@ def test_sixteen_first_starts_at_once(tmp_path):
         race(tmp_path / str(number), 16)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_sixty_four_first_starts_at_once(tmp_path):
     """The same with sixty-four."""
     for number in range(5):
@@ -441,7 +441,7 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment(root):
     kill_loop(root, 25)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
 def test_what_was_acknowledged_survives_two_hundred_kills(root):
     """The same, two hundred times."""
