@@ -211,7 +211,7 @@ def _compiled(home: type[Frozen]) -> Any:
             body.append(f"self.__dict__[{name!r}] = {given}")
     if hasattr(home, "__post_init__"):
         body.append("self.__post_init__()")
-    exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(body), names)
+    exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(body or ["pass"]), names)
     made = names["__init__"]
     made.__qualname__ = f"{home.__qualname__}.__init__"
     made.__module__ = home.__module__

@@ -177,6 +177,16 @@ def test_a_class_that_checks_its_values_does_so_when_they_are_set() -> None:
         Even(3)
 
 
+def test_values_of_a_class_without_fields_are_equal() -> None:
+    class Nothing(Frozen):
+        pass
+
+    assert Nothing() == Nothing()
+    assert repr(Nothing()).endswith("Nothing()")
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
+        Nothing(1)  # type: ignore[call-arg]
+
+
 def test_every_entity_is_frozen_and_none_needs_dataclasses_to_be_loaded() -> None:
     script = (
         "import sys\n"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tracklet import entities
-from tracklet.data.arrays import from_numpy
-from tracklet.data.dataset import ArrayDataset, Dataset, FrameDataset
-from tracklet.data.frames import from_pandas, from_polars
+from tracklet.data.dataset import (
+    ArrayDataset,
+    Dataset,
+    FrameDataset,
+    from_numpy,
+    from_pandas,
+    from_polars,
+)
 from tracklet.data.sources import DatasetSource, source_of
 from tracklet.errors import InvalidParameterValue
 

@@ -1,14 +1,20 @@
-"""Datasets: what a run was trained or tested on, without the data itself."""
+"""Datasets out of arrays and frames: what a run was trained or tested on, without the data."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tracklet import entities
-from tracklet.data.sources import DatasetSource
+from tracklet.data import digests
+from tracklet.data.sources import DatasetSource, source_of
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.types import infer_schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Dataset:
@@ -127,3 +133,173 @@ class ArrayDataset(Dataset):
     def features(self) -> Any:
         """The features."""
         return self._data
+
+
+def from_numpy(
+    features: Any,
+    source: Any = None,
+    targets: Any = None,
+    name: str | None = None,
+    digest: str | None = None,
+) -> ArrayDataset:
+    """A dataset out of arrays.
+
+    Args:
+        features: An array, a dictionary of arrays, or a sparse matrix (which stays sparse).
+        source: Where they come from: a path or URI; by default the code that runs.
+        targets: What is to be predicted, likewise.
+        name: The dataset's name; ``"dataset"`` by default.
+        digest: Its fingerprint; computed by default.
+
+    Raises:
+        InvalidParameterValue: ``features`` or ``targets`` is no array.
+        ResourceDoesNotExist: The source's scheme is unknown.
+    """
+    for role, data in (("features", features), ("targets", targets)):
+        parts = data.values() if isinstance(data, Mapping) else [data]
+        for part in parts:
+            known = hasattr(part, "dtype") and hasattr(part, "shape") and not hasattr(part, "iloc")
+            if not known and not (role == "targets" and data is None):
+                raise InvalidParameterValue(
+                    f"{role} must be an array, a dictionary of arrays or a sparse matrix; got "
+                    f"{type(part).__name__}"
+                )
+    return ArrayDataset(
+        features,
+        targets=targets,
+        source=source_of(source),
+        name=name,
+        digest=digest or (lambda: digests.of_arrays(features, targets)),
+        schema=lambda: _tensor_schema(features, targets),
+        profile=lambda: {
+            **_sizes("features", features),
+            **_sizes("targets", targets),
+        },
+    )
+
+
+def _tensor_schema(features: Any, targets: Any) -> dict[str, Any] | None:
+    try:
+        texts = {
+            "features": infer_schema(features).to_json(),
+            "targets": None if targets is None else infer_schema(targets).to_json(),
+        }
+    except TrackletException:
+        return None
+    return {"mlflow_tensorspec": texts}
+
+
+def _sizes(role: str, data: Any) -> dict[str, Any]:
+    if data is None:
+        return {}
+    facts = {"shape": lambda a: list(a.shape), "size": _size, "nbytes": _nbytes}
+    if isinstance(data, Mapping):
+        return {
+            f"{role}_{fact}": {name: of(array) for name, array in data.items()}
+            for fact, of in facts.items()
+        }
+    return {f"{role}_{fact}": of(data) for fact, of in facts.items()}
+
+
+def _size(array: Any) -> int:
+    size = 1
+    for length in array.shape:
+        size *= int(length)
+    return size
+
+
+def _nbytes(array: Any) -> int:
+    if hasattr(array, "nbytes"):
+        return int(array.nbytes)
+    parts: list[Any] = [
+        getattr(array, name)
+        for name in ("data", "indices", "indptr", "row", "col")
+        if hasattr(array, name)
+    ]
+    return sum(int(part.nbytes) for part in parts if hasattr(part, "nbytes"))
+
+
+def from_pandas(
+    df: pd.DataFrame,
+    source: Any = None,
+    targets: str | None = None,
+    name: str | None = None,
+    digest: str | None = None,
+    predictions: str | None = None,
+) -> FrameDataset:
+    """A dataset out of a pandas frame.
+
+    Args:
+        df: The frame; it is not copied.
+        source: Where it comes from: a path or URI; by default the code that runs.
+        targets: The column to predict.
+        name: The dataset's name; ``"dataset"`` by default.
+        digest: Its fingerprint; computed by default.
+        predictions: The column that a model predicted.
+
+    Raises:
+        InvalidParameterValue: A named column is not in the frame, or ``df`` is no frame.
+        ResourceDoesNotExist: The source's scheme is unknown.
+    """
+    if not hasattr(df, "iloc") or not hasattr(df, "columns"):
+        raise InvalidParameterValue(
+            f"from_pandas takes a pandas DataFrame; got {type(df).__name__}"
+        )
+    return _of_frame(df, source, targets, name, digest, predictions)
+
+
+def from_polars(
+    df: Any,
+    source: Any = None,
+    targets: str | None = None,
+    name: str | None = None,
+    digest: str | None = None,
+    predictions: str | None = None,
+) -> FrameDataset:
+    """A dataset out of a polars frame; arguments are those of :func:`from_pandas`."""
+    if not hasattr(df, "schema") or not hasattr(df, "hash_rows"):
+        raise InvalidParameterValue(
+            f"from_polars takes a polars DataFrame; got {type(df).__name__}"
+        )
+    return _of_frame(df, source, targets, name, digest or _polars_digest(df), predictions)
+
+
+def _of_frame(
+    df: Any,
+    source: Any,
+    targets: str | None,
+    name: str | None,
+    digest: str | None,
+    predictions: str | None,
+) -> FrameDataset:
+    for role, column in (("targets", targets), ("predictions", predictions)):
+        if column is not None and column not in df.columns:
+            raise InvalidParameterValue(
+                f"{role}={column!r} is no column of the frame; it has {list(df.columns)[:50]}"
+            )
+    return FrameDataset(
+        df,
+        targets=targets,
+        predictions=predictions,
+        source=source_of(source),
+        name=name,
+        digest=digest or (lambda: digests.of_frame(df)),
+        schema=lambda: _column_schema(df),
+        profile=lambda: {"num_rows": df.shape[0], "num_elements": df.shape[0] * df.shape[1]},
+    )
+
+
+def _column_schema(df: Any) -> dict[str, Any] | None:
+    try:
+        return {"mlflow_colspec": infer_schema(df).to_dict()}
+    except TrackletException:
+        return None
+
+
+def _polars_digest(df: Any) -> str:
+    import numpy as np
+
+    head = df.head(digests.MAX_ROWS)
+    # Polars' own hash of rows would be faster, but differs from version to version.
+    text = head.write_csv().encode()
+    return digests.of_bytes([text, np.int64(df.shape[0])])

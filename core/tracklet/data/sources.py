@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tracklet import plugins, run_context, settings
 from tracklet.errors import ResourceDoesNotExist
+from tracklet.frozen import Frozen
 from tracklet.repositories import repository
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetSource:
+class DatasetSource(Frozen):
     """A kind of place and, as JSON-like facts, which one it is."""
 
     source_type: str

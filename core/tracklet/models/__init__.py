@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracklet import lazy
-from tracklet.models.code import ModelConfig, set_model
+
+# Of the module's name, so that it must stand in its place before anybody imports the module.
 from tracklet.models.flavor import Flavor, FlavorConfig, Predictor, flavor, flavor_of
-from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
-from tracklet.models.model import Model, ModelInfo
-from tracklet.models.registering import register_model
-from tracklet.models.saving import log_model, save_model
-from tracklet.models.signature import ModelSignature, infer_signature
-from tracklet.models.trust import ChangedModel, UntrustedModel
-from tracklet.types import (
-    AnyType,
-    Array,
-    ColSpec,
-    DataType,
-    Map,
-    Object,
-    ParamSchema,
-    ParamSpec,
-    Property,
-    Schema,
-    TensorSpec,
-)
 
 if TYPE_CHECKING:
+    from tracklet.models.code import ModelConfig, set_model
+    from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
+    from tracklet.models.model import Model, ModelInfo
+    from tracklet.models.registering import register_model
+    from tracklet.models.saving import log_model, save_model
+    from tracklet.models.signature import ModelSignature, infer_signature
+    from tracklet.models.trust import ChangedModel, UntrustedModel
+    from tracklet.types import (
+        AnyType,
+        Array,
+        ColSpec,
+        DataType,
+        Map,
+        Object,
+        ParamSchema,
+        ParamSpec,
+        Property,
+        Schema,
+        TensorSpec,
+    )
     from tracklet_services.scoring.requests import (
         convert_input_example_to_serving_input,
         predict,
@@ -71,13 +73,26 @@ __all__ = [
     "validate_serving_input",
 ]
 
-# Asking a model as its server's clients do is a service; the core names it and does not import it.
-_SCORING = "tracklet_services.scoring.requests"
+_HOMES: Final = {
+    "tracklet.models.code": "ModelConfig set_model",
+    "tracklet.models.loading": "get_model_info load_model set_signature trust_model",
+    "tracklet.models.model": "Model ModelInfo",
+    "tracklet.models.registering": "register_model",
+    "tracklet.models.saving": "log_model save_model",
+    "tracklet.models.signature": "ModelSignature infer_signature",
+    "tracklet.models.trust": "ChangedModel UntrustedModel",
+    "tracklet.types": (
+        "AnyType Array ColSpec DataType Map Object ParamSchema ParamSpec Property Schema TensorSpec"
+    ),
+    "tracklet_services.scoring.requests": (
+        "convert_input_example_to_serving_input predict validate_serving_input"
+    ),
+}
+"""Where what is looked up when it is first used lives: a training that only saves loads nothing
+that loads. Asking a model as its server's clients do is a service, which the core only names."""
+
 if not TYPE_CHECKING:
     __getattr__ = lazy.lookup(
         __name__,
-        dict.fromkeys(
-            ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
-            _SCORING,
-        ),
+        {name: module for module, names in _HOMES.items() for name in names.split()},
     )

@@ -7,6 +7,7 @@ and from its flavor; versions from the installed metadata. No child process is s
 from __future__ import annotations
 
 import functools
+import logging
 import platform
 import re
 import sys
@@ -19,6 +20,9 @@ import tracklet
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import distributions
 from tracklet.models.yaml_text import dump_yaml, load_yaml
+
+_logger = logging.getLogger(__name__)
+_OURS: Final = frozenset(("tracklet", "mlflow", "mlflow-skinny"))
 
 REQUIREMENTS: Final = "requirements.txt"
 CONSTRAINTS: Final = "constraints.txt"
@@ -281,3 +285,46 @@ def _lines(text: str, folder: Path) -> tuple[list[str], list[str]]:
                 raise InvalidParameterValue(f"{line!r} is no pip requirement: {error}") from error
         requirements.append(line)
     return requirements, constraints
+
+
+def differences(folder: Path) -> list[str]:
+    """What of a model's requirements is not met, in words; nothing where it says nothing.
+
+    Args:
+        folder: The model's folder, with ``requirements.txt``.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        lines = (folder / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for line in lines:
+        try:
+            requirement = Requirement(line.partition(" #")[0].strip())
+        except InvalidRequirement:  # an option, a path, a comment
+            continue
+        if requirement.name.lower() in _OURS:
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        here = distributions.version(requirement.name)
+        if here is None:
+            found.append(f"{requirement.name} is not installed (the model's: {line.strip()})")
+        elif not requirement.specifier.contains(here.partition("+")[0], prereleases=True):
+            found.append(f"{requirement.name} is {here} (the model's: {requirement.specifier})")
+    return found
+
+
+def warn_of_differences(folder: Path) -> None:
+    """Write one warning that names all differences; none if there are none."""
+    found = differences(folder)
+    if found:
+        _logger.warning(
+            "the model in %s was saved under other versions than are installed: %s. Its "
+            "predictions may differ; `pip install -r %s` brings its own",
+            folder,
+            "; ".join(found),
+            folder / REQUIREMENTS,
+        )

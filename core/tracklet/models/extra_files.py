@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from tracklet.errors import InvalidParameterValue
-from tracklet.models import uris
 
 FOLDER: Final = "extra_files"
 
@@ -30,6 +29,8 @@ def save(files: Iterable[str | Path] | None, path: Path) -> list[dict[str, str]]
         return None
     if isinstance(files, str | Path):
         raise InvalidParameterValue(f"extra_files is a list of paths; got {str(files)!r}")
+    from tracklet.models import uris
+
     target = path / FOLDER
     entries = []
     for given in files:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from tracklet import plugins
 from tracklet.errors import InvalidParameterValue, PluginError
+from tracklet.frozen import Frozen, field
 from tracklet.models.model import PYFUNC
 from tracklet.models.signature import ModelSignature
+
+_PYTHON_MODELS: Final = ("tracklet", "mlflow")
+"""The packages with the base classes of models that are Python code."""
 
 
 @runtime_checkable
@@ -28,8 +31,7 @@ class Predictor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FlavorConfig:
+class FlavorConfig(Frozen):
     """What a flavor says of what it saved.
 
     Args:
@@ -176,13 +178,41 @@ def flavor(name: str) -> Flavor:
 def flavor_of(model: Any) -> Flavor:
     """The flavor that a model belongs to.
 
+    Of tracklet's own flavors only those are loaded whose framework the model's type comes from,
+    unless no other knows it.
+
     Raises:
         InvalidParameterValue: No installed flavor knows the model's type.
     """
+    tops = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    installed = plugins.entry_points("flavors")
+    likely = [
+        name
+        for name, entry in installed.items()
+        if not entry.value.startswith("tracklet_flavors.")
+        or not tops.isdisjoint(_PYTHON_MODELS if name == PYFUNC else (name,))
+    ]
+    broken: list[str] = []
+    chosen = _closest(model, likely, broken)
+    if chosen is None:
+        chosen = _closest(model, [name for name in installed if name not in likely], broken)
+    if chosen is None:
+        kind = type(model)
+        known = ", ".join(installed) or "none"
+        hint = f" Broken flavors: {'; '.join(broken)}" if broken else ""
+        raise InvalidParameterValue(
+            f"no installed flavor saves models of type {kind.__module__}.{kind.__qualname__}; "
+            f"installed flavors: {known}. Install the flavor's plugin, or wrap the model in a "
+            f"tracklet.pyfunc.PythonModel.{hint}"
+        )
+    return chosen
+
+
+def _closest(model: Any, names: Sequence[str], broken: list[str]) -> Flavor | None:
+    """The one of these flavors that knows a model best; why others cannot say goes to a list."""
     best: tuple[int, int, str] | None = None
     chosen: Flavor | None = None
-    broken = []
-    for name in plugins.entry_points("flavors"):
+    for name in names:
         try:
             candidate = flavor(name)
         except PluginError as error:
@@ -194,15 +224,6 @@ def flavor_of(model: Any) -> Flavor:
         key = (10**6 if distance is None else distance, -candidate.priority, name)
         if best is None or key < best:
             best, chosen = key, candidate
-    if chosen is None:
-        kind = type(model)
-        known = ", ".join(plugins.entry_points("flavors")) or "none"
-        hint = f" Broken flavors: {'; '.join(broken)}" if broken else ""
-        raise InvalidParameterValue(
-            f"no installed flavor saves models of type {kind.__module__}.{kind.__qualname__}; "
-            f"installed flavors: {known}. Install the flavor's plugin, or wrap the model in a "
-            f"tracklet.pyfunc.PythonModel.{hint}"
-        )
     return chosen
 
 

@@ -9,16 +9,15 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
-from tracklet.models import environment, examples, local_modules, manifest, trust
+from tracklet.frozen import Frozen, field
+from tracklet.models import environment, manifest, trust
 from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model
-from tracklet.models.pyfunc import enforcement
 from tracklet.models.signature import ModelSignature, infer_signature
 from tracklet.types import ColSpec, Schema, TensorSpec
 from tracklet.types.datatypes import as_type
@@ -29,8 +28,7 @@ _PARTIAL: Final = ".tracklet-partial"
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Frozen):
     """What the caller says of a model beside the model itself.
 
     Args:
@@ -106,6 +104,8 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     saved = flavor.save(model, path, described.options)
     code_paths = described.code_paths
     if described.infer_code_paths:
+        from tracklet.models import local_modules
+
         code_paths = local_modules.used_by(saved.modules)
     code = _copy_code(code_paths, path)
     about.flavors[flavor.name] = dict(saved.config)
@@ -123,6 +123,8 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
         del about.flavors[PYFUNC]
     about.signature = _signature(flavor, model, path, about, described)
     if described.input_example is not None:
+        from tracklet.models import examples
+
         about.saved_input_example_info = examples.save(described.input_example, path)
     about.metadata = described.metadata if described.metadata is not None else about.metadata
     about.tracklet_version = environment.own_version()
@@ -156,6 +158,10 @@ def _copy_code(code_paths: Sequence[str | Path] | None, path: Path) -> str | Non
 
 def _example_modules(example: Any) -> set[str]:
     """A model that takes frames needs the library of the frames where it is loaded."""
+    if example is None:
+        return set()
+    from tracklet.models import examples
+
     data, _ = examples.split_params(example)
     top = type(data).__module__.partition(".")[0]
     return {top} if top in ("pandas", "polars", "numpy", "scipy") else set()
@@ -175,6 +181,9 @@ def _signature(
         return about.signature
     if described.input_example is None or PYFUNC not in about.flavors:
         return None
+    from tracklet.models import examples
+    from tracklet.models.pyfunc import enforcement
+
     data, params = examples.split_params(described.input_example)
     try:
         config = {**about.flavors[PYFUNC], "own": True, "path": str(path)}
@@ -208,6 +217,8 @@ def _completed(own: ModelSignature, described: Description) -> ModelSignature:
             )
         own.params = given.params
         return own
+    from tracklet.models import examples
+
     _, params = examples.split_params(described.input_example)
     if params:
         own.params = infer_signature(params=params).params

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, manifest, mismatch, uris
+from tracklet.models import code, environment, manifest, uris
 from tracklet.models.flavor import Flavor, native_flavors
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import PYFUNC, Model, ModelInfo
@@ -50,7 +50,7 @@ def load_model(
     path = uris.resolve(model_uri, dst_path)
     about = Model.load(path)
     name, config = _entry(about, flavor, str(model_uri))
-    mismatch.warn(path)
+    environment.warn_of_differences(path)
     entry = about.flavors.get(PYFUNC, {}).get("code") or config.get("code")
     with (
         loading_trusted(path, trust) as grant,

@@ -15,10 +15,10 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet.frozen import Frozen
 from tracklet.state import ProcessState
 
 FILE_NAME: Final = "tracklet.manifest.json"
@@ -53,8 +53,7 @@ class _Keys(ProcessState):
 _keys = _Keys()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """What a look at a folder found.
 
     Args:

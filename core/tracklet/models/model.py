@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from tracklet.entities import LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
-from tracklet.models import examples, uris
 from tracklet.models.signature import ModelSignature
 from tracklet.models.yaml_text import dump_yaml, load_yaml
 from tracklet.types import ParamSchema, Schema
@@ -94,6 +93,8 @@ class Model:
         """
         if self.saved_input_example_info is None:
             return None
+        from tracklet.models import examples, uris
+
         place = path if path is not None else self._location()
         return examples.load(uris.resolve(str(place)), self.saved_input_example_info)
 
@@ -158,6 +159,8 @@ class Model:
             ResourceDoesNotExist: There is no such file.
             TrackletException: It is no ``MLmodel`` file.
         """
+        from tracklet.models import uris
+
         place = uris.resolve(str(path))
         file = place / FILE_NAME if place.is_dir() else place
         try:

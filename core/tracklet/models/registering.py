@@ -13,11 +13,6 @@ from tracklet.models import uris
 from tracklet.validation import validate_registered_model_name
 
 
-def check_name(name: str) -> None:
-    """Check a registered model's name before anything is created."""
-    validate_registered_model_name(name)
-
-
 def register_model(
     model_uri: str,
     name: str,
@@ -47,7 +42,7 @@ def register_model(
         >>> tracklet.load_model("models:/forecast/1")
         LinearRegression()
     """
-    check_name(name)
+    validate_registered_model_name(name)
     client = TrackletClient()
     source, run_id = model_uri, None
     model_id = uris.model_id_of(model_uri)

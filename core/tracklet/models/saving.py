@@ -15,13 +15,13 @@ from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus,
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.fluent.models import initialize_logged_model
-from tracklet.models import folder, registering
+from tracklet.models import folder
 from tracklet.models.flavor import Flavor
 from tracklet.models.folder import Description
 from tracklet.models.model import Model, ModelInfo
 from tracklet.models.signature import ModelSignature
 from tracklet.repositories import repository
-from tracklet.validation import validate_logged_model_name
+from tracklet.validation import validate_logged_model_name, validate_registered_model_name
 
 _logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def log_model(
     chosen = folder.chosen_flavor(model, flavor)
     folder.check(chosen, model, described)
     if registered_model_name is not None:
-        registering.check_name(registered_model_name)
+        validate_registered_model_name(registered_model_name)
     client = TrackletClient()
     run = active.to_record() if run_id is None else active.opened(run_id)
     run_id = run.info.run_id if run is not None else run_id
@@ -188,6 +188,8 @@ def log_model(
         raise
     info = about.get_model_info(logged)
     if registered_model_name is not None:
+        from tracklet.models import registering
+
         version = registering.register_model(
             info.model_uri, registered_model_name, await_registration_for
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import manifest, pickled_names
+from tracklet.models import manifest
 from tracklet.models.manifest import Finding
 
 Trust: TypeAlias = bool | Sequence[str] | None
@@ -197,6 +197,8 @@ def what_would_run(folder: Path) -> list[str]:
 
 
 def _acts(folder: Path) -> list[str]:
+    from tracklet.models import pickled_names
+
     acts = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file():

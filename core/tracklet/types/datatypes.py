@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.frozen import Frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,8 +78,7 @@ _PYTHON: dict[DataType, type] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AnyType:
+class AnyType(Frozen):
     """A value of which nothing is known; never required."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,8 +89,7 @@ class AnyType:
         return "Any"
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(Frozen):
     """A list of values of one type."""
 
     dtype: ColumnType
@@ -107,8 +105,7 @@ class Array:
         return f"Array({self.dtype!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Frozen):
     """A named value inside an :class:`Object`."""
 
     name: str
@@ -167,8 +164,7 @@ class Object:
         return "{" + ", ".join(map(repr, self.properties)) + "}"
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(Frozen):
     """A mapping from any text to values of one type."""
 
     value_type: ColumnType
@@ -184,8 +180,7 @@ class Map:
         return f"Map(str -> {self.value_type!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class SparkMLVector:
+class SparkMLVector(Frozen):
     """Spark's vector column; kept so that such signatures can be read and written."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.frozen import Frozen
 from tracklet.types.datatypes import (
-    AnyType,
     ColumnType,
     as_type,
     type_from_dict,
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class ColSpec:
+class ColSpec(Frozen):
     """One column: its type, its name (None in a schema without names), whether it may be absent."""
 
     type: ColumnType
@@ -246,13 +244,3 @@ def optional_json(value: Schema | ParamSchema) -> str: ...
 def optional_json(value: Schema | ParamSchema | None) -> str | None:
     """The JSON text of a schema, or None."""
     return None if value is None else value.to_json()
-
-
-def is_any(schema: Schema) -> bool:
-    """Whether the schema says nothing but that there is something."""
-    return (
-        len(schema) == 1
-        and not schema.has_input_names()
-        and not schema.is_tensor_spec()
-        and isinstance(schema.inputs[0].type, AnyType)
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, object_files, unpickle
+from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, object_files
 
 BOOSTER: Final = "lightgbm.basic.Booster"
 
@@ -94,6 +94,8 @@ class LightgbmFlavor(Flavor):
         if file.suffix == ".skops":
             trusted = config.get("skops_trusted_types") or ()
             return object_files.load_skops(file, {*_OWN_TYPES, *trusted})
+        from tracklet.models import unpickle
+
         return unpickle.load(file, own=bool(config.get("own")))
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:

@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tracklet.errors import InvalidParameterValue
-from tracklet.models import (
-    Flavor,
-    FlavorConfig,
-    Predictor,
-    distributions,
-    extra_files,
-    object_files,
-    unpickle,
-)
+from tracklet.models import Flavor, FlavorConfig, Predictor, distributions, object_files
 
 
 class SklearnFlavor(Flavor):
@@ -60,9 +52,10 @@ class SklearnFlavor(Flavor):
             "sklearn_version": distributions.version("scikit-learn"),
             "skops_trusted_types": None if trusted is None else [str(name) for name in trusted],
         }
-        kept = extra_files.save(options.get("extra_files"), path)
-        if kept is not None:
-            config["extra_files"] = kept
+        if options.get("extra_files") is not None:
+            from tracklet.models import extra_files
+
+            config["extra_files"] = extra_files.save(options["extra_files"], path)
         predict_fn = options.get("pyfunc_predict_fn") or "predict"
         pyfunc = None
         if hasattr(model, predict_fn):
@@ -73,6 +66,8 @@ class SklearnFlavor(Flavor):
         file = path / str(config.get("pickled_model") or config.get("model_path") or "model.pkl")
         if config.get("serialization_format") == "skops" or file.suffix == ".skops":
             return object_files.load_skops(file, config.get("skops_trusted_types") or ())
+        from tracklet.models import unpickle
+
         return unpickle.load(file, own=bool(config.get("own")))
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from tracklet.errors import BadRequest, TrackletException
-from tracklet.models.pyfunc.schema_mismatch import SchemaMismatch
+from tracklet.models.pyfunc.enforcement import SchemaMismatch
 from tracklet_services.scoring import UnsupportedMediaType
 from tracklet_services.serving.workers import Busy
 

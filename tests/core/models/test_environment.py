@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue
-from tracklet.models import mismatch
+from tracklet.models import environment
 from tracklet_flavors import sklearn as flavor
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
@@ -52,7 +52,7 @@ def test_other_versions_are_named_in_one_warning(
     pyfunc.load_model(tmp_path / "m", suppress_warnings=True)
     assert caplog.text == ""
     (tmp_path / "m" / "requirements.txt").unlink()
-    assert mismatch.differences(tmp_path / "m") == []
+    assert environment.differences(tmp_path / "m") == []
 
 
 def test_the_users_own_modules_are_found(tmp_path: Path) -> None:

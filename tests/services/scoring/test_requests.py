@@ -12,7 +12,7 @@ import pytest
 
 from tracklet import models, pyfunc
 from tracklet.errors import BadRequest, InvalidParameterValue
-from tracklet.models.pyfunc.schema_mismatch import SchemaMismatch
+from tracklet.models.pyfunc.enforcement import SchemaMismatch
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 

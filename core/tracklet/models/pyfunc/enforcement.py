@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue
-from tracklet.models.pyfunc import tensors
-from tracklet.models.pyfunc.schema_mismatch import SchemaMismatch
 from tracklet.types import (
     AnyType,
     Array,
@@ -24,9 +22,15 @@ from tracklet.types import (
     Object,
     ParamSchema,
     Schema,
+    TensorSpec,
 )
 
 _logger = logging.getLogger(__name__)
+
+
+class SchemaMismatch(InvalidParameterValue):
+    """The data does not fit the model's signature."""
+
 
 _EXACT = {
     DataType.boolean: "bool",
@@ -74,7 +78,7 @@ def enforce(data: Any, schema: Schema) -> Any:
         SchemaMismatch: Something is missing, or cannot be converted without loss.
     """
     if schema.is_tensor_spec():
-        return tensors.enforce(data, schema)
+        return _enforce_tensors(data, schema)
     frame = _as_frame(data, schema)
     if schema.has_input_names():
         frame = _select(frame, schema)
@@ -347,3 +351,72 @@ def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
         name: _check_value(item, known[name].dtype, known[name].required, f"{where}.{name}")
         for name, item in value.items()
     }
+
+
+def _enforce_tensors(data: Any, schema: Schema) -> Any:
+    """The arrays in the form that a schema of tensors asks for."""
+    specs: list[TensorSpec] = schema.inputs
+    if not schema.has_input_names():
+        return _one_tensor(data, specs[0])
+    if _is_frame(data):
+        data = {name: _stacked(data[name]) for name in data.columns}
+    if not isinstance(data, Mapping):
+        raise SchemaMismatch(
+            f"the model takes a dictionary of arrays, {schema!r}; got {type(data).__name__}"
+        )
+    missing = [spec.name for spec in specs if spec.name not in data]
+    if missing:
+        raise SchemaMismatch(f"the data lacks the tensors {missing}; the model takes {schema!r}")
+    return {spec.name: _checked_tensor(data[spec.name], spec) for spec in specs}
+
+
+def _one_tensor(data: Any, spec: TensorSpec) -> Any:
+    if _is_frame(data) or hasattr(data, "to_frame"):
+        data = _frame_to_array(data, spec)
+    return _checked_tensor(data, spec)
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
+def _frame_to_array(data: Any, spec: TensorSpec) -> Any:
+    if not _is_frame(data):
+        data = data.to_frame()
+    if data.shape[1] == 1:
+        array = _stacked(data.iloc[:, 0])
+        return array.reshape(-1, 1) if array.ndim == 1 and len(spec.shape) == 2 else array
+    return data.to_numpy()
+
+
+def _stacked(series: Any) -> Any:
+    """A column as an array; cells that are lists or arrays become its further dimensions."""
+    import numpy as np
+
+    if series.dtype == object and len(series) and isinstance(series.iloc[0], list | np.ndarray):
+        return np.stack([np.asarray(cell) for cell in series])
+    return series.to_numpy()
+
+
+def _checked_tensor(data: Any, spec: TensorSpec) -> Any:
+    where = "the input" if spec.name is None else f"tensor {spec.name!r}"
+    if not hasattr(data, "dtype") or not hasattr(data, "shape"):
+        raise SchemaMismatch(
+            f"{where} is an array {spec.type.name}{spec.shape} by the model's signature; got "
+            f"{type(data).__name__}"
+        )
+    dtype = data.dtype
+    same = dtype.kind == spec.type.kind if spec.type.kind in "US" else dtype == spec.type
+    if not same:
+        raise SchemaMismatch(
+            f"{where} has the dtype {spec.type.name} by the model's signature; got {dtype}"
+        )
+    fits = len(data.shape) == len(spec.shape) and all(
+        want in (-1, have) for have, want in zip(data.shape, spec.shape, strict=True)
+    )
+    if not fits:
+        raise SchemaMismatch(
+            f"{where} has the shape {spec.shape} by the model's signature (-1 is any size); got "
+            f"{tuple(data.shape)}"
+        )
+    return data

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, mismatch, uris
+from tracklet.models import code, environment, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
 from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
@@ -190,7 +190,7 @@ def load_model(
         )
     if not suppress_warnings:
         _warn_of_python(pyfunc)
-        mismatch.warn(path)
+        environment.warn_of_differences(path)
     config = _merged_config(pyfunc.get("config"), model_config)
     pyfunc = {**pyfunc, **({"config": config} if config is not None else {})}
     with (
