@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tracklet.frozen import Frozen, field
 from tracklet.reading.connection import Dialect
 from tracklet.reading.tables import TABLES
 from tracklet.search import And, Comparison, Filter, Key, Not, Or, OrderBy
@@ -24,8 +24,7 @@ _HEAD: Final = 100
 _GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Frozen):
     """How one kind of entity lies in the tables.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from tracklet.frozen import Frozen, field
 from tracklet.search.syntax import KeyKind
 
 ValueType: TypeAlias = Literal["text", "number", "version", "model status", "text or number"]
@@ -16,8 +16,7 @@ _METRIC_PREFIXES: Final = dict.fromkeys(("metric", "metrics"), "metric")
 _PARAM_PREFIXES: Final = dict.fromkeys(("param", "params", "parameter", "parameters"), "param")
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Frozen):
     """The words of one kind of entity.
 
     Attributes:

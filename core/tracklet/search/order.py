@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import Frozen
 from tracklet.search.fields import Vocabulary
 from tracklet.search.syntax import Key
 from tracklet.search.tokens import FilterText, Token
@@ -15,8 +15,7 @@ from tracklet.search.tokens import FilterText, Token
 MAX_ITEMS: Final = 30
 
 
-@dataclass(frozen=True, slots=True)
-class OrderBy:
+class OrderBy(Frozen):
     """One criterion; entities without the key come last in both directions.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from tracklet.frozen import Frozen
 
 KeyKind: TypeAlias = Literal[
     "attribute",
@@ -37,16 +38,14 @@ Operator: TypeAlias = Literal[
 Scalar: TypeAlias = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Frozen):
     """What a clause looks at: an attribute by its canonical name, or a metric, param or tag."""
 
     kind: KeyKind
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """One clause.
 
     A comparison with a missing value is false, whatever the operator: ``!=``, ``NOT IN`` and
@@ -65,22 +64,19 @@ class Comparison:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Frozen):
     """All of the operands, of which there are at least two."""
 
     operands: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Frozen):
     """Any of the operands, of which there are at least two."""
 
     operands: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Frozen):
     """The opposite of the operand: true where it is false, also for want of a value."""
 
     operand: Filter

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import Frozen
 
 MAX_LENGTH: Final = 100_000
 KEYWORDS: Final = frozenset({"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE"})
@@ -35,8 +35,7 @@ _PARTS = re.compile(rf"{_PART}|[^.`\"]+")
 _SYNONYMS: Final = {"==": "=", "<>": "!="}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Frozen):
     """A piece of a filter.
 
     Attributes:
