@@ -50,6 +50,7 @@ tracklet.autolog.flush()
 """
 
 # What may be loaded of ours. These numbers only go down.
+MOST_OF_SWITCHING_ON = 24
 MOST_OF_HELLO = 50
 MOST_OF_A_FIT = 173
 
@@ -94,3 +95,13 @@ def test_an_autologged_fit_loads_what_serves_it(tracklet_home: Path) -> None:
     assert len(ours(modules)) <= MOST_OF_A_FIT, sorted(ours(modules))
     roots = {name.partition(".")[0] for name in modules}
     assert not roots & {"sqlalchemy", "sqlite3", "tracklet_services"}
+    others = ("tracklet_integrations.lightgbm", "tracklet_integrations.xgboost")
+    assert not [name for name in ours(modules) if name.startswith(others) or "boosting" in name]
+
+
+def test_switching_autologging_on_loads_no_integration_and_no_wrapt(tracklet_home: Path) -> None:
+    """What each waits for stands in the metadata of its distribution."""
+    modules = loaded("import tracklet\ntracklet.autolog()", tracklet_home)
+    roots = {name.partition(".")[0] for name in modules}
+    assert not roots & {"tracklet_integrations", "tracklet_flavors", "wrapt", "sklearn", "numpy"}
+    assert len(ours(modules)) <= MOST_OF_SWITCHING_ON, sorted(ours(modules))
