@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tracklet import plugins
+from tracklet import state
 
 Call = Callable[..., Result]
 Answer = Callable[..., Any]
@@ -43,12 +43,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         )
         (metadata / "entry_points.txt").write_text(f"[tracklet.commands]\ntoy = {module}:toy\n")
         (tmp_path / "site" / f"{module}.py").write_text(source)
-        plugins.reset()
+        state.forget("tracklet.plugins")
 
     yield install
     for name in [name for name in sys.modules if name.startswith("toy_")]:
         del sys.modules[name]
-    plugins.reset()
+    state.forget("tracklet.plugins")
 
 
 TOY = """
