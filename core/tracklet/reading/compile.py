@@ -55,11 +55,11 @@ class Subject(Frozen):
         return column, TABLES[table].columns[plain].optional
 
 
-Condition = Callable[["Query", str], str]
-"""A further condition on the rows of a metric, given the query and the rows' name."""
+Condition = Callable[["Select", str], str]
+"""A further condition on the rows of a metric, given the statement and the rows' name."""
 
 
-class Query:
+class Select:
     """A search for one kind of entity in one database, put together clause by clause.
 
     A value stands in the text as a number between colons until :meth:`statement` puts all of them

@@ -17,24 +17,17 @@ import sqlite3
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tracklet import settings
-from tracklet.entities import (
-    Experiment,
-    LoggedModel,
-    ModelVersion,
-    PagedList,
-    RegisteredModel,
-    Run,
-    ViewType,
-)
+from tracklet.entities import PagedList
 from tracklet.errors import StorageError
 from tracklet.reading import catch_up, queries, tables
 from tracklet.reading.connection import Reader, SqliteReader, open_sqlite
 from tracklet.stores import disk
+from tracklet.stores.query import Query, RegistrySearches, TrackingSearches
 
 MEMORY: Final = ":memory:"
 _VERSION: Final = 1  # raise it when the folders are read in another way
@@ -47,7 +40,7 @@ T = TypeVar("T")
 _inherited: list[sqlite3.Connection | None] = []
 
 
-class FolderIndex:
+class FolderIndex(TrackingSearches, RegistrySearches):
     """Searches a store's folder. Calls may come from any thread, also after a fork.
 
     Args:
@@ -64,94 +57,9 @@ class FolderIndex:
         self._file: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, lambda: None)
 
-    # -- searches ----------------------------------------------------------------------------
-
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Experiment]:
-        """A page of experiments; see :meth:`TrackingStore.search_experiments`."""
-        return self._search(
-            lambda reader: queries.search_experiments(
-                reader, view_type, max_results, filter_string, order_by, page_token
-            )
-        )
-
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Run]:
-        """A page of runs; see :meth:`TrackingStore.search_runs`."""
-        return self._search(
-            lambda reader: queries.search_runs(
-                reader,
-                experiment_ids,
-                filter_string,
-                run_view_type,
-                max_results,
-                order_by,
-                page_token,
-            )
-        )
-
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int = 100,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[LoggedModel]:
-        """A page of active models; see :meth:`TrackingStore.search_logged_models`."""
-        return self._search(
-            lambda reader: queries.search_logged_models(
-                reader,
-                experiment_ids,
-                filter_string,
-                datasets,
-                max_results,
-                order_by,
-                page_token,
-            )
-        )
-
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[RegisteredModel]:
-        """A page of registered models; see :meth:`RegistryStore.search_registered_models`."""
-        return self._search(
-            lambda reader: queries.search_registered_models(
-                reader, filter_string, max_results, order_by, page_token
-            )
-        )
-
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[ModelVersion]:
-        """A page of versions; see :meth:`RegistryStore.search_model_versions`."""
-        return self._search(
-            lambda reader: queries.search_model_versions(
-                reader, filter_string, max_results, order_by, page_token
-            )
-        )
+    def search(self, query: Query) -> PagedList[Any]:
+        """A page of what a query asks for, after a look at what changed."""
+        return self._search(lambda reader: queries.search(reader, query))
 
     # -- life --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ A function that loads takes rows of its subject's fields, whatever asked for the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tracklet.entities import (
@@ -14,7 +14,6 @@ from tracklet.entities import (
     DatasetInput,
     Experiment,
     InputTag,
-    LifecycleStage,
     LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
@@ -31,7 +30,8 @@ from tracklet.entities import (
     ViewType,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading.compile import Condition, Query, Subject
+from tracklet.frozen import Frozen
+from tracklet.reading.compile import Condition, Select, Subject
 from tracklet.reading.connection import Reader
 from tracklet.reading.tables import TABLES
 from tracklet.search import (
@@ -40,13 +40,14 @@ from tracklet.search import (
     MODEL_VERSIONS,
     REGISTERED_MODELS,
     RUNS,
-    Filter,
     Key,
     Page,
+    Vocabulary,
     keys,
     parse_filter,
     parse_order_by,
 )
+from tracklet.stores.query import Query
 from tracklet.validation import validate_max_results, validate_view_type
 
 DATASET_CONTEXT: Final = "mlflow.data.context"
@@ -117,32 +118,79 @@ MODEL_VERSION: Final = Subject(
 )
 
 
+# -- searches ----------------------------------------------------------------------------------
+
+
+class _Kind(Frozen):
+    """How one kind of entity is searched.
+
+    Attributes:
+        subject: Where it lies.
+        vocabulary: The words of its filters.
+        load: Makes entities of rows.
+        order: What decides where the order asked for does not.
+        default_order: What comes before that if no order is asked for.
+        within: Whether it is looked for in given experiments.
+        viewed: Whether deleted ones can be asked for.
+        most: The largest page.
+        prompts: Whether some are prompts, which show up only when asked for.
+    """
+
+    subject: Subject
+    vocabulary: Vocabulary
+    load: Callable[[Reader, Sequence[Any]], list[Any]]
+    order: tuple[str, ...]
+    default_order: tuple[str, ...] = ()
+    within: bool = False
+    viewed: bool = False
+    most: int = 50_000
+    prompts: bool = False
+
+
+def search(reader: Reader, query: Query) -> PagedList[Any]:
+    """A page of what a query asks for."""
+    kind = _KINDS[query.kind]
+    table = kind.subject.table
+    ids = _list_of_ids(query.experiment_ids) if kind.within else []
+    if kind.viewed:
+        validate_view_type(query.view)
+    validate_max_results(query.max_results, kind.most)
+    tree = parse_filter(query.filter, kind.vocabulary)
+    orders = parse_order_by(query.order_by, kind.vocabulary)
+    on_datasets = _on_datasets(query.datasets)
+    bound: dict[str, Any] = {}
+    if kind.subject is LOGGED_MODEL:  # as in MLflow, whose other tokens say only where to go on
+        bound = {"experiment_ids": ids, "filter_string": query.filter, "order_by": query.order_by}
+    page = Page.decode(query.page_token, **bound)
+    if kind.within and not ids:
+        return PagedList()
+    select = Select(kind.subject, reader.dialect, on_datasets)
+    select.search(tree, orders)
+    if on_datasets is not None and not any(key.kind == "metric" for key in keys(tree)):
+        select.conditions.append(
+            "EXISTS (SELECT 1 FROM logged_model_metrics AS x WHERE x.model = logged_models.id "
+            f"AND {on_datasets(select, 'x')})"
+        )
+    if kind.within:
+        select.conditions.append(f"{table}.experiment_id IN {select.listed(ids)}")
+    if kind.within or kind.viewed:
+        stages = select.listed(ViewType.stages(query.view))
+        select.conditions.append(f"{table}.lifecycle_stage IN {stages}")
+    if kind.subject is MODEL_VERSION:
+        select.conditions.append(f"{table}.current_stage <> {select.value(DELETED_STAGE)}")
+    if kind.prompts and Key("tag", PROMPT_TAG) not in keys(tree):
+        tags, owner = kind.subject.values["tag"]
+        select.conditions.append(
+            f"NOT EXISTS (SELECT 1 FROM {tags} AS x WHERE x.{owner} = {table}.id "
+            f"AND x.key = {select.value(PROMPT_TAG)} AND x.value IN ('true', 'True'))"
+        )
+    select.order += kind.order if orders else kind.default_order + kind.order
+    rows = list(reader.rows(*select.statement(query.max_results + 1, page.offset)))
+    token = page.after(query.max_results) if len(rows) > query.max_results else None
+    return PagedList(kind.load(reader, rows[: query.max_results]), token)
+
+
 # -- experiments -------------------------------------------------------------------------------
-
-
-def search_experiments(
-    reader: Reader,
-    view_type: int = ViewType.ACTIVE_ONLY,
-    max_results: int = 1000,
-    filter_string: str | None = None,
-    order_by: Sequence[str] | None = None,
-    page_token: str | None = None,
-) -> PagedList[Experiment]:
-    """A page of experiments; by default newest first."""
-    validate_view_type(view_type)
-    validate_max_results(max_results)
-    tree = parse_filter(filter_string, EXPERIMENTS)
-    orders = parse_order_by(order_by, EXPERIMENTS)
-    page = Page.decode(page_token)
-    query = Query(EXPERIMENT, reader.dialect)
-    query.search(tree, orders)
-    stages = query.listed(ViewType.stages(view_type))
-    query.conditions.append(f"experiments.lifecycle_stage IN {stages}")
-    if not orders:
-        query.order += ["experiments.creation_time IS NULL", "experiments.creation_time DESC"]
-    query.order.append("experiments.experiment_id")
-    rows, token = _fetch(reader, query, max_results, page)
-    return PagedList(load_experiments(reader, rows), token)
 
 
 def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
@@ -152,34 +200,6 @@ def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
 
 
 # -- runs --------------------------------------------------------------------------------------
-
-
-def search_runs(
-    reader: Reader,
-    experiment_ids: Sequence[str],
-    filter_string: str | None = "",
-    run_view_type: int = ViewType.ACTIVE_ONLY,
-    max_results: int = 1000,
-    order_by: Sequence[str] | None = None,
-    page_token: str | None = None,
-) -> PagedList[Run]:
-    """A page of runs of these experiments; by default latest start first."""
-    ids = _list_of_ids(experiment_ids)
-    validate_view_type(run_view_type)
-    validate_max_results(max_results)
-    tree = parse_filter(filter_string, RUNS)
-    orders = parse_order_by(order_by, RUNS)
-    page = Page.decode(page_token)
-    if not ids:
-        return PagedList()
-    query = Query(RUN, reader.dialect)
-    query.search(tree, orders)
-    stages = query.listed(ViewType.stages(run_view_type))
-    query.conditions.append(f"runs.experiment_id IN {query.listed(ids)}")
-    query.conditions.append(f"runs.lifecycle_stage IN {stages}")
-    query.order += ["runs.start_time IS NULL", "runs.start_time DESC", "runs.run_id"]
-    rows, token = _fetch(reader, query, max_results, page)
-    return PagedList(load_runs(reader, rows), token)
 
 
 def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
@@ -227,45 +247,6 @@ def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[Datas
 # -- logged models -----------------------------------------------------------------------------
 
 
-def search_logged_models(
-    reader: Reader,
-    experiment_ids: Sequence[str],
-    filter_string: str | None = None,
-    datasets: Sequence[Mapping[str, str]] | None = None,
-    max_results: int = 100,
-    order_by: Sequence[Mapping[str, Any]] | None = None,
-    page_token: str | None = None,
-) -> PagedList[LoggedModel]:
-    """A page of active models; by default newest first.
-
-    A clause on a metric looks at every point that the store keeps; with ``datasets``, at those
-    measured on one of them, and without such a clause a model needs any point there.
-    """
-    ids = _list_of_ids(experiment_ids)
-    validate_max_results(max_results)
-    tree = parse_filter(filter_string, LOGGED_MODELS)
-    orders = parse_order_by(order_by, LOGGED_MODELS)
-    on_datasets = _on_datasets(datasets)
-    page = Page.decode(
-        page_token, experiment_ids=ids, filter_string=filter_string, order_by=order_by
-    )
-    if not ids:
-        return PagedList()
-    query = Query(LOGGED_MODEL, reader.dialect, on_datasets)
-    query.search(tree, orders)
-    if on_datasets is not None and not any(key.kind == "metric" for key in keys(tree)):
-        query.conditions.append(
-            "EXISTS (SELECT 1 FROM logged_model_metrics AS x WHERE x.model = logged_models.id "
-            f"AND {on_datasets(query, 'x')})"
-        )
-    active = query.value(LifecycleStage.ACTIVE)
-    query.conditions.append(f"logged_models.experiment_id IN {query.listed(ids)}")
-    query.conditions.append(f"logged_models.lifecycle_stage = {active}")
-    query.order += ["logged_models.creation_timestamp DESC", "logged_models.model_id"]
-    rows, token = _fetch(reader, query, max_results, page)
-    return PagedList(load_logged_models(reader, rows), token)
-
-
 def _on_datasets(datasets: Sequence[Mapping[str, str]] | None) -> Condition | None:
     """A condition on the rows of a metric, or None."""
     if not datasets:
@@ -280,12 +261,12 @@ def _on_datasets(datasets: Sequence[Mapping[str, str]] | None) -> Condition | No
             )
         wanted.append((name, dataset.get("dataset_digest")))
 
-    def condition(query: Query, rows: str) -> str:
+    def condition(select: Select, rows: str) -> str:
         alternatives: list[str] = []
         for name, digest in wanted:
-            alternative = f"{rows}.dataset_name = {query.value(name)}"
+            alternative = f"{rows}.dataset_name = {select.value(name)}"
             if digest is not None:
-                alternative += f" AND {rows}.dataset_digest = {query.value(digest)}"
+                alternative += f" AND {rows}.dataset_digest = {select.value(digest)}"
             alternatives.append(alternative)
         return f"({' OR '.join(alternatives)})"
 
@@ -326,58 +307,6 @@ def rank(point: Metric) -> tuple[int, int, float]:
 
 
 # -- registered models and versions ------------------------------------------------------------
-
-
-def search_registered_models(
-    reader: Reader,
-    filter_string: str | None = None,
-    max_results: int = 100,
-    order_by: Sequence[str] | None = None,
-    page_token: str | None = None,
-) -> PagedList[RegisteredModel]:
-    """A page of registered models; by default by name. Prompts show up only when asked for."""
-    validate_max_results(max_results, 1000)
-    tree = parse_filter(filter_string, REGISTERED_MODELS)
-    orders = parse_order_by(order_by, REGISTERED_MODELS)
-    page = Page.decode(page_token)
-    query = Query(REGISTERED_MODEL, reader.dialect)
-    query.search(tree, orders)
-    _leave_prompts_out(query, tree)
-    query.order.append("registered_models.name")
-    rows, token = _fetch(reader, query, max_results, page)
-    return PagedList(load_registered_models(reader, rows), token)
-
-
-def search_model_versions(
-    reader: Reader,
-    filter_string: str | None = None,
-    max_results: int = 10_000,
-    order_by: Sequence[str] | None = None,
-    page_token: str | None = None,
-) -> PagedList[ModelVersion]:
-    """A page of versions; by default last updated first. Prompts show up only when asked for."""
-    validate_max_results(max_results, 200_000)
-    tree = parse_filter(filter_string, MODEL_VERSIONS)
-    orders = parse_order_by(order_by, MODEL_VERSIONS)
-    page = Page.decode(page_token)
-    query = Query(MODEL_VERSION, reader.dialect)
-    query.search(tree, orders)
-    query.conditions.append(f"model_versions.current_stage <> {query.value(DELETED_STAGE)}")
-    _leave_prompts_out(query, tree)
-    updated = "model_versions.last_updated_timestamp"
-    query.order += [f"{updated} IS NULL", f"{updated} DESC"]
-    query.order += ["registered_models.name", "model_versions.version DESC"]
-    rows, token = _fetch(reader, query, max_results, page)
-    return PagedList(load_model_versions(reader, rows), token)
-
-
-def _leave_prompts_out(query: Query, tree: Filter | None) -> None:
-    if Key("tag", PROMPT_TAG) not in keys(tree):
-        table, owner = query.subject.values["tag"]
-        query.conditions.append(
-            f"NOT EXISTS (SELECT 1 FROM {table} AS x WHERE x.{owner} = {query.subject.table}.id "
-            f"AND x.key = {query.value(PROMPT_TAG)} AND x.value IN ('true', 'True'))"
-        )
 
 
 def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[RegisteredModel]:
@@ -447,16 +376,6 @@ def _list_of_ids(experiment_ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(experiment_ids))
 
 
-def _fetch(
-    reader: Reader, query: Query, max_results: int, page: Page
-) -> tuple[list[Any], str | None]:
-    """The rows of a page, and the token of the next one if there is one."""
-    rows = list(reader.rows(*query.statement(max_results + 1, page.offset)))
-    if len(rows) <= max_results:
-        return rows, None
-    return rows[:max_results], page.after(max_results)
-
-
 def _with_names(subject: Subject, rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The id of each row, and the fields of its entity by their names."""
     names = list(subject.fields)[1:]
@@ -488,3 +407,54 @@ def _rows_of(
         yield from reader.rows(
             f"SELECT {columns} FROM {source} WHERE {owner} IN ({listed}) ORDER BY {order}"
         )
+
+
+def _latest_first(column: str) -> tuple[str, str]:
+    return f"{column} IS NULL", f"{column} DESC"
+
+
+_KINDS: Final[dict[str, _Kind]] = {
+    "experiments": _Kind(
+        EXPERIMENT,
+        EXPERIMENTS,
+        load_experiments,
+        order=("experiments.experiment_id",),
+        default_order=_latest_first("experiments.creation_time"),
+        viewed=True,
+    ),
+    "runs": _Kind(
+        RUN,
+        RUNS,
+        load_runs,
+        order=(*_latest_first("runs.start_time"), "runs.run_id"),
+        within=True,
+        viewed=True,
+    ),
+    "logged models": _Kind(
+        LOGGED_MODEL,
+        LOGGED_MODELS,
+        load_logged_models,
+        order=("logged_models.creation_timestamp DESC", "logged_models.model_id"),
+        within=True,
+    ),
+    "registered models": _Kind(
+        REGISTERED_MODEL,
+        REGISTERED_MODELS,
+        load_registered_models,
+        order=("registered_models.name",),
+        most=1000,
+        prompts=True,
+    ),
+    "model versions": _Kind(
+        MODEL_VERSION,
+        MODEL_VERSIONS,
+        load_model_versions,
+        order=(
+            *_latest_first("model_versions.last_updated_timestamp"),
+            "registered_models.name",
+            "model_versions.version DESC",
+        ),
+        most=200_000,
+        prompts=True,
+    ),
+}

@@ -14,8 +14,7 @@ from tracklet import plugins, settings
 from tracklet.errors import InvalidParameterValue
 from tracklet.state import ProcessState
 from tracklet.stores.registry_store import RegistryStore
-from tracklet.stores.run_writer import RunWriter
-from tracklet.stores.tracking_store import TrackingStore
+from tracklet.stores.tracking_store import RunWriter, TrackingStore
 
 __all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store"]
 

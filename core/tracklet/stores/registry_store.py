@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from tracklet.entities import ModelVersion, PagedList, RegisteredModel
+from tracklet.entities import ModelVersion, RegisteredModel
+from tracklet.stores.query import RegistrySearches
 
 
-class RegistryStore(ABC):
-    """Registered models and their versions."""
+class RegistryStore(RegistrySearches, ABC):
+    """Registered models and their versions; it implements the searches or ``search``."""
 
     uri: str
 
@@ -37,16 +38,6 @@ class RegistryStore(ABC):
     @abstractmethod
     def delete_registered_model(self, name: str) -> None:
         """Delete it with its versions, tags and aliases."""
-
-    @abstractmethod
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[RegisteredModel]:
-        """A page of registered models; by default by name."""
 
     @abstractmethod
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
@@ -102,16 +93,6 @@ class RegistryStore(ABC):
     @abstractmethod
     def delete_model_version(self, name: str, version: int) -> None:
         """Delete a version, its tags and its aliases."""
-
-    @abstractmethod
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[ModelVersion]:
-        """A page of versions; by default last updated first."""
 
     @abstractmethod
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tracklet.entities import (
     DatasetInput,
@@ -21,16 +20,66 @@ from tracklet.entities import (
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
-    PagedList,
     Run,
     RunInfo,
-    ViewType,
 )
-from tracklet.stores.run_writer import RunWriter
+from tracklet.stores.query import TrackingSearches
 
 
-class TrackingStore(ABC):
-    """Experiments, runs and logged models."""
+class RunWriter(ABC):
+    """The open record of one run, made for the training path.
+
+    Calls may come from any thread. When one returns, the record is with the operating system:
+    it survives the death of the process.
+    """
+
+    run_id: str
+
+    @abstractmethod
+    def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
+        """Append one point. ``value`` is a float already, ``step`` an int."""
+
+    @abstractmethod
+    def log_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Append points; all keys are checked before the first is written."""
+
+    def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        """Append one point to each of several metrics; all keys are checked first.
+
+        Stores that can do better than making :class:`Metric` objects override this.
+        """
+        self.log_metrics([Metric(key, values[key], timestamp, step) for key in values])
+
+    def link_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Add points that this run has already to the record of the models that they name.
+
+        Stores that would otherwise write them to the run a second time override this.
+        """
+        self.log_metrics(metrics)
+
+    @abstractmethod
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Set params; a key that is set already must keep its value. All or nothing is written.
+
+        Raises:
+            InvalidParameterValue: A key is malformed, or holds another value already.
+        """
+
+    @abstractmethod
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return when everything written would survive a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release descriptors and the claim that the run is alive. Idempotent."""
+
+
+class TrackingStore(TrackingSearches, ABC):
+    """Experiments, runs and logged models; it implements the searches or ``search``."""
 
     uri: str
     """Where the record is kept, as an absolute URI or path."""
@@ -63,17 +112,6 @@ class TrackingStore(ABC):
     @abstractmethod
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """The experiment of that name, also when it is deleted; None if there is none."""
-
-    @abstractmethod
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Experiment]:
-        """A page of experiments; by default newest first."""
 
     @abstractmethod
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
@@ -197,23 +235,6 @@ class TrackingStore(ABC):
         return [history[-1] for history in histories if history]
 
     @abstractmethod
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Run]:
-        """A page of runs of these experiments; by default latest start first.
-
-        Raises:
-            InvalidParameterValue: The filter or the order is malformed; the message points at
-                the offending token.
-        """
-
-    @abstractmethod
     def log_inputs(
         self,
         run_id: str,
@@ -263,18 +284,6 @@ class TrackingStore(ABC):
     @abstractmethod
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag; a missing one is ResourceDoesNotExist."""
-
-    @abstractmethod
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int = 100,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[LoggedModel]:
-        """A page of active models; by default newest first."""
 
     # -- the trash -----------------------------------------------------------------------------
 

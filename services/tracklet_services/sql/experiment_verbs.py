@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
 from tracklet import names, settings, validation
-from tracklet.entities import Experiment, LifecycleStage, PagedList, ViewType
+from tracklet.entities import Experiment, LifecycleStage
 from tracklet.errors import (
     InvalidParameterValue,
     InvalidState,
@@ -80,20 +80,6 @@ class Experiments(Database):
             ).all()
             found = queries.load_experiments(t.SqlReader(connection), rows)
         return found[0] if found else None
-
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Experiment]:
-        """A page of experiments; by default newest first."""
-        with self.reading() as connection:
-            return queries.search_experiments(
-                t.SqlReader(connection), view_type, max_results, filter_string, order_by, page_token
-            )
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
 from tracklet import names, validation
-from tracklet.entities import LoggedModel, LoggedModelStatus, PagedList
+from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.stores import creation
@@ -130,27 +130,6 @@ class LoggedModels(Runs):
                 whose=f"model {model_id}",
             )
             self._touch_model(connection, row.id)
-
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int = 100,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[LoggedModel]:
-        """A page of active models; by default newest first."""
-        with self.reading() as connection:
-            return queries.search_logged_models(
-                t.SqlReader(connection),
-                experiment_ids,
-                filter_string,
-                datasets,
-                max_results,
-                order_by,
-                page_token,
-            )
 
     def purge_logged_model(self, model_id: str) -> None:
         """Remove a deleted logged model for good."""

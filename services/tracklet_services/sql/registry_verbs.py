@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, select, update
 
 from tracklet import validation
-from tracklet.entities import ModelVersion, PagedList, RegisteredModel
+from tracklet.entities import ModelVersion, RegisteredModel
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.reading.queries import DELETED_STAGE
@@ -86,19 +86,6 @@ class Registry(Database):
             model = self._registered(connection, name)
             connection.execute(
                 delete(t.registered_models).where(t.registered_models.c.id == model.id)
-            )
-
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[RegisteredModel]:
-        """A page of registered models; by default by name."""
-        with self.reading() as connection:
-            return queries.search_registered_models(
-                t.SqlReader(connection), filter_string, max_results, order_by, page_token
             )
 
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
@@ -255,19 +242,6 @@ class Registry(Database):
             connection.execute(delete(a).where(a.c.model == row.model, a.c.version == row.version))
             connection.execute(delete(tags).where(tags.c.version == row.id))
             self._touch_version(connection, row, current_stage=DELETED_STAGE)
-
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[ModelVersion]:
-        """A page of versions; by default last updated first."""
-        with self.reading() as connection:
-            return queries.search_model_versions(
-                t.SqlReader(connection), filter_string, max_results, order_by, page_token
-            )
 
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
         """Set a tag."""

@@ -14,11 +14,9 @@ from tracklet.entities import (
     LoggedModelInput,
     LoggedModelOutput,
     Metric,
-    PagedList,
     Run,
     RunInfo,
     RunStatus,
-    ViewType,
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading import queries
@@ -199,38 +197,6 @@ class Runs(Experiments):
             row = self._run_row(connection, run_id)
             validation.validate_key("metric", key)
             return values.points_of(connection, row.id, key)
-
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Run]:
-        """A page of runs of these experiments; by default latest start first.
-
-        Raises:
-            InvalidParameterValue: The filter or the order is malformed; the message points at
-                the offending token.
-        """
-        with self.reading() as connection:
-            lost = leases.lost_runs(connection)
-        if lost:
-            with self.writing() as connection:
-                for row in lost:
-                    leases.settle(connection, row)
-        with self.reading() as connection:
-            return queries.search_runs(
-                t.SqlReader(connection),
-                experiment_ids,
-                filter_string,
-                run_view_type,
-                max_results,
-                order_by,
-                page_token,
-            )
 
     def log_inputs(
         self,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from tracklet.entities import Run
+from tracklet.entities import PagedList, Run
+from tracklet.reading import queries
+from tracklet.stores.query import Query
 from tracklet.stores.registry_store import RegistryStore
 from tracklet.stores.tracking_store import TrackingStore
 from tracklet_services.sql import leases
+from tracklet_services.sql import schema as t
 from tracklet_services.sql.logged_model_verbs import LoggedModels
 from tracklet_services.sql.registry_verbs import Registry
 from tracklet_services.sql.writer import SqlRunWriter
@@ -44,6 +48,20 @@ class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
             lease = leases.leave(connection, row)
             run = self._load(connection, run_id)
         return run, SqlRunWriter(self, run_id, row, lease)
+
+    def search(self, query: Query) -> PagedList[Any]:
+        if query.kind == "runs":
+            self._settle_lost_runs()
+        with self.reading() as connection:
+            return queries.search(t.SqlReader(connection), query)
+
+    def _settle_lost_runs(self) -> None:
+        with self.reading() as connection:
+            lost = leases.lost_runs(connection)
+        if lost:
+            with self.writing() as connection:
+                for row in lost:
+                    leases.settle(connection, row)
 
     def open_run(self, run_id: str, *, live: bool = True) -> SqlRunWriter:
         """A writer on an active run.

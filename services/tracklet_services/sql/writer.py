@@ -9,7 +9,7 @@ from sqlalchemy import delete, text
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidState
-from tracklet.stores.run_writer import RunWriter
+from tracklet.stores.tracking_store import RunWriter
 from tracklet_services.sql import checks
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.run_verbs import Runs

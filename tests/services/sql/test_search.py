@@ -25,11 +25,27 @@ from tracklet.entities import (
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading.bulk import put_run
 from tracklet.reading.connection import SqliteReader, open_sqlite
-from tracklet.reading.queries import search_runs
+from tracklet.reading.queries import search
 from tracklet.reading.tables import sqlite_statements
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
+from tracklet.stores.query import TrackingSearches
 from tracklet_services.sql import SqlStore, schema, values
 from tracklet_services.sql.schema import SqlReader
+
+
+class Runs(TrackingSearches):
+    """The searches over the tables of a reader."""
+
+    def __init__(self, reader) -> None:
+        self.reader = reader
+
+    def search(self, query):
+        return search(self.reader, query)
+
+
+def search_runs(reader, *args, **options):
+    return Runs(reader).search_runs(*args, **options)
+
 
 # -- an oracle: the meaning of a filter, spelled out in Python ---------------------------------
 

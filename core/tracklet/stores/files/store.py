@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tracklet.entities import (
-    Experiment,
-    LoggedModel,
-    ModelVersion,
-    PagedList,
-    RegisteredModel,
-    Run,
-    ViewType,
-)
+from tracklet.entities import PagedList
 from tracklet.stores import disk
 from tracklet.stores.files.experiments import Experiments
 from tracklet.stores.files.logged_models import LoggedModels
 from tracklet.stores.files.registry import Registry
+from tracklet.stores.query import Query
 from tracklet.stores.registry_store import RegistryStore
 from tracklet.stores.tracking_store import TrackingStore
 
@@ -62,79 +54,13 @@ class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStor
             self._traces = FileTraces(self.uri)
         return self._traces
 
-    @disk.reported("search experiments")
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Experiment]:
-        """A page of experiments; by default newest first."""
-        self._offer_default()
-        return self._index.search_experiments(
-            view_type, max_results, filter_string, order_by, page_token
-        )
-
-    @disk.reported("search runs")
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Run]:
-        """A page of runs of these experiments; by default latest start first.
-
-        Raises:
-            InvalidParameterValue: The filter or the order is malformed; the message points at
-                the offending token.
-        """
-        return self._index.search_runs(
-            experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
-        )
-
-    @disk.reported("search logged models")
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int = 100,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[LoggedModel]:
-        """A page of active models; by default newest first."""
-        return self._index.search_logged_models(
-            experiment_ids, filter_string, datasets, max_results, order_by, page_token
-        )
-
-    @disk.reported("search registered models")
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[RegisteredModel]:
-        """A page of registered models; by default by name."""
-        return self._index.search_registered_models(
-            filter_string, max_results, order_by, page_token
-        )
-
-    @disk.reported("search model versions")
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[ModelVersion]:
-        """A page of versions; by default last updated first."""
-        return self._index.search_model_versions(filter_string, max_results, order_by, page_token)
+    def search(self, query: Query) -> PagedList[Any]:
+        if query.kind == "experiments":
+            self._offer_default()
+        try:
+            return self._index.search(query)
+        except OSError as error:
+            raise disk.storage_error(f"search {query.kind}", error, self.root) from error
 
     def close(self) -> None:
         """Release the index; the next search opens it again."""

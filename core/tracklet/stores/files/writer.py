@@ -17,7 +17,7 @@ from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import changes, layout, points, run_meta, texts
 from tracklet.stores.files.appender import Appender
-from tracklet.stores.run_writer import RunWriter
+from tracklet.stores.tracking_store import RunWriter
 
 MAX_OPEN_FILES: Final = 128
 """How many metric files a writer keeps open; beyond it, one is closed for each that is opened."""

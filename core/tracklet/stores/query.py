@@ -1,0 +1,144 @@
+"""What a search asks for, and the verbs that say it: the same for every store and for the index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from tracklet.entities import (
+    Experiment,
+    LoggedModel,
+    ModelVersion,
+    PagedList,
+    RegisteredModel,
+    Run,
+    ViewType,
+)
+from tracklet.frozen import Frozen
+
+
+class Query(Frozen):
+    """What is looked for; whoever answers it checks it.
+
+    Attributes:
+        kind: What is searched, in the words of messages.
+        filter: The filter, as text.
+        order_by: The order.
+        max_results: The size of a page.
+        page_token: Where the page starts.
+        experiment_ids: Those that may hold it; for runs and logged models.
+        view: Whether active ones, deleted ones or both; for experiments and runs.
+        datasets: On which a logged model was measured.
+    """
+
+    kind: Literal["experiments", "runs", "logged models", "registered models", "model versions"]
+    filter: str | None
+    order_by: Sequence[str] | Sequence[Mapping[str, Any]] | None
+    max_results: int
+    page_token: str | None
+    experiment_ids: Sequence[str] = ()
+    view: int = ViewType.ACTIVE_ONLY
+    datasets: Sequence[Mapping[str, str]] | None = None
+
+
+class _Searches:
+    def search(self, query: Query) -> PagedList[Any]:
+        """A page of what a query asks for; a store implements this, or each of the searches."""
+        raise NotImplementedError(f"{type(self).__name__} does not search {query.kind}")
+
+
+class TrackingSearches(_Searches):
+    """Searches of a tracking store."""
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Experiment]:
+        """A page of experiments; by default newest first."""
+        return self.search(
+            Query("experiments", filter_string, order_by, max_results, page_token, view=view_type)
+        )
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """A page of runs of these experiments; by default latest start first.
+
+        Raises:
+            InvalidParameterValue: The filter or the order is malformed; the message points at
+                the offending token.
+        """
+        return self.search(
+            Query(
+                "runs",
+                filter_string,
+                order_by,
+                max_results,
+                page_token,
+                experiment_ids,
+                run_view_type,
+            )
+        )
+
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str | None = None,
+        datasets: Sequence[Mapping[str, str]] | None = None,
+        max_results: int = 100,
+        order_by: Sequence[Mapping[str, Any]] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[LoggedModel]:
+        """A page of active models; by default newest first.
+
+        A clause on a metric looks at every point that the store keeps; with ``datasets``, at
+        those measured on one of them, and without such a clause a model needs any point there.
+        """
+        return self.search(
+            Query(
+                "logged models",
+                filter_string,
+                order_by,
+                max_results,
+                page_token,
+                experiment_ids,
+                datasets=datasets,
+            )
+        )
+
+
+class RegistrySearches(_Searches):
+    """Searches of a model registry."""
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """A page of registered models; by default by name. Prompts show up only when asked for."""
+        query = Query("registered models", filter_string, order_by, max_results, page_token)
+        return self.search(query)
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """A page of versions; by default last updated first. Prompts show up when asked for."""
+        return self.search(
+            Query("model versions", filter_string, order_by, max_results, page_token)
+        )
