@@ -14,6 +14,8 @@ from tracklet.errors import InvalidParameterValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN_EXPECTATIONS = (str, bool, int, float, type(None))
+# What stands in a document under its own name and as it is.
+_AS_THEY_ARE = ("assessment_id", "trace_id", "rationale", "span_id", "run_id", "overrides", "valid")
 
 
 class AssessmentSourceType(enum.StrEnum):
@@ -87,22 +89,13 @@ class Assessment(Entity, slots=False):
     def to_dictionary(self) -> dict[str, Any]:
         """The assessment as files and servers hold it; what is not set is left out."""
         document: dict[str, Any] = {
-            "assessment_id": self.assessment_id,
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
             "assessment_name": self.name,
-            "trace_id": self.trace_id,
-            "source": {
-                "source_type": self.source.source_type,
-                "source_id": self.source.source_id,
-            },
+            "source": dict(self.source),
             "create_time": iso_time(self.create_time_ms),
             "last_update_time": iso_time(self.last_update_time_ms),
             **self._content(),
-            "rationale": self.rationale,
             "metadata": self.metadata,
-            "span_id": self.span_id,
-            "run_id": self.run_id,
-            "overrides": self.overrides,
-            "valid": self.valid,
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -117,11 +110,12 @@ class Assessment(Entity, slots=False):
             InvalidParameterValue: It is neither.
         """
         common = _common(document)
+        name = str(document.get("assessment_name") or document.get("name") or "")
         if isinstance(document.get("feedback"), Mapping):
             content = document["feedback"]
             error = content.get("error") or document.get("error")
             made: Assessment = Feedback(
-                str(document.get("assessment_name") or document.get("name") or "feedback"),
+                name or "feedback",
                 content.get("value"),
                 AssessmentError(**error) if isinstance(error, Mapping) else None,
             )
@@ -131,9 +125,7 @@ class Assessment(Entity, slots=False):
             serialized = content.get("serialized_value")
             if isinstance(serialized, Mapping):
                 value = json.loads(serialized["value"])
-            made = Expectation(
-                str(document.get("assessment_name") or document.get("name") or ""), value
-            )
+            made = Expectation(name, value)
         else:
             raise InvalidParameterValue(
                 f"{str(dict(document))[:200]!r} is neither feedback nor an expectation"
@@ -145,20 +137,14 @@ def _common(document: Mapping[str, Any]) -> dict[str, Any]:
     source = document.get("source") or {}
     metadata = document.get("metadata")
     return {
+        **{name: document.get(name) for name in _AS_THEY_ARE},
         "source": AssessmentSource(
             str(source.get("source_type") or "SOURCE_TYPE_UNSPECIFIED"),
             source.get("source_id", "default"),
         ),
-        "trace_id": document.get("trace_id"),
-        "run_id": document.get("run_id"),
-        "rationale": document.get("rationale"),
         "metadata": dict(metadata) if isinstance(metadata, Mapping) else None,
-        "span_id": document.get("span_id"),
         "create_time_ms": ms_of(document.get("create_time")),
         "last_update_time_ms": ms_of(document.get("last_update_time")),
-        "assessment_id": document.get("assessment_id"),
-        "overrides": document.get("overrides"),
-        "valid": document.get("valid"),
     }
 
 

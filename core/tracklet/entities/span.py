@@ -305,52 +305,35 @@ class Span:
             InvalidParameterValue: It is no span.
         """
         try:
-            return _from_old(document) if "context" in document else _from_new(document)
+            return _read(document)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidParameterValue(
                 f"{str(document)[:200]!r} is no span's document: {type(error).__name__}: {error}"
             ) from error
 
 
-def _from_new(document: Mapping[str, Any]) -> Span:
-    attributes = _texts(document.get("attributes"))
-    parent = document.get("parent_span_id")
+def _read(document: Mapping[str, Any]) -> Span:
+    is_old = "context" in document
+    ids, digits = (document["context"], _without_0x) if is_old else (document, _hex)
+    parent = document.get("parent_id" if is_old else "parent_span_id")
+    unit = "" if is_old else "_unix_nano"
+    end = document.get(f"end_time{unit}")
     status = document.get("status") or {}
-    end = document.get("end_time_unix_nano")
+    if is_old:
+        status = {"code": document.get("status_code"), "message": document.get("status_message")}
+    attributes = _texts(document.get("attributes"))
     request_id = _decoded(attributes.get(REQUEST_ID_ATTRIBUTE, "null"))
     return Span(
-        str(request_id or TRACE_ID_PREFIX + _hex(document["trace_id"])),
-        _hex(document["span_id"]),
-        _hex(parent) if parent else None,
+        str(request_id or TRACE_ID_PREFIX + digits(ids["trace_id"])),
+        digits(ids["span_id"]),
+        digits(parent) if parent else None,
         str(document["name"]),
-        int(document["start_time_unix_nano"]),
+        int(document[f"start_time{unit}"]),
         int(end) if end else None,
         SpanStatus(_status_code(status.get("code")), str(status.get("message") or "")),
         attributes,
         [SpanEvent.from_dict(event) for event in document.get("events") or ()],
         document.get("links") or (),
-    )
-
-
-def _from_old(document: Mapping[str, Any]) -> Span:
-    attributes = _texts(document.get("attributes"))
-    context = document["context"]
-    end = document.get("end_time")
-    request_id = _decoded(attributes.get(REQUEST_ID_ATTRIBUTE, "null"))
-    trace_id = str(context["trace_id"]).removeprefix("0x")
-    parent = document.get("parent_id")
-    return Span(
-        str(request_id or TRACE_ID_PREFIX + trace_id),
-        str(context["span_id"]).removeprefix("0x"),
-        str(parent).removeprefix("0x") if parent else None,
-        str(document["name"]),
-        int(document["start_time"]),
-        int(end) if end else None,
-        SpanStatus(
-            _status_code(document.get("status_code")), str(document.get("status_message") or "")
-        ),
-        attributes,
-        [SpanEvent.from_dict(event) for event in document.get("events") or ()],
     )
 
 
@@ -387,3 +370,7 @@ def _base64(digits: str) -> str:
 
 def _hex(text: str) -> str:
     return base64.b64decode(text, validate=True).hex()
+
+
+def _without_0x(text: object) -> str:
+    return str(text).removeprefix("0x")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tracklet.entities.assessment import Assessment
@@ -12,21 +12,6 @@ from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, Span
 from tracklet.entities.trace_info import TraceInfo
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
-
-COLUMNS: Final = (
-    "trace_id",
-    "trace",
-    "client_request_id",
-    "state",
-    "request_time",
-    "execution_duration",
-    "request",
-    "response",
-    "trace_metadata",
-    "tags",
-    "spans",
-    "assessments",
-)
 
 
 class TraceData(Entity):
@@ -168,22 +153,7 @@ class Trace(Entity):
 
     def to_pandas_dataframe_row(self) -> dict[str, Any]:
         """The row of a data frame of traces."""
-        info = self.info
-        root = self.data.root
-        return {
-            "trace_id": info.trace_id,
-            "trace": self.to_json(),
-            "client_request_id": info.client_request_id,
-            "state": str(info.state),
-            "request_time": info.request_time,
-            "execution_duration": info.execution_duration,
-            "request": None if root is None else root.inputs,
-            "response": None if root is None else root.outputs,
-            "trace_metadata": info.trace_metadata,
-            "tags": info.tags,
-            "spans": [span.to_dict() for span in self.data.spans],
-            "assessments": [assessment.to_dictionary() for assessment in info.assessments],
-        }
+        return {name: value_of(self) for name, value_of in COLUMNS.items()}
 
     @staticmethod
     def pandas_dataframe_columns() -> list[str]:
@@ -194,3 +164,24 @@ class Trace(Entity):
 def _named(name: str, wanted: Any) -> bool:
     search = getattr(wanted, "search", None)
     return name == wanted if search is None else bool(search(name))
+
+
+def _of_root(trace: Trace, name: str) -> Any:
+    return getattr(trace.data.root, name, None)
+
+
+COLUMNS: Final[Mapping[str, Callable[[Trace], Any]]] = {
+    "trace_id": lambda trace: trace.info.trace_id,
+    "trace": lambda trace: trace.to_json(),
+    "client_request_id": lambda trace: trace.info.client_request_id,
+    "state": lambda trace: str(trace.info.state),
+    "request_time": lambda trace: trace.info.request_time,
+    "execution_duration": lambda trace: trace.info.execution_duration,
+    "request": lambda trace: _of_root(trace, "inputs"),
+    "response": lambda trace: _of_root(trace, "outputs"),
+    "trace_metadata": lambda trace: trace.info.trace_metadata,
+    "tags": lambda trace: trace.info.tags,
+    "spans": lambda trace: trace.data.to_dict()["spans"],
+    "assessments": lambda trace: [each.to_dictionary() for each in trace.info.assessments],
+}
+"""The columns of a data frame of traces, and what each holds."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tracklet.entities.assessment import Assessment, iso_time, ms_of
 from tracklet.entities.entity import Entity
 from tracklet.errors import InvalidParameterValue
-from tracklet.frozen import field, replace
+from tracklet.frozen import field
 
 NAME_TAG: Final = "mlflow.traceName"
 RUN_METADATA: Final = "mlflow.sourceRun"
@@ -168,19 +168,6 @@ class TraceInfo(Entity):
             tags=_texts(document.get("tags")),
             assessments=[Assessment.from_dictionary(a) for a in document.get("assessments") or ()],
         )
-
-
-def with_parts(
-    info: TraceInfo,
-    *,
-    metadata: Mapping[str, str],
-    tags: Mapping[str, str],
-    assessments: Sequence[Assessment],
-) -> TraceInfo:
-    """The info with what is kept beside its document."""
-    return replace(
-        info, trace_metadata=dict(metadata), tags=dict(tags), assessments=list(assessments)
-    )
 
 
 def _text(value: object) -> str | None:

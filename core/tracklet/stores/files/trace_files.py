@@ -20,8 +20,8 @@ from typing import Any, Final
 from tracklet import settings
 from tracklet.entities import Assessment, Span, Trace, TraceData, TraceInfo
 from tracklet.entities.assessment import iso_time
-from tracklet.entities.trace_info import with_parts
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
+from tracklet.frozen import replace
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout
 
@@ -204,12 +204,8 @@ class TraceFolder:
     @property
     def info(self) -> TraceInfo:
         """The whole info."""
-        return with_parts(
-            self.bare_info,
-            metadata=self.metadata,
-            tags=self.tags,
-            assessments=self.assessments,
-        )
+        parts = {"trace_metadata": self.metadata, "tags": self.tags}
+        return replace(self.bare_info, **parts, assessments=self.assessments)
 
     def trace(self, include_spans: bool = True) -> Trace:
         """The trace."""
