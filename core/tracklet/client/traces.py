@@ -99,7 +99,7 @@ class TraceVerbs(Verbs):
         self.traces.delete_trace_tag(trace_id, key)
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
-        """Keep what is thought of a trace; the answer has its id."""
+        """Keep feedback or an expectation; the answer has its id."""
         return self.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
@@ -109,7 +109,12 @@ class TraceVerbs(Verbs):
     def update_assessment(
         self, trace_id: str, assessment_id: str, assessment: Assessment
     ) -> Assessment:
-        """Take over name, value, rationale and metadata from another of the same kind."""
+        """Change an assessment's name, value, rationale and metadata to those of another.
+
+        Raises:
+            ResourceDoesNotExist: There is none of that id.
+            InvalidParameterValue: One is feedback and the other an expectation.
+        """
         return self.traces.update_assessment(trace_id, assessment_id, assessment)
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:

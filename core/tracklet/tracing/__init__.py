@@ -15,17 +15,21 @@ own reaches the traced code.
 from __future__ import annotations
 
 from tracklet import state
-from tracklet.tracing import context
-from tracklet.tracing.assessing import (
+from tracklet.fluent.verbs import (
     delete_assessment,
     get_assessment,
     log_assessment,
+    update_assessment,
+)
+from tracklet.tracing import context
+from tracklet.tracing.annotating import (
+    delete_trace_tag,
     log_expectation,
     log_feedback,
     override_feedback,
-    update_assessment,
+    set_trace_tag,
+    update_current_trace,
 )
-from tracklet.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
 from tracklet.tracing.reading import flush_trace_async_logging, get_trace, search_traces
 from tracklet.tracing.spans import (
     get_active_trace_id,

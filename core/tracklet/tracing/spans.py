@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from tracklet.entities import LiveSpan, NoOpSpan, SpanType
+from tracklet.entities import LiveSpan, SpanType
 from tracklet.tracing import context, live
 
 
@@ -154,16 +154,3 @@ def destination(trace_destination: Any) -> str | None:
     place = getattr(trace_destination, "mlflow_experiment", trace_destination)
     experiment_id = getattr(place, "experiment_id", None)
     return None if experiment_id is None else str(experiment_id)
-
-
-__all__ = [
-    "NoOpSpan",
-    "SpanScope",
-    "close",
-    "destination",
-    "get_active_trace_id",
-    "get_current_active_span",
-    "get_last_active_trace_id",
-    "start_span",
-    "start_span_no_context",
-]

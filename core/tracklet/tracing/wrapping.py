@@ -22,10 +22,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @overload
-def trace(func: F, /) -> F: ...
-
-
-@overload
 def trace(
     func: F,
     name: str | None = None,
@@ -241,51 +237,40 @@ def _wrapped(function: Callable[..., Any], called: Traced) -> Callable[..., Any]
 
         @functools.wraps(function)
         async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            span, before = _enter(called, args, kwargs)
-            try:
-                result = await function(*args, **kwargs)
-            except BaseException as error:
-                _leave(span, before, error=error)
-                raise
-            _leave(span, before, result)
-            return result
+            with _Call(called, args, kwargs) as call:
+                call.result = await function(*args, **kwargs)
+            return call.result
 
         return coroutine
 
     @functools.wraps(function, updated=() if not inspect.isroutine(function) else ("__dict__",))
     def plain(*args: Any, **kwargs: Any) -> Any:
-        span, before = _enter(called, args, kwargs)
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            _leave(span, before, error=error)
-            raise
-        _leave(span, before, result)
-        return result
+        with _Call(called, args, kwargs) as call:
+            call.result = function(*args, **kwargs)
+        return call.result
 
     return plain
 
 
-def _enter(
-    called: Traced, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[LiveSpan, LiveSpan | None]:
-    span = called.begin(args, kwargs)
-    return span, context.activate(span)
+class _Call:
+    """The span of one call, which goes on inside the block."""
 
+    def __init__(self, called: Traced, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.result: Any = None
+        self._span = called.begin(args, kwargs)
 
-def _leave(
-    span: LiveSpan,
-    before: LiveSpan | None,
-    result: Any = None,
-    error: BaseException | None = None,
-) -> None:
-    context.activate(before)
-    if error is None:
-        try:
-            span.set_outputs(result)
-        except Exception as failure:  # noqa: BLE001 - the traced code goes on
-            context.contain("take down outputs", failure)
-    close(span, error)
+    def __enter__(self) -> _Call:
+        self._before = context.activate(self._span)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        context.activate(self._before)
+        if error is None:
+            try:
+                self._span.set_outputs(self.result)
+            except Exception as failure:  # noqa: BLE001 - the traced code goes on
+                context.contain("take down outputs", failure)
+        close(self._span, error)
 
 
 # -- generators --------------------------------------------------------------------------------

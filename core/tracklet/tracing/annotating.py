@@ -1,4 +1,4 @@
-"""What is said of a trace beside its spans: tags, metadata, previews."""
+"""What is said of a trace beside its spans: tags, metadata, previews, and what it is worth."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tracklet.client import TrackletClient
-from tracklet.entities import TraceState
+from tracklet.entities import (
+    Assessment,
+    AssessmentError,
+    AssessmentSource,
+    Expectation,
+    Feedback,
+    TraceState,
+)
 from tracklet.entities.trace_info import MODEL_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.fluent.verbs import get_assessment, log_assessment
 from tracklet.tracing import context, live
 from tracklet.validation import validate_key
 
@@ -98,3 +106,109 @@ def delete_trace_tag(trace_id: str, key: str) -> None:
         TrackletClient().delete_trace_tag(trace_id, key)
     elif trace.tags.pop(key, None) is None:
         raise ResourceDoesNotExist(f"trace {trace_id} has no trace tag {key!r}")
+
+
+# -- assessments -------------------------------------------------------------------------------
+
+
+def log_feedback(
+    *,
+    trace_id: str,
+    name: str = "feedback",
+    value: Any = None,
+    source: AssessmentSource | None = None,
+    error: Exception | AssessmentError | str | None = None,
+    rationale: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    span_id: str | None = None,
+) -> Assessment:
+    """Keep a judgement of a trace.
+
+    Args:
+        trace_id: The trace.
+        name: What is judged.
+        value: The judgement: a number, text or truth value, or a list or dictionary of them.
+        source: Who judged; ``CODE`` by default.
+        error: Why there is no judgement.
+        rationale: Why it was judged so.
+        metadata: Further texts.
+        span_id: The span, if it is about one.
+
+    Raises:
+        InvalidParameterValue: Neither value nor error is given.
+        ResourceDoesNotExist: There is no such trace.
+    """
+    if value is None and error is None:
+        raise InvalidParameterValue("log_feedback needs a value, or an error that says why not")
+    feedback = Feedback(
+        name,
+        value,
+        error,
+        source,
+        trace_id,
+        _texts(metadata),
+        span_id,
+        rationale=rationale,
+    )
+    return log_assessment(trace_id, feedback)
+
+
+def log_expectation(
+    *,
+    trace_id: str,
+    name: str,
+    value: Any,
+    source: AssessmentSource | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    span_id: str | None = None,
+) -> Assessment:
+    """Keep what a trace should have answered.
+
+    Arguments are those of :func:`log_feedback`; the source is ``HUMAN`` by default.
+
+    Raises:
+        InvalidParameterValue: The value is None, or one that JSON cannot hold.
+        ResourceDoesNotExist: There is no such trace.
+    """
+    if value is None:
+        raise InvalidParameterValue("log_expectation needs a value; got None")
+    expectation = Expectation(name, value, source, trace_id, _texts(metadata), span_id)
+    return log_assessment(trace_id, expectation)
+
+
+def override_feedback(
+    *,
+    trace_id: str,
+    assessment_id: str,
+    value: Any,
+    rationale: str | None = None,
+    source: AssessmentSource | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Assessment:
+    """Keep feedback that replaces another, which is valid no more.
+
+    Raises:
+        ResourceDoesNotExist: There is no feedback of that id.
+        InvalidParameterValue: It is an expectation.
+    """
+    earlier = get_assessment(trace_id, assessment_id)
+    if not isinstance(earlier, Feedback):
+        raise InvalidParameterValue(
+            f"assessment {assessment_id} is no feedback; change it with update_assessment"
+        )
+    feedback = Feedback(
+        earlier.name,
+        value,
+        None,
+        source,
+        trace_id,
+        _texts(metadata),
+        earlier.span_id,
+        rationale=rationale,
+        overrides=assessment_id,
+    )
+    return log_assessment(trace_id, feedback)
+
+
+def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return {str(k): str(v) for k, v in metadata.items()} if metadata else None
