@@ -36,17 +36,8 @@ from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
 from tracklet_services.scoring import answer_body
 
-_CORE_FILES = frozenset(
-    (
-        FILE_NAME,
-        REQUIREMENTS,
-        CONDA,
-        PYTHON_ENV,
-        examples.EXAMPLE_FILE,
-        examples.SERVING_FILE,
-        manifest.FILE_NAME,
-    )
-)
+_CORE_FILES = {FILE_NAME, REQUIREMENTS, CONDA, PYTHON_ENV, manifest.FILE_NAME}
+_CORE_FILES |= {examples.EXAMPLE_FILE, examples.SERVING_FILE}
 
 _PREDICT = """
 import json, sys
@@ -112,11 +103,7 @@ class FlavorContract:
     def test_importing_the_flavor_imports_no_framework(self) -> None:
         """A process that saves no model of the framework does not pay for it."""
         target = f"{self.flavor.__module__}:{self.flavor.__qualname__}"
-        done = subprocess.run(
-            [sys.executable, "-c", _IMPORT, target], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip() == "[]"
+        assert _printed(_IMPORT, target) == "[]"
 
     # -- round trips -----------------------------------------------------------------------------
 
@@ -124,10 +111,7 @@ class FlavorContract:
         """Nothing of the saving process is needed to load a model and ask it."""
         path = self.save(tmp_path / "model")
         reply = tmp_path / "reply.json"
-        done = subprocess.run(
-            [sys.executable, "-c", _PREDICT, str(path), str(reply)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        _printed(_PREDICT, str(path), str(reply))
         expected = examples.plain(self.answer(self.make_model_again(path)))
         assert json.loads(reply.read_text()) == json.loads(json.dumps(expected))
 
@@ -236,12 +220,7 @@ class FlavorContract:
     def test_a_flipped_byte_is_noticed(self, tmp_path: Path) -> None:
         """A damaged own model is refused before anything is made of its bytes."""
         path = self.save(tmp_path / "model")
-        own = [
-            file
-            for file in path.rglob("*")
-            if file.is_file() and file.relative_to(path).parts[0] not in _CORE_FILES
-        ]
-        for file in own:
+        for file in _own_files(path):
             content = file.read_bytes()
             for position in {0, len(content) // 2, len(content) - 1}:
                 damaged = bytearray(content)
@@ -282,11 +261,7 @@ class FlavorContract:
     def test_a_corrupt_folder_gives_a_clear_error(self, tmp_path: Path) -> None:
         """Without one of its files, or with half of one, a model is refused, never a crash."""
         path = self.save(tmp_path / "model")
-        own = [
-            file
-            for file in path.rglob("*")
-            if file.is_file() and file.relative_to(path).parts[0] not in _CORE_FILES
-        ]
+        own = _own_files(path)
         assert own, "the flavor wrote no file of its own"
         for file in own:
             content = file.read_bytes()
@@ -304,3 +279,18 @@ class FlavorContract:
         (path / FILE_NAME).write_text("flavors: [")
         with pytest.raises(TrackletException, match="corrupt"):
             models.load_model(path)
+
+
+def _own_files(path: Path) -> list[Path]:
+    """The files of a saved model that the flavor wrote."""
+    found = [file for file in path.rglob("*") if file.is_file()]
+    return [file for file in found if file.relative_to(path).parts[0] not in _CORE_FILES]
+
+
+def _printed(program: str, *arguments: str) -> str:
+    """What a program prints in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

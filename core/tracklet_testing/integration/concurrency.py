@@ -27,14 +27,12 @@ class ConcurrencyContract(Trainings):
         threads = [
             threading.Thread(target=lambda: found.append(script["train"]())) for _ in range(2)
         ]
-        one = self.runs_of_one(script)
-        before = len(self.runs())
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with self.recording(2, script):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         assert found == [bare, bare]
-        assert len(self.runs()) - before == 2 * one
         assert all(run.info.status == "FINISHED" for run in self.runs())
 
     def test_tasks_of_an_event_loop_record_a_run_each(
@@ -46,10 +44,8 @@ class ConcurrencyContract(Trainings):
             trainings = (asyncio.to_thread(script["train"]) for _ in range(2))
             return list(await asyncio.gather(*trainings))
 
-        one = self.runs_of_one(script)
-        before = len(self.runs())
-        assert asyncio.run(main()) == [bare, bare]
-        assert len(self.runs()) - before == 2 * one
+        with self.recording(2, script):
+            assert asyncio.run(main()) == [bare, bare]
         assert tracklet.active_run() is None
 
     def test_workers_that_are_threads_record_a_run_each(
@@ -57,11 +53,9 @@ class ConcurrencyContract(Trainings):
     ) -> None:
         """In joblib's threads each training is by itself, if nothing around it is recorded."""
         joblib: Any = pytest.importorskip("joblib")
-        one = self.runs_of_one(script)
-        before = len(self.runs())
         workers = joblib.Parallel(n_jobs=2, backend="threading")
-        assert workers([joblib.delayed(script["train"])()] * 2) == [bare, bare]
-        assert len(self.runs()) - before == 2 * one
+        with self.recording(2, script):
+            assert workers([joblib.delayed(script["train"])()] * 2) == [bare, bare]
         assert all(run.info.status == "FINISHED" for run in self.runs())
 
     @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.patching import injected
 from tracklet_testing.integration.faults import (
-    MAX_STEPS,
     RECOVERIES,
     InjectedError,
     always_raising,
     raising_at,
+    steps,
 )
 from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
@@ -47,8 +46,7 @@ class ContainmentContract(Trainings):
         scenario.observe()
         usual = new.described()
         assert usual
-        for k in itertools.count():
-            assert k < MAX_STEPS, "the training's internal steps do not end"
+        for k in steps():
             caplog.clear()
             with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
@@ -66,8 +64,7 @@ class ContainmentContract(Trainings):
         self, script: dict[str, Any], bare: Any, enabled: None, caplog: pytest.LogCaptureFixture
     ) -> None:
         """With the k-th internal step raising, the user's run goes on, and has the fault."""
-        for k in itertools.count():
-            assert k < MAX_STEPS, "the training's internal steps do not end"
+        for k in steps():
             with tracklet.start_run() as run:
                 caplog.clear()
                 with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
@@ -115,8 +112,7 @@ class ContainmentContract(Trainings):
         with pytest.raises(ValueError, match="the first"):
             script["fail"](ValueError("the first"))  # imports what it needs
         new = Newcomers()
-        for k in itertools.count():
-            assert k < MAX_STEPS, "the training's internal steps do not end"
+        for k in steps():
             error = ValueError("the user's")
             with raising_at(k) as struck, pytest.raises(ValueError, match="the user's") as caught:
                 script["fail"](error)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tracklet.patching import injected
 from tracklet.repositories import local
 from tracklet.stores import disk
 
-MAX_STEPS = 1000
+_MAX_STEPS = 1000
 
 RECOVERIES = 4
 """After every how many faults one more training shows that nothing is left of them."""
@@ -39,27 +40,30 @@ class Struck:
         return number == k
 
 
-@contextmanager
-def raising_at(k: int) -> Iterator[Struck]:
+def steps() -> Iterator[int]:
+    """The numbers of a training's internal steps, for as long as one asks; they have to end."""
+    for k in itertools.count():
+        assert k < _MAX_STEPS, "the training's internal steps do not end"
+        yield k
+
+
+def raising_at(k: int) -> AbstractContextManager[Struck]:
     """In this block the internal step of that number, counted from 0, fails."""
-    struck = Struck()
+    return _acting_at(k, always_raising)
 
-    def probe(place: str) -> None:
-        if struck.is_at(k, place):
-            raise InjectedError(place)
 
-    with injected(probe):
-        yield struck
+def removing_at(k: int, folder: Path) -> AbstractContextManager[Struck]:
+    """In this block a folder goes when the internal step of that number is done."""
+    return _acting_at(k, lambda _: shutil.rmtree(folder, ignore_errors=True))
 
 
 @contextmanager
-def removing_at(k: int, folder: Path) -> Iterator[Struck]:
-    """In this block a folder goes when the internal step of that number is done."""
+def _acting_at(k: int, act: Callable[[str], None]) -> Iterator[Struck]:
     struck = Struck()
 
     def probe(place: str) -> None:
         if struck.is_at(k, place):
-            shutil.rmtree(folder, ignore_errors=True)
+            act(place)
 
     with injected(probe):
         yield struck

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from tracklet import autolog
-from tracklet_testing.integration import random_states
-from tracklet_testing.integration.trainings import Trainings
+from tracklet_testing.integration.trainings import Trainings, random_state, start_over
 
 
 class GlobalStateContract(Trainings):
@@ -27,12 +26,12 @@ class GlobalStateContract(Trainings):
     ) -> None:
         """Random states, environment, warnings, logging and signals are as without us."""
         autolog.enable(self.name, disable=True)
-        random_states.start_over()
+        start_over()
         script["train"]()
         natural = _global_state()
         autolog.enable(self.name)
         script["train"]()  # what we import lazily is imported now
-        random_states.start_over()
+        start_over()
         script["train"]()
         assert _global_state() == natural
 
@@ -58,12 +57,9 @@ class GlobalStateContract(Trainings):
     ) -> None:
         """Of the training's warnings none is lost, none is added; nothing of ours is printed."""
         plain = _seen(script, capfd)
-        autolog.enable(self.name)
-        try:
+        with self.watched():
             _seen(script, capfd)  # what is imported lazily may warn by itself
             assert _seen(script, capfd) == plain
-        finally:
-            autolog.enable(self.name, disable=True)
 
 
 def _seen(script: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> tuple[Any, ...]:
@@ -79,7 +75,7 @@ def _global_state() -> dict[str, Any]:
     numpy: Any = sys.modules.get("numpy")
     matplotlib: Any = sys.modules.get("matplotlib")
     return {
-        "random": random_states.state(),
+        "random": random_state(),
         "random class": random.random,
         "numpy errors": numpy.geterr() if numpy is not None else None,
         "numpy print options": numpy.get_printoptions() if numpy is not None else None,

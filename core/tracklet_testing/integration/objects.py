@@ -34,8 +34,7 @@ class ObjectContract(Trainings):
         trained()
         plain, again = _first(trained()), _first(trained())
         stable = pickle.dumps(plain) == pickle.dumps(again)
-        autolog.enable(self.name)
-        try:
+        with self.watched():
             watched = _first(trained())
             autolog.flush()
             assert type(watched) is type(plain)
@@ -43,8 +42,6 @@ class ObjectContract(Trainings):
             if stable:  # else it differs from training to training by itself
                 assert pickle.dumps(watched) == pickle.dumps(plain)
                 assert pickle.dumps(copy.deepcopy(watched)) == pickle.dumps(copy.deepcopy(plain))
-        finally:
-            autolog.enable(self.name, disable=True)
 
     def test_nothing_of_the_training_is_kept_alive(self, trained: Any, enabled: None) -> None:
         """When the user lets go of what was trained, and of what it was trained on, it is gone."""
@@ -70,11 +67,8 @@ class ObjectContract(Trainings):
         """The same frames in the same order; of ours one per watched call, and that is marked."""
         plain, ours = _shown(script)
         assert not ours
-        autolog.enable(self.name)
-        try:
+        with self.watched():
             watched, ours = _shown(script)
-        finally:
-            autolog.enable(self.name, disable=True)
         assert watched == plain
         assert all(is_hidden for _, is_hidden in ours), f"not marked as ours: {ours}"
         depths = [depth for depth, _ in ours]

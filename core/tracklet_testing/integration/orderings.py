@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,24 +46,15 @@ class OrderingContract(Trainings):
         self, ordering: str, tracklet_home: Path
     ) -> None:
         """In whichever order, training is recorded if and only if it should be."""
-        finished = subprocess.run(
-            [sys.executable, "-c", _ORDERING_SCRIPT],
-            input=json.dumps(
-                {
-                    "name": self.name,
-                    "modules": self.modules,
-                    "training": textwrap.dedent(self.training),
-                    "steps": ordering.split(),
-                }
-            ),
-            capture_output=True,
-            text=True,
-            timeout=self.process_timeout,
-            env={**os.environ, "TRACKLET_STRICT": "1"},
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stderr
-        found = json.loads(finished.stdout.splitlines()[-1])
+        case = {
+            "name": self.name,
+            "modules": self.modules,
+            "training": textwrap.dedent(self.training),
+            "steps": ordering.split(),
+        }
+        strict = {**os.environ, "TRACKLET_STRICT": "1"}
+        printed = self._printed(_ORDERING_SCRIPT, input=json.dumps(case), env=strict)
+        found = json.loads(printed.splitlines()[-1])
         assert bool(found["runs"]) == _ORDERINGS[ordering]
         assert found["imported_by_us"] == []
 
@@ -70,34 +62,41 @@ class OrderingContract(Trainings):
         self, tracklet_home: Path, tmp_path: Path
     ) -> None:
         """A file of the user's with the framework's name breaks nothing but the integration."""
-        folder = tmp_path / "shadow"
-        folder.mkdir()
-        name = self.modules[0].partition(".")[0]
-        (folder / f"{name}.py").write_text("")
-        lines = (
-            f"import sys; sys.path.insert(0, {str(folder)!r})",
-            f"from tracklet import autolog; autolog.enable({self.name!r})",
-            f"import {name}",
-            f"print(autolog.status()[{self.name!r}])",
-        )
-        finished = _run("\n".join(lines), self.process_timeout)
-        assert finished.split(":")[0].strip() not in ("active", "")
+        status = self._status_with(tmp_path / "shadow", "")
+        assert status.split(":")[0].strip() not in ("active", "")
 
     def test_an_unsupported_version_is_declined(self, tracklet_home: Path, tmp_path: Path) -> None:
         """A version that ``requires`` excludes is not watched, and the status says why."""
-        folder = tmp_path / "old"
+        plugin = plugins.load("integrations", self.name)
+        if plugin.requires:
+            status = self._status_with(tmp_path / "old", "__version__ = '0.0.1'\n")
+            assert status.startswith("declined")
+
+    def _status_with(self, folder: Path, source: str) -> str:
+        """The integration's status where the framework is a module of that source text."""
         folder.mkdir()
         name = self.modules[0].partition(".")[0]
-        (folder / f"{name}.py").write_text("__version__ = '0.0.1'\n")
+        (folder / f"{name}.py").write_text(source)
         lines = (
             f"import sys; sys.path.insert(0, {str(folder)!r})",
             f"from tracklet import autolog; autolog.enable({self.name!r})",
             f"import {name}",
             f"print(autolog.status()[{self.name!r}])",
         )
-        plugin = plugins.load("integrations", self.name)
-        if plugin.requires:
-            assert _run("\n".join(lines), self.process_timeout).startswith("declined")
+        return self._printed("\n".join(lines))
+
+    def _printed(self, program: str, **options: Any) -> str:
+        """What a program prints in a fresh process."""
+        finished = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=self.process_timeout,
+            check=False,
+            **options,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout.strip()
 
 
 _ORDERING_SCRIPT = """
@@ -147,15 +146,3 @@ client = tracklet.TrackletClient()
 ids = [each.experiment_id for each in client.search_experiments()]
 print(json.dumps({"runs": len(client.search_runs(ids)), "imported_by_us": imported_by_us}))
 """
-
-
-def _run(lines: str, timeout: float) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-c", lines],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.strip()

@@ -80,12 +80,9 @@ class PatchContract(Trainings):
     def test_watched_functions_look_the_same(self, bare: Any) -> None:
         """Signature, name, documentation, source and kind of a watched function are its own."""
         plain = {target: _facts(pkgutil.resolve_name(target)) for target in self.targets}
-        autolog.enable(self.name)
-        try:
+        with self.watched():
             for target in self.targets:
                 assert _facts(pkgutil.resolve_name(target)) == plain[target]
-        finally:
-            autolog.enable(self.name, disable=True)
 
     def test_watched_functions_pickle_and_copy(self, enabled: None) -> None:
         """A watched function pickles by its name and copies as itself."""

@@ -12,7 +12,7 @@ import pytest
 
 import tracklet
 from tracklet_testing.integration import faults
-from tracklet_testing.integration.faults import MAX_STEPS, RECOVERIES, removing_at
+from tracklet_testing.integration.faults import RECOVERIES, removing_at, steps
 from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
 # Lines in the log about a folder that goes: several runs may be gone with it, and it may go while a
@@ -89,8 +89,7 @@ class StorageContract(Trainings):
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """The folder of all runs goes while it trains, at each of the internal steps."""
-        for k in itertools.count():
-            assert k < MAX_STEPS, "the training's internal steps do not end"
+        for k in steps():
             caplog.clear()
             with (
                 removing_at(k, tracklet_home / "mlruns") as struck,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import random
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,9 +17,26 @@ import pytest
 from tracklet import autolog
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
-from tracklet_testing.integration import random_states
 
 _NEWEST = 60
+_SEED = 20240229
+
+
+def start_over() -> None:
+    """Seed Python's global generator, and NumPy's if it is loaded."""
+    random.seed(_SEED)
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(_SEED)
+
+
+def random_state() -> tuple[Any, ...]:
+    """What the next numbers follow from; equal states give equal numbers."""
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is None:
+        return (random.getstate(),)
+    kind, key, *rest = numpy.random.get_state()
+    return random.getstate(), kind, key.tobytes(), *rest
 
 
 class Scenario:
@@ -44,9 +64,9 @@ class Scenario:
 
     def observe(self) -> tuple[Any, ...]:
         """Train from known random numbers; what was learned, and what the next ones follow from."""
-        random_states.start_over()
+        start_over()
         learned = self.train()
-        return learned, random_states.state()
+        return learned, random_state()
 
 
 class Newcomers:
@@ -132,13 +152,9 @@ class Trainings:
     @pytest.fixture
     def expected(self, scenario: Scenario, tracklet_home: Path) -> Iterator[tuple[Any, ...]]:
         """What the scenario gives without autologging; the integration is on during the test."""
-        for module in self.modules:
-            importlib.import_module(module)
-        scenario.observe()  # what a framework imports or draws at first use is not ours
-        expected = scenario.observe()
-        autolog.enable(self.name, **scenario.options)
-        yield expected
-        autolog.enable(self.name, disable=True)
+        expected = self._twice(scenario.observe)
+        with self.watched(**scenario.options):
+            yield expected
 
     @pytest.fixture
     def script(self) -> dict[str, Any]:
@@ -149,17 +165,28 @@ class Trainings:
     @pytest.fixture
     def bare(self, script: dict[str, Any], tracklet_home: Path) -> Any:
         """What the training gives without autologging."""
-        for module in self.modules:
-            importlib.import_module(module)
-        script["train"]()  # what a framework imports or draws at first use is not ours
-        return script["train"]()
+        return self._twice(script["train"])
 
     @pytest.fixture
     def enabled(self, bare: Any) -> Iterator[None]:
         """The integration is on during the test."""
-        autolog.enable(self.name)
-        yield
-        autolog.enable(self.name, disable=True)
+        with self.watched():
+            yield
+
+    @contextmanager
+    def watched(self, **options: Any) -> Iterator[None]:
+        """In this block the integration is on."""
+        autolog.enable(self.name, **options)
+        try:
+            yield
+        finally:
+            autolog.enable(self.name, disable=True)
+
+    def _twice(self, train: Callable[[], Any]) -> Any:
+        for module in self.modules:
+            importlib.import_module(module)
+        train()  # what a framework imports or draws at first use is not ours
+        return train()
 
     def runs(self) -> list[Run]:
         """All runs on the record."""
@@ -172,3 +199,11 @@ class Trainings:
         before = len(self.runs())
         script["train"]()
         return len(self.runs()) - before
+
+    @contextmanager
+    def recording(self, trainings: int, script: dict[str, Any]) -> Iterator[None]:
+        """In this block that many trainings are recorded."""
+        one = self.runs_of_one(script)
+        before = len(self.runs())
+        yield
+        assert len(self.runs()) - before == trainings * one

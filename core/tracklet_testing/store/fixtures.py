@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from tracklet.entities import (
-    Metric,
-)
+from tracklet.entities import Metric
 
 MISSING_RUN = "0" * 31 + "a"
 MISSING_MODEL = "m-" + "0" * 32

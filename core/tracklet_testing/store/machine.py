@@ -9,14 +9,8 @@ from typing import Any
 
 import pytest
 
-from tracklet.entities import (
-    Metric,
-)
-from tracklet.errors import (
-    InvalidParameterValue,
-    ResourceAlreadyExists,
-    ResourceDoesNotExist,
-)
+from tracklet.entities import Metric
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet_testing.store.fixtures import points_of
 
 

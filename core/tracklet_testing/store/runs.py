@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -344,8 +345,7 @@ class WriterContract(StoreFixtures):
 
     def test_a_writer_records_at_once(self, store: Any, run_id: str) -> None:
         """What a writer's call recorded is there when the call returns."""
-        writer = store.open_run(run_id)
-        try:
+        with closing(store.open_run(run_id)) as writer:
             assert writer.run_id == run_id
             writer.log_metric("loss", 0.5, 1, 10)
             writer.log_metric("loss", math.nan, 2, 11)
@@ -359,8 +359,6 @@ class WriterContract(StoreFixtures):
             assert run.data.tags["t"] == "1"
             history = points_of(store.get_metric_history(run_id, "loss"))
             assert [repr(p) for p in history] == ["(0.5, 10, 1)", "(nan, 11, 2)", "(0.25, 12, 3)"]
-        finally:
-            writer.close()
         writer.close()
 
     def test_a_started_run_is_a_created_one_with_a_writer(
@@ -368,7 +366,7 @@ class WriterContract(StoreFixtures):
     ) -> None:
         """What was given is kept, the returned run is the stored one, and the writer records."""
         run, writer = store.start_run(experiment_id, "ada", 1234, {"k": "v"}, "n 1")
-        try:
+        with closing(writer):
             assert store.get_run(run.info.run_id) == run
             assert (run.info.status, run.info.start_time) == ("RUNNING", 1234)
             assert (run.info.user_id, run.info.run_name) == ("ada", "n 1")
@@ -376,15 +374,12 @@ class WriterContract(StoreFixtures):
             assert writer.run_id == run.info.run_id
             writer.log_metric("loss", 0.5, 1, 10)
             assert store.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
-        finally:
-            writer.close()
         with pytest.raises(InvalidParameterValue):
             store.start_run(experiment_id, tags={"mlflow.runName": "a"}, run_name="b")
 
     def test_a_writer_refuses_what_breaks_a_rule(self, store: Any, run_id: str) -> None:
         """Bad keys, conflicting params and bad points raise, and the writer goes on."""
-        writer = store.open_run(run_id)
-        try:
+        with closing(store.open_run(run_id)) as writer:
             with pytest.raises(InvalidParameterValue):
                 writer.log_metric("../m", 1.0, 1, 1)
             with pytest.raises(InvalidParameterValue):
@@ -393,8 +388,6 @@ class WriterContract(StoreFixtures):
             with pytest.raises(InvalidParameterValue):
                 writer.log_params({"q": "1", "p": "2"})
             writer.log_metric("m", 1.0, 1, 1)
-        finally:
-            writer.close()
         data = store.get_run(run_id).data
         assert (data.metrics, data.params) == ({"m": 1.0}, {"p": "1"})
 

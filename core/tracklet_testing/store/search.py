@@ -7,16 +7,8 @@ from typing import Any
 
 import pytest
 
-from tracklet.entities import (
-    Dataset,
-    DatasetInput,
-    LoggedModelOutput,
-    Metric,
-    ViewType,
-)
-from tracklet.errors import (
-    InvalidParameterValue,
-)
+from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, Metric, ViewType
+from tracklet.errors import InvalidParameterValue
 from tracklet_testing.store.fixtures import StoreFixtures
 
 
