@@ -118,13 +118,11 @@ class Frozen(metaclass=_FrozenType):
         __dataclass_params__ = _OfDataclass()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if _is_frozen(self, name):
-            raise _frozen_error(f"cannot assign to field {name!r}")
+        _refuse_if_frozen("assign to", self, name)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        if _is_frozen(self, name):
-            raise _frozen_error(f"cannot delete field {name!r}")
+        _refuse_if_frozen("delete", self, name)
         object.__delattr__(self, name)
 
     def __eq__(self, other: object) -> bool:
@@ -174,15 +172,12 @@ def _restore(value: Frozen, state: list[Any]) -> None:
         object.__setattr__(value, name, item)
 
 
-def _is_frozen(value: Frozen, name: str) -> bool:
+def _refuse_if_frozen(act: str, value: Frozen, name: str) -> None:
     # An ordinary subclass may hold more than its base's fields.
-    return "_fields" in vars(type(value)) or name in value._fields
+    if "_fields" in vars(type(value)) or name in value._fields:
+        from dataclasses import FrozenInstanceError  # loaded already, by whoever catches it by name
 
-
-def _frozen_error(message: str) -> AttributeError:
-    from dataclasses import FrozenInstanceError  # loaded already, by whoever catches it by name
-
-    return FrozenInstanceError(message)
+        raise FrozenInstanceError(f"cannot {act} field {name!r}")
 
 
 _UNSET: Final = _Factory(lambda: None)
@@ -225,9 +220,7 @@ def _as_dataclass(home: type[Frozen]) -> Any:
     import dataclasses
 
     def spec(name: str) -> Any:
-        if name not in home._defaults:
-            return dataclasses.field()
-        default = home._defaults[name]
+        default = home._defaults.get(name, dataclasses.MISSING)
         if isinstance(default, _Factory):
             return dataclasses.field(default_factory=default.make)
         return dataclasses.field(default=default)

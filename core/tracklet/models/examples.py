@@ -126,8 +126,10 @@ def plain(value: Any) -> Any:
     Raises:
         InvalidParameterValue: JSON has no way to say it.
     """
-    if value is None or isinstance(value, str | bool):
-        return value if type(value) in (str, bool) or value is None else _native(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -152,10 +154,6 @@ def plain(value: Any) -> Any:
         f"{value!r} of type {type(value).__name__} cannot be part of an input example: JSON has "
         "no way to say it"
     )
-
-
-def _native(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else bool(value)
 
 
 def load(folder: Path, info: Mapping[str, Any]) -> Any:

@@ -15,7 +15,6 @@ from tracklet.types import (
     infer_param_schema,
     infer_schema,
 )
-from tracklet.types.schema import optional_json
 
 _logger = logging.getLogger(__name__)
 
@@ -36,29 +35,28 @@ class ModelSignature:
         outputs: Schema | None = None,
         params: ParamSchema | None = None,
     ) -> None:
-        for name, value, kind in (
-            ("inputs", inputs, Schema),
-            ("outputs", outputs, Schema),
-            ("params", params, ParamSchema),
-        ):
-            if value is not None and not isinstance(value, kind):
-                raise TypeError(
-                    f"{name} must be a {kind.__name__} or None; got {type(value).__name__}"
-                )
-        if inputs is None and outputs is None and params is None:
-            raise ValueError("a signature needs inputs, outputs or params; all are None")
         self.inputs = inputs
         self.outputs = outputs
         self.params = params
+        parts = self._parts()
+        for name, part in parts.items():
+            kind = ParamSchema if name == "params" else Schema
+            if part is not None and not isinstance(part, kind):
+                raise TypeError(
+                    f"{name} must be a {kind.__name__} or None; got {type(part).__name__}"
+                )
+        if not any(part is not None for part in parts.values()):
+            raise ValueError("a signature needs inputs, outputs or params; all are None")
         self.from_type_hint = False
         self.type_hint_from_example = False
+
+    def _parts(self) -> dict[str, Schema | ParamSchema | None]:
+        return {"inputs": self.inputs, "outputs": self.outputs, "params": self.params}
 
     def to_dict(self) -> dict[str, str | None]:
         """The form in an ``MLmodel`` file: a JSON text or None per part."""
         return {
-            "inputs": optional_json(self.inputs),
-            "outputs": optional_json(self.outputs),
-            "params": optional_json(self.params),
+            name: None if part is None else part.to_json() for name, part in self._parts().items()
         }
 
     @classmethod
@@ -77,8 +75,7 @@ class ModelSignature:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        parts = (("inputs", self.inputs), ("outputs", self.outputs), ("params", self.params))
-        return "".join(f"{name}: \n  {value!r}\n" for name, value in parts)
+        return "".join(f"{name}: \n  {part!r}\n" for name, part in self._parts().items())
 
 
 class _TypeHints:

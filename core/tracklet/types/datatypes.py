@@ -228,7 +228,7 @@ def type_from_dict(data: Mapping[str, Any]) -> ColumnType:
         return Array(type_from_dict(data["items"]))
     if kind == "object":
         return Object(
-            Property(name, type_from_dict(item), _required(item))
+            Property(name, type_from_dict(item), is_required(item))
             for name, item in data["properties"].items()
         )
     if kind == "map":
@@ -238,7 +238,8 @@ def type_from_dict(data: Mapping[str, Any]) -> ColumnType:
     return as_type(kind)
 
 
-def _required(data: Mapping[str, Any]) -> bool:
+def is_required(data: Mapping[str, Any]) -> bool:
+    """Whether the JSON form of a column or property says that it must be there."""
     # MLflow 2.x of before 2.6 wrote the opposite key.
     if "required" in data:
         return bool(data["required"])

@@ -7,14 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.types.datatypes import (
-    AnyType,
-    Array,
-    ColumnType,
-    DataType,
-    Object,
-    Property,
-)
+from tracklet.types.datatypes import AnyType, Array, ColumnType, DataType, Object, Property
 from tracklet.types.params import ParamSchema, ParamSpec
 from tracklet.types.schema import ColSpec, Schema, TensorSpec
 
@@ -39,6 +32,19 @@ _BY_DTYPE = {
     "string": DataType.string,
     "str": DataType.string,
 }
+"""By the lower-case names of dtypes: NumPy's, pandas' and most of polars'."""
+
+_BY_KIND = {"U": DataType.string, "S": DataType.binary, "M": DataType.datetime}
+"""By the kinds of those NumPy dtypes whose names say a length or a unit."""
+
+_BY_PYTHON: tuple[tuple[type | tuple[type, ...], DataType], ...] = (
+    (bool, DataType.boolean),  # before int, which it is derived from
+    (int, DataType.long),
+    (float, DataType.double),
+    (str, DataType.string),
+    ((bytes, bytearray), DataType.binary),
+    (dt.date, DataType.datetime),
+)
 
 _BY_INFERRED = {
     "string": DataType.string,
@@ -122,13 +128,10 @@ def column_type(series: Any) -> tuple[ColumnType, bool]:
         dtype = dtype.categories.dtype
         if dtype.name == "object":
             return _object_type(series.astype(object))
-    name = str(dtype)
-    kind = getattr(dtype, "kind", "")
-    found = _BY_DTYPE.get(name) or _BY_DTYPE.get(name.lower())
+    name, kind = str(dtype), getattr(dtype, "kind", "")
+    found = _BY_DTYPE.get("string" if name.startswith("string") else name.lower())
     if found is None and kind == "M":
         found = DataType.datetime
-    if found is None and name.startswith("string"):
-        found = DataType.string
     if found is not None:
         if kind in "bui" and not hasattr(dtype, "na_value"):
             return found, True  # such arrays cannot hold a null; do not look for one
@@ -161,23 +164,13 @@ def _polars_schema(frame: Any) -> Schema:
 
 
 _BY_POLARS = {
-    "Boolean": DataType.boolean,
-    "Int8": DataType.integer,
-    "Int16": DataType.integer,
-    "Int32": DataType.integer,
-    "UInt8": DataType.integer,
-    "UInt16": DataType.integer,
-    "Int64": DataType.long,
-    "UInt32": DataType.long,
-    "Float32": DataType.float,
-    "Float64": DataType.double,
-    "String": DataType.string,
     "Categorical": DataType.string,
     "Enum": DataType.string,
     "Binary": DataType.binary,
     "Date": DataType.datetime,
     "Datetime": DataType.datetime,
     "Null": AnyType(),
+    "Float16": None,  # of polars' types, this one is not taken
 }
 
 
@@ -187,14 +180,14 @@ def _polars_type(dtype: Any) -> ColumnType:
         return Array(_polars_type(dtype.inner))
     if name == "Struct":
         return Object(Property(field.name, _polars_type(field.dtype)) for field in dtype.fields)
-    if name not in _BY_POLARS:
+    found = _BY_POLARS.get(name, _BY_DTYPE.get(name.lower()))
+    if found is None:
         raise CannotInferSchema(f"no column type holds values of polars' {name}")
-    return _BY_POLARS[name]
+    return found
 
 
 def _mapping_schema(data: Mapping[Any, Any]) -> Schema:
-    if not data or not all(isinstance(key, str) for key in data):
-        raise CannotInferSchema("a mapping's keys must be texts, and there must be one")
+    _check_keys(data)
     if all(_is_ndarray(value) for value in data.values()):
         return Schema(tensor_spec(value, name) for name, value in data.items())
     specs = []
@@ -204,6 +197,11 @@ def _mapping_schema(data: Mapping[Any, Any]) -> Schema:
         )
         specs.append(ColSpec(_value_type(value), name, required))
     return Schema(specs)
+
+
+def _check_keys(data: Mapping[Any, Any]) -> None:
+    if not data or not all(isinstance(key, str) for key in data):
+        raise CannotInferSchema("a mapping's keys must be texts, and there must be one")
 
 
 def _list_schema(data: list[Any]) -> Schema:
@@ -238,15 +236,9 @@ def _value_type(value: Any) -> ColumnType:
             return _value_type(value.tolist())
         if not value.ndim:
             return _scalar_type(value[()])
-        if value.dtype.kind in "US":
-            inner: ColumnType = DataType.string if value.dtype.kind == "U" else DataType.binary
-        elif value.dtype.kind == "M":
-            inner = DataType.datetime
-        else:
-            known = _BY_DTYPE.get(value.dtype.name)
-            if known is None:
-                raise CannotInferSchema(f"no column type holds values of dtype {value.dtype}")
-            inner = known
+        inner: ColumnType | None = _numpy_type(value.dtype)
+        if inner is None:
+            raise CannotInferSchema(f"no column type holds values of dtype {value.dtype}")
         for _ in range(value.ndim):
             inner = Array(inner)
         return inner
@@ -255,35 +247,25 @@ def _value_type(value: Any) -> ColumnType:
         # Of an empty list nothing is known, so that it merges with a longer one.
         return AnyType() if isinstance(inner, AnyType) else Array(inner)
     if isinstance(value, Mapping):
-        if not value or not all(isinstance(key, str) for key in value):
-            raise CannotInferSchema("a mapping's keys must be texts, and there must be one")
+        _check_keys(value)
         return Object(
             Property(key, _value_type(item), item is not None) for key, item in value.items()
         )
     return _scalar_type(value)
 
 
+def _numpy_type(dtype: Any) -> DataType | None:
+    return _BY_KIND.get(dtype.kind) or _BY_DTYPE.get(dtype.name)
+
+
 def _scalar_type(value: Any) -> DataType:
     dtype = getattr(value, "dtype", None)
     if dtype is not None and _is_from(value, "numpy"):
-        if dtype.kind in "US":
-            return DataType.string if dtype.kind == "U" else DataType.binary
-        if dtype.kind == "M":
-            return DataType.datetime
-        if dtype.name in _BY_DTYPE:
-            return _BY_DTYPE[dtype.name]
-    elif isinstance(value, bool):
-        return DataType.boolean
-    elif isinstance(value, int):
-        return DataType.long
-    elif isinstance(value, float):
-        return DataType.double
-    elif isinstance(value, str):
-        return DataType.string
-    elif isinstance(value, bytes | bytearray):
-        return DataType.binary
-    elif isinstance(value, dt.date):
-        return DataType.datetime
+        found = _numpy_type(dtype)
+    else:
+        found = next((kind for python, kind in _BY_PYTHON if isinstance(value, python)), None)
+    if found is not None:
+        return found
     raise CannotInferSchema(f"no column type holds values of type {type(value).__name__}")
 
 
@@ -333,15 +315,13 @@ def infer_param_schema(params: Mapping[str, Any]) -> ParamSchema:
 def _param_spec(name: str, value: Any) -> ParamSpec:
     problem = f"parameter {name!r} must be a scalar, a flat list of scalars or a dictionary"
     try:
-        if isinstance(value, list) or (_is_ndarray(value) and value.ndim == 1):
-            array: Any = value
-            items = value if isinstance(value, list) else array.tolist()
+        array: Any = value if _is_ndarray(value) and value.ndim == 1 else None
+        if array is not None or isinstance(value, list):
+            items = value if array is None else array.tolist()
             if not items:
                 return ParamSpec(name, DataType.string, [], (-1,))
-            if _is_ndarray(value) and array.dtype.kind != "O":
-                kind = _scalar_type(array[0])
-            else:
-                kind = _merge(_scalar_type(item) for item in items)
+            typed = items if array is None or array.dtype.kind == "O" else array[:1]
+            kind = _merge(_scalar_type(item) for item in typed)
             return ParamSpec(name, kind, items, (-1,))  # type: ignore[arg-type]
         if isinstance(value, Mapping):
             return ParamSpec(name, _value_type(value), dict(value))  # type: ignore[arg-type]

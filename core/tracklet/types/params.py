@@ -54,9 +54,7 @@ class ParamSpec:
         if value is None:
             return None
         if self.shape is None:
-            if isinstance(self.dtype, Object):
-                return _check_object(self.name, value, self.dtype)
-            return _convert_scalar(self.name, value, self.dtype)
+            return self._convert_one(value)
         if hasattr(value, "ndim") and value.ndim == 1:
             value = value.tolist()
         if not isinstance(value, list):
@@ -64,18 +62,19 @@ class ParamSpec:
                 f"parameter {self.name!r} takes a list or a 1-D array; got {value!r} of type "
                 f"{type(value).__name__}"
             )
+        return [self._convert_one(item) for item in value]
+
+    def _convert_one(self, value: Any) -> Any:
         if isinstance(self.dtype, Object):
-            return [_check_object(self.name, item, self.dtype) for item in value]
-        return [_convert_scalar(self.name, item, self.dtype) for item in value]
+            return _check_object(self.name, value, self.dtype)
+        return _convert_scalar(self.name, value, self.dtype)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; dates are ISO texts."""
         default = self.default
         if self.dtype is DataType.datetime and default is not None:
-            if self.shape is None:
-                default = default.isoformat()
-            else:
-                default = [item.isoformat() for item in default]
+            listed = self.shape is not None
+            default = [item.isoformat() for item in default] if listed else default.isoformat()
         return {
             "name": self.name,
             "default": default,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.types.datatypes import (
     ColumnType,
     as_type,
+    is_required,
     type_from_dict,
     type_to_dict,
 )
-from tracklet.types.params import ParamSchema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +46,9 @@ class ColSpec(Frozen):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ColSpec:
         """Read the JSON form; ``optional`` of old files is understood."""
-        required = data["required"] if "required" in data else not data.get("optional", False)
         name = data.get("name")
-        return cls(
-            type_from_dict(data), tuple(name) if isinstance(name, list) else name, bool(required)
-        )
+        name = tuple(name) if isinstance(name, list) else name
+        return cls(type_from_dict(data), name, is_required(data))
 
     def __repr__(self) -> str:
         kind = f"{self.type!r} ({'required' if self.required else 'optional'})"
@@ -235,12 +233,3 @@ class Schema:
             TensorSpec.from_dict(item) if item.get("type") == "tensor" else ColSpec.from_dict(item)
             for item in data
         )
-
-
-@overload
-def optional_json(value: None) -> None: ...
-@overload
-def optional_json(value: Schema | ParamSchema) -> str: ...
-def optional_json(value: Schema | ParamSchema | None) -> str | None:
-    """The JSON text of a schema, or None."""
-    return None if value is None else value.to_json()

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tracklet.errors import InvalidParameterValue
 from tracklet.models import examples
 
 
@@ -63,6 +62,4 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_finite(item) for item in value]
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise InvalidParameterValue(f"the model's answer holds a {type(value).__name__}")
+    return value

@@ -9,13 +9,24 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tracklet.errors import BadRequest
-from tracklet.types import Array, ColSpec, ColumnType, DataType, Map, Object, Schema, TensorSpec
+from tracklet.types import (
+    AnyType,
+    Array,
+    ColSpec,
+    ColumnType,
+    DataType,
+    Map,
+    Object,
+    Schema,
+    TensorSpec,
+)
 
-_NUMBERS = {
+_NUMBERS: dict[Any, str] = {
     DataType.integer: "int32",
     DataType.long: "int64",
     DataType.float: "float32",
@@ -38,31 +49,33 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
     import numpy as np
     import pandas as pd
 
-    if schema is None or not names:
-        return _framed(lambda: pd.DataFrame(rows, columns=names or None, index=index))
-    if schema.is_tensor_spec():
-        kind = schema.inputs[0].type if not schema.has_input_names() else None
-        made = _framed(lambda: pd.DataFrame(rows, columns=names, index=index))
-        return made if kind is None else _as_dtype(made, kind)
+    if schema is None or not names or schema.is_tensor_spec():
+        with _refusing("the data is no table"):
+            made = pd.DataFrame(rows, columns=names or None, index=index)
+        if schema is None or not names or schema.has_input_names():
+            return made
+        dtype = schema.inputs[0].type
+        with _refusing(f"the data cannot be of type {dtype}"):
+            return made.astype(dtype)
     if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
         raise BadRequest(f"every row must be a list of {len(names)} values, one per column")
     kinds = _column_types(names, schema)
-    dtypes = {_NUMBERS.get(kind) if isinstance(kind, DataType) else None for kind in kinds}
+    labels = _labels(names, schema)
+    dtypes = {_NUMBERS.get(kind) for kind in kinds}
+    values: Any = None
     if len(dtypes) == 1 and None not in dtypes and rows:
-        dtype = dtypes.pop()
-        try:
-            values = np.array(rows, dtype=dtype)
-        except (TypeError, ValueError, OverflowError):
-            pass  # column by column the error is found and named
-        else:
-            labels = _labels(names, schema)
-            return _framed(lambda: pd.DataFrame(values, columns=labels, index=index, copy=False))
-    columns = [
-        column([row[position] for row in rows], kind, name)
-        for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
-    ]
-    made = _framed(lambda: pd.DataFrame(dict(enumerate(columns)), index=index))
-    return made.set_axis(_labels(names, schema), axis=1)
+        # Where it fails, the error is found and named column by column.
+        with suppress(TypeError, ValueError, OverflowError):
+            values = np.array(rows, dtype=dtypes.pop())
+    if values is None:
+        values = {
+            position: column([row[position] for row in rows], kind, name)
+            for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        }
+    with _refusing("the data is no table"):
+        if isinstance(values, dict):
+            return pd.DataFrame(values, index=index).set_axis(labels, axis=1)
+        return pd.DataFrame(values, columns=labels, index=index, copy=False)
 
 
 def _labels(names: list[Any], schema: Schema) -> Any:
@@ -89,28 +102,22 @@ def _column_types(names: Sequence[Any], schema: Schema) -> list[ColumnType | Non
     return [kinds[at] if at < len(kinds) else None for at in range(len(names))]
 
 
-def _framed(make: Any) -> Any:
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    """What NumPy and pandas refuse in this block is the fault of the request."""
     try:
-        return make()
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"the data is no table: {error}") from error
-
-
-def _as_dtype(made: Any, dtype: Any) -> Any:
-    try:
-        return made.astype(dtype)
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"the data cannot be of type {dtype}: {error}") from error
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRequest(f"{problem}: {error}") from error
 
 
 def columns_of(made: Any, schema: Schema | None) -> Any:
     """A frame that was read from CSV or Parquet, its columns brought to the signature's types."""
     if schema is None or schema.is_tensor_spec():
         return made
-    kinds = _column_types(list(made.columns), schema)
-    for position, kind in enumerate(kinds):
+    for position, kind in enumerate(_column_types(list(made.columns), schema)):
         series = made.iloc[:, position]
-        if kind is None or (isinstance(kind, DataType) and _NUMBERS.get(kind) == series.dtype.name):
+        if kind is None or _NUMBERS.get(kind) == series.dtype.name:
             continue
         if series.dtype.kind == "M" and kind is DataType.datetime:
             continue
@@ -128,42 +135,54 @@ def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
     if isinstance(kind, DataType) and kind in _NUMBERS:
         import numpy as np
 
-        try:
+        with _refusing(f"column {name!r} is a {kind.value}"):
             return np.array(values, dtype=_NUMBERS[kind])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadRequest(f"column {name!r} is a {kind.value}: {error}") from error
     if kind is DataType.datetime:
         import pandas as pd
 
-        try:
+        with _refusing(f"column {name!r} is a datetime"):
             return pd.to_datetime(values)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadRequest(f"column {name!r} is a datetime: {error}") from error
     if kind is None or kind is DataType.string or kind is DataType.boolean:
         return values
     return [value(item, kind, str(name)) for item in values]
 
 
-def value(item: Any, kind: ColumnType, where: str) -> Any:
-    """One value, however nested; what does not fit is left for the checks that follow."""
-    if item is None:
-        return None
-    if isinstance(kind, Array) and isinstance(item, list):
-        return [value(one, kind.dtype, where) for one in item]
-    if isinstance(kind, Map) and isinstance(item, Mapping):
-        return {key: value(one, kind.value_type, where) for key, one in item.items()}
-    if isinstance(kind, Object) and isinstance(item, Mapping):
-        known = {one.name: one.dtype for one in kind.properties}
-        return {
-            key: value(one, known[key], f"{where}.{key}") if key in known else one
-            for key, one in item.items()
-        }
-    if not isinstance(kind, DataType) or isinstance(item, bool | list | dict):
+def _cast(item: Any, kind: DataType, where: str) -> Any:
+    if isinstance(item, bool | list | dict):
         return item
     try:
         return _scalar(item, kind)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadRequest(f"{where} is a {kind.value}; got {item!r}: {error}") from error
+
+
+def _cast_text(item: Any, kind: DataType, where: str) -> Any:
+    said_as_text = kind in (DataType.binary, DataType.datetime) and isinstance(item, str)
+    return _cast(item, kind, "inputs") if said_as_text else item
+
+
+def value(
+    item: Any,
+    kind: ColumnType,
+    where: str,
+    cast: Callable[[Any, DataType, str], Any] = _cast,
+) -> Any:
+    """One value, however nested; what does not fit is left for the checks that follow."""
+    if item is None:
+        return None
+    if isinstance(kind, DataType):
+        return cast(item, kind, where)
+    if isinstance(kind, Array) and isinstance(item, list):
+        return [value(one, kind.dtype, where, cast) for one in item]
+    if isinstance(kind, Map) and isinstance(item, Mapping):
+        return {key: value(one, kind.value_type, where, cast) for key, one in item.items()}
+    if isinstance(kind, Object) and isinstance(item, Mapping):
+        known = {one.name: one.dtype for one in kind.properties}
+        return {
+            key: value(one, known.get(key, AnyType()), f"{where}.{key}", cast)
+            for key, one in item.items()
+        }
+    return item
 
 
 def _scalar(item: Any, kind: DataType) -> Any:
@@ -190,21 +209,7 @@ def texts(data: Any, schema: Schema | None) -> Any:
     if schema is None or schema.is_tensor_spec() or not isinstance(data, list):
         return data
     kind = schema.inputs[0].type
-    return [_text(item, kind) for item in data]
-
-
-def _text(item: Any, kind: ColumnType) -> Any:
-    if isinstance(kind, DataType):
-        only = kind in (DataType.binary, DataType.datetime) and isinstance(item, str)
-        return value(item, kind, "inputs") if only else item
-    if isinstance(kind, Array) and isinstance(item, list):
-        return [_text(one, kind.dtype) for one in item]
-    if isinstance(kind, Map) and isinstance(item, Mapping):
-        return {key: _text(one, kind.value_type) for key, one in item.items()}
-    if isinstance(kind, Object) and isinstance(item, Mapping):
-        known = {one.name: one.dtype for one in kind.properties}
-        return {k: _text(one, known[k]) if k in known else one for k, one in item.items()}
-    return item
+    return [value(item, kind, "inputs", _cast_text) for item in data]
 
 
 def inputs(data: Any, schema: Schema | None) -> Any:
@@ -235,20 +240,15 @@ def _empty(spec: ColSpec) -> Any:
     """No rows of one column; an empty list would have no type."""
     import pandas as pd
 
-    dtype = _NUMBERS.get(spec.type) if isinstance(spec.type, DataType) else None
-    return pd.DataFrame(
-        {0 if spec.name is None else spec.name: pd.Series([], dtype=dtype or object)}
-    )
+    rows = pd.Series([], dtype=_NUMBERS.get(spec.type, object))
+    return pd.DataFrame({0 if spec.name is None else spec.name: rows})
 
 
 def _mapped(item: Any, kind: ColumnType | None, name: Any) -> Any:
     if kind is None:
         return item
-    if isinstance(item, list) and isinstance(kind, DataType):
-        values = column(item, kind, name)
-        return values if isinstance(values, list) else list(values)
     if isinstance(item, list) and not isinstance(kind, Array):
-        return [value(one, kind, str(name)) for one in item]
+        return list(column(item, kind, name))
     return value(item, kind, str(name))
 
 
@@ -268,10 +268,8 @@ def _tensors(data: Any, schema: Schema) -> Any:
 def _array(data: Any, spec: TensorSpec) -> Any:
     import numpy as np
 
-    try:
+    with _refusing(f"the data is no array of {spec.type.name}"):
         return np.array(data, dtype=spec.type)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest(f"the data is no array of {spec.type.name}: {error}") from error
 
 
 def _arrays(data: Any) -> Any:

@@ -32,16 +32,6 @@ class SchemaMismatch(InvalidParameterValue):
     """The data does not fit the model's signature."""
 
 
-_EXACT = {
-    DataType.boolean: "bool",
-    DataType.integer: "int32",
-    DataType.long: "int64",
-    DataType.float: "float32",
-    DataType.double: "float64",
-    DataType.datetime: "datetime64[ns]",
-}
-
-
 def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any]:
     """The parameters of one call, with defaults, converted without loss.
 
@@ -102,19 +92,16 @@ def _as_frame(data: Any, schema: Schema) -> Any:
         return pd.DataFrame(_column_lists(data, schema))
     single = len(schema) == 1
     name = schema.inputs[0].name if single and schema.has_input_names() else None
+    label = 0 if name is None else name
     if isinstance(data, list):
-        if single and isinstance(schema.inputs[0].type, Array):
-            return pd.DataFrame({name if name is not None else 0: data})
-        if name is not None and not any(isinstance(item, Mapping | list) for item in data):
-            return pd.DataFrame({name: data})
-        return pd.DataFrame(data)
+        flat = name is not None and not any(isinstance(item, Mapping | list) for item in data)
+        whole = single and isinstance(schema.inputs[0].type, Array)
+        return pd.DataFrame({label: data} if flat or whole else data)
     if hasattr(data, "__array_interface__") and getattr(data, "ndim", 0) in (1, 2):
-        if name is not None and data.ndim == 1:
-            return pd.DataFrame({name: data})
-        return pd.DataFrame(data)
+        return pd.DataFrame({name: data} if name is not None and data.ndim == 1 else data)
     if isinstance(data, str | bytes | int | float | bool):
         if single:
-            return pd.DataFrame({name if name is not None else 0: [data]})
+            return pd.DataFrame({label: [data]})
     elif hasattr(data, "to_pandas"):  # polars, pyarrow
         return data.to_pandas()
     elif hasattr(data, "toarray"):
@@ -190,9 +177,11 @@ def _convert_columns(frame: Any, schema: Schema) -> Any:
 @functools.cache
 def _exact() -> dict[int, Any]:
     """The dtype by which a column needs no conversion, by the id of its type."""
-    import numpy as np
-
-    return {id(kind): np.dtype(name) for kind, name in _EXACT.items()}
+    return {
+        id(kind): kind.to_numpy()
+        for kind in DataType
+        if kind not in (DataType.string, DataType.binary)
+    }
 
 
 def _convert(series: Any, spec: ColSpec) -> Any:
@@ -216,7 +205,8 @@ def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
     categorical = type(dtype).__name__ == "CategoricalDtype"
     is_object = dtype.name == "object"
     text = dtype.name in ("str", "string") or dtype.name.startswith("string")
-    target: str | None = None
+    flags = dtype.name == "int64" and kind in (DataType.float, DataType.double)
+    fits = flags and bool(series.isin((0, 1)).all())
     match kind:
         case DataType.string | DataType.binary:
             if is_object or text:
@@ -225,41 +215,26 @@ def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
             # An object column may hold booleans and nulls; which it does is the model's affair.
             if is_object or dtype.name == "bool":
                 return series
-            if dtype.name == "boolean":
-                target = "bool"
+            fits = dtype.name == "boolean"
         case DataType.integer:
-            if (letter == "i" and size <= 4) or (letter == "u" and size <= 2):
-                target = "int32"
+            fits = (letter == "i" and size <= 4) or (letter == "u" and size <= 2)
         case DataType.long:
-            if letter == "i" or (letter == "u" and size <= 4):
-                target = "int64"
+            fits = letter == "i" or (letter == "u" and size <= 4)
         case DataType.float:
-            if (letter == "f" and size <= 4) or (dtype.name == "int64" and _zeros_and_ones(series)):
-                target = "float32"
+            fits = fits or (letter == "f" and size <= 4)
         case DataType.double:
-            small = letter in "iu" and size <= 4
-            if (
-                letter == "f"
-                or small
-                or is_object
-                or (dtype.name == "int64" and _zeros_and_ones(series))
-            ):
-                target = "float64"
+            fits = fits or letter == "f" or (letter in "iu" and size <= 4) or is_object
         case DataType.datetime:
-            if (letter == "M" and not hasattr(dtype, "tz")) or is_object:
-                target = "datetime64[ns]"
-    if target is None or categorical:
+            fits = (letter == "M" and not hasattr(dtype, "tz")) or is_object
+    if not fits or categorical:
         raise SchemaMismatch(_refusal(series, kind, name, original))
+    target = kind.to_numpy().name
     if dtype.name == target:
         return series
     try:
         return series.astype(target)
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(_refusal(series, kind, name, original)) from error
-
-
-def _zeros_and_ones(series: Any) -> bool:
-    return bool(series.isin((0, 1)).all())
 
 
 def _refusal(series: Any, kind: DataType, name: Any, dtype: Any) -> str:
@@ -300,16 +275,20 @@ def _check_value(value: Any, kind: ColumnType, required: bool, where: str) -> An
     return value
 
 
+def _mismatch(where: str, expected: str, value: Any) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"{where} is {expected} by the model's signature; got {value!r} of type "
+        f"{type(value).__name__}"
+    )
+
+
 def _check_scalar(value: Any, kind: DataType, where: str) -> Any:
     import pandas as pd
 
     try:
         converted = _convert_scalars(pd.Series([value]), kind, where)
     except SchemaMismatch:
-        raise SchemaMismatch(
-            f"{where} is a {kind.value} by the model's signature; got {value!r} of type "
-            f"{type(value).__name__}"
-        ) from None
+        raise _mismatch(where, f"a {kind.value}", value) from None
     return converted.iloc[0] if converted.dtype != object else value
 
 
@@ -319,10 +298,7 @@ def _check_array(value: Any, kind: Array, where: str) -> Any:
 
     is_array = isinstance(value, np.ndarray)
     if not isinstance(value, list) and not is_array:
-        raise SchemaMismatch(
-            f"{where} is a list or an array of {kind.dtype!r} by the model's signature; got "
-            f"{value!r} of type {type(value).__name__}"
-        )
+        raise _mismatch(where, f"a list or an array of {kind.dtype!r}", value)
     if isinstance(kind.dtype, DataType):
         if not len(value):
             return value
@@ -335,10 +311,7 @@ def _check_array(value: Any, kind: Array, where: str) -> Any:
 
 def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise SchemaMismatch(
-            f"{where} is a dictionary {kind!r} by the model's signature; got {value!r} of type "
-            f"{type(value).__name__}"
-        )
+        raise _mismatch(where, f"a dictionary {kind!r}", value)
     known = {item.name: item for item in kind.properties}
     unknown = sorted(str(key) for key in value if key not in known)
     missing = sorted(n for n, item in known.items() if item.required and n not in value)
@@ -356,9 +329,12 @@ def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
 def _enforce_tensors(data: Any, schema: Schema) -> Any:
     """The arrays in the form that a schema of tensors asks for."""
     specs: list[TensorSpec] = schema.inputs
+    is_frame = hasattr(data, "columns") and hasattr(data, "iloc")
     if not schema.has_input_names():
-        return _one_tensor(data, specs[0])
-    if _is_frame(data):
+        if is_frame or hasattr(data, "to_frame"):
+            data = _frame_to_array(data if is_frame else data.to_frame(), specs[0])
+        return _checked_tensor(data, specs[0])
+    if is_frame:
         data = {name: _stacked(data[name]) for name in data.columns}
     if not isinstance(data, Mapping):
         raise SchemaMismatch(
@@ -370,23 +346,11 @@ def _enforce_tensors(data: Any, schema: Schema) -> Any:
     return {spec.name: _checked_tensor(data[spec.name], spec) for spec in specs}
 
 
-def _one_tensor(data: Any, spec: TensorSpec) -> Any:
-    if _is_frame(data) or hasattr(data, "to_frame"):
-        data = _frame_to_array(data, spec)
-    return _checked_tensor(data, spec)
-
-
-def _is_frame(data: Any) -> bool:
-    return hasattr(data, "columns") and hasattr(data, "iloc")
-
-
-def _frame_to_array(data: Any, spec: TensorSpec) -> Any:
-    if not _is_frame(data):
-        data = data.to_frame()
-    if data.shape[1] == 1:
-        array = _stacked(data.iloc[:, 0])
-        return array.reshape(-1, 1) if array.ndim == 1 and len(spec.shape) == 2 else array
-    return data.to_numpy()
+def _frame_to_array(frame: Any, spec: TensorSpec) -> Any:
+    if frame.shape[1] != 1:
+        return frame.to_numpy()
+    array = _stacked(frame.iloc[:, 0])
+    return array.reshape(-1, 1) if array.ndim == 1 and len(spec.shape) == 2 else array
 
 
 def _stacked(series: Any) -> Any:

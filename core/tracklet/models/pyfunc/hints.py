@@ -7,7 +7,6 @@ for a pydantic model become such models.
 
 from __future__ import annotations
 
-import datetime as dt
 import inspect
 import logging
 import types
@@ -32,14 +31,8 @@ from tracklet.types.type_hints import TypeFromExample
 
 _logger = logging.getLogger(__name__)
 
-_SCALARS: dict[Any, DataType] = {
-    bool: DataType.boolean,
-    bytes: DataType.binary,
-    dt.datetime: DataType.datetime,
-    float: DataType.double,
-    int: DataType.long,
-    str: DataType.string,
-}
+# Of two scalar types that one Python type holds, the wider.
+_SCALARS: dict[Any, DataType] = {kind.to_python(): kind for kind in DataType}
 # Of these the signature is inferred from an example, as without a hint.
 _DATA_LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "scipy")
 
@@ -175,11 +168,8 @@ def _optional(hint: Any) -> tuple[Any, bool]:
     """The hint without None, and whether None was there."""
     if not _is_union(hint):
         return hint, False
-    members = get_args(hint)
-    others = [member for member in members if member is not type(None)]
-    if len(others) == len(members):
-        return hint, False
-    return (others[0] if len(others) == 1 else Union[tuple(others)]), True  # noqa: UP007
+    others = tuple(member for member in get_args(hint) if member is not type(None))
+    return Union[others], len(others) < len(get_args(hint))  # noqa: UP007
 
 
 def _is_pydantic(hint: Any) -> bool:
