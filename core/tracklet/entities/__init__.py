@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tracklet.entities.experiment import Experiment as Experiment
     from tracklet.entities.experiment import ExperimentTag as ExperimentTag
     from tracklet.entities.file_info import FileInfo as FileInfo
-    from tracklet.entities.live_span import LiveSpan as LiveSpan
-    from tracklet.entities.live_span import NoOpSpan as NoOpSpan
     from tracklet.entities.logged_model import LoggedModel as LoggedModel
     from tracklet.entities.logged_model import LoggedModelParameter as LoggedModelParameter
     from tracklet.entities.logged_model import LoggedModelStatus as LoggedModelStatus
@@ -51,18 +49,20 @@ if TYPE_CHECKING:
     from tracklet.entities.run import RunTag as RunTag
     from tracklet.entities.run import SourceType as SourceType
     from tracklet.entities.span import Document as Document
+    from tracklet.entities.span import LiveSpan as LiveSpan
+    from tracklet.entities.span import NoOpSpan as NoOpSpan
     from tracklet.entities.span import Span as Span
     from tracklet.entities.span import SpanEvent as SpanEvent
     from tracklet.entities.span import SpanStatus as SpanStatus
     from tracklet.entities.span import SpanStatusCode as SpanStatusCode
     from tracklet.entities.span import SpanType as SpanType
+    from tracklet.entities.trace import MlflowExperimentLocation as MlflowExperimentLocation
     from tracklet.entities.trace import Trace as Trace
     from tracklet.entities.trace import TraceData as TraceData
-    from tracklet.entities.trace_info import MlflowExperimentLocation as MlflowExperimentLocation
-    from tracklet.entities.trace_info import TraceInfo as TraceInfo
-    from tracklet.entities.trace_info import TraceLocation as TraceLocation
-    from tracklet.entities.trace_info import TraceLocationType as TraceLocationType
-    from tracklet.entities.trace_info import TraceState as TraceState
+    from tracklet.entities.trace import TraceInfo as TraceInfo
+    from tracklet.entities.trace import TraceLocation as TraceLocation
+    from tracklet.entities.trace import TraceLocationType as TraceLocationType
+    from tracklet.entities.trace import TraceState as TraceState
 
 _HOMES: Final = {
     "assessment": (
@@ -72,15 +72,16 @@ _HOMES: Final = {
     "entity": "Entity LifecycleStage PagedList ViewType",
     "experiment": "Experiment ExperimentTag",
     "file_info": "FileInfo",
-    "live_span": "LiveSpan NoOpSpan",
     "logged_model": "LoggedModel LoggedModelParameter LoggedModelStatus LoggedModelTag",
     "model_registry": (
         "ModelVersion ModelVersionTag RegisteredModel RegisteredModelAlias RegisteredModelTag"
     ),
     "run": "Metric Param Run RunData RunInfo RunInputs RunOutputs RunStatus RunTag SourceType",
-    "span": "Document Span SpanEvent SpanStatus SpanStatusCode SpanType",
-    "trace": "Trace TraceData",
-    "trace_info": "MlflowExperimentLocation TraceInfo TraceLocation TraceLocationType TraceState",
+    "span": "Document LiveSpan NoOpSpan Span SpanEvent SpanStatus SpanStatusCode SpanType",
+    "trace": (
+        "MlflowExperimentLocation Trace TraceData TraceInfo TraceLocation TraceLocationType "
+        "TraceState"
+    ),
 }
 """The modules of this package, and what each is home to."""
 

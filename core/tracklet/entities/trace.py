@@ -1,17 +1,174 @@
-"""Traces: one request through a program, as a tree of spans."""
+"""Traces: one request through a program, as a tree of spans, and what is known beside them."""
 
 from __future__ import annotations
 
+import enum
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from tracklet.entities.assessment import Assessment
+from tracklet.entities.assessment import Assessment, iso_time, ms_of
 from tracklet.entities.entity import Entity
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, Span
-from tracklet.entities.trace_info import TraceInfo
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
+
+NAME_TAG: Final = "mlflow.traceName"
+RUN_METADATA: Final = "mlflow.sourceRun"
+MODEL_METADATA: Final = "mlflow.modelId"
+TOKENS_METADATA: Final = "mlflow.trace.tokenUsage"
+
+
+class TraceState(enum.StrEnum):
+    """How a trace ended, or that it goes on."""
+
+    STATE_UNSPECIFIED = "STATE_UNSPECIFIED"
+    OK = "OK"
+    ERROR = "ERROR"
+    IN_PROGRESS = "IN_PROGRESS"
+
+
+class TraceLocationType(enum.StrEnum):
+    """What kind of place a trace is kept in."""
+
+    TRACE_LOCATION_TYPE_UNSPECIFIED = "TRACE_LOCATION_TYPE_UNSPECIFIED"
+    MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT"
+
+
+class MlflowExperimentLocation(Entity):
+    """The experiment that a trace belongs to."""
+
+    experiment_id: str
+
+
+class TraceLocation(Entity):
+    """Where a trace is kept."""
+
+    type: TraceLocationType
+    mlflow_experiment: MlflowExperimentLocation | None = None
+
+    @classmethod
+    def from_experiment_id(cls, experiment_id: str) -> TraceLocation:
+        """The place of an experiment."""
+        return cls(TraceLocationType.MLFLOW_EXPERIMENT, MlflowExperimentLocation(experiment_id))
+
+
+class TraceInfo(Entity):
+    """What is known of a trace beside its spans.
+
+    Attributes:
+        request_time: When it began, in ms since the epoch.
+        execution_duration: How long it took, in ms.
+        request_preview: The beginning of the root's inputs, as JSON.
+        response_preview: The beginning of its outputs.
+        trace_metadata: Texts that stay as they are.
+        tags: Texts that may be set again.
+    """
+
+    trace_id: str
+    trace_location: TraceLocation
+    request_time: int
+    state: TraceState
+    request_preview: str | None = None
+    response_preview: str | None = None
+    client_request_id: str | None = None
+    execution_duration: int | None = None
+    trace_metadata: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    assessments: list[Assessment] = field(default_factory=list)
+
+    @property
+    def request_id(self) -> str:
+        """The id under its older name."""
+        return self.trace_id
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The experiment that the trace belongs to."""
+        place = self.trace_location.mlflow_experiment
+        return None if place is None else place.experiment_id
+
+    @property
+    def timestamp_ms(self) -> int:
+        """When it began, under its older name."""
+        return self.request_time
+
+    @property
+    def execution_time_ms(self) -> int | None:
+        """How long it took, under its older name."""
+        return self.execution_duration
+
+    @property
+    def status(self) -> TraceState:
+        """The state under its older name."""
+        return self.state
+
+    @property
+    def request_metadata(self) -> dict[str, str]:
+        """The metadata under their older name."""
+        return self.trace_metadata
+
+    @property
+    def token_usage(self) -> dict[str, int] | None:
+        """How many tokens were used, if that was recorded."""
+        text = self.trace_metadata.get(TOKENS_METADATA)
+        return None if text is None else json.loads(text)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The info as servers send it; what is not set is left out."""
+        experiment_id = self.experiment_id
+        location: dict[str, Any] = {"type": str(self.trace_location.type)}
+        if experiment_id is not None:
+            location["mlflow_experiment"] = {"experiment_id": experiment_id}
+        document: dict[str, Any] = {
+            "trace_id": self.trace_id,
+            "trace_location": location,
+            "request_time": iso_time(self.request_time),
+            "state": str(self.state),
+            "trace_metadata": dict(self.trace_metadata),
+            "assessments": [a.to_dictionary() for a in self.assessments] or None,
+            "tags": dict(self.tags),
+            "request_preview": self.request_preview,
+            "response_preview": self.response_preview,
+            "client_request_id": self.client_request_id,
+            "execution_duration_ms": self.execution_duration,
+        }
+        return {key: value for key, value in document.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> TraceInfo:
+        """The info of a document, in today's form or in that of older schemas.
+
+        Raises:
+            InvalidParameterValue: It has no id.
+        """
+        trace_id = document.get("trace_id") or document.get("request_id")
+        if not trace_id:
+            raise InvalidParameterValue(
+                f"{str(dict(document))[:200]!r} is no trace's document: it has no trace_id"
+            )
+        place = document.get("trace_location") or {}
+        experiment = place.get("mlflow_experiment") or {}
+        experiment_id = experiment.get("experiment_id", document.get("experiment_id"))
+        location = (
+            TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
+            if experiment_id is None
+            else TraceLocation.from_experiment_id(str(experiment_id))
+        )
+        metadata = document.get("trace_metadata", document.get("request_metadata"))
+        return cls(
+            trace_id=str(trace_id),
+            trace_location=location,
+            request_time=ms_of(document.get("request_time", document.get("timestamp_ms"))) or 0,
+            state=_state(document.get("state", document.get("status"))),
+            request_preview=_text(document.get("request_preview")),
+            response_preview=_text(document.get("response_preview")),
+            client_request_id=_text(document.get("client_request_id")),
+            execution_duration=_duration(document),
+            trace_metadata=_texts(metadata),
+            tags=_texts(document.get("tags")),
+            assessments=[Assessment.from_dictionary(a) for a in document.get("assessments") or ()],
+        )
 
 
 class TraceData(Entity):
@@ -159,6 +316,38 @@ class Trace(Entity):
     def pandas_dataframe_columns() -> list[str]:
         """The columns of a data frame of traces."""
         return list(COLUMNS)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _state(value: object) -> TraceState:
+    try:
+        return TraceState(str(value))
+    except ValueError:
+        return TraceState.STATE_UNSPECIFIED
+
+
+def _duration(document: Mapping[str, Any]) -> int | None:
+    value = document.get("execution_duration_ms", document.get("execution_time_ms"))
+    if value is not None:
+        return int(value)
+    text = document.get("execution_duration")  # seconds, as protocol buffers spell them: "0.058s"
+    if isinstance(text, str) and text.endswith("s"):
+        try:
+            return round(float(text[:-1]) * 1000)
+        except ValueError:
+            return None
+    return None
+
+
+def _texts(value: object) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(key): str(text) for key, text in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):  # v2: [{key, value}]
+        return {str(pair["key"]): str(pair["value"]) for pair in value}
+    return {}
 
 
 def _named(name: str, wanted: Any) -> bool:

@@ -15,7 +15,7 @@ from tracklet.entities import (
     Feedback,
     TraceState,
 )
-from tracklet.entities.trace_info import MODEL_METADATA
+from tracklet.entities.trace import MODEL_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.fluent.verbs import get_assessment, log_assessment
 from tracklet.tracing import context, live

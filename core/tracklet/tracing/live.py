@@ -12,7 +12,7 @@ from tracklet import run_context, settings
 from tracklet.client import TrackletClient
 from tracklet.entities import LiveSpan, NoOpSpan, Span, TraceInfo, TraceLocation, TraceState
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, TRACE_ID_PREFIX
-from tracklet.entities.trace_info import MODEL_METADATA, NAME_TAG, RUN_METADATA
+from tracklet.entities.trace import MODEL_METADATA, NAME_TAG, RUN_METADATA
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments, models
 from tracklet.state import ProcessState, remembered

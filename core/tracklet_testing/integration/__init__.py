@@ -36,11 +36,10 @@ from __future__ import annotations
 from tracklet_testing.integration.concurrency import ConcurrencyContract
 from tracklet_testing.integration.containment import ContainmentContract
 from tracklet_testing.integration.faults import InjectedError
-from tracklet_testing.integration.global_state import GlobalStateContract
-from tracklet_testing.integration.objects import ObjectContract
 from tracklet_testing.integration.orderings import OrderingContract
 from tracklet_testing.integration.patches import PatchContract
 from tracklet_testing.integration.records import RecordContract
+from tracklet_testing.integration.side_effects import GlobalStateContract, ObjectContract
 from tracklet_testing.integration.storage import StorageContract
 
 __all__ = ["InjectedError", "IntegrationContract"]
