@@ -51,7 +51,5 @@ def download(run: str, path: str, dst_path: str | None, json_output: bool) -> No
         # Made only after the run was found, so that a typing error leaves no empty folder behind.
         Path(dst_path).mkdir(parents=True, exist_ok=True)
     local = client.download_artifacts(found.info.run_id, path, dst_path)
-    if json_output:
-        output.as_json({"run_id": found.info.run_id, "path": path, "local_path": local})
-    else:
-        click.echo(local)
+    document = {"run_id": found.info.run_id, "path": path, "local_path": local}
+    output.answer(document, local, json_output)

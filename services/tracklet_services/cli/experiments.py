@@ -46,10 +46,7 @@ def list_(view: int, json_output: bool) -> None:
 def create(name: str, artifact_location: str | None, json_output: bool) -> None:
     """Create an experiment and print its id."""
     experiment_id = tracklet.TrackletClient().create_experiment(name, artifact_location)
-    if json_output:
-        output.as_json({"experiment_id": experiment_id, "name": name})
-    else:
-        click.echo(experiment_id)
+    output.answer({"experiment_id": experiment_id, "name": name}, experiment_id, json_output)
 
 
 @experiments.command()
@@ -87,7 +84,5 @@ def restore(experiment: str, json_output: bool) -> None:
 
 
 def _report(done: str, experiment_id: str, name: str, json_output: bool) -> None:
-    if json_output:
-        output.as_json({done: experiment_id, "name": name})
-    else:
-        click.echo(f"{done} {experiment_id}  {output.text(name)}")
+    words = f"{done} {experiment_id}  {output.text(name)}"
+    output.answer({done: experiment_id, "name": name}, words, json_output)

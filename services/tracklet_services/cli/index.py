@@ -49,18 +49,12 @@ def rebuild(json_output: bool) -> None:
     finally:
         built.close()
     seconds = time.perf_counter() - started
-    if json_output:
-        output.as_json(
-            {
-                "folder": str(folder),
-                "index": built.path,
-                "experiments": experiments,
-                "runs": runs,
-                "seconds": round(seconds, 3),
-            }
-        )
-    else:
-        click.echo(
-            f"indexed {experiments} experiments and {runs} runs of {folder} in {seconds:.1f} s"
-        )
-        click.echo(f"the index is {built.path}")
+    document = {
+        "folder": str(folder),
+        "index": built.path,
+        "experiments": experiments,
+        "runs": runs,
+        "seconds": round(seconds, 3),
+    }
+    words = f"indexed {experiments} experiments and {runs} runs of {folder} in {seconds:.1f} s"
+    output.answer(document, f"{words}\nthe index is {built.path}", json_output)

@@ -65,10 +65,8 @@ def serve(
         seconds=timeout if timeout is not None else Limits.default_seconds(),
         threads=threads,
     )
-    if json_output:
-        output.as_json({"model_uri": model_uri, "host": host, "port": port})
-    else:
-        click.echo(f"{model_uri} at http://{host}:{port}/invocations")
+    document = {"model_uri": model_uri, "host": host, "port": port}
+    output.answer(document, f"{model_uri} at http://{host}:{port}/invocations", json_output)
     serve_model(
         model_uri, host=host, port=port, processes=workers, limits=limits, trust=trust or None
     )
@@ -165,7 +163,5 @@ def trust(model_uri: str, yes: bool, json_output: bool) -> None:
             click.echo(f"  {act}", err=True)
         click.confirm("This runs when the model is loaded. Trust it?", abort=True, err=True)
     acts = loading.trust_model(path)
-    if json_output:
-        output.as_json({"path": str(path), "runs when loaded": acts})
-    else:
-        click.echo(f"{path} is trusted")
+    document = {"path": str(path), "runs when loaded": acts}
+    output.answer(document, f"{path} is trusted", json_output)

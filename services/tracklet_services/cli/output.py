@@ -49,6 +49,14 @@ def as_json(document: Any) -> None:
     click.echo(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def answer(document: Any, words: str, json_output: bool) -> None:
+    """Print what a command did: as JSON for machines, in words for people."""
+    if json_output:
+        as_json(document)
+    else:
+        click.echo(words)
+
+
 def text(value: Any) -> str:
     """One cell: on one line, without control characters, floats with six significant digits."""
     if value is None:

@@ -209,11 +209,8 @@ def restore(given: Sequence[str], json_output: bool) -> None:
 
 
 def _report(done: str, found: Sequence[Run], json_output: bool) -> None:
-    if json_output:
-        output.as_json({done: [run.info.run_id for run in found]})
-        return
-    for run in found:
-        click.echo(f"{done} {run.info.run_id}  {output.text(run.info.run_name)}")
+    words = [f"{done} {run.info.run_id}  {output.text(run.info.run_name)}" for run in found]
+    output.answer({done: [run.info.run_id for run in found]}, "\n".join(words), json_output)
 
 
 def _facts(client: tracklet.TrackletClient, run: Run) -> list[tuple[str, str]]:

@@ -6,17 +6,23 @@ import asyncio
 import json
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import settings
-from tracklet.errors import InvalidParameterValue, MissingDependency, TrackletException
+from tracklet.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    MissingDependency,
+    TrackletException,
+)
 from tracklet.models import environment, pyfunc
 from tracklet.models.pyfunc import PyFuncModel
+from tracklet.models.pyfunc.enforcement import SchemaMismatch
 from tracklet.models.trust import Trust
 from tracklet_services import scoring
-from tracklet_services.serving import failures
 from tracklet_services.serving.workers import Busy, Workers
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 
 _JSON: Final = "application/json"
 _ARGUMENTS: Final = "TRACKLET_SERVING_ARGUMENTS"
+_PATH: Final = re.compile(r"""(?<![\w.])(?:[A-Za-z]:[\\/]|\\\\|~?/)[^\s'"()\[\],;]*""")
+_LONGEST: Final = 2000
 _logger = logging.getLogger(__name__)
 
 
@@ -98,20 +106,18 @@ def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
                 answer = await workers.run(lambda: answered(model, body, kind))
             return respond(answer, media_type=_JSON)
         except TimeoutError:
-            error: TrackletException = failures.TooSlow(
-                f"no answer within {bounds.seconds:g} seconds"
-            )
+            error: TrackletException = TooSlow(f"no answer within {bounds.seconds:g} seconds")
         except TrackletException as caught:
             error = caught
         except Exception:
             _logger.exception("a request failed in the server")
             error = TrackletException("the server failed; its log says why")
-            return respond(failures.as_answer(error), 500, media_type=_JSON)
-        status = failures.status_of(error)
+            return respond(_as_answer(error), 500, media_type=_JSON)
+        status = _status_of(error)
         if status == 415:
-            return respond(failures.shown(error.message), status, media_type="text/plain")
+            return respond(_shown(error.message), status, media_type="text/plain")
         headers = {"retry-after": "1"} if isinstance(error, Busy) else None
-        return respond(failures.as_answer(error), status, headers, _JSON)
+        return respond(_as_answer(error), status, headers, _JSON)
 
     # As plain routes: FastAPI's own would check and convert arguments that there are none of.
     app.add_route("/ping", alive, ["GET"])
@@ -133,7 +139,7 @@ async def _body(request: Request, longest: int) -> bytes:
             if length > longest:
                 break
     if length > longest:
-        raise failures.TooLarge(f"the body may have {longest} bytes; this one has more")
+        raise TooLarge(f"the body may have {longest} bytes; this one has more")
     return b"".join(chunks)
 
 
@@ -151,7 +157,7 @@ def answered(model: PyFuncModel, body: bytes, content_type: str | None) -> bytes
     except Exception as error:
         if not isinstance(error, TrackletException):
             _logger.warning("the model raised", exc_info=True)
-        raise failures.of_model(error) from error
+        raise _of_model(error) from error
 
 
 def serve(
@@ -217,3 +223,58 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingDependency(name, purpose="the scoring server", extra="serve") from error
+
+
+# -- errors as answers: one shape, and nothing of this machine in it -----------------------------
+
+
+class TooLarge(TrackletException):
+    """The body is longer than the server reads."""
+
+    code = "BAD_REQUEST"
+
+
+class TooSlow(TrackletException):
+    """The answer took longer than the server waits."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+_STATUSES: Final = {scoring.UnsupportedMediaType: 415, TooLarge: 413, TooSlow: 504, Busy: 503}
+
+
+def _status_of(error: TrackletException) -> int:
+    """The HTTP status of an error's answer."""
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return status
+    # What goes wrong in a model is its data's fault, as far as this server can tell.
+    status = error.get_http_status_code()
+    return status if status in (400, 500) and error.error_code != "INTERNAL_ERROR" else 400
+
+
+def _as_answer(error: TrackletException) -> bytes:
+    """The JSON body: MLflow's keys, a message without paths, never a stack trace."""
+    schema = isinstance(error, SchemaMismatch)
+    document: dict[str, Any] = {
+        "error_code": error.error_code,
+        "message": _shown(error.message),
+        "sqlstate": "KAM01" if schema else "KAM00",
+        "error_class": "SCHEMA_ENFORCEMENT_FAILED" if schema else error.error_code,
+    }
+    return json.dumps(document).encode()
+
+
+def _of_model(error: Exception) -> TrackletException:
+    """What a model raised, as an error of the request."""
+    if isinstance(error, TrackletException) and error.error_code == "INVALID_PARAMETER_VALUE":
+        return error
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else ""
+    return BadRequest(f"the model cannot answer: {type(error).__name__}: {first}")
+
+
+def _shown(text: str) -> str:
+    """A message that may leave the machine: no paths, no novel."""
+    safe = _PATH.sub("…", text)
+    return safe if len(safe) <= _LONGEST else safe[: _LONGEST - 1] + "…"

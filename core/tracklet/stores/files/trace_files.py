@@ -15,11 +15,11 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from tracklet import settings
 from tracklet.entities import Assessment, Span, Trace, TraceData, TraceInfo
-from tracklet.entities.assessment import iso_time
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.frozen import replace
 from tracklet.stores import disk
@@ -105,23 +105,17 @@ def spans_json(spans: Sequence[Span]) -> tuple[bytes, list[int]]:
 
 def info_yaml(info: TraceInfo) -> bytes:
     """The document of a trace, which is YAML of which each text is quoted."""
-    lines = []
-    if info.client_request_id is not None:
-        lines.append(f"client_request_id: {_quoted(info.client_request_id)}")
-    if info.execution_duration is not None:
-        lines.append(f"execution_duration_ms: {info.execution_duration}")
-    if info.request_preview is not None:
-        lines.append(f"request_preview: {_quoted(info.request_preview)}")
-    lines.append(f'request_time: "{iso_time(info.request_time)}"')
-    if info.response_preview is not None:
-        lines.append(f"response_preview: {_quoted(info.response_preview)}")
-    lines.append(f'state: "{info.state}"')
-    lines.append(f'trace_id: "{info.trace_id}"')
-    lines.append("trace_location:")
-    lines.append("  mlflow_experiment:")
-    lines.append(f"    experiment_id: {_quoted(info.experiment_id or '')}")
-    lines.append(f'  type: "{info.trace_location.type}"\n')
-    return "\n".join(lines).encode()
+    lines = [
+        f"{key}: {value if isinstance(value, int) else _quoted(value)}\n"
+        for key, value in sorted(info.to_dict().items())
+        if isinstance(value, int | str)
+    ]
+    place = (
+        "trace_location:\n  mlflow_experiment:\n"
+        f"    experiment_id: {_quoted(info.experiment_id or '')}\n"
+        f'  type: "{info.trace_location.type}"\n'
+    )
+    return ("".join(lines) + place).encode()
 
 
 def _encoded(document: Any) -> bytes:
@@ -168,55 +162,10 @@ class TraceFolder:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._parts: dict[str, Any] = {}
 
-    @property
+    @cached_property
     def bare_info(self) -> TraceInfo:
         """The document alone: no tags, metadata and assessments."""
-        return self._part("info", self._read_info)
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags, with the present place of the artifacts."""
-        return self._part("tags", self._read_tags)
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The metadata."""
-        return self._part(
-            "metadata",
-            lambda: {
-                **self.bare_info.trace_metadata,
-                **contents.read_texts(f"{self.folder}/{METADATA}"),
-            },
-        )
-
-    @property
-    def assessments(self) -> list[Assessment]:
-        """The assessments, the oldest first; what cannot be read is left out with a warning."""
-        return self._part("assessments", self._read_assessments)
-
-    @property
-    def spans(self) -> list[Span]:
-        """The spans; none if their file is not there (yet)."""
-        return self._part("spans", self._read_spans)
-
-    @property
-    def info(self) -> TraceInfo:
-        """The whole info."""
-        parts = {"trace_metadata": self.metadata, "tags": self.tags}
-        return replace(self.bare_info, **parts, assessments=self.assessments)
-
-    def trace(self, include_spans: bool = True) -> Trace:
-        """The trace."""
-        return Trace(self.info, TraceData(list(self.spans) if include_spans else []))
-
-    def _part(self, name: str, read: Any) -> Any:
-        if name not in self._parts:
-            self._parts[name] = read()
-        return self._parts[name]
-
-    def _read_info(self) -> TraceInfo:
         path = f"{self.folder}/{INFO}"
         data = disk.read_if_there(path)
         if data is None:
@@ -230,7 +179,9 @@ class TraceFolder:
                 "or move the folder away"
             ) from error
 
-    def _read_tags(self) -> dict[str, str]:
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """The tags, with the present place of the artifacts."""
         tags = {**self.bare_info.tags, **contents.read_texts(f"{self.folder}/{layout.TAGS}")}
         here = f"{self.folder}/{layout.ARTIFACTS}"
         recorded = tags.get(LOCATION_TAG)
@@ -238,7 +189,15 @@ class TraceFolder:
             tags[LOCATION_TAG] = here
         return tags
 
-    def _read_assessments(self) -> list[Assessment]:
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The metadata."""
+        kept = contents.read_texts(f"{self.folder}/{METADATA}")
+        return {**self.bare_info.trace_metadata, **kept}
+
+    @cached_property
+    def assessments(self) -> list[Assessment]:
+        """The assessments, the oldest first; what cannot be read is left out with a warning."""
         found: list[Assessment] = []
         for _, path in contents.key_files(f"{self.folder}/{ASSESSMENTS}"):
             if not path.endswith(".yaml"):
@@ -249,7 +208,9 @@ class TraceFolder:
                 _logger.warning("an assessment is left out: %s", error)
         return sorted(found, key=lambda a: (a.create_time_ms or 0, a.assessment_id or ""))
 
-    def _read_spans(self) -> list[Span]:
+    @cached_property
+    def spans(self) -> list[Span]:
+        """The spans; none if their file is not there (yet)."""
         path, data = self._spans_file()
         if data is None:
             return []
@@ -260,6 +221,16 @@ class TraceFolder:
                 f"{path!r} holds no readable spans ({error}); restore it from a copy, or remove "
                 "the trace with delete_traces"
             ) from error
+
+    @property
+    def info(self) -> TraceInfo:
+        """The whole info."""
+        parts = {"trace_metadata": self.metadata, "tags": self.tags}
+        return replace(self.bare_info, **parts, assessments=self.assessments)
+
+    def trace(self, include_spans: bool = True) -> Trace:
+        """The trace."""
+        return Trace(self.info, TraceData(list(self.spans) if include_spans else []))
 
     def _spans_file(self) -> tuple[str, bytes | None]:
         path = f"{self.folder}/{layout.ARTIFACTS}/{SPANS}"
