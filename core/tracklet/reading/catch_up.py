@@ -15,7 +15,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -66,6 +66,9 @@ _BATCH: Final = 500
 _MAX_LOG_BYTES: Final = 4 << 20
 _log = logging.getLogger(__name__)
 
+# What says that an entity does not fit into the tables.
+_UNFIT: Final = (sqlite3.IntegrityError, OverflowError, UnicodeError)
+
 Put = Callable[[sqlite3.Connection], int]
 
 
@@ -90,14 +93,23 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A folder that was looked at; ``put`` takes its entity in, and None says there is none."""
+    """A folder that was looked at.
+
+    Its entity is a run that was read, or is taken in by ``put``; without both there is none.
+    """
 
     path: str
     kind: Kind
     fingerprint: int
     running: bool = False
+    run: tuple[Run, Iterable[Any]] | None = None
     put: Put | None = None
     gone: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the cheap signs will tell of changes."""
+        return bool(self.fingerprint) and not self.running
 
 
 class CatchUp:
@@ -336,7 +348,7 @@ class CatchUp:
             if kind is None or path in seen:
                 continue
             seen.add(path)
-            entry = self._entry(path)
+            entry = None if self._filling else self._entry(path)
             began = time.perf_counter()
             result = self._look(path, kind, entry, dirty.get(path, True))
             if result is None:
@@ -423,8 +435,7 @@ class CatchUp:
             reader.read_inputs(folder) if inputs else RunInputs(),
             reader.read_outputs(folder) if outputs else RunOutputs(),
         )
-        put = partial(bulk.put_run, run=run, latest=latest)
-        return Found(path, RUN, seen.fingerprint(), running, put)
+        return Found(path, RUN, seen.fingerprint(), running, (run, latest))
 
     def _warn(self, path: str, error: Exception) -> None:
         if path not in self._warned:
@@ -520,41 +531,71 @@ class CatchUp:
         found.sort(key=lambda item: not item.gone)
         with self._batch():
             for item in found:
-                self._write_one(item)
+                if not self._filling:
+                    self._clear(item)
+            kept = [item for item in found if not item.gone]
+            rows = self._put(kept)
+            self.db.executemany(
+                "INSERT OR REPLACE INTO folders (path, kind, entity, fingerprint, settled) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [
+                    (item.path, item.kind.name, row, item.fingerprint, item.settled)
+                    for item, row in zip(kept, rows, strict=True)
+                ],
+            )
+        for item, row in zip(kept, rows, strict=True):
+            if item.kind is EXPERIMENT and (row is not None or item.fingerprint):
+                self._experiments.add(item.path)
         self._unanalyzed += len(found)
 
-    def _write_one(self, item: Found) -> None:
+    def _clear(self, item: Found) -> None:
+        """Forget what was known of a folder's entity, and a folder that is gone at all."""
         db, path = self.db, item.path
         entry = self._entry(path)
         if entry is not None and entry.entity is not None:
             bulk.remove(db, item.kind.table, entry.entity)
-        if item.gone:
-            db.execute("DELETE FROM folders WHERE path = ?", (path,))
-            db.execute("DELETE FROM homes WHERE path IN (?, ?)", (path, f"{path}/{layout.MODELS}"))
-            for gone in (path, f"{path}/{layout.MODELS}"):
-                self._times.pop(gone, None)
-                self._listings.pop(gone, None)
-            self._experiments.discard(path)
-            self._watched.pop(path, None)
-            self._tails.forget(f"{self.root}/{path}/{layout.METRICS}")
+        if not item.gone:
             return
-        entity: int | None = None
-        if item.put is not None:
-            db.execute("SAVEPOINT entity")
-            try:
-                entity = item.put(db)
-            except (sqlite3.IntegrityError, OverflowError, UnicodeError) as error:
-                db.execute("ROLLBACK TO entity")
-                self._warn(path, error)
-            db.execute("RELEASE entity")
-        settled = bool(item.fingerprint) and not item.running
-        db.execute(
-            "INSERT OR REPLACE INTO folders (path, kind, entity, fingerprint, settled) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (path, item.kind.name, entity, item.fingerprint, settled),
-        )
-        if item.kind is EXPERIMENT and not Entry(entity, item.fingerprint, settled).pending:
-            self._experiments.add(path)
+        db.execute("DELETE FROM folders WHERE path = ?", (path,))
+        db.execute("DELETE FROM homes WHERE path IN (?, ?)", (path, f"{path}/{layout.MODELS}"))
+        for gone in (path, f"{path}/{layout.MODELS}"):
+            self._times.pop(gone, None)
+            self._listings.pop(gone, None)
+        self._experiments.discard(path)
+        self._watched.pop(path, None)
+        self._tails.forget(f"{self.root}/{path}/{layout.METRICS}")
+
+    def _put(self, found: Sequence[Found]) -> Sequence[int | None]:
+        """Take entities in and return their rows: runs all at once, if none is there already."""
+        runs = [item.run for item in found if item.run is not None]
+        if len(runs) > 1:
+            with contextlib.suppress(*_UNFIT), self._savepoint():
+                rows = iter(bulk.put_runs(self.db, runs))
+                return [self._put_one(item) if item.run is None else next(rows) for item in found]
+        return [self._put_one(item) for item in found]
+
+    def _put_one(self, item: Found) -> int | None:
+        try:
+            with self._savepoint():
+                if item.run is not None:
+                    return bulk.put_run(self.db, *item.run)
+                return None if item.put is None else item.put(self.db)
+        except _UNFIT as error:
+            self._warn(item.path, error)
+            return None
+
+    @contextlib.contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """Take back what was done in the block when it fails, and no more."""
+        self.db.execute("SAVEPOINT entity")
+        try:
+            yield
+        except _UNFIT:
+            self.db.execute("ROLLBACK TO entity")
+            raise
+        finally:
+            if self.db.in_transaction:
+                self.db.execute("RELEASE entity")
 
 
 def _texts(files: dict[str, bytes]) -> dict[str, str]:
