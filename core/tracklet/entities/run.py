@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
 from tracklet.entities.entity import Entity, KeyValue, LifecycleStage
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
+
+if TYPE_CHECKING:
+    from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
 
 _MAY_BE_UNSET: Final = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
 

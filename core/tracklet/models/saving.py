@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracklet.client import TrackletClient
 from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
@@ -21,7 +20,12 @@ from tracklet.models.folder import Description
 from tracklet.models.model import Model, ModelInfo
 from tracklet.models.signature import ModelSignature
 from tracklet.repositories import repository
-from tracklet.validation import validate_logged_model_name, validate_registered_model_name
+from tracklet.stores import TrackingStore
+from tracklet.validation import (
+    as_strings,
+    validate_logged_model_name,
+    validate_registered_model_name,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -165,16 +169,16 @@ def log_model(
     folder.check(chosen, model, described)
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)
-    client = TrackletClient()
+    store = active.store()
     run = active.to_record() if run_id is None else active.opened(run_id)
     run_id = run.info.run_id if run is not None else run_id
     experiment_id = run.info.experiment_id if run is not None else None
     logged = _logged_model(
-        client, chosen_name, run_id, experiment_id, model_id, params, tags, model_type
+        store, chosen_name, run_id, experiment_id, model_id, params, tags, model_type
     )
     try:
         if run_id is not None:
-            _link(client, run_id, logged.model_id, step)
+            _link(store, run_id, logged.model_id, step)
         about = Model(
             artifact_path=logged.artifact_location,
             run_id=run_id,
@@ -182,9 +186,9 @@ def log_model(
             model_id=logged.model_id,
         )
         _write_files(chosen, model, about, described, logged.artifact_location)
-        logged = client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        logged = store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     except BaseException:
-        _give_up(client, logged.model_id)
+        _give_up(store, logged.model_id)
         raise
     info = about.get_model_info(logged)
     if registered_model_name is not None:
@@ -195,9 +199,7 @@ def log_model(
         )
         info.registered_model_version = version.version
         versions = [{"name": version.name, "version": version.version}]
-        client.set_logged_model_tags(
-            logged.model_id, {"mlflow.modelVersions": json.dumps(versions)}
-        )
+        store.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     return info
 
 
@@ -210,7 +212,7 @@ def _name(name: str | None, artifact_path: str | None) -> str:
 
 
 def _logged_model(
-    client: TrackletClient,
+    store: TrackingStore,
     name: str,
     run_id: str | None,
     experiment_id: str | None,
@@ -220,22 +222,22 @@ def _logged_model(
     model_type: str | None,
 ) -> LoggedModel:
     if model_id is not None:
-        logged = client.get_logged_model(model_id)
+        logged = store.get_logged_model(model_id)
         if params:
-            client.log_model_params(model_id, params)
+            store.log_logged_model_params(model_id, as_strings(params))
         if tags:
-            client.set_logged_model_tags(model_id, tags)
+            store.set_logged_model_tags(model_id, as_strings(tags))
         return logged
-    inherited = client.store.get_params(run_id) if run_id is not None else {}
+    inherited = store.get_params(run_id) if run_id is not None else {}
     return initialize_logged_model(
         name, run_id, tags, {**inherited, **(params or {})}, model_type, experiment_id
     )
 
 
-def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None:
+def _link(store: TrackingStore, run_id: str, model_id: str, step: int) -> None:
     """Record that the run produced the model, and give it the run's metrics of that step."""
     output = LoggedModelOutput(model_id, step)
-    client.log_outputs(run_id, [output])
+    store.log_outputs(run_id, [output])
     run = active.opened(run_id)
     if run is not None:
         run.note_outputs([output])
@@ -250,13 +252,13 @@ def _link(client: TrackletClient, run_id: str, model_id: str, step: int) -> None
             point.dataset_digest,
             run_id,
         )
-        for point in client.store.last_points(run_id)
+        for point in store.last_points(run_id)
         if point.step == step and point.model_id is None
     ]
     if points and run is not None:
         run.writer.link_metrics(points)
     elif points:
-        client.log_batch(run_id, metrics=points)
+        store.log_batch(run_id, points)
 
 
 def _write_files(
@@ -276,8 +278,8 @@ def _write_files(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _give_up(client: TrackletClient, model_id: str) -> None:
+def _give_up(store: TrackingStore, model_id: str) -> None:
     try:
-        client.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
+        store.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
     except Exception as error:  # noqa: BLE001 - the first failure is the one to report
         _logger.warning("logged model %s could not be marked FAILED: %s", model_id, error)

@@ -21,7 +21,6 @@ from tracklet.autolog import session
 from tracklet.autolog.integration import Explanation, Integration, LatePatches
 from tracklet.autolog.recorder import TrainingRecorder, recording
 from tracklet.patching import Call, Outcome, Patch, keep_context
-from tracklet_integrations.shared import trials
 from tracklet_integrations.shared.boosting import BoostingOptions, BoostingRecord, BoundCall
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
@@ -364,6 +363,8 @@ class SearchRecord:
 
     def after(self) -> None:
         """Record what the search has found."""
+        from tracklet_integrations.shared import trials  # most trainings are no search
+
         search, recorder = self._search, self.recorder
         with recorder.step("search"):
             best = getattr(search, "best_params_", {})

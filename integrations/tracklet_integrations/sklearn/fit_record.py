@@ -9,7 +9,6 @@ from typing import Any
 
 from tracklet.autolog import TrainingRecorder
 from tracklet.patching import Call, Outcome
-from tracklet_integrations.shared import trials
 from tracklet_integrations.sklearn import (
     estimators,
     inputs,
@@ -105,6 +104,8 @@ class FitRecord:
             yield best, self.best_model_id
 
     def _record_trials(self) -> None:
+        from tracklet_integrations.shared import trials  # most trainings are no search
+
         estimator, found = self._estimator, None
         with self._recorder.step("search"):
             found = trials.trials_of(estimator)

@@ -21,7 +21,7 @@ from tracklet.fluent.runs import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.subclasses import existing_classes
-from tracklet_integrations.sklearn import estimators, explaining, iterations
+from tracklet_integrations.sklearn import estimators, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
@@ -90,6 +90,8 @@ class SklearnIntegration(Integration):
 
     def explain(self, options: SklearnOptions) -> Explanation:
         """What is recorded of a fit."""
+        from tracklet_integrations.sklearn import explaining  # for whoever asks, not for a fit
+
         return explaining.explain(options)
 
     def _of_class(self, cls: type) -> Iterator[Patch]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import names, settings, validation
-from tracklet.entities import Experiment, LifecycleStage
+from tracklet.entities import LifecycleStage
 from tracklet.errors import (
     InvalidParameterValue,
     InvalidState,
@@ -17,6 +17,9 @@ from tracklet.errors import (
 from tracklet.stores import disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, run_meta, texts
 from tracklet.stores.files.folder import Folder, now_ms
+
+if TYPE_CHECKING:
+    from tracklet.entities import Experiment
 
 
 class Experiments(Folder):

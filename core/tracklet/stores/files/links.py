@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import validation
-from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput, RunStatus
+from tracklet.entities import RunStatus
 from tracklet.stores import disk
 from tracklet.stores.files import documents, layout, texts
 from tracklet.stores.files.runs import Runs
+
+if TYPE_CHECKING:
+    from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput
 
 
 class Links(Runs):

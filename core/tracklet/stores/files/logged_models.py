@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tracklet import names, validation
-from tracklet.entities import LifecycleStage, LoggedModel, LoggedModelStatus
+from tracklet import entities, names, validation
+from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, texts
@@ -27,7 +27,7 @@ class LoggedModels(Links):
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
-    ) -> LoggedModel:
+    ) -> entities.LoggedModel:
         """Create a PENDING model; a missing name is invented."""
         name = names.run_name() if name is None else validation.validate_logged_model_name(name)
         keyed = {
@@ -56,7 +56,7 @@ class LoggedModels(Links):
             "model_type": model_type,
             "name": name,
             "source_run_id": source_run_id,
-            "status": LoggedModelStatus.PENDING.to_int(),
+            "status": entities.LoggedModelStatus.PENDING.to_int(),
             "status_message": None,
         }
         try:
@@ -76,7 +76,7 @@ class LoggedModels(Links):
             raise
 
     @disk.reported("read a logged model")
-    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> entities.LoggedModel:
         """The model; a deleted one only when asked for."""
         model = reader.read_logged_model(self._model_dir(model_id))
         if model.lifecycle_stage == LifecycleStage.DELETED and not deleted:
@@ -84,14 +84,16 @@ class LoggedModels(Links):
         return model
 
     @disk.reported("finalize a logged model")
-    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+    def finalize_logged_model(
+        self, model_id: str, status: entities.LoggedModelStatus
+    ) -> entities.LoggedModel:
         """Set the final status."""
         try:
-            number = LoggedModelStatus(status).to_int()
+            number = entities.LoggedModelStatus(status).to_int()
         except ValueError:
             raise InvalidParameterValue(
                 f"{status!r} is not a status of a logged model; choose from "
-                f"{', '.join(member.value for member in LoggedModelStatus)}"
+                f"{', '.join(member.value for member in entities.LoggedModelStatus)}"
             ) from None
         folder = self._active_model_dir(model_id)
         self._edit_model(folder, {"status": number})

@@ -14,20 +14,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tracklet import liveness, settings
+from tracklet import entities, liveness, settings
 from tracklet.entities import (
-    Dataset,
-    DatasetInput,
-    Experiment,
-    InputTag,
     LifecycleStage,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    LoggedModelStatus,
     Metric,
-    ModelVersion,
-    RegisteredModel,
     Run,
     RunData,
     RunInfo,
@@ -46,13 +36,13 @@ DELETED_STAGE: Final = "Deleted_Internal"
 # -- experiments -------------------------------------------------------------------------------
 
 
-def read_experiment(experiment_dir: Path) -> Experiment:
+def read_experiment(experiment_dir: Path) -> entities.Experiment:
     """The experiment of a folder; it is deleted when it lies in the trash."""
     folder = os.fspath(experiment_dir)
     meta = contents.read_meta(folder, "experiment")
     experiment_id = os.path.basename(folder)
     _, in_trash = origin(folder)
-    return Experiment(
+    return entities.Experiment(
         experiment_id=experiment_id,
         name=text(meta.get("name"), experiment_id),
         artifact_location=experiment_location(folder, meta),
@@ -164,39 +154,39 @@ def read_metric_history(file: Path, key: str) -> MetricHistory:
 def read_inputs(run_dir: Path) -> RunInputs:
     """The datasets and logged models that a run used."""
     folder = os.fspath(run_dir)
-    datasets: list[DatasetInput] = []
-    models: list[LoggedModelInput] = []
+    datasets: list[entities.DatasetInput] = []
+    models: list[entities.LoggedModelInput] = []
     for link_dir in sorted(contents.folders(f"{folder}/{layout.INPUTS}")):
         link = contents.meta_if_there(link_dir)
         if link is None:
             continue
         source = str(link.get("source_id", ""))
         if str(link.get("source_type")) in ("MODEL", "RUN_INPUT", "MODEL_INPUT"):
-            models.append(LoggedModelInput(source))
+            models.append(entities.LoggedModelInput(source))
             continue
         dataset = _dataset(f"{os.path.dirname(folder)}/{layout.DATASETS}/{source}")
         if dataset is not None:
-            tags = [InputTag(str(k), str(v)) for k, v in (link.get("tags") or {}).items()]
-            datasets.append(DatasetInput(dataset, tags))
+            tags = [entities.InputTag(str(k), str(v)) for k, v in (link.get("tags") or {}).items()]
+            datasets.append(entities.DatasetInput(dataset, tags))
     return RunInputs(datasets, models)
 
 
 def read_outputs(run_dir: Path) -> RunOutputs:
     """The logged models that a run produced."""
-    outputs: list[LoggedModelOutput] = []
+    outputs: list[entities.LoggedModelOutput] = []
     for link_dir in sorted(contents.folders(f"{os.fspath(run_dir)}/{layout.OUTPUTS}")):
         link = contents.meta_if_there(link_dir)
         if link is not None:
             model_id = str(link.get("destination_id") or os.path.basename(link_dir))
-            outputs.append(LoggedModelOutput(model_id, integer(link.get("step")) or 0))
+            outputs.append(entities.LoggedModelOutput(model_id, integer(link.get("step")) or 0))
     return RunOutputs(outputs)
 
 
-def _dataset(folder: str) -> Dataset | None:
+def _dataset(folder: str) -> entities.Dataset | None:
     meta = contents.meta_if_there(folder)
     if meta is None:
         return None
-    return Dataset(
+    return entities.Dataset(
         name=text(meta.get("name"), ""),
         digest=text(meta.get("digest"), ""),
         source_type=text(meta.get("source_type"), ""),
@@ -216,7 +206,7 @@ def _latest_values(folder: str) -> Iterator[tuple[str, float]]:
 # -- logged models -----------------------------------------------------------------------------
 
 
-def read_logged_model(model_dir: Path) -> LoggedModel:
+def read_logged_model(model_dir: Path) -> entities.LoggedModel:
     """The logged model of a folder; its metrics are the latest per key and dataset."""
     folder = os.fspath(model_dir)
     meta = contents.read_meta(folder, "logged model")
@@ -230,7 +220,7 @@ def read_logged_model(model_dir: Path) -> LoggedModel:
         history = points.parse_model_points(contents.read_key(path) or b"", key, model_id)
         metrics.extend(points.latest_per_dataset(history.points))
     created = integer(meta.get("creation_timestamp")) or 0
-    return LoggedModel(
+    return entities.LoggedModel(
         experiment_id=experiment_id,
         model_id=model_id,
         name=text(meta.get("name"), model_id),
@@ -253,27 +243,27 @@ def read_logged_model(model_dir: Path) -> LoggedModel:
     )
 
 
-def _model_status(value: object) -> LoggedModelStatus:
-    if isinstance(value, int) and 0 <= value < len(LoggedModelStatus):
-        return LoggedModelStatus.from_int(value)
-    return LoggedModelStatus.UNSPECIFIED
+def _model_status(value: object) -> entities.LoggedModelStatus:
+    if isinstance(value, int) and 0 <= value < len(entities.LoggedModelStatus):
+        return entities.LoggedModelStatus.from_int(value)
+    return entities.LoggedModelStatus.UNSPECIFIED
 
 
 # -- the registry -----------------------------------------------------------------------------
 
 
-def read_registered_model(model_dir: Path) -> RegisteredModel:
+def read_registered_model(model_dir: Path) -> entities.RegisteredModel:
     """The registered model of a folder, with the newest version of each stage."""
     folder = os.fspath(model_dir)
     meta = contents.read_meta(folder, "registered model")
     aliases = read_aliases(folder)
-    newest: dict[str, ModelVersion] = {}
+    newest: dict[str, entities.ModelVersion] = {}
     for version_dir in contents.model_version_dirs(folder):
         version = read_model_version(version_dir, aliases)
         if version.current_stage != DELETED_STAGE:
             newest[version.current_stage] = version
     created = integer(meta.get("creation_timestamp")) or 0
-    return RegisteredModel(
+    return entities.RegisteredModel(
         name=text(meta.get("name"), os.path.basename(folder)),
         creation_timestamp=created,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
@@ -290,7 +280,9 @@ def read_aliases(model_dir: Path) -> dict[str, int]:
     return {alias: int(text) for alias, text in texts.items() if text.strip().isdecimal()}
 
 
-def read_model_version(version_dir: Path, aliases: dict[str, int] | None = None) -> ModelVersion:
+def read_model_version(
+    version_dir: Path, aliases: dict[str, int] | None = None
+) -> entities.ModelVersion:
     """The model version of a folder; a deleted one has the stage :data:`DELETED_STAGE`.
 
     Args:
@@ -304,7 +296,7 @@ def read_model_version(version_dir: Path, aliases: dict[str, int] | None = None)
     if aliases is None:
         aliases = read_aliases(model_dir)
     root = os.path.dirname(os.path.dirname(model_dir))
-    return ModelVersion(
+    return entities.ModelVersion(
         name=text(meta.get("name"), os.path.basename(model_dir)),
         version=number,
         creation_timestamp=integer(meta.get("creation_timestamp")) or 0,

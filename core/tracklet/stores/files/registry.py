@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import validation
-from tracklet.entities import ModelVersion, RegisteredModel
 from tracklet.errors import (
     InvalidParameterValue,
     ResourceAlreadyExists,
@@ -18,6 +17,9 @@ from tracklet.stores import disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.reader import DELETED_STAGE
+
+if TYPE_CHECKING:
+    from tracklet.entities import ModelVersion, RegisteredModel
 
 
 class Registry(Folder):
