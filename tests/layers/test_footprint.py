@@ -51,8 +51,8 @@ tracklet.autolog.flush()
 
 # What may be loaded of ours. These numbers only go down.
 MOST_OF_SWITCHING_ON = 24
-MOST_OF_HELLO = 50
-MOST_OF_A_FIT = 173
+MOST_OF_HELLO = 45
+MOST_OF_A_FIT = 110
 
 
 def loaded(code: str, folder: Path) -> set[str]:

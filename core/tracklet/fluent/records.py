@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracklet import settings
-from tracklet.entities import DatasetInput, InputTag, LoggedModelInput, Metric
+from tracklet import entities, settings
+from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun, _stack
@@ -24,7 +24,7 @@ from tracklet.validation import (
 
 if TYPE_CHECKING:
     from tracklet.client import RunOperations
-    from tracklet.entities import LoggedModelOutput
+    from tracklet.entities import DatasetInput, LoggedModelInput, LoggedModelOutput
 
 _time_ns = time.time_ns
 _process = active.process
@@ -296,9 +296,9 @@ def _log_metrics(
         store = active.store()
         store.log_batch(str(owner), metrics=points)
     if model is not None:
-        store.log_inputs(str(owner), models=[LoggedModelInput(model)])
+        store.log_inputs(str(owner), models=[entities.LoggedModelInput(model)])
     if entity is not None:
-        store.log_inputs(str(owner), datasets=[DatasetInput(entity)])
+        store.log_inputs(str(owner), datasets=[entities.DatasetInput(entity)])
 
 
 def _carried_out(record: Callable[[], Any], synchronous: bool | None) -> RunOperations | None:
@@ -334,7 +334,7 @@ def _entity(dataset: Any) -> Any:
 def _dataset_input(
     dataset: Any, context: str | None, tags: Mapping[str, Any] | None
 ) -> DatasetInput:
-    input_tags = [InputTag(key, str(value)) for key, value in (tags or {}).items()]
+    input_tags = [entities.InputTag(key, str(value)) for key, value in (tags or {}).items()]
     if context is not None:
-        input_tags.append(InputTag("mlflow.data.context", context))
-    return DatasetInput(_entity(dataset), input_tags)
+        input_tags.append(entities.InputTag("mlflow.data.context", context))
+    return entities.DatasetInput(_entity(dataset), input_tags)

@@ -8,8 +8,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from tracklet import settings
-from tracklet.entities import FileInfo
+from tracklet import entities, settings
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.repositories.repository import ArtifactRepository, validate_artifact_path
 
@@ -52,7 +51,7 @@ class LocalArtifacts(ArtifactRepository):
         except OSError as error:
             raise _explained(error, source, target) from error
 
-    def list(self, path: str | None = None) -> list[FileInfo]:
+    def list(self, path: str | None = None) -> list[entities.FileInfo]:
         prefix = validate_artifact_path(path)
         infos = []
         try:
@@ -62,7 +61,9 @@ class LocalArtifacts(ArtifactRepository):
                         continue
                     name = f"{prefix}/{entry.name}" if prefix else entry.name
                     is_dir = entry.is_dir()
-                    infos.append(FileInfo(name, is_dir, None if is_dir else entry.stat().st_size))
+                    infos.append(
+                        entities.FileInfo(name, is_dir, None if is_dir else entry.stat().st_size)
+                    )
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(infos, key=lambda info: info.path)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tracklet.entities import FileInfo
 from tracklet.errors import InvalidParameterValue
+
+if TYPE_CHECKING:
+    from tracklet.entities import FileInfo
 
 
 class ArtifactRepository(ABC):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tracklet.entities import (
-    Experiment,
-    LoggedModel,
-    ModelVersion,
-    PagedList,
-    RegisteredModel,
-    Run,
-    ViewType,
-)
+from tracklet.entities import PagedList, Run, ViewType
 from tracklet.frozen import Frozen
+
+if TYPE_CHECKING:
+    from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel
 
 
 class Query(Frozen):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from tracklet.entities import ModelVersion, RegisteredModel
 from tracklet.stores.query import RegistrySearches
+
+if TYPE_CHECKING:
+    from tracklet.entities import ModelVersion, RegisteredModel
 
 
 class RegistryStore(RegistrySearches, ABC):

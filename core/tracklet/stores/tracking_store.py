@@ -11,19 +11,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    Run,
-    RunInfo,
-)
+from tracklet.entities import Metric, Run, RunInfo
 from tracklet.stores.query import TrackingSearches
+
+if TYPE_CHECKING:
+    from tracklet.entities import (
+        DatasetInput,
+        Experiment,
+        LoggedModel,
+        LoggedModelInput,
+        LoggedModelOutput,
+        LoggedModelStatus,
+    )
 
 
 class RunWriter(ABC):

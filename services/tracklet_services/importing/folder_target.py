@@ -40,7 +40,7 @@ from tracklet.stores.files import (
     run_meta,
     texts,
 )
-from tracklet.stores.files.appender import Appender
+from tracklet.stores.files.points import Appender
 from tracklet.stores.files.registry import _check_name
 from tracklet.stores.files.store import FileStore
 from tracklet_services.importing import folder_documents

@@ -16,7 +16,7 @@ from tracklet.state import in_child
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import changes, layout, points, run_meta, texts
-from tracklet.stores.files.appender import Appender
+from tracklet.stores.files.points import Appender
 from tracklet.stores.tracking_store import RunWriter
 
 MAX_OPEN_FILES: Final = 128
