@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from tracklet import entities, liveness, settings
@@ -104,8 +105,7 @@ def read_run_info(run_dir: Path) -> RunInfo:
 
 def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo:
     """What a run's ``meta.yaml`` says."""
-    folder_name = os.path.basename(folder)
-    experiment_dir = os.path.dirname(folder)
+    experiment_dir, folder_name = os.path.split(folder)
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
     run_id = meta.get("run_id") or meta.get("run_uuid")
@@ -319,6 +319,7 @@ def read_model_version(
 # -- locations, in a tree that was perhaps moved, copied or put in the trash since -------------
 
 
+@lru_cache(maxsize=64)  # asked for each of many runs
 def origin(experiment_dir: str) -> tuple[str, bool]:
     """Where an experiment's folder is when it is not in the trash, and whether it is there."""
     home, name = os.path.split(experiment_dir)
@@ -335,10 +336,10 @@ def relocated(recorded: str, home: str, tail: str, sibling: str | None = None) -
         tail: How a location that a store chose by itself ends.
         sibling: Where the files are now, if that differs from ``home`` (in the trash).
     """
+    if recorded == home:
+        return _existing(home, sibling) if sibling else home
     path = settings.path_of(recorded)
-    if recorded == home or path is None:
-        return recorded if recorded != home or not sibling else _existing(recorded, sibling)
-    if path == home:
+    if path is None or path == home:
         return recorded
     if recorded.endswith("/"):  # an import refers to another store's place
         return recorded.rstrip("/")
