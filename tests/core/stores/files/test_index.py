@@ -370,6 +370,21 @@ def test_unreadable_and_odd_folders_are_left_out(store, index, root, caplog):
     assert len([r for r in caplog.records if bad in r.getMessage()]) == 1
 
 
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_run_that_does_not_fit_keeps_no_other_out(store, index, root, caplog, indexed):
+    """Of runs found at once one holds a number too large, and one is there twice."""
+    experiment = store.create_experiment("e")
+    if indexed:
+        index.search_runs([experiment])
+    runs = [run_with(store, experiment, metrics={"m": 1}, tags={"t": "v"}) for _ in range(4)]
+    (root / experiment / runs[0] / "metrics" / "m").write_text(f"1 1.0 {1 << 70}\n")
+    shutil.copytree(root / experiment / runs[1], root / experiment / "copy")
+    with caplog.at_level(logging.WARNING, "tracklet"):
+        found = [run.info.run_id for run in index.search_runs([experiment], "tags.t = 'v'")]
+    assert sorted(found) == sorted(runs[1:])
+    assert [runs[0] in record.getMessage() for record in caplog.records] == [True]
+
+
 def test_a_folder_that_gets_its_document_late_is_found(store, index, root):
     """A run is a folder first and a document later; a search in between misses nothing."""
     experiment = store.create_experiment("e")
