@@ -113,6 +113,5 @@ def _schema_or_any(what: str, data: Any) -> Schema:
     try:
         return infer_schema(data)
     except TrackletException as error:  # CannotInferSchema, or an unnamed column with nulls
-        reason = error.message
-    _logger.warning("the signature says nothing of the %s: %s", what, reason)
+        _logger.warning("the signature says nothing of the %s: %s", what, error.message)
     return Schema([ColSpec(AnyType())])

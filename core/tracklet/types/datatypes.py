@@ -37,17 +37,17 @@ class DataType(enum.Enum):
         """The NumPy dtype that holds a column of this type."""
         import numpy as np
 
-        return np.dtype(_NUMPY[self])
+        return np.dtype(_HELD_BY[self][0])
 
     def to_pandas(self) -> np.dtype[Any]:
         """The dtype that a pandas column of this type has."""
         import numpy as np
 
-        return np.dtype("object" if self is DataType.string else _NUMPY[self])
+        return np.dtype("object") if self is DataType.string else self.to_numpy()
 
     def to_python(self) -> type:
         """The Python type of one value."""
-        return _PYTHON[self]
+        return _HELD_BY[self][1]
 
     @classmethod
     def get_all_types(cls) -> list[str]:
@@ -55,27 +55,17 @@ class DataType(enum.Enum):
         return [member.value for member in cls]
 
 
-_NUMPY = {
-    DataType.boolean: "bool",
-    DataType.integer: "int32",
-    DataType.long: "int64",
-    DataType.float: "float32",
-    DataType.double: "float64",
-    DataType.string: "str",
-    DataType.binary: "bytes",
-    DataType.datetime: "datetime64[ns]",
+_HELD_BY: dict[DataType, tuple[str, type]] = {
+    DataType.boolean: ("bool", bool),
+    DataType.integer: ("int32", int),
+    DataType.long: ("int64", int),
+    DataType.float: ("float32", float),
+    DataType.double: ("float64", float),
+    DataType.string: ("str", str),
+    DataType.binary: ("bytes", bytes),
+    DataType.datetime: ("datetime64[ns]", dt.datetime),
 }
-
-_PYTHON: dict[DataType, type] = {
-    DataType.boolean: bool,
-    DataType.integer: int,
-    DataType.long: int,
-    DataType.float: float,
-    DataType.double: float,
-    DataType.string: str,
-    DataType.binary: bytes,
-    DataType.datetime: dt.datetime,
-}
+"""The NumPy dtype of a column and the Python type of one value."""
 
 
 class AnyType(Frozen):

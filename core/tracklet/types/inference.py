@@ -212,16 +212,12 @@ def _list_schema(data: list[Any]) -> Schema:
         if not isinstance(merged, Object):
             raise CannotInferSchema("the dictionaries have nothing in common")
         nulls = {key for item in data for key, value in item.items() if value is None}
+        found = {item.name: item for item in merged.properties}
         return Schema(
-            ColSpec(item.dtype, item.name, item.required and item.name not in nulls)
-            for item in _in_first_order(merged, data)
+            ColSpec(found[name].dtype, name, found[name].required and name not in nulls)
+            for name in dict.fromkeys(key for item in data for key in item)
         )
     return Schema([ColSpec(_merge(_value_type(item) for item in data))])
-
-
-def _in_first_order(merged: Object, data: list[Any]) -> list[Property]:
-    order = list(dict.fromkeys(key for item in data for key in item))
-    return sorted(merged.properties, key=lambda item: order.index(item.name))
 
 
 def _is_null(value: Any) -> bool:

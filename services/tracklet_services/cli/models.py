@@ -10,11 +10,7 @@ import click
 
 from tracklet_services.cli import options, output
 
-_MEDIA = {
-    "json": "application/json",
-    "csv": "text/csv",
-    "parquet": "application/vnd.apache.parquet",
-}
+_KINDS = ("csv", "json", "parquet")
 
 _uri = click.option(
     "-m", "--model-uri", required=True, metavar="URI", help="runs:/…, models:/… or a folder."
@@ -89,7 +85,7 @@ def serve(
 @click.option(
     "-t",
     "--content-type",
-    type=click.Choice(sorted(_MEDIA)),
+    type=click.Choice(_KINDS),
     help="What the data is; by default what the file's name says, or json.",
 )
 @_trust
@@ -103,22 +99,18 @@ def predict(
     json_output: bool,
 ) -> None:
     """Ask a model about the data in a file, in the form that the server takes."""
-    from tracklet.models import pyfunc
-    from tracklet_services import scoring
+    from tracklet_services.scoring import answer_body, requests
 
     kind = content_type or (input_path.suffix.lstrip(".").lower() if input_path else "json")
-    if kind not in _MEDIA:
+    if kind not in _KINDS:
         raise click.UsageError(f"say what {input_path} is with --content-type")
     body = input_path.read_bytes() if input_path else sys.stdin.buffer.read()
-    model = pyfunc.load_model(model_uri, trust=trust or None)
-    payload = scoring.parse(body, _MEDIA[kind], model.input_schema, hinted=model.hinted)
-    answer = scoring.answer_body(model.predict(payload.data, payload.params), whole=payload.whole)
+    predictions, whole = requests.ask(model_uri, body, kind, trust or None)
+    answer = answer_body(predictions, whole=whole)
     if output_path is None:
         click.echo(answer.decode())
     else:
-        partial = output_path.with_name(f".{output_path.name}.tracklet-partial")
-        partial.write_bytes(answer)
-        partial.replace(output_path)
+        requests.write(output_path, answer)
 
 
 @models.command()

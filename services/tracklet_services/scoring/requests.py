@@ -40,7 +40,7 @@ def validate_serving_input(
         TrackletException: The body is malformed, or does not fit the model's signature.
     """
     body = serving_input if isinstance(serving_input, str) else json.dumps(serving_input)
-    return _answer(pyfunc.load_model(model_uri, trust=trust), body, "json")[0]
+    return ask(model_uri, body, "json", trust)[0]
 
 
 def predict(
@@ -87,15 +87,21 @@ def predict(
         body = input_data
     else:
         body, content_type = json.dumps(examples.serving_body(input_data)), "json"
-    answer, whole = _answer(pyfunc.load_model(model_uri, trust=trust), body, content_type)
+    answer, whole = ask(model_uri, body, content_type, trust)
     if output_path is not None:
-        target = Path(output_path)
-        partial = target.with_name(f".{target.name}.tracklet-partial")
-        partial.write_bytes(scoring.answer_body(answer, whole=whole))
-        partial.replace(target)
+        write(Path(output_path), scoring.answer_body(answer, whole=whole))
     return answer
 
 
-def _answer(model: pyfunc.PyFuncModel, body: bytes | str, kind: str) -> tuple[Any, bool]:
+def ask(model_uri: str | Path, body: bytes | str, kind: str, trust: Trust) -> tuple[Any, bool]:
+    """What a model answers to a body, and whether the body was taken as it was."""
+    model = pyfunc.load_model(model_uri, trust=trust)
     payload = scoring.parse(body, _MEDIA[kind], model.input_schema, hinted=model.hinted)
     return model.predict(payload.data, payload.params), payload.whole
+
+
+def write(path: Path, answer: bytes) -> None:
+    """Write an answer's body; nobody sees half of it."""
+    partial = path.with_name(f".{path.name}.tracklet-partial")
+    partial.write_bytes(answer)
+    partial.replace(path)

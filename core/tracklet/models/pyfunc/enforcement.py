@@ -116,12 +116,11 @@ def _column_lists(data: Mapping[Any, Any], schema: Schema) -> dict[Any, Any]:
     """One list per column out of a mapping of scalars, lists, arrays or structures."""
     kinds = schema.input_types_dict() if schema.has_input_names() else {}
     structured = any(isinstance(kind, Array | Object | Map) for kind in kinds.values())
-    listed = [isinstance(v, list) or getattr(v, "ndim", 0) > 0 for v in data.values()]
-    if structured or not any(listed):
-        return {name: [value] for name, value in data.items()}
     return {
-        name: value if is_list else [value]
-        for (name, value), is_list in zip(data.items(), listed, strict=True)
+        name: value
+        if not structured and (isinstance(value, list) or getattr(value, "ndim", 0) > 0)
+        else [value]
+        for name, value in data.items()
     }
 
 
@@ -168,10 +167,8 @@ def _convert_columns(frame: Any, schema: Schema) -> Any:
         return frame
     import pandas as pd
 
-    parts = [changed.get(i, frame.iloc[:, i]) for i in range(frame.shape[1])]
-    return pd.DataFrame(
-        dict(enumerate(parts)), index=frame.index, copy=False
-    ).set_axis(frame.columns, axis=1)  # fmt: skip
+    parts = {at: changed.get(at, frame.iloc[:, at]) for at in range(frame.shape[1])}
+    return pd.DataFrame(parts, index=frame.index, copy=False).set_axis(frame.columns, axis=1)
 
 
 @functools.cache
