@@ -7,10 +7,13 @@ modules in its type's MRO.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from tracklet import plugins
 from tracklet.errors import InvalidParameterValue, PluginError
@@ -18,6 +21,8 @@ from tracklet.frozen import Frozen, field
 from tracklet.models.model import PYFUNC
 from tracklet.models.signature import ModelSignature
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _PYTHON_MODELS: Final = ("tracklet", "mlflow")
 """The packages with the base classes of models that are Python code."""
 
@@ -242,3 +247,40 @@ def flavor_of_loader(loader_module: str) -> Flavor | None:
 def native_flavors(flavors: Mapping[str, Any]) -> list[str]:
     """The names of the flavors in an ``MLmodel`` file that are not the pyfunc view."""
     return [name for name in flavors if name != PYFUNC]
+
+
+def passes_on(
+    flavor: str, *, made_of: Callable[..., Any] | None = None
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Have a flavor's ``save_model`` or ``log_model`` do what those of ``tracklet.models`` do.
+
+    A flavor declares the function without a body, by the names and the order that scripts know:
+    its signature and its docstring are what people see.
+
+    Args:
+        flavor: The flavor's name.
+        made_of: Gives the model from the arguments that its parameters name; by default it is the
+            declared function's first argument. All others are passed on, and so are those that it
+            takes by keyword only.
+    """
+
+    def passing_on(declared: Callable[_P, _R]) -> Callable[_P, _R]:
+        signature = inspect.signature(declared)
+        looked_at = inspect.signature(made_of).parameters if made_of else {}
+        parts = [name for name, each in looked_at.items() if each.kind is not each.KEYWORD_ONLY]
+        parts = parts or [next(iter(signature.parameters))]
+
+        @functools.wraps(declared)
+        def function(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            declared(*args, **kwargs)  # refuses what does not fit, in Python's words
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
+            model = made_of(**{n: given[n] for n in looked_at}) if made_of else given[parts[0]]
+            passed = {name: value for name, value in given.items() if name not in parts}
+            verb = getattr(import_module("tracklet.models"), declared.__name__)
+            return verb(model, flavor=flavor, **passed)
+
+        return function
+
+    return passing_on

@@ -1,20 +1,184 @@
-"""The flavor of scikit-learn's estimators."""
+"""scikit-learn's estimators and pipelines: how they are saved, loaded and asked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
-from tracklet import lazy
-from tracklet_flavors.sklearn.flavor import SklearnFlavor
-
-if TYPE_CHECKING:
-    from tracklet_flavors.sklearn.api import load_model, log_model, save_model
+from tracklet import models
+from tracklet.errors import InvalidParameterValue
+from tracklet.models import (
+    Flavor,
+    FlavorConfig,
+    Model,
+    ModelInfo,
+    ModelSignature,
+    Predictor,
+    distributions,
+    object_files,
+)
+from tracklet.models.flavor import passes_on
+from tracklet.models.trust import Trust
 
 __all__ = ["SklearnFlavor", "load_model", "log_model", "save_model"]
 
-# What people call; autologging needs the flavor alone.
-if not TYPE_CHECKING:
-    __getattr__ = lazy.lookup(
-        __name__,
-        dict.fromkeys(("load_model", "log_model", "save_model"), "tracklet_flavors.sklearn.api"),
-    )
+
+class SklearnFlavor(Flavor):
+    """Estimators, pipelines and whatever else derives from scikit-learn's classes.
+
+    Options:
+        serialization_format: ``"cloudpickle"`` (the default), ``"pickle"`` or ``"skops"``.
+        pyfunc_predict_fn: The method that the pyfunc view calls; ``"predict"`` by default.
+        skops_trusted_types: Types that skops may load, beside those that it trusts itself.
+        extra_files: Paths or URIs of files to keep beside the model.
+    """
+
+    name: ClassVar[str] = "sklearn"
+    requires: ClassVar[str] = "scikit-learn>=1.3"
+    modules: ClassVar[tuple[str, ...]] = ("sklearn",)
+    loader_module: ClassVar[str] = "mlflow.sklearn"
+
+    def options(self) -> frozenset[str]:
+        return frozenset(
+            ("serialization_format", "pyfunc_predict_fn", "skops_trusted_types", "extra_files")
+        )
+
+    def requirements(self, model: Any) -> Sequence[str]:
+        return ("scikit-learn",)
+
+    def check(self, model: Any, options: Mapping[str, Any]) -> None:
+        object_files.format_of(options.get("serialization_format"))
+        # Estimators of other libraries need not derive from scikit-learn's classes.
+        is_instance = not isinstance(model, type)
+        if not (is_instance and hasattr(model, "get_params") and hasattr(model, "fit")):
+            super().check(model, options)
+
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+        kind = object_files.format_of(options.get("serialization_format"))
+        trusted = options.get("skops_trusted_types")
+        file, modules = object_files.dump(model, path, kind)
+        if kind == "skops":
+            object_files.check_trusted(model, file, trusted or ())
+        config: dict[str, Any] = {
+            "pickled_model": file.name,
+            "serialization_format": kind,
+            "sklearn_version": distributions.version("scikit-learn"),
+            "skops_trusted_types": None if trusted is None else [str(name) for name in trusted],
+        }
+        if options.get("extra_files") is not None:
+            from tracklet.models import extra_files
+
+            config["extra_files"] = extra_files.save(options["extra_files"], path)
+        predict_fn = options.get("pyfunc_predict_fn") or "predict"
+        pyfunc = None
+        if hasattr(model, predict_fn):
+            pyfunc = {"model_path": file.name, "predict_fn": predict_fn}
+        return FlavorConfig(config, pyfunc, frozenset(modules))
+
+    def load(self, path: Path, config: Mapping[str, Any]) -> Any:
+        file = path / str(config.get("pickled_model") or config.get("model_path") or "model.pkl")
+        if config.get("serialization_format") == "skops" or file.suffix == ".skops":
+            return object_files.load_skops(file, config.get("skops_trusted_types") or ())
+        from tracklet.models import unpickle
+
+        return unpickle.load(file, own=bool(config.get("own")))
+
+    def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
+        file = pyfunc.get("model_path") or pyfunc.get("data") or "model.pkl"
+        return self.load(path, {"pickled_model": file, "own": pyfunc.get("own")})
+
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        return SklearnPredictor(model, str(config.get("predict_fn") or "predict"))
+
+
+class SklearnPredictor:
+    """Asks an estimator's method; params become its keyword arguments."""
+
+    def __init__(self, model: Any, predict_fn: str) -> None:
+        if not hasattr(model, predict_fn):
+            raise InvalidParameterValue(
+                f"{type(model).__name__} has no method {predict_fn!r} to predict with"
+            )
+        self.model = model
+        self.predict_fn = predict_fn
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The estimator's answer."""
+        return getattr(self.model, self.predict_fn)(data, **(params or {}))
+
+
+@passes_on("sklearn")
+def save_model(
+    sk_model: Any,
+    path: str | Path,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    mlflow_model: Model | None = None,
+    serialization_format: str = "cloudpickle",
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: dict[str, Any] | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
+    extra_files: Sequence[str | Path] | None = None,
+) -> None:
+    """Save an estimator as a folder.
+
+    Args:
+        sk_model: The estimator or pipeline.
+        path: The folder; it must not exist, or be empty.
+        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        code_paths: See there.
+        mlflow_model: See there.
+        serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
+        signature: See there.
+        input_example: See there.
+        pip_requirements: See there.
+        extra_pip_requirements: See there.
+        pyfunc_predict_fn: The method that the pyfunc view calls.
+        metadata: See there.
+        skops_trusted_types: Types that skops may load, beside those that it trusts itself.
+        extra_files: Paths or URIs of files to keep beside the model.
+    """
+
+
+@passes_on("sklearn")
+def log_model(
+    sk_model: Any,
+    artifact_path: str | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    serialization_format: str = "cloudpickle",
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = 300,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: dict[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    name: str | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
+    extra_files: Sequence[str | Path] | None = None,
+) -> ModelInfo:
+    """Log an estimator; see :func:`tracklet.models.log_model` and :func:`save_model`."""
+    ...
+
+
+def load_model(
+    model_uri: str | Path, dst_path: str | Path | None = None, *, trust: Trust = None
+) -> Any:
+    """The estimator; see :func:`tracklet.models.load_model`.
+
+    ``trust=True`` loads a stranger's pickle, ``trust=["sklearn.tree._tree.Tree"]`` a stranger's
+    skops file that holds these types.
+    """
+    return models.load_model(model_uri, dst_path, flavor="sklearn", trust=trust)

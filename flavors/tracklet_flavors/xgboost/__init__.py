@@ -1,20 +1,307 @@
-"""The flavor of XGBoost's boosters and scikit-learn wrappers."""
+"""XGBoost's boosters and scikit-learn wrappers: how they are saved, loaded and asked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import importlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
-from tracklet import lazy
-from tracklet_flavors.xgboost.flavor import XgboostFlavor
-
-if TYPE_CHECKING:
-    from tracklet_flavors.xgboost.api import load_model, log_model, save_model
+from tracklet import models
+from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import (
+    Flavor,
+    FlavorConfig,
+    Model,
+    ModelInfo,
+    ModelSignature,
+    Predictor,
+    distributions,
+)
+from tracklet.models.flavor import passes_on
+from tracklet.models.trust import Trust
 
 __all__ = ["XgboostFlavor", "load_model", "log_model", "save_model"]
 
-# What people call; autologging needs the flavor alone.
-if not TYPE_CHECKING:
-    __getattr__ = lazy.lookup(
-        __name__,
-        dict.fromkeys(("load_model", "log_model", "save_model"), "tracklet_flavors.xgboost.api"),
-    )
+MODEL_FORMATS: Final = ("ubj", "json", "xgb")
+BOOSTER: Final = "xgboost.core.Booster"
+
+# What other names than the module's an installation may have.
+_DISTRIBUTIONS: Final = ("xgboost", "xgboost-cpu")
+
+
+class XgboostFlavor(Flavor):
+    """Boosters and scikit-learn wrappers, in XGBoost's own file formats; nothing is pickled.
+
+    Options:
+        model_format: ``"ubj"`` (the default), ``"json"``, or ``"xgb"``, the ending that MLflow
+            used to give.
+        pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls; ``"predict"`` by
+            default.
+    """
+
+    name: ClassVar[str] = "xgboost"
+    requires: ClassVar[str] = "xgboost>=2.0"
+    modules: ClassVar[tuple[str, ...]] = ("xgboost",)
+    loader_module: ClassVar[str] = "mlflow.xgboost"
+
+    def options(self) -> frozenset[str]:
+        return frozenset(("model_format", "pyfunc_predict_fn"))
+
+    def requirements(self, model: Any) -> Sequence[str]:
+        wrapper = ("scikit-learn",) if hasattr(model, "get_params") else ()
+        return (_distribution(), *wrapper)
+
+    def check(self, model: Any, options: Mapping[str, Any]) -> None:
+        super().check(model, options)
+        if not hasattr(model, "save_model") or isinstance(model, type):
+            raise InvalidParameterValue(
+                f"the flavor 'xgboost' saves boosters and scikit-learn wrappers; got "
+                f"{type(model).__module__}.{type(model).__qualname__}"
+            )
+        kind = options.get("model_format") or "ubj"
+        if kind not in MODEL_FORMATS:
+            raise InvalidParameterValue(
+                f"model_format={kind!r} is unknown; choose from {', '.join(MODEL_FORMATS)}"
+            )
+
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+        kind = str(options.get("model_format") or "ubj")
+        file = path / f"model.{kind}"
+        try:
+            # XGBoost takes an ending that it does not know for UBJSON, with a warning.
+            written = file if kind != "xgb" else path / "model.ubj"
+            model.save_model(written)
+            written.replace(file)
+        except Exception as error:
+            raise TrackletException(
+                f"{type(model).__name__} cannot be saved: {type(error).__name__}: {error}"
+            ) from error
+        config: dict[str, Any] = {
+            "data": file.name,
+            "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "model_format": kind,
+            "xgb_version": distributions.version(_distribution()),
+        }
+        pyfunc: dict[str, Any] = {"data": file.name}
+        if hasattr(model, "get_params"):
+            config["params"] = _plain_params(model)
+            predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
+            if not hasattr(model, predict_fn):
+                raise InvalidParameterValue(
+                    f"{type(model).__name__} has no method {predict_fn!r} to predict with"
+                )
+            pyfunc["predict_fn"] = predict_fn
+        own_module = type(model).__module__.partition(".")[0]
+        return FlavorConfig(config, pyfunc, frozenset({own_module, "numpy"}))
+
+    def load(self, path: Path, config: Mapping[str, Any]) -> Any:
+        file = path / str(config.get("data") or "model.xgb")
+        if not file.is_file():
+            raise TrackletException(f"the model is corrupt: {file} is missing")
+        kind = _class_named(str(config.get("model_class") or BOOSTER))
+        model = kind()
+        model.load_model(_content(file))
+        params = config.get("params")
+        if isinstance(params, Mapping) and hasattr(model, "set_params"):
+            # XGBoost's files keep what was learned, and of the wrapper's own parameters nothing;
+            # `missing`, for instance, changes every prediction.
+            model.set_params(**params)
+        return model
+
+    def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
+        return self.load(path, {"data": pyfunc.get("data")})
+
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+        if hasattr(model, "get_params"):
+            return WrapperPredictor(model, str(config.get("predict_fn") or "predict"))
+        return BoosterPredictor(model)
+
+
+class BoosterPredictor:
+    """Asks a booster; data becomes a ``DMatrix``, params its keyword arguments.
+
+    Params such as ``output_margin=True``, ``pred_contribs=True`` or ``iteration_range`` go to
+    ``Booster.predict``.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The booster's answer."""
+        import xgboost
+
+        given = dict(params or {})
+        if isinstance(given.get("iteration_range"), list):
+            given["iteration_range"] = tuple(given["iteration_range"])
+        if not isinstance(data, xgboost.DMatrix):
+            data = xgboost.DMatrix(
+                _with_categories(data, self.model.feature_types), enable_categorical=True
+            )
+        return self.model.predict(data, **given)
+
+
+class WrapperPredictor:
+    """Asks a method of a scikit-learn wrapper; params become its keyword arguments."""
+
+    def __init__(self, model: Any, predict_fn: str) -> None:
+        self.model = model
+        self.predict_fn = predict_fn
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The wrapper's answer."""
+        types = self.model.get_booster().feature_types
+        return getattr(self.model, self.predict_fn)(_with_categories(data, types), **(params or {}))
+
+
+@functools.cache
+def _distribution() -> str:
+    for name in _DISTRIBUTIONS:
+        if distributions.version(name) is not None:
+            return name
+    return _DISTRIBUTIONS[0]
+
+
+def _content(file: Path) -> Any:
+    """What ``load_model`` takes: the path where the ending says the format, else the bytes.
+
+    A file that is no model is refused here, because some versions of XGBoost abort the process
+    over one that says JSON and is none.
+    """
+    content = file.read_bytes()
+    if not content.strip(b"\x00"):
+        raise TrackletException(f"the model is corrupt: {file} holds no model")
+    if file.suffix == ".json":
+        try:
+            json.loads(content)
+        except ValueError as error:
+            raise TrackletException(f"the model is corrupt: {file}: {error}") from error
+    if file.suffix in (".json", ".ubj"):
+        return str(file)
+    return bytearray(content)
+
+
+def _class_named(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TrackletException(
+            f"the model's class {name!r} cannot be imported ({error}); install what the model's "
+            "requirements.txt lists, or give its module with code_paths"
+        ) from error
+
+
+def _plain_params(model: Any) -> dict[str, Any]:
+    """The wrapper's parameters that a text file can hold; the others stay the class's defaults."""
+    found = {}
+    for key, value in model.get_params(deep=False).items():
+        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+            value = value.item()
+        is_nan = isinstance(value, float) and math.isnan(value)
+        if isinstance(value, bool | int | float | str) and not is_nan:
+            found[key] = value
+        elif isinstance(value, list) and all(isinstance(each, str | int) for each in value):
+            found[key] = list(value)
+    return found
+
+
+def _with_categories(data: Any, feature_types: Sequence[str] | None) -> Any:
+    """Texts as categories, where the booster was trained on categories."""
+    if not feature_types or "c" not in feature_types or not hasattr(data, "iloc"):
+        return data
+    changed = {
+        name: data[name].astype("category")
+        for name, kind in zip(data.columns, feature_types, strict=False)
+        if kind == "c"
+        and data[name].dtype.kind not in "iufb"
+        and str(data[name].dtype) != "category"
+    }
+    if changed and not _keeps_categories():
+        raise TrackletException(
+            f"the columns {sorted(changed)} are categories to this model and came as texts; "
+            "models keep their categories from XGBoost 3.1 on, so give the columns the dtype "
+            "'category' with the categories of the training"
+        )
+    return data.assign(**changed) if changed else data
+
+
+@functools.cache
+def _keeps_categories() -> bool:
+    import xgboost
+    from packaging.version import Version
+
+    return Version(xgboost.__version__) >= Version("3.1")
+
+
+@passes_on("xgboost")
+def save_model(
+    xgb_model: Any,
+    path: str | Path,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    model_format: str = "ubj",
+    metadata: dict[str, Any] | None = None,
+    pyfunc_predict_fn: str = "predict",
+) -> None:
+    """Save a booster or a scikit-learn wrapper as a folder.
+
+    Args:
+        xgb_model: The booster or wrapper.
+        path: The folder; it must not exist, or be empty.
+        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
+        code_paths: See there.
+        mlflow_model: See there.
+        signature: See there.
+        input_example: See there.
+        pip_requirements: See there.
+        extra_pip_requirements: See there.
+        model_format: ``"ubj"``, ``"json"`` or ``"xgb"``.
+        metadata: See there.
+        pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls.
+    """
+
+
+@passes_on("xgboost")
+def log_model(
+    xgb_model: Any,
+    artifact_path: str | None = None,
+    conda_env: str | Path | Mapping[str, Any] | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = 300,
+    pip_requirements: str | Path | Sequence[str] | None = None,
+    extra_pip_requirements: str | Path | Sequence[str] | None = None,
+    model_format: str = "ubj",
+    metadata: dict[str, Any] | None = None,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    pyfunc_predict_fn: str = "predict",
+) -> ModelInfo:
+    """Log a booster or wrapper; see :func:`tracklet.models.log_model` and :func:`save_model`."""
+    ...
+
+
+def load_model(
+    model_uri: str | Path, dst_path: str | Path | None = None, *, trust: Trust = None
+) -> Any:
+    """The booster or wrapper; see :func:`tracklet.models.load_model`.
+
+    ``trust=True`` loads code that a stranger's model carries.
+    """
+    return models.load_model(model_uri, dst_path, flavor="xgboost", trust=trust)
