@@ -86,17 +86,14 @@ def search_runs(
         raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = _experiments_to_search(client, experiment_ids, experiment_names, search_all_experiments)
-    pages = all_of(
+    found = all_of(
         lambda size, token: client.search_runs(
             ids, filter_string, run_view_type, size, order_by, token
         ),
         _PAGE,
         max_results,
     )
-    found = list(pages)
-    if output_format == "list":
-        return found
-    return _frame_of_runs(found)
+    return list(found) if output_format == "list" else _frame_of_runs(list(found))
 
 
 def search_experiments(
@@ -138,17 +135,14 @@ def search_logged_models(
         raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = experiment_ids or [experiments.experiment_for_new_run()]
-    pages = all_of(
+    found = all_of(
         lambda size, token: client.search_logged_models(
             ids, filter_string, datasets, size, order_by, token
         ),
         100,
         max_results,
     )
-    found = list(pages)
-    if output_format == "list":
-        return found
-    return _frame_of_models(found)
+    return list(found) if output_format == "list" else _frame_of_models(list(found))
 
 
 def search_registered_models(

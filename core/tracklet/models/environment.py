@@ -1,12 +1,15 @@
 """What a model needs in order to run: requirements and the files that list them.
 
 Requirements come from the modules that the model really uses (the globals that its pickle names)
-and from its flavor; versions from the installed metadata. No child process is started.
+and from its flavor; versions from the installed metadata, whose answers are remembered for the
+life of the process. No child process is started.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.metadata
+import importlib.util
 import logging
 import platform
 import re
@@ -14,11 +17,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import tracklet
 from tracklet.errors import InvalidParameterValue
-from tracklet.models import distributions
 from tracklet.models.yaml_text import dump_yaml, load_yaml
 
 _logger = logging.getLogger(__name__)
@@ -38,6 +41,84 @@ _OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\n[\w.]+\n")
 # A call with one text: how cloudpickle brings modules back.
 _IMPORT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)(?:\x94)?\x85(?:\x94)?R", re.DOTALL)
 _TEXT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)", re.DOTALL)
+
+
+# Modules whose distribution has another name than they have themselves. Others are looked up in
+# the metadata of all installed distributions, which takes longer.
+_ALIASES: Final = {
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+
+# Never a requirement of a model: the standard library, ourselves and what installs packages.
+_NEVER: Final = frozenset(
+    (
+        "__main__",
+        "_pytest",
+        "conftest",
+        "mlflow",
+        "pip",
+        "pkg_resources",
+        "pytest",
+        "setuptools",
+        "tracklet",
+        "tracklet_flavors",
+        "tracklet_integrations",
+        "wheel",
+    )
+)
+
+
+_OWN_MODULES: Final = frozenset(
+    ("__main__", "tracklet", "tracklet_flavors", "tracklet_integrations")
+)
+
+
+@functools.cache
+def version(distribution: str) -> str | None:
+    """The version of an installed distribution; None if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def distribution_of(module: str) -> str | None:
+    """The distribution of a module's top-level package; None if it has none of interest.
+
+    Args:
+        module: A dotted name; the module need not be imported.
+    """
+    top = module.partition(".")[0]
+    if top in _NEVER or top in sys.stdlib_module_names or not top:
+        return None
+    for candidate in (_ALIASES.get(top), top, top.replace("_", "-")):
+        if candidate is not None and version(candidate) is not None:
+            return candidate
+    loaded = sys.modules.get(top)
+    if loaded is not None and "site-packages" not in str(getattr(loaded, "__file__", "") or ""):
+        return None  # a module of the user's own
+    found = _packages_distributions().get(top)
+    return found[0] if found else None
+
+
+_packages_distributions = functools.cache(importlib.metadata.packages_distributions)
+
+
+def pinned(distribution: str) -> str:
+    """The requirement that pins a distribution to what is installed.
+
+    The local part of a version (``2.1.0+cu121``) is left out: no index has it.
+    """
+    found = version(distribution)
+    return distribution if found is None else f"{distribution}=={found.partition('+')[0]}"
 
 
 def pickled_modules(data: bytes | mmap, *, code: bool = False) -> set[str]:
@@ -85,6 +166,55 @@ def source_modules(source: str) -> set[str]:
     return found
 
 
+def local_modules(modules: Iterable[str]) -> list[Path]:
+    """The files and folders of the user's own modules, with those that they import themselves.
+
+    Args:
+        modules: Names of top-level modules that the model refers to.
+
+    Returns:
+        Sorted paths: a package's folder or a module's file.
+    """
+    waiting, found = list(modules), set[Path]()
+    seen: set[str] = set(_OWN_MODULES)
+    while waiting:
+        name = waiting.pop().partition(".")[0]
+        if name in seen or name in sys.stdlib_module_names:
+            continue
+        seen.add(name)
+        place = _place(name)
+        if place is None:
+            continue
+        found.add(place)
+        sources = place.rglob("*.py") if place.is_dir() else [place]
+        for source in sources:
+            waiting += source_modules(source.read_text(encoding="utf-8", errors="replace"))
+    return sorted(found)
+
+
+def _place(name: str) -> Path | None:
+    loaded = sys.modules.get(name)
+    try:
+        spec = loaded.__spec__ if isinstance(loaded, ModuleType) else importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    origin = Path(spec.origin).resolve()
+    if any(origin.is_relative_to(root) for root in _installed_roots()):
+        return None
+    return origin.parent if origin.name == "__init__.py" else origin
+
+
+def _installed_roots() -> set[Path]:
+    import sysconfig
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    roots = {Path(sysconfig.get_path(name)).resolve() for name in names}
+    packages = {"site-packages", "dist-packages"}
+    return roots | {Path(entry).resolve() for entry in sys.path if Path(entry).name in packages}
+
+
 def inferred(modules: Iterable[str], declared: Iterable[str] = ()) -> list[str]:
     """Pinned requirements, sorted, with tracklet itself first.
 
@@ -94,13 +224,13 @@ def inferred(modules: Iterable[str], declared: Iterable[str] = ()) -> list[str]:
     """
     pins: dict[str, str] = {}
     for module in modules:
-        name = distributions.of_module(module)
+        name = distribution_of(module)
         if name is not None:
-            pins[_canonical(name)] = distributions.pinned(name)
+            pins[_canonical(name)] = pinned(name)
     for requirement in declared:
         name = _name(requirement)
         bare = name == requirement.strip()
-        pins[_canonical(name)] = distributions.pinned(requirement) if bare else requirement
+        pins[_canonical(name)] = pinned(requirement) if bare else requirement
     return [own_requirement(), *sorted(pins.values(), key=str.lower)]
 
 
@@ -112,7 +242,7 @@ def own_requirement() -> str:
 @functools.cache
 def own_version() -> str:
     """The version of tracklet that writes."""
-    return distributions.version("tracklet") or str(getattr(tracklet, "__version__", "0"))
+    return version("tracklet") or str(getattr(tracklet, "__version__", "0"))
 
 
 def _name(requirement: str) -> str:
@@ -156,7 +286,7 @@ class Environment:
 
 
 def _conda(lines: Sequence[str]) -> dict[str, Any]:
-    pip = distributions.version("pip")
+    pip = version("pip")
     return {
         "channels": ["conda-forge"],
         "dependencies": [
@@ -170,7 +300,7 @@ def _conda(lines: Sequence[str]) -> dict[str, Any]:
 
 @functools.cache
 def _python_env() -> str:
-    build = [distributions.pinned(name) for name in ("pip", "setuptools")]
+    build = [pinned(name) for name in ("pip", "setuptools")]
     content = {
         "python": platform.python_version(),
         "build_dependencies": [*build, "wheel"],
@@ -309,7 +439,7 @@ def differences(folder: Path) -> list[str]:
             continue
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
-        here = distributions.version(requirement.name)
+        here = version(requirement.name)
         if here is None:
             found.append(f"{requirement.name} is not installed (the model's: {line.strip()})")
         elif not requirement.specifier.contains(here.partition("+")[0], prereleases=True):

@@ -104,9 +104,7 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     saved = flavor.save(model, path, described.options)
     code_paths = described.code_paths
     if described.infer_code_paths:
-        from tracklet.models import local_modules
-
-        code_paths = local_modules.used_by(saved.modules)
+        code_paths = environment.local_modules(saved.modules)
     code = _copy_code(code_paths, path)
     about.flavors[flavor.name] = dict(saved.config)
     if flavor.name != PYFUNC:

@@ -69,7 +69,7 @@ class Grant:
         """
         if self.own or self.trusted:
             return
-        acts = _acts(self.folder)
+        acts = what_would_run(self.folder)
         if not any(one.startswith(act) for one in acts):
             acts.insert(0, act)
         more = f"\n  … and {len(acts) - _SHOWN} more" if len(acts) > _SHOWN else ""
@@ -193,10 +193,6 @@ def _trusted_by_environment(folder: Path) -> bool:
 
 def what_would_run(folder: Path) -> list[str]:
     """What loading a model executes, one line each: pickles with what they name, and code."""
-    return _acts(folder)
-
-
-def _acts(folder: Path) -> list[str]:
     from tracklet.models import pickled_names
 
     acts = []

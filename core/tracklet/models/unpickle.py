@@ -102,12 +102,13 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if self.mapped:
-            if module == "importlib" and name == "import_module":
+            # The second is what cloudpickle calls to bring a module back.
+            if (module == "importlib" and name == "import_module") or (
+                name == "subimport" and module.startswith("cloudpickle")
+            ):
                 return _import_module
             if module == "mlflow" or module.startswith("mlflow."):
                 return functools.reduce(getattr, name.split("."), _import_module(module))
-            if name == "subimport" and module.startswith("cloudpickle"):
-                return _subimport
         return super().find_class(module, name)
 
 
@@ -117,11 +118,6 @@ def _import_module(name: str, package: str | None = None) -> ModuleType:
             raise ModuleNotFoundError(f"tracklet has nothing in place of {name}", name=name)
         name = _HOMES[name]
     return importlib.import_module(name, package)
-
-
-def _subimport(name: str) -> ModuleType:
-    """What cloudpickle calls to bring a module back."""
-    return _import_module(name)
 
 
 @functools.cache

@@ -38,14 +38,20 @@ def resolve(uri: str | Path, dst_path: str | Path | None = None) -> Path:
         raise InvalidParameterValue(f"dst_path {str(dst_path)!r} is no folder; create it first")
     if text.startswith("runs:"):
         run_id, path = split_runs_uri(text)
-        return Path(TrackletClient().download_artifacts(run_id, path, _text(destination)))
+        return Path(
+            TrackletClient().download_artifacts(
+                run_id, path, None if destination is None else str(destination)
+            )
+        )
     location = location_of(text)
     local = settings.local_path(location)
     if local is not None and destination is None:
         if not local.exists():
             raise ResourceDoesNotExist(f"{text!r} names {local}, where there is nothing")
         return local
-    return repository(location).fetch("", destination or _scratch())
+    return repository(location).fetch(
+        "", destination or Path(tempfile.mkdtemp(prefix="tracklet-model-"))
+    )
 
 
 def location_of(uri: str) -> str:
@@ -89,11 +95,3 @@ def split_runs_uri(uri: str) -> tuple[str, str]:
             f"{uri!r} is malformed; a run's model is 'runs:/<run id>/<name>'"
         )
     return run_id, path.strip("/")
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="tracklet-model-"))

@@ -15,7 +15,7 @@ from tracklet.models import (
     ModelInfo,
     ModelSignature,
     Predictor,
-    distributions,
+    environment,
     object_files,
 )
 from tracklet.models.flavor import passes_on
@@ -70,7 +70,7 @@ class LightgbmFlavor(Flavor):
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
         config: dict[str, Any] = {
-            "lgb_version": distributions.version("lightgbm"),
+            "lgb_version": environment.version("lightgbm"),
             "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
             "skops_trusted_types": None,
         }

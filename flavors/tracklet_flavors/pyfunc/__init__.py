@@ -28,13 +28,15 @@ from tracklet.models import (
     uris,
 )
 from tracklet.models.flavor import passes_on
-from tracklet.models.pyfunc import foreign, hints
+from tracklet.models.pyfunc import hints
 from tracklet.models.pyfunc.python_model import (
+    ForeignPredictor,
     FunctionModel,
     PythonModel,
     PythonModelContext,
     PythonModelPredictor,
     hints_of,
+    load_foreign,
 )
 from tracklet_flavors.pyfunc.pickling import dumps
 
@@ -176,7 +178,7 @@ class PyfuncFlavor(Flavor):
         own = bool(config.get("own"))
         loader = str(config.get("loader_module") or self.loader_module)
         if loader not in (self.loader_module, *self.other_loaders):
-            return foreign.load(loader, path, config)
+            return load_foreign(loader, path, config)
         if loader == _FROM_CODE:
             # The recorded path is that of another machine; the file lies beside MLmodel.
             name = str(config.get("model_code_path") or "").replace("\\", "/").rpartition("/")[2]
@@ -199,7 +201,7 @@ class PyfuncFlavor(Flavor):
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
         loader = str(config.get("loader_module") or self.loader_module)
         if loader not in (self.loader_module, *self.other_loaders):
-            return foreign.ForeignPredictor(model, str(config.get("predict_fn") or "predict"))
+            return ForeignPredictor(model, str(config.get("predict_fn") or "predict"))
         return PythonModelPredictor(model, _context(Path(str(config["path"])), config))
 
     def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from tracklet.models import (
     ModelInfo,
     ModelSignature,
     Predictor,
-    distributions,
+    environment,
     object_files,
 )
 from tracklet.models.flavor import passes_on
@@ -63,13 +64,11 @@ class SklearnFlavor(Flavor):
         config: dict[str, Any] = {
             "pickled_model": file.name,
             "serialization_format": kind,
-            "sklearn_version": distributions.version("scikit-learn"),
+            "sklearn_version": environment.version("scikit-learn"),
             "skops_trusted_types": None if trusted is None else [str(name) for name in trusted],
         }
         if options.get("extra_files") is not None:
-            from tracklet.models import extra_files
-
-            config["extra_files"] = extra_files.save(options["extra_files"], path)
+            config["extra_files"] = _save_extra_files(options["extra_files"], path)
         predict_fn = options.get("pyfunc_predict_fn") or "predict"
         pyfunc = None
         if hasattr(model, predict_fn):
@@ -106,6 +105,26 @@ class SklearnPredictor:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The estimator's answer."""
         return getattr(self.model, self.predict_fn)(data, **(params or {}))
+
+
+def _save_extra_files(files: Any, path: Path) -> list[dict[str, str]]:
+    """Copy files into a model's folder; what the flavor's entry says of them."""
+    if isinstance(files, str | Path):
+        raise InvalidParameterValue(f"extra_files is a list of paths; got {str(files)!r}")
+    from tracklet.models import uris
+
+    target = path / "extra_files"
+    entries = []
+    for given in files:
+        source = uris.resolve(str(given))
+        if not source.is_file():
+            raise InvalidParameterValue(f"extra_files names {str(given)!r}, which is no file")
+        if (target / source.name).exists():
+            raise InvalidParameterValue(f"two of extra_files are called {source.name!r}")
+        target.mkdir(exist_ok=True)
+        shutil.copyfile(source, target / source.name)
+        entries.append({"path": f"{target.name}/{source.name}"})
+    return entries
 
 
 @passes_on("sklearn")

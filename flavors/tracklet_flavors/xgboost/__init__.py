@@ -19,7 +19,7 @@ from tracklet.models import (
     ModelInfo,
     ModelSignature,
     Predictor,
-    distributions,
+    environment,
 )
 from tracklet.models.flavor import passes_on
 from tracklet.models.trust import Trust
@@ -84,7 +84,7 @@ class XgboostFlavor(Flavor):
             "data": file.name,
             "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
             "model_format": kind,
-            "xgb_version": distributions.version(_distribution()),
+            "xgb_version": environment.version(_distribution()),
         }
         pyfunc: dict[str, Any] = {"data": file.name}
         if hasattr(model, "get_params"):
@@ -161,7 +161,7 @@ class WrapperPredictor:
 @functools.cache
 def _distribution() -> str:
     for name in _DISTRIBUTIONS:
-        if distributions.version(name) is not None:
+        if environment.version(name) is not None:
             return name
     return _DISTRIBUTIONS[0]
 

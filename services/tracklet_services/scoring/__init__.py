@@ -1,8 +1,258 @@
-"""The scoring protocol without the server: bodies of requests, and of answers."""
+"""The scoring protocol without the server: what a request's body holds, and an answer's."""
 
 from __future__ import annotations
 
-from tracklet_services.scoring.answers import answer_body
-from tracklet_services.scoring.payload import Payload, UnsupportedMediaType, parse, read_json
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tracklet.errors import BadRequest, InvalidParameterValue, MissingDependency, TrackletException
+from tracklet.models import examples
+from tracklet.types import Schema
+from tracklet_services.scoring import casting
 
 __all__ = ["Payload", "UnsupportedMediaType", "answer_body", "parse", "read_json"]
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+PARQUET: Final = "application/vnd.apache.parquet"
+
+_FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+class UnsupportedMediaType(TrackletException):
+    """The body is of a kind that scoring does not read."""
+
+    code = "BAD_REQUEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One request.
+
+    Args:
+        data: What the model's ``predict`` gets.
+        params: Its params; None if the body had none.
+        whole: Whether the body was taken as it was; the answer then is given as it is, too.
+    """
+
+    data: Any
+    params: Any = None
+    whole: bool = False
+
+
+def parse(
+    body: bytes | str, content_type: str | None, schema: Schema | None, *, hinted: bool = False
+) -> Payload:
+    """The data and params of a request.
+
+    Args:
+        body: The request's body.
+        content_type: ``application/json``, ``text/csv`` or ``application/vnd.apache.parquet``.
+        schema: The model's inputs, to whose types the data is brought.
+        hinted: Whether the model's type hints decide about its data instead.
+
+    Raises:
+        UnsupportedMediaType: The content type is another.
+        BadRequest: The body is malformed, or a value cannot be of its column's type.
+        InvalidParameterValue: A model with type hints needs its data in ``inputs``.
+    """
+    kind = _media_type(content_type)
+    if kind == JSON:
+        return _of_document(read_json(body), schema, hinted)
+    if hinted:
+        raise InvalidParameterValue(
+            "the model's type hints need a JSON body with the data in 'inputs'"
+        )
+    raw = body.encode() if isinstance(body, str) else body
+    made = _csv(raw, schema) if kind == CSV else _parquet(raw)
+    return Payload(casting.columns_of(made, schema))
+
+
+def _media_type(content_type: str | None) -> str:
+    kind, *parameters = [part.strip().lower() for part in (content_type or "").split(";")]
+    if kind not in (JSON, CSV, PARQUET):
+        raise UnsupportedMediaType(
+            f"the content type must be {JSON}, {CSV} or {PARQUET}; got {kind or 'none'!r}"
+        )
+    for parameter in filter(None, parameters):
+        name, _, value = parameter.partition("=")
+        if name.strip() != "charset":
+            raise UnsupportedMediaType(f"the content type has an unknown parameter {name!r}")
+        if value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("the body must be UTF-8")
+    return kind
+
+
+def read_json(body: bytes | str) -> Any:
+    """The document in a body.
+
+    Raises:
+        BadRequest: It is no JSON, is nested too deeply, or holds a number that is too long.
+    """
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except ValueError as error:  # also UnicodeDecodeError
+        raise BadRequest(f"the body is no JSON: {error}") from None
+
+
+def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
+    if not isinstance(document, Mapping):
+        raise BadRequest(
+            f"the body must be an object with one of {', '.join(_FORMS)}; got {_words(document)}"
+        )
+    forms = [name for name in _FORMS if name in document]
+    params = document.get("params")
+    if not forms and examples.WHOLE_BODIES & document.keys():
+        return Payload(dict(document), None, whole=True)
+    if hinted:
+        if "inputs" not in document:
+            raise InvalidParameterValue(
+                "the model's type hints need the data in 'inputs'; got the keys "
+                f"{sorted(document)[:20]}"
+            )
+        return Payload(casting.texts(document["inputs"], schema), params)
+    if len(forms) != 1:
+        raise BadRequest(
+            f"the body must have exactly one of {', '.join(_FORMS)}; got "
+            f"{' and '.join(forms) or sorted(document)[:20]}"
+        )
+    data = document[forms[0]]
+    if forms[0] == "dataframe_split":
+        return Payload(_split(data, schema), params)
+    if forms[0] == "dataframe_records":
+        return Payload(_records(data, schema), params)
+    if forms[0] == "instances":
+        data = _by_column(data)
+    return Payload(casting.inputs(data, schema), params)
+
+
+def _split(data: Any, schema: Schema | None) -> Any:
+    if not isinstance(data, Mapping) or not isinstance(data.get("data"), list):
+        raise BadRequest(
+            "dataframe_split must be an object with 'data', a list of rows, and 'columns'; got "
+            f"{_words(data)}"
+        )
+    names, index = data.get("columns"), data.get("index")
+    if not (names is None or isinstance(names, list)) or not (
+        index is None or isinstance(index, list)
+    ):
+        raise BadRequest("'columns' and 'index' of dataframe_split must be lists")
+    names = [tuple(name) if isinstance(name, list) else name for name in names or ()]
+    return casting.frame(names, data["data"], index, schema)
+
+
+def _records(data: Any, schema: Schema | None) -> Any:
+    if not isinstance(data, list) or not all(isinstance(row, Mapping) for row in data):
+        raise BadRequest(f"dataframe_records must be a list of objects; got {_words(data)}")
+    names = list(dict.fromkeys(name for row in data for name in row))
+    return casting.frame(names, [[row.get(name) for name in names] for row in data], None, schema)
+
+
+def _by_column(data: Any) -> Any:
+    """``instances`` as ``inputs``: one list per name out of one object per row."""
+    if not isinstance(data, list) or not data or not isinstance(data[0], Mapping):
+        return data
+    names = data[0].keys()
+    if not all(isinstance(row, Mapping) and row.keys() == names for row in data):
+        raise BadRequest("every object of instances must have the same keys")
+    return {name: [row[name] for row in data] for name in names}
+
+
+def _csv(body: bytes, schema: Schema | None) -> Any:
+    if schema is not None and schema.is_tensor_spec():
+        raise BadRequest("the model takes arrays, which CSV cannot hold; send JSON")
+    import pandas as pd
+
+    texts = {}
+    if schema is not None and schema.has_input_names():
+        texts = {spec.name: str for spec in schema if spec.type in _TEXTS}
+    try:
+        return pd.read_csv(io.BytesIO(body), dtype=texts)
+    except (ValueError, TypeError, OverflowError) as error:  # pandas' parser errors are such
+        raise BadRequest(f"the body is no CSV with a line of names: {error}") from None
+
+
+_TEXTS: Final = tuple(casting.DataType[name] for name in ("string", "binary", "datetime"))
+
+
+def _parquet(body: bytes) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(io.BytesIO(body))
+    except ImportError as error:
+        raise MissingDependency("pyarrow", purpose="a body in Parquet") from error
+    except Exception as error:
+        raise BadRequest("the body is no Parquet file") from error
+
+
+def _words(data: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        type(None): "null",
+    }
+    return names.get(type(data), "a number")
+
+
+def answer_body(predictions: Any, *, whole: bool = False) -> bytes:
+    """The body of an answer.
+
+    Frames and series become one object per row, arrays nested lists; what JSON has no number for
+    (NaN, infinities) becomes null.
+
+    Args:
+        predictions: What the model gave.
+        whole: Leave out the object with the key ``predictions`` around it.
+
+    Raises:
+        InvalidParameterValue: JSON has no way to say it.
+    """
+    shown = _shown(predictions)
+    document = shown if whole else {"predictions": shown}
+    try:
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False, default=_leaf)
+    except (ValueError, TypeError):
+        text = json.dumps(_finite(examples.plain(document)), allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", errors="surrogatepass")
+
+
+def _shown(data: Any) -> Any:
+    if hasattr(data, "iloc"):
+        if not hasattr(data, "columns"):
+            data = data.to_frame()
+        names = [str(name) for name in data.columns]
+        values = [data.iloc[:, position].tolist() for position in range(len(names))]
+        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    if hasattr(data, "tolist") and getattr(getattr(data, "dtype", None), "kind", "O") in "biuf":
+        return data.tolist()
+    if isinstance(data, Mapping):
+        return {str(key): _shown(item) for key, item in data.items()}
+    if isinstance(data, list | tuple):
+        return [_shown(item) for item in data]
+    return data
+
+
+def _leaf(value: Any) -> Any:
+    if hasattr(value, "toarray"):
+        return value.toarray().tolist()
+    if hasattr(value, "to_dicts"):  # polars
+        return value.to_dicts()
+    return examples.plain(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value

@@ -13,7 +13,8 @@ from tracklet.models import code, environment, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
 from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
-from tracklet.models.pyfunc import enforcement, foreign
+from tracklet.models.pyfunc import enforcement
+from tracklet.models.pyfunc.python_model import ForeignPredictor, load_foreign
 from tracklet.models.signature import ModelSignature
 from tracklet.models.trust import Grant, Trust
 from tracklet.models.trust import loading as loading_trusted
@@ -217,8 +218,8 @@ def _loaded(
     own = {"own": about.tracklet_version is not None, "path": str(path)}
     chosen = flavor_of_loader(loader)
     if chosen is None:
-        raw = foreign.load(loader, path, pyfunc)
-        return foreign.ForeignPredictor(raw, str(pyfunc.get("predict_fn") or "predict")), raw
+        raw = load_foreign(loader, path, pyfunc)
+        return ForeignPredictor(raw, str(pyfunc.get("predict_fn") or "predict")), raw
     entry = about.flavors.get(chosen.name)
     if entry is not None:
         entry = grant.config(entry)
