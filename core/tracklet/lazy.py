@@ -1,4 +1,4 @@
-"""Public names of a package that are looked up when they are first used."""
+"""What is looked up when it is first used: public names of a package, and optional libraries."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def lookup(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return find
+
+
+def imported(module: str, library: str, *, purpose: str, extra: str | None = None) -> Any:
+    """A module of a library that need not be installed.
+
+    Raises:
+        MissingDependency: It is not; the other arguments are the error's.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        from tracklet.errors import MissingDependency
+
+        raise MissingDependency(library, purpose=purpose, extra=extra) from error

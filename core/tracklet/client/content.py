@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklet import validation
+from tracklet import lazy, validation
 from tracklet.client import images
 from tracklet.client.artifacts import ArtifactVerbs
 from tracklet.client.pages import all_of
 from tracklet.entities import Run
-from tracklet.errors import MissingDependency, ResourceDoesNotExist
+from tracklet.errors import ResourceDoesNotExist
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,8 +309,4 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingDependency("pandas", purpose="a table", extra="pandas") from error
-    return pandas
+    return lazy.imported("pandas", "pandas", purpose="a table", extra="pandas")

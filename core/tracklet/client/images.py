@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklet.errors import MissingDependency
+from tracklet import lazy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,8 +128,4 @@ def _bytes(array: np.ndarray) -> np.ndarray:
 
 
 def _pil() -> Any:
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise MissingDependency("pillow", purpose="storing an image", extra="images") from error
-    return PIL.Image
+    return lazy.imported("PIL.Image", "pillow", purpose="storing an image", extra="images")

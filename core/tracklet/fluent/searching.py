@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from tracklet import lazy
 from tracklet.client import TrackletClient
 from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ViewType
-from tracklet.errors import InvalidParameterValue, MissingDependency
+from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import experiments
 
 if TYPE_CHECKING:
@@ -230,12 +231,5 @@ def _keys(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingDependency(
-            "pandas",
-            purpose="a DataFrame of search results (output_format='list' does without)",
-            extra="pandas",
-        ) from error
-    return pandas
+    purpose = "a DataFrame of search results (output_format='list' does without)"
+    return lazy.imported("pandas", "pandas", purpose=purpose, extra="pandas")

@@ -11,9 +11,9 @@ import threading
 import time
 from typing import Final
 
-from tracklet import settings
+from tracklet import lazy, settings
 from tracklet.entities import Metric
-from tracklet.errors import InvalidParameterValue, MissingDependency
+from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.state import ProcessState
@@ -86,13 +86,9 @@ class SystemMetricsMonitor:
     """
 
     def __init__(self, run: ActiveRun) -> None:
-        try:
-            import psutil
-        except ImportError as error:
-            raise MissingDependency(
-                "psutil", purpose="recording metrics of the machine", extra="system-metrics"
-            ) from error
-        self._psutil = psutil
+        self._psutil = psutil = lazy.imported(
+            "psutil", "psutil", purpose="recording metrics of the machine", extra="system-metrics"
+        )
         self._run = run
         node = _options.node or settings.option("SYSTEM_METRICS_NODE_ID")
         self._prefix = f"system/{node}/" if node else "system/"

@@ -55,21 +55,20 @@ class Description(Frozen):
     infer_code_paths: bool = False
 
 
-def chosen_flavor(model: Any, name: str | Flavor | None) -> Flavor:
-    """The flavor that is asked for, or the one that the model belongs to."""
-    if isinstance(name, Flavor):
-        return name
-    return flavor_of(model) if name is None else flavor_named(name)
+def flavor_to_save(model: Any, asked: str | Flavor | None, described: Description) -> Flavor:
+    """The flavor that is asked for, or the one that the model belongs to.
 
-
-def check(flavor: Flavor, model: Any, described: Description) -> None:
-    """Refuse what cannot be saved before anything is created.
+    What cannot be saved is refused here, before anything is created.
 
     Raises:
         InvalidParameterValue: The flavor does not save such models, an option is unknown, the
             signature is no signature, or a code path is missing.
         ValueError: The environment is said in more than one way.
     """
+    if isinstance(asked, Flavor):
+        flavor = asked
+    else:
+        flavor = flavor_of(model) if asked is None else flavor_named(asked)
     unknown = sorted(described.options.keys() - flavor.options())
     if unknown:
         raise InvalidParameterValue(
@@ -91,6 +90,7 @@ def check(flavor: Flavor, model: Any, described: Description) -> None:
     for path in described.code_paths or ():
         if not Path(path).exists():
             raise InvalidParameterValue(f"code_paths names {str(path)!r}, where there is nothing")
+    return flavor
 
 
 def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import cloudpickle
 
-from tracklet.errors import InvalidParameterValue, MissingDependency, TrackletException
+from tracklet import lazy
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import environment
 
 FORMATS: Final = ("cloudpickle", "pickle", "skops")
@@ -110,8 +111,4 @@ def load_skops(file: Path, trusted: Iterable[str]) -> Any:
 
 
 def _skops() -> Any:
-    try:
-        import skops.io
-    except ImportError as error:
-        raise MissingDependency("skops", purpose="serialization_format='skops'") from error
-    return skops.io
+    return lazy.imported("skops.io", "skops", purpose="serialization_format='skops'")

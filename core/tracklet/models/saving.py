@@ -80,8 +80,7 @@ def save_model(
         options,
         infer_code_paths,
     )
-    chosen = folder.chosen_flavor(model, flavor)
-    folder.check(chosen, model, described)
+    chosen = folder.flavor_to_save(model, flavor, described)
     with folder.appearing(Path(path)) as partial:
         folder.write(chosen, model, partial, mlflow_model or Model(), described)
 
@@ -165,8 +164,7 @@ def log_model(
         options,
         infer_code_paths,
     )
-    chosen = folder.chosen_flavor(model, flavor)
-    folder.check(chosen, model, described)
+    chosen = folder.flavor_to_save(model, flavor, described)
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)
     store = active.store()

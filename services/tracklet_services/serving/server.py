@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet import settings
-from tracklet.errors import (
-    BadRequest,
-    InvalidParameterValue,
-    MissingDependency,
-    TrackletException,
-)
+from tracklet import lazy, settings
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models import environment, pyfunc
 from tracklet.models.pyfunc import PyFuncModel
 from tracklet.models.pyfunc.enforcement import SchemaMismatch
@@ -217,12 +212,7 @@ def _app_of_process() -> FastAPI:
 
 
 def _imported(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependency(name, purpose="the scoring server", extra="serve") from error
+    return lazy.imported(name, name, purpose="the scoring server", extra="serve")
 
 
 # -- errors as answers: one shape, and nothing of this machine in it -----------------------------
