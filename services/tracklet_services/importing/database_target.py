@@ -9,45 +9,53 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from tracklet import names, validation
 from tracklet.entities import (
     DatasetInput,
     Experiment,
     LifecycleStage,
+    LoggedModel,
     Metric,
+    ModelVersion,
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
+from tracklet.reading.compile import Subject
 from tracklet.stores import creation
-from tracklet_services.importing.database_models import (
-    ModelTarget,
-    artifacts,
-    checked_points,
-    put_new,
-)
+from tracklet_services.importing.artifacts import copy_missing
 from tracklet_services.importing.merge import (
+    DELETED_VERSION_STAGE,
     Change,
     ImportTarget,
+    LoggedModelRecord,
     Merge,
+    RegisteredModelRecord,
     RunRecord,
     merged_info,
+    merged_model,
     merged_texts,
+    merged_version,
     missing_points,
+    same_version,
 )
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import now_ms
+from tracklet_services.sql.store import SqlStore
 
 
-class SqlTarget(ModelTarget, ImportTarget):
+class SqlTarget(ImportTarget):
     """Takes records into a database.
 
     Args:
         store: The store.
     """
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
 
     # -- experiments ---------------------------------------------------------------------------
 
@@ -74,20 +82,18 @@ class SqlTarget(ModelTarget, ImportTarget):
             created = now_ms() if created is None else created
             updated = experiment.last_update_time
             location = experiment.artifact_location
-            row_id = connection.execute(
-                t.experiments.insert()
-                .values(
-                    values.row_of(
-                        t.experiments,
-                        experiment,
-                        experiment_id=experiment_id,
-                        artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
-                        creation_time=created,
-                        last_update_time=created if updated is None else updated,
-                    )
-                )
-                .returning(t.experiments.c.id)
-            ).scalar_one()
+            row_id = values.add(
+                connection,
+                t.experiments,
+                **values.row_of(
+                    t.experiments,
+                    experiment,
+                    experiment_id=experiment_id,
+                    artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
+                    creation_time=created,
+                    last_update_time=created if updated is None else updated,
+                ),
+            )
             values.put_tags(connection, t.experiment_tags, "experiment", row_id, tags)
         return experiment_id, Change.TAKEN
 
@@ -112,7 +118,7 @@ class SqlTarget(ModelTarget, ImportTarget):
             owner = known.experiment_id if known is not None else there.experiment_id
             experiment = self.store._experiment_row(connection, owner)
         place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
-        uri, files = artifacts(there.artifact_uri, place, copy_artifacts, refused)
+        uri, files = _artifacts(there.artifact_uri, place, copy_artifacts, refused)
         with self.store.writing() as connection:
             row = self._row(connection, queries.RUN, t.runs.c.run_id, run_id, lock=True)
             if row is None:
@@ -138,8 +144,8 @@ class SqlTarget(ModelTarget, ImportTarget):
             )
             .returning(*t.columns(queries.RUN))
         ).one()
-        put_new(connection, t.params, "run", row.id, run.data.params)
-        put_new(connection, t.tags, "run", row.id, run.data.tags)
+        _put_new(connection, t.params, "run", row.id, run.data.params)
+        _put_new(connection, t.tags, "run", row.id, run.data.tags)
         points = [point for history in record.histories.values() for point in history]
         values.put_points(connection, row.id, points)
         self._put_links(connection, row, record)
@@ -158,7 +164,7 @@ class SqlTarget(ModelTarget, ImportTarget):
         values.put_points(connection, row.id, points)
         params = merged_texts(here.data.params, there.data.params, overwrite=False)
         tags = merged_texts(here.data.tags, there.data.tags, overwrite=True)
-        put_new(connection, t.params, "run", row.id, params)
+        _put_new(connection, t.params, "run", row.id, params)
         values.put_tags(connection, t.tags, "run", row.id, tags)
         for key, value in there.data.params.items():
             if here.data.params.get(key, value) != value:
@@ -212,6 +218,162 @@ class SqlTarget(ModelTarget, ImportTarget):
                     new += 1
         return new
 
+    # -- logged models -------------------------------------------------------------------------
+
+    def merge_logged_model(
+        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> Merge:
+        model_id = validation.validate_model_id(record.model.model_id)
+        refused: list[str] = []
+        model = replace(
+            record.model,
+            params=self._texts("model param", record.model.params, refused),
+            tags=self._texts("model tag", record.model.tags, refused),
+        )
+        points = _checked_points(record.points, refused)
+        ids = t.logged_models.c.model_id
+        with self.store.reading() as connection:
+            known = self._row(connection, queries.LOGGED_MODEL, ids, model_id)
+            owner = known.experiment_id if known is not None else model.experiment_id
+            experiment = self.store._experiment_row(connection, owner)
+        place = creation.below(experiment.artifact_location, f"models/{model_id}/artifacts")
+        uri, files = _artifacts(model.artifact_location, place, copy_artifacts, refused)
+        with self.store.writing() as connection:
+            row = self._row(connection, queries.LOGGED_MODEL, ids, model_id, lock=True)
+            if row is None:
+                self._insert_model(connection, model, points, uri)
+                return Merge(Change.TAKEN, len(points), files, refused)
+            changed, written = self._update_model(connection, row, model, points, uri)
+        changed = changed or bool(files)
+        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+
+    def _insert_model(
+        self, connection: Connection, model: LoggedModel, points: Sequence[Metric], uri: str
+    ) -> None:
+        row = values.add(
+            connection,
+            t.logged_models,
+            **values.row_of(
+                t.logged_models, model, artifact_location=uri, status=model.status.value
+            ),
+        )
+        _put_new(connection, t.logged_model_params, "model", row, model.params)
+        _put_new(connection, t.logged_model_tags, "model", row, model.tags)
+        _put_model_points(connection, row, points)
+
+    def _update_model(
+        self,
+        connection: Connection,
+        row: Any,
+        there: LoggedModel,
+        points: Sequence[Metric],
+        uri: str,
+    ) -> tuple[bool, int]:
+        here = queries.load_logged_models(t.SqlReader(connection), [row])[0]
+        known: dict[str, list[Metric]] = {}
+        for _, point in queries.model_points(t.SqlReader(connection), {row.id: row.model_id}):
+            known.setdefault(point.key, []).append(point)
+        given: dict[str, list[Metric]] = {}
+        for point in points:
+            given.setdefault(point.key, []).append(point)
+        new = [p for key in given for p in missing_points(known.get(key, ()), given[key])]
+        _put_model_points(connection, row.id, new)
+        params = merged_texts(here.params, there.params, overwrite=False)
+        is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
+        tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
+        _put_new(connection, t.logged_model_params, "model", row.id, params)
+        values.put_tags(connection, t.logged_model_tags, "model", row.id, tags)
+        changes: dict[str, Any] = {}
+        if there.status.is_finalized and not here.status.is_finalized:
+            changes.update(status=there.status.value, status_message=there.status_message)
+        if here.artifact_location == there.artifact_location != uri:
+            changes["artifact_location"] = uri
+        changed = bool(new or params or tags or changes)
+        if changed:
+            changes["last_updated_timestamp"] = max(
+                here.last_updated_timestamp, there.last_updated_timestamp
+            )
+            statement = update(t.logged_models).where(t.logged_models.c.id == row.id)
+            connection.execute(statement.values(**changes))
+        return changed, len(new)
+
+    # -- registered models ---------------------------------------------------------------------
+
+    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
+        self.store._check_model_name(record.model.name)
+        refused: list[str] = []
+        model = replace(record.model, tags=self._texts("model tag", record.model.tags, refused))
+        versions = [
+            replace(version, tags=self._texts("model version tag", version.tags, refused))
+            for version in record.versions
+        ]
+        names_of_models = t.registered_models.c.name
+        with self.store.writing() as connection:
+            self.store._serialize(connection)
+            row = self._row(
+                connection, queries.REGISTERED_MODEL, names_of_models, model.name, lock=True
+            )
+            if row is not None:
+                record = RegisteredModelRecord(model, versions)
+                changed = self._update_registered_model(connection, row, record, refused)
+                return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+            row_id = values.add(
+                connection, t.registered_models, **values.row_of(t.registered_models, model)
+            )
+            _put_new(connection, t.registered_model_tags, "model", row_id, model.tags)
+            for version in versions:
+                _insert_version(connection, row_id, version)
+            for alias, number in model.aliases.items():
+                values.put_alias(connection, row_id, alias, number)
+        return Merge(Change.TAKEN, refused=refused)
+
+    def _update_registered_model(
+        self, connection: Connection, row: Any, record: RegisteredModelRecord, refused: list[str]
+    ) -> bool:
+        v = t.model_versions.c
+        rows = connection.execute(
+            t.select_all(queries.MODEL_VERSION).where(v.model == row.id)
+        ).all()
+        loaded = queries.load_model_versions(t.SqlReader(connection), rows)
+        known = {
+            version.version: (one.id, version) for one, version in zip(rows, loaded, strict=True)
+        }
+        changed = False
+        others: set[int] = set()
+        for version in record.versions:
+            if version.version not in known:
+                _insert_version(connection, row.id, version)
+                changed = True
+                continue
+            version_row, here = known[version.version]
+            if not same_version(here, version):
+                others.add(version.version)
+                refused.append(f"version {version.version} is another model here")
+            elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
+                merged = merged_version(here, version)
+                if merged != here:
+                    _change_version(connection, version_row, here, merged)
+                    changed = True
+        model = queries.load_registered_models(t.SqlReader(connection), [row])[0]
+        aliases = {a: n for a, n in record.model.aliases.items() if n not in others}
+        merged_here = merged_model(model, replace(record.model, aliases=aliases))
+        if merged_here != model:
+            tags = merged_texts(model.tags, merged_here.tags, overwrite=True)
+            values.put_tags(connection, t.registered_model_tags, "model", row.id, tags)
+            for alias, number in merged_here.aliases.items():
+                if model.aliases.get(alias) != number:
+                    values.put_alias(connection, row.id, alias, number)
+            connection.execute(
+                update(t.registered_models)
+                .where(t.registered_models.c.id == row.id)
+                .values(
+                    description=merged_here.description,
+                    last_updated_timestamp=merged_here.last_updated_timestamp,
+                )
+            )
+            changed = True
+        return changed
+
     # -- parts ---------------------------------------------------------------------------------
 
     def _checked(self, record: RunRecord, refused: list[str]) -> RunRecord:
@@ -232,6 +394,91 @@ class SqlTarget(ModelTarget, ImportTarget):
         RunStatus.from_string(record.run.info.status)
         return RunRecord(
             replace(record.run, data=data, inputs=inputs),
-            {key: checked_points(h, refused) for key, h in record.histories.items()},
+            {key: _checked_points(h, refused) for key, h in record.histories.items()},
             record.deleted_time,
         )
+
+    def _row(
+        self, connection: Connection, of: Subject, name: Any, value: str, *, lock: bool = False
+    ) -> Any:
+        statement = t.select_all(of).where(name == value)
+        return connection.execute(statement.with_for_update() if lock else statement).first()
+
+    def _texts(self, kind: str, given: Mapping[str, str], refused: list[str]) -> dict[str, str]:
+        kept: dict[str, str] = {}
+        for key, value in given.items():
+            try:
+                kept.update(checks.texts(kind, {key: value}, nul=self.store.keeps_nul))
+            except InvalidParameterValue as error:
+                refused.append(error.message)
+        return kept
+
+
+def _checked_points(points: Sequence[Metric], refused: list[str]) -> list[Metric]:
+    """The points that the database can keep; the others are refused, once per metric."""
+    kept: list[Metric] = []
+    reasons: dict[str, str] = {}
+    for point in points:
+        try:
+            kept.append(checks.metric(point))
+        except InvalidParameterValue as error:
+            reasons[point.key] = error.message
+    refused += reasons.values()
+    return kept
+
+
+def _artifacts(source: str | None, place: str, copy: bool, refused: list[str]) -> tuple[str, int]:
+    """Where artifacts are from now on, and how many files were copied."""
+    if not source:
+        return place, 0
+    if not copy:
+        return source, 0
+    try:
+        return place, copy_missing(source, place)
+    except InvalidParameterValue as error:
+        refused.append(f"its artifacts stay at {source}: {error.message}")
+        return source, 0
+
+
+def _put_new(
+    connection: Connection, table: Table, owner: str, row: int, texts: Mapping[str, str]
+) -> None:
+    """Write texts of keys that are not there yet."""
+    if texts:
+        connection.execute(
+            table.insert(),
+            [{owner: row, "key": key, "value": value} for key, value in texts.items()],
+        )
+
+
+def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:
+    if points:
+        table = t.logged_model_metrics
+        connection.execute(
+            table.insert(), [values.row_of(table, point, model=row) for point in points]
+        )
+
+
+def _insert_version(connection: Connection, model: int, version: ModelVersion) -> None:
+    row = values.add(
+        connection, t.model_versions, **values.row_of(t.model_versions, version, model=model)
+    )
+    _put_new(connection, t.model_version_tags, "version", row, version.tags)
+
+
+def _change_version(
+    connection: Connection, row: int, here: ModelVersion, merged: ModelVersion
+) -> None:
+    tags = merged_texts(here.tags, merged.tags, overwrite=True)
+    values.put_tags(connection, t.model_version_tags, "version", row, tags)
+    connection.execute(
+        update(t.model_versions)
+        .where(t.model_versions.c.id == row)
+        .values(
+            description=merged.description,
+            current_stage=merged.current_stage,
+            status=merged.status,
+            status_message=merged.status_message,
+            last_updated_timestamp=merged.last_updated_timestamp,
+        )
+    )

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tracklet import validation
 from tracklet.entities import (
     Experiment,
     LifecycleStage,
-    LoggedModel,
     Metric,
-    ModelVersion,
-    RegisteredModel,
-    RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
@@ -174,93 +171,27 @@ def experiment_document(
     created = experiment.creation_time
     created = now_ms() if created is None else created
     updated = experiment.last_update_time
-    return {
-        "artifact_location": location,
-        "creation_time": created,
-        "effective_trace_archival_retention": None,
-        "experiment_id": experiment_id,
-        "last_update_time": created if updated is None else updated,
-        "lifecycle_stage": stage,
-        "name": experiment.name,
-        "trace_location": experiment.trace_location,
-        "workspace": experiment.workspace,
-    }
+    here = replace(
+        experiment,
+        experiment_id=experiment_id,
+        artifact_location=location,
+        lifecycle_stage=stage,
+        creation_time=created,
+        last_update_time=created if updated is None else updated,
+    )
+    return documents.experiment(here)
 
 
 def run_document(record: RunRecord, experiment_id: str, artifact_uri: str) -> dict[str, Any]:
     """What a run's ``meta.yaml`` says."""
     info = record.run.info
-    document: dict[str, Any] = {
-        "artifact_uri": artifact_uri,
-        "end_time": info.end_time,
-        "entry_point_name": "",
-        "experiment_id": experiment_id,
-        "lifecycle_stage": info.lifecycle_stage,
-        "run_id": info.run_id,
-        "run_name": info.run_name or "",
-        "source_name": "",
-        "source_type": 4,
-        "source_version": "",
-        "start_time": info.start_time,
-        "status": RunStatus.from_string(info.status),
-        "tags": [],
-        "user_id": info.user_id,
-    }
+    here = replace(
+        info,
+        experiment_id=experiment_id,
+        artifact_uri=artifact_uri,
+        run_name=info.run_name or "",
+    )
+    document = documents.run(here)
     if info.lifecycle_stage == LifecycleStage.DELETED:
         document["deleted_time"] = record.deleted_time or info.end_time or now_ms()
     return document
-
-
-def model_document(model: LoggedModel, experiment_id: str, location: str) -> dict[str, Any]:
-    """What a logged model's ``meta.yaml`` says."""
-    document: dict[str, Any] = {
-        "artifact_location": location,
-        "creation_timestamp": model.creation_timestamp,
-        "experiment_id": experiment_id,
-        "last_updated_timestamp": model.last_updated_timestamp,
-        "model_id": model.model_id,
-        "model_type": model.model_type,
-        "name": model.name,
-        "source_run_id": model.source_run_id,
-        "status": model.status.to_int(),
-        "status_message": model.status_message,
-    }
-    if model.lifecycle_stage == LifecycleStage.DELETED:
-        document["lifecycle_stage"] = LifecycleStage.DELETED
-    return document
-
-
-def registered_document(model: RegisteredModel) -> dict[str, Any]:
-    """What a registered model's ``meta.yaml`` says."""
-    return {
-        "aliases": {alias: str(version) for alias, version in model.aliases.items()},
-        "creation_timestamp": model.creation_timestamp,
-        "deployment_job_id": None,
-        "deployment_job_state": None,
-        "description": model.description,
-        "last_updated_timestamp": model.last_updated_timestamp,
-        "name": model.name,
-        "workspace": "default",
-    }
-
-
-def version_document(version: ModelVersion) -> dict[str, Any]:
-    """What a model version's ``meta.yaml`` says."""
-    return {
-        "creation_timestamp": version.creation_timestamp,
-        "current_stage": version.current_stage,
-        "deployment_job_state": None,
-        "description": version.description,
-        "last_updated_timestamp": version.last_updated_timestamp,
-        "model_id": version.model_id,
-        "name": version.name,
-        "run_id": version.run_id,
-        "run_link": version.run_link,
-        "source": version.source,
-        "status": version.status,
-        "status_message": version.status_message,
-        "storage_location": version.storage_location,
-        "user_id": version.user_id,
-        "version": version.version,
-        "workspace": "default",
-    }

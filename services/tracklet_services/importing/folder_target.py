@@ -34,10 +34,10 @@ from tracklet.stores.files import (
     documents,
     layout,
     leases,
-    links,
     points,
     reader,
     run_meta,
+    runs,
     texts,
 )
 from tracklet.stores.files.points import Appender
@@ -231,15 +231,8 @@ class FileTarget(ImportTarget):
     ) -> int:
         """Write which datasets and models a run used and produced; return how many."""
         written = 0
-        link_once = self.store._link_once
         for given in datasets:
-            dataset = given.dataset
-            dataset_id = layout.dataset_id(dataset.name, dataset.digest)
-            dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
-            link_once(dataset_dir, dict(dataset), experiment_dir)
-            link = links.dataset_input_document(dataset_id, given)
-            link_id = layout.dataset_input_id(dataset_id, run_id)
-            link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+            self.store._link_dataset(folder, run_id, given, experiment_dir)
             written += 1
         for model in models:
             try:
@@ -249,11 +242,10 @@ class FileTarget(ImportTarget):
                 continue
             if isinstance(model, LoggedModelOutput):
                 place = f"{folder}/{layout.OUTPUTS}/{model.model_id}"
-                link_once(place, links.output_document(model), layout.private(folder))
+                document = runs.output_document(model)
+                self.store._link_once(place, document, layout.private(folder))
             else:
-                link_id = layout.model_input_id(model.model_id, run_id)
-                link = links.model_input_document(model.model_id)
-                link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+                self.store._link_input(folder, run_id, model.model_id)
             written += 1
         return written
 
@@ -278,10 +270,9 @@ class FileTarget(ImportTarget):
             uri, files = self._artifacts(
                 model.artifact_location, copy_artifacts, experiment_dir, final, folder, refused
             )
-            folder_documents.write_document(
-                folder,
-                folder_documents.model_document(model, os.path.basename(experiment_dir), uri),
-            )
+            experiment_id = os.path.basename(experiment_dir)
+            here = replace(model, experiment_id=experiment_id, artifact_location=uri)
+            folder_documents.write_document(folder, documents.logged_model(here))
             disk.make_dirs(os.path.dirname(final))
             disk.rename(folder, final)
         self.store._announce_model(final)
@@ -344,9 +335,7 @@ class FileTarget(ImportTarget):
             folder_documents.write_texts("model tag", tags, record.model.tags, refused)
             numbers = {alias: str(number) for alias, number in record.model.aliases.items()}
             folder_documents.write_texts("alias", aliases, numbers, refused)
-            folder_documents.write_document(
-                folder, folder_documents.registered_document(record.model)
-            )
+            folder_documents.write_document(folder, documents.registered_model(record.model))
             disk.rename(folder, final)
         return Merge(Change.TAKEN, refused=refused)
 
@@ -500,7 +489,7 @@ def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> No
     disk.make_dir(folder)
     tags = f"{folder}/{layout.TAGS}"
     folder_documents.write_texts("model version tag", tags, version.tags, refused)
-    folder_documents.write_document(folder, folder_documents.version_document(version))
+    folder_documents.write_document(folder, documents.model_version(version))
 
 
 def _change_version(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tracklet import validation
 from tracklet.entities import DatasetInput, Metric
@@ -63,16 +64,7 @@ def metric(point: Metric) -> Metric:
             text(f"the dataset of metric {point.key!r}", part)
     if value is point.value:
         return point
-    return Metric(
-        point.key,
-        value,
-        point.timestamp,
-        point.step,
-        point.model_id,
-        point.dataset_name,
-        point.dataset_digest,
-        point.run_id,
-    )
+    return replace(point, value=value)
 
 
 def dataset(given: DatasetInput, *, nul: bool = True) -> None:

@@ -16,6 +16,8 @@ from tracklet.errors import (
     ResourceDoesNotExist,
 )
 from tracklet.reading import queries
+from tracklet.stores import creation
+from tracklet.stores.tracking_store import TrackingStore
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database, now_ms
@@ -23,7 +25,7 @@ from tracklet_services.sql.database import Database, now_ms
 ACTIVE, DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
 
 
-class Experiments(Database):
+class Experiments(Database, TrackingStore):
     """Experiments: rows of one table."""
 
     def create_experiment(
@@ -32,12 +34,6 @@ class Experiments(Database):
         artifact_location: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Create an experiment and return its id.
-
-        Raises:
-            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
-            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
-        """
         self._check_name(name)
         location = self._artifact_location(artifact_location)
         checked = self._checked_tags(tags or {})
@@ -46,34 +42,25 @@ class Experiments(Database):
         with self.writing() as connection:
             self._serialize(connection)
             self._check_name_free(connection, name)
-            row = connection.execute(
-                t.experiments.insert()
-                .values(
-                    experiment_id=experiment_id,
-                    name=name,
-                    artifact_location=location or f"{self._artifact_root()}/{experiment_id}",
-                    lifecycle_stage=ACTIVE,
-                    creation_time=now,
-                    last_update_time=now,
-                )
-                .returning(t.experiments.c.id)
-            ).scalar_one()
+            row = values.add(
+                connection,
+                t.experiments,
+                experiment_id=experiment_id,
+                name=name,
+                artifact_location=location or f"{self._artifact_root()}/{experiment_id}",
+                lifecycle_stage=ACTIVE,
+                creation_time=now,
+                last_update_time=now,
+            )
             values.put_tags(connection, t.experiment_tags, "experiment", row, checked)
         return experiment_id
 
     def get_experiment(self, experiment_id: str) -> Experiment:
-        """The experiment, also when it is deleted.
-
-        Raises:
-            InvalidParameterValue: The id is malformed.
-            ResourceDoesNotExist: There is none.
-        """
         with self.reading() as connection:
             row = self._experiment_row(connection, experiment_id)
             return queries.load_experiments(t.SqlReader(connection), [row])[0]
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
-        """The experiment of that name, also when it is deleted; None if there is none."""
         with self.reading() as connection:
             rows = connection.execute(
                 t.select_all(queries.EXPERIMENT).where(t.experiments.c.name == str(name))
@@ -82,7 +69,6 @@ class Experiments(Database):
         return found[0] if found else None
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
         self._check_name(new_name)
         with self.writing() as connection:
             self._serialize(connection)
@@ -97,7 +83,6 @@ class Experiments(Database):
                 self._touch(connection, row.id, name=new_name)
 
     def delete_experiment(self, experiment_id: str) -> None:
-        """Move an active experiment and its runs to the trash; ``0`` is refused."""
         if experiment_id == "0":
             raise InvalidParameterValue(
                 "the default experiment '0' cannot be deleted: runs go there when no other "
@@ -106,11 +91,9 @@ class Experiments(Database):
         self._move(experiment_id, ACTIVE, DELETED, "is not there, or deleted already")
 
     def restore_experiment(self, experiment_id: str) -> None:
-        """Take a deleted experiment and its runs back."""
         self._move(experiment_id, DELETED, ACTIVE, "is not deleted")
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
-        """Set a tag of an active experiment."""
         checked = self._checked_tags({key: value})
         with self.writing() as connection:
             row = self._active_experiment_row(connection, experiment_id, "set a tag of")
@@ -118,7 +101,6 @@ class Experiments(Database):
             self._touch(connection, row.id)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
-        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
         validation.validate_key("experiment tag", key)
         with self.writing() as connection:
             row = self._active_experiment_row(connection, experiment_id, "delete a tag of")
@@ -128,13 +110,11 @@ class Experiments(Database):
                 "experiment",
                 row.id,
                 key,
-                kind="tag",
-                whose=f"experiment {experiment_id}",
+                f"experiment {experiment_id}",
             )
             self._touch(connection, row.id)
 
     def purge_experiment(self, experiment_id: str) -> None:
-        """Remove a deleted experiment and all in it for good."""
         with self.writing() as connection:
             row = self._experiment_row(connection, experiment_id)
             if row.lifecycle_stage != DELETED:
@@ -226,14 +206,5 @@ class Experiments(Database):
         if not location:
             return None
         checks.text("an artifact location", location, nul=self.keeps_nul)
-        if len(location) > validation.MAX_ARTIFACT_LOCATION_LENGTH:
-            raise InvalidParameterValue(
-                f"an artifact location has at most {validation.MAX_ARTIFACT_LOCATION_LENGTH} "
-                f"characters; this one has {len(location)}: {location[:60]!r}…"
-            )
-        if location.startswith("runs:"):
-            raise InvalidParameterValue(
-                f"{location!r} cannot be an artifact location: 'runs:' URIs point into a run; "
-                "give a folder or the URI of an object store"
-            )
+        creation.check_artifact_location(location)
         return settings.absolute_uri(location)

@@ -31,7 +31,6 @@ class LoggedModels(Runs):
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
     ) -> LoggedModel:
-        """Create a PENDING model; a missing name is invented."""
         name = names.run_name() if name is None else validation.validate_logged_model_name(name)
         for what, value in (("name", name), ("type", model_type or ""), ("run", source_run_id)):
             checks.text(f"the {what} of a logged model", value or "", nul=self.keeps_nul)
@@ -41,30 +40,27 @@ class LoggedModels(Runs):
         now = now_ms()
         with self.writing() as connection:
             experiment = self._active_experiment_row(connection, experiment_id, "create a model in")
-            row = connection.execute(
-                t.logged_models.insert()
-                .values(
-                    model_id=model_id,
-                    experiment_id=experiment_id,
-                    name=name,
-                    artifact_location=creation.below(
-                        experiment.artifact_location, f"models/{model_id}/artifacts"
-                    ),
-                    creation_timestamp=now,
-                    last_updated_timestamp=now,
-                    model_type=model_type,
-                    source_run_id=source_run_id,
-                    status=LoggedModelStatus.PENDING.value,
-                    lifecycle_stage=ACTIVE,
-                )
-                .returning(t.logged_models.c.id)
-            ).scalar_one()
+            row = values.add(
+                connection,
+                t.logged_models,
+                model_id=model_id,
+                experiment_id=experiment_id,
+                name=name,
+                artifact_location=creation.below(
+                    experiment.artifact_location, f"models/{model_id}/artifacts"
+                ),
+                creation_timestamp=now,
+                last_updated_timestamp=now,
+                model_type=model_type,
+                source_run_id=source_run_id,
+                status=LoggedModelStatus.PENDING.value,
+                lifecycle_stage=ACTIVE,
+            )
             values.put_tags(connection, t.logged_model_tags, "model", row, checked_tags)
             values.put_tags(connection, t.logged_model_params, "model", row, checked_params)
             return self._load_model(connection, model_id)
 
     def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
-        """The model; a deleted one only when asked for."""
         with self.reading() as connection:
             row = self._model_row(connection, model_id)
             if row.lifecycle_stage == DELETED and not deleted:
@@ -72,27 +68,18 @@ class LoggedModels(Runs):
             return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
-        """Set the final status."""
-        try:
-            name = LoggedModelStatus(status).value
-        except ValueError:
-            raise InvalidParameterValue(
-                f"{status!r} is not a status of a logged model; choose from "
-                f"{', '.join(member.value for member in LoggedModelStatus)}"
-            ) from None
+        name = creation.model_status(status).value
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
             self._touch_model(connection, row.id, status=name)
             return self._load_model(connection, model_id)
 
     def delete_logged_model(self, model_id: str) -> None:
-        """Move a model to the trash."""
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
             self._touch_model(connection, row.id, lifecycle_stage=DELETED)
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
-        """Add params; a key that is set already must keep its value."""
         checked = checks.texts("model param", params, nul=self.keeps_nul)
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
@@ -108,7 +95,6 @@ class LoggedModels(Runs):
             self._touch_model(connection, row.id)
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags, replacing earlier values."""
         checked = checks.texts("model tag", tags, nul=self.keeps_nul)
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
@@ -116,7 +102,6 @@ class LoggedModels(Runs):
             self._touch_model(connection, row.id)
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
-        """Remove a tag; a missing one is ResourceDoesNotExist."""
         validation.validate_key("model tag", key)
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
@@ -126,13 +111,11 @@ class LoggedModels(Runs):
                 "model",
                 row.id,
                 key,
-                kind="tag",
-                whose=f"model {model_id}",
+                f"model {model_id}",
             )
             self._touch_model(connection, row.id)
 
     def purge_logged_model(self, model_id: str) -> None:
-        """Remove a deleted logged model for good."""
         with self.writing() as connection:
             row = self._model_row(connection, model_id)
             if row.lifecycle_stage != DELETED:

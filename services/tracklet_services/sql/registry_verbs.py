@@ -9,15 +9,17 @@ from sqlalchemy import Connection, Table, delete, func, select, update
 
 from tracklet import validation
 from tracklet.entities import ModelVersion, RegisteredModel
-from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.reading.queries import DELETED_STAGE
+from tracklet.stores import creation
+from tracklet.stores.registry_store import RegistryStore
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database, now_ms
 
 
-class Registry(Database):
+class Registry(Database, RegistryStore):
     """Registered models and versions: a row each.
 
     A transaction that changes a registered model or one of its versions locks the model's row.
@@ -31,7 +33,6 @@ class Registry(Database):
         tags: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> RegisteredModel:
-        """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
         self._check_model_name(name)
         self._check_description(description)
         checked = self._model_tags(tags or {})
@@ -39,26 +40,22 @@ class Registry(Database):
         with self.writing() as connection:
             self._serialize(connection)
             self._check_model_name_free(connection, name)
-            row = connection.execute(
-                t.registered_models.insert()
-                .values(
-                    name=name,
-                    creation_timestamp=now,
-                    last_updated_timestamp=now,
-                    description=description,
-                )
-                .returning(t.registered_models.c.id)
-            ).scalar_one()
+            row = values.add(
+                connection,
+                t.registered_models,
+                name=name,
+                creation_timestamp=now,
+                last_updated_timestamp=now,
+                description=description,
+            )
             values.put_tags(connection, t.registered_model_tags, "model", row, checked)
             return self._load_registered(connection, name)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
-        """The registered model with its tags, aliases and the newest version of each stage."""
         with self.reading() as connection:
             return self._load_registered(connection, name)
 
     def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
-        """Set the description."""
         self._check_description(description)
         with self.writing() as connection:
             model = self._registered(connection, name)
@@ -66,7 +63,6 @@ class Registry(Database):
             return self._load_registered(connection, name)
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
-        """Rename; versions, tags and aliases follow."""
         with self.writing() as connection:
             self._serialize(connection)
             model = self._registered(connection, name)
@@ -81,7 +77,6 @@ class Registry(Database):
             return self._load_registered(connection, new_name)
 
     def delete_registered_model(self, name: str) -> None:
-        """Delete it with its versions, tags and aliases."""
         with self.writing() as connection:
             model = self._registered(connection, name)
             connection.execute(
@@ -89,7 +84,6 @@ class Registry(Database):
             )
 
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
-        """Set a tag."""
         checked = self._model_tags({key: value})
         with self.writing() as connection:
             model = self._registered(connection, name)
@@ -97,7 +91,6 @@ class Registry(Database):
             self._touch_registered(connection, model.id)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
-        """Remove a tag; a missing one is no error."""
         validation.validate_key("model tag", key)
         with self.writing() as connection:
             model = self._registered(connection, name)
@@ -105,24 +98,13 @@ class Registry(Database):
                 self._touch_registered(connection, model.id)
 
     def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
-        """Point an alias at a version, taking it from the one that has it."""
         validation.validate_alias(alias)
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)
-            statement = values.insert(connection, t.registered_model_aliases)
-            a = t.registered_model_aliases.c
-            connection.execute(
-                statement.values(
-                    model=row.model, alias=alias, version=row.version
-                ).on_conflict_do_update(
-                    index_elements=[a.model, a.alias],
-                    set_={"version": statement.excluded.version},
-                )
-            )
+            values.put_alias(connection, row.model, alias, row.version)
             self._touch_registered(connection, row.model)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        """Remove an alias; a missing one is no error."""
         validation.validate_alias(alias)
         a = t.registered_model_aliases
         with self.writing() as connection:
@@ -145,7 +127,6 @@ class Registry(Database):
         storage_location: str | None = None,
         user_id: str | None = None,
     ) -> ModelVersion:
-        """Add the next version; numbers are never used twice."""
         validation.validate_model_source(source)
         self._check_description(description)
         for value in (source, run_id, run_link, model_id, storage_location, user_id):
@@ -159,36 +140,32 @@ class Registry(Database):
                 select(func.max(v.version)).where(v.model == model.id)
             ).scalar()
             number = (last or 0) + 1
-            row = connection.execute(
-                t.model_versions.insert()
-                .values(
-                    model=model.id,
-                    version=number,
-                    creation_timestamp=now,
-                    last_updated_timestamp=now,
-                    description=description,
-                    user_id=user_id,
-                    current_stage="None",
-                    source=source,
-                    run_id=run_id,
-                    status="READY",
-                    run_link=run_link,
-                    model_id=model_id,
-                    storage_location=storage_location or source,
-                )
-                .returning(v.id)
-            ).scalar_one()
+            row = values.add(
+                connection,
+                t.model_versions,
+                model=model.id,
+                version=number,
+                creation_timestamp=now,
+                last_updated_timestamp=now,
+                description=description,
+                user_id=user_id,
+                current_stage="None",
+                source=source,
+                run_id=run_id,
+                status="READY",
+                run_link=run_link,
+                model_id=model_id,
+                storage_location=storage_location or source,
+            )
             values.put_tags(connection, t.model_version_tags, "version", row, checked)
             self._touch_registered(connection, model.id)
             return self._load_version(connection, name, number)
 
     def get_model_version(self, name: str, version: int) -> ModelVersion:
-        """The version; a missing or deleted one is ResourceDoesNotExist."""
         with self.reading() as connection:
             return self._load_version(connection, name, version)
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
-        """The version that an alias points at; an unknown alias is InvalidParameterValue."""
         validation.validate_alias(alias)
         a = t.registered_model_aliases.c
         with self.reading() as connection:
@@ -197,16 +174,12 @@ class Registry(Database):
                 select(a.version).where(a.model == model.id, a.alias == alias)
             ).scalar()
             if number is None:
-                raise InvalidParameterValue(
-                    f"the registered model {name!r} has no alias {alias!r}; "
-                    "set_registered_model_alias sets one"
-                )
+                raise creation.unknown_alias(name, alias)
             return self._load_version(connection, name, number)
 
     def update_model_version(
         self, name: str, version: int, description: str | None
     ) -> ModelVersion:
-        """Set the description."""
         self._check_description(description)
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)
@@ -216,12 +189,7 @@ class Registry(Database):
     def transition_model_version_stage(
         self, name: str, version: int, stage: str, archive_existing_versions: bool = False
     ) -> ModelVersion:
-        """Move a version to None, Staging, Production or Archived, in any case."""
-        canonical = validation.canonical_stage(stage)
-        if archive_existing_versions and canonical in ("None", "Archived"):
-            raise InvalidParameterValue(
-                f"archive_existing_versions goes with Staging or Production, not with {canonical}"
-            )
+        canonical = creation.version_stage(stage, archive_existing_versions)
         v = t.model_versions.c
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)
@@ -235,7 +203,6 @@ class Registry(Database):
             return self._load_version(connection, name, version)
 
     def delete_model_version(self, name: str, version: int) -> None:
-        """Delete a version, its tags and its aliases."""
         a, tags = t.registered_model_aliases, t.model_version_tags
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)
@@ -244,7 +211,6 @@ class Registry(Database):
             self._touch_version(connection, row, current_stage=DELETED_STAGE)
 
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
-        """Set a tag."""
         checked = self._model_tags({key: value})
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)
@@ -252,7 +218,6 @@ class Registry(Database):
             self._touch_version(connection, row)
 
     def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
-        """Remove a tag; a missing one is no error."""
         validation.validate_key("model version tag", key)
         with self.writing() as connection:
             row = self._version_row(connection, name, version, lock=True)

@@ -39,10 +39,6 @@ class Runs(Experiments):
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
     ) -> Run:
-        """Create a RUNNING run in an active experiment.
-
-        A missing name is invented; the name is also the tag ``mlflow.runName``.
-        """
         with self.writing() as connection:
             run_id, _ = self._insert_run(
                 connection, experiment_id, user_id, start_time, tags, run_name
@@ -67,20 +63,18 @@ class Runs(Experiments):
         run_id = names.run_id()
         experiment = self._active_experiment_row(connection, experiment_id, "create a run in")
         place = creation.below(experiment.artifact_location, f"{run_id}/artifacts")
-        row = connection.execute(
-            t.runs.insert()
-            .values(
-                run_id=run_id,
-                experiment_id=experiment_id,
-                name=checked[RUN_NAME_TAG],
-                user_id=user,
-                status="RUNNING",
-                start_time=started,
-                lifecycle_stage=ACTIVE,
-                artifact_uri=place,
-            )
-            .returning(t.runs.c.id)
-        ).scalar_one()
+        row = values.add(
+            connection,
+            t.runs,
+            run_id=run_id,
+            experiment_id=experiment_id,
+            name=checked[RUN_NAME_TAG],
+            user_id=user,
+            status="RUNNING",
+            start_time=started,
+            lifecycle_stage=ACTIVE,
+            artifact_uri=place,
+        )
         values.put_tags(connection, t.tags, "run", row, checked)
         return run_id, row
 
@@ -109,7 +103,6 @@ class Runs(Experiments):
         end_time: int | None = None,
         run_name: str | None = None,
     ) -> RunInfo:
-        """Change what is given of an active run's status (a name), end time and name."""
         changes: dict[str, Any] = {}
         if status is not None:
             changes["status"] = RunStatus.to_string(RunStatus.from_string(status))
@@ -126,14 +119,12 @@ class Runs(Experiments):
             return self._load(connection, run_id).info
 
     def delete_run(self, run_id: str) -> None:
-        """Move a run to the trash; again is no error."""
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             if row.lifecycle_stage == ACTIVE:
                 self._stage(connection, row.id, DELETED, now_ms())
 
     def restore_run(self, run_id: str) -> None:
-        """Take a deleted run back."""
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             experiment = self._experiment_row(connection, row.experiment_id)
@@ -151,7 +142,6 @@ class Runs(Experiments):
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record all of it on an active run; everything is checked before the first write."""
         points = [checks.metric(point) for point in metrics]
         checked_params = checks.texts("param", params or {}, nul=self.keeps_nul)
         checked_tags = checks.texts("tag", tags or {}, nul=self.keeps_nul)
@@ -183,16 +173,12 @@ class Runs(Experiments):
         self._put_model_points(connection, run_id, [p for p in points if p.model_id is not None])
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
         validation.validate_key("tag", key)
         with self.writing() as connection:
             row = self._active_run(connection, run_id, "delete a tag of")
-            values.remove_tag(
-                connection, t.tags, "run", row.id, key, kind="tag", whose=f"run {run_id}"
-            )
+            values.remove_tag(connection, t.tags, "run", row.id, key, f"run {run_id}")
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
-        """All points of a metric in the order in which they were logged; [] if there are none."""
         with self.reading() as connection:
             row = self._run_row(connection, run_id)
             validation.validate_key("metric", key)
@@ -204,7 +190,6 @@ class Runs(Experiments):
         datasets: Sequence[DatasetInput] = (),
         models: Sequence[LoggedModelInput] = (),
     ) -> None:
-        """Record what an active run uses; the same dataset again changes nothing."""
         for given in datasets:
             checks.dataset(given, nul=self.keeps_nul)
         for model in models:
@@ -220,7 +205,6 @@ class Runs(Experiments):
                 )
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
-        """Record which logged models an active run produced."""
         for model in models:
             validation.validate_model_id(model.model_id)
             validation.validate_step(f"output {model.model_id}", model.step)
@@ -237,14 +221,12 @@ class Runs(Experiments):
                 )
 
     def deletion_time(self, run_id: str) -> int | None:
-        """When a run was deleted; None for an active one, or if that was not noted."""
         with self.reading() as connection:
             row = self._run_row(connection, run_id)
             deleted = select(t.runs.c.deleted_time).where(t.runs.c.id == row.id)
             return connection.execute(deleted).scalar()
 
     def purge_run(self, run_id: str) -> None:
-        """Remove a deleted run for good; an active one is InvalidParameterValue."""
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             if row.lifecycle_stage != LifecycleStage.DELETED:
@@ -300,9 +282,7 @@ class Runs(Experiments):
         ).scalar_one()
         known = select(t.inputs.c.id).where(t.inputs.c.run == run.id, t.inputs.c.dataset == dataset)
         if connection.execute(known).first() is None:
-            link = connection.execute(
-                t.inputs.insert().values(run=run.id, dataset=dataset).returning(t.inputs.c.id)
-            ).scalar_one()
+            link = values.add(connection, t.inputs, run=run.id, dataset=dataset)
             tags = {tag.key: tag.value for tag in given.tags}
             values.put_tags(connection, t.input_tags, "input", link, tags)
 

@@ -8,8 +8,6 @@ from typing import Any
 from tracklet.entities import PagedList, Run
 from tracklet.reading import queries
 from tracklet.stores.query import Query
-from tracklet.stores.registry_store import RegistryStore
-from tracklet.stores.tracking_store import TrackingStore
 from tracklet_services.sql import leases
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.logged_model_verbs import LoggedModels
@@ -17,7 +15,7 @@ from tracklet_services.sql.registry_verbs import Registry
 from tracklet_services.sql.writer import SqlRunWriter
 
 
-class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
+class SqlStore(LoggedModels, Registry):
     """Experiments, runs, logged models and the registry in one database.
 
     The schema is made at the first use, by any number of processes at once. Artifacts lie beside
@@ -64,13 +62,6 @@ class SqlStore(LoggedModels, Registry, TrackingStore, RegistryStore):
                     leases.settle(connection, row)
 
     def open_run(self, run_id: str, *, live: bool = True) -> SqlRunWriter:
-        """A writer on an active run.
-
-        Args:
-            run_id: The run.
-            live: Whether this process now carries the run on: its status turns to RUNNING, and
-                it counts as lost if the process dies before ``close``.
-        """
         with self.writing() as connection:
             row = self._active_run(connection, run_id, "log to").id
             lease = leases.carry_on(connection, row) if live else None

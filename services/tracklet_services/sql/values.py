@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading.queries import as_double, rank
-from tracklet_services.sql.schema import Double, latest_metrics, metrics
+from tracklet_services.sql.schema import Double, latest_metrics, metrics, registered_model_aliases
 
 _CHUNK = 500
 
@@ -31,6 +31,22 @@ def row_of(table: Table, given: object, **others: Any) -> dict[str, Any]:
     """A row's values: those that are given by name, and an object's attributes for the rest."""
     names = {column.name for column in table.c} - {"id", *others}
     return {name: getattr(given, name) for name in names} | others
+
+
+def add(connection: Connection, table: Table, **row: Any) -> int:
+    """Insert a row and return its id."""
+    return connection.execute(table.insert().values(row).returning(table.c.id)).scalar_one()
+
+
+def put_alias(connection: Connection, model: int, alias: str, version: int) -> None:
+    """Point an alias of a registered model at a version."""
+    statement = insert(connection, registered_model_aliases)
+    a = registered_model_aliases.c
+    connection.execute(
+        statement.values(model=model, alias=alias, version=version).on_conflict_do_update(
+            index_elements=[a.model, a.alias], set_={"version": statement.excluded.version}
+        )
+    )
 
 
 @lru_cache(maxsize=64)
@@ -105,15 +121,15 @@ def put_params(
 
 
 def remove_tag(
-    connection: Connection, table: Table, owner: str, row: int, key: str, *, kind: str, whose: str
+    connection: Connection, table: Table, owner: str, row: int, key: str, whose: str
 ) -> None:
-    """Remove a text.
+    """Remove a tag.
 
     Raises:
         ResourceDoesNotExist: There is none of that key.
     """
     if not discard_tag(connection, table, owner, row, key):
-        raise ResourceDoesNotExist(f"{whose} has no {kind} {key!r}")
+        raise ResourceDoesNotExist(f"{whose} has no tag {key!r}")
 
 
 def discard_tag(connection: Connection, table: Table, owner: str, row: int, key: str) -> bool:

@@ -34,19 +34,12 @@ class SqlRunWriter(RunWriter):
         self._lease = lease
 
     def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
-        """Append one point."""
         self.log_metrics([Metric(key, value, timestamp, step)])
 
     def log_metrics(self, metrics: Sequence[Metric]) -> None:
-        """Append points; all keys are checked before the first is written."""
         self._record(points=[checks.metric(point) for point in metrics])
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Set params; a key that is set already must keep its value. All or nothing is written.
-
-        Raises:
-            InvalidParameterValue: A key is malformed, or holds another value already.
-        """
         self._record(params=checks.texts("param", params, nul=self._store.keeps_nul))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -54,7 +47,6 @@ class SqlRunWriter(RunWriter):
         self._record(tags=checks.texts("tag", tags, nul=self._store.keeps_nul))
 
     def flush(self) -> None:
-        """Return when everything written would survive a power cut."""
         if not self._store.keeps_nul:
             return  # PostgreSQL says that a transaction is done when it is on the disk
         with self._store.engine.connect() as connection:

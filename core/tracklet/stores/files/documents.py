@@ -8,9 +8,14 @@ obviously such a line goes to PyYAML; both ways give the same bytes and values.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from tracklet.entities import LifecycleStage, RunStatus
 from tracklet.errors import StorageError
+
+if TYPE_CHECKING:
+    from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel, RunInfo
+    from tracklet.entities.entity import Entity
 
 _LINE: Final = re.compile(
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*):"
@@ -27,6 +32,7 @@ _PLAIN: Final = re.compile(
 _DIGITS: Final = re.compile(r"0|[1-9][0-9]*")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_BESIDE: Final = frozenset({"tags", "params", "metrics", "aliases", "latest_versions"})
 _FOLDED: Final = 60
 """Texts with spaces up to this length fit a line of YAML whatever the key."""
 
@@ -50,6 +56,57 @@ def dumps(mapping: dict[str, Any]) -> bytes:
     """The document of a mapping: sorted keys, block style, UTF-8."""
     text = _dump_lines(mapping)
     return (_dump_yaml(mapping) if text is None else text).encode()
+
+
+# -- what the document of each entity says -----------------------------------------------------
+
+
+def experiment(given: Experiment) -> dict[str, Any]:
+    """The document of an experiment."""
+    return _fields(given) | {"effective_trace_archival_retention": None}
+
+
+def run(info: RunInfo) -> dict[str, Any]:
+    """The document of a run."""
+    return _fields(info) | {
+        "entry_point_name": "",
+        "source_name": "",
+        "source_type": 4,
+        "source_version": "",
+        "status": RunStatus.from_string(info.status),
+        "tags": [],
+    }
+
+
+def logged_model(model: LoggedModel) -> dict[str, Any]:
+    """The document of a logged model, which mentions the trash only for one that is there."""
+    document = _fields(model) | {"status": model.status.to_int()}
+    if model.lifecycle_stage != LifecycleStage.DELETED:
+        del document["lifecycle_stage"]
+    return document
+
+
+def registered_model(model: RegisteredModel) -> dict[str, Any]:
+    """The document of a registered model."""
+    return _fields(model) | {
+        "aliases": {alias: str(version) for alias, version in model.aliases.items()},
+        "deployment_job_id": None,
+        "deployment_job_state": None,
+        "workspace": "default",
+    }
+
+
+def model_version(version: ModelVersion) -> dict[str, Any]:
+    """The document of a model version."""
+    return _fields(version) | {"deployment_job_state": None, "workspace": "default"}
+
+
+def _fields(entity: Entity) -> dict[str, Any]:
+    """What is no file or folder of its own beside the document."""
+    return {name: value for name, value in entity if name not in _BESIDE}
+
+
+# -- lines -------------------------------------------------------------------------------------
 
 
 def _load_lines(text: str) -> dict[str, Any] | None:

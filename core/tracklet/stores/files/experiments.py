@@ -14,15 +14,16 @@ from tracklet.errors import (
     ResourceAlreadyExists,
     ResourceDoesNotExist,
 )
-from tracklet.stores import disk
+from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, run_meta, texts
 from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment
 
 
-class Experiments(Folder):
+class Experiments(Folder, TrackingStore):
     """Experiments: folders of the root, or of its trash when they are deleted."""
 
     @disk.reported("create an experiment")
@@ -32,12 +33,6 @@ class Experiments(Folder):
         artifact_location: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Create an experiment and return its id.
-
-        Raises:
-            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
-            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
-        """
         _check_name(name)
         location = _artifact_location(artifact_location)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
@@ -60,17 +55,10 @@ class Experiments(Folder):
 
     @disk.reported("read an experiment")
     def get_experiment(self, experiment_id: str) -> Experiment:
-        """The experiment, also when it is deleted.
-
-        Raises:
-            InvalidParameterValue: The id is malformed.
-            ResourceDoesNotExist: There is none.
-        """
         return reader.read_experiment(self._experiment_dir(experiment_id))
 
     @disk.reported("read the experiments")
     def get_experiment_by_name(self, name: str) -> Experiment | None:
-        """The experiment of that name, also when it is deleted; None if there is none."""
         if name == layout.DEFAULT_EXPERIMENT_NAME:
             self._offer_default()
         folder = self._dir_of_name(name)
@@ -78,7 +66,6 @@ class Experiments(Folder):
 
     @disk.reported("rename an experiment")
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
         _check_name(new_name)
         folder = self._experiment_dir(experiment_id)
         if self._in_trash(folder):
@@ -97,7 +84,6 @@ class Experiments(Folder):
 
     @disk.reported("delete an experiment")
     def delete_experiment(self, experiment_id: str) -> None:
-        """Move an active experiment and its runs to the trash; ``0`` is refused."""
         if experiment_id == layout.DEFAULT_EXPERIMENT_ID:
             raise InvalidParameterValue(
                 "the default experiment '0' cannot be deleted: runs go there when no other "
@@ -123,7 +109,6 @@ class Experiments(Folder):
 
     @disk.reported("restore an experiment")
     def restore_experiment(self, experiment_id: str) -> None:
-        """Take a deleted experiment and its runs back."""
         folder = self._experiment_dir(experiment_id)
         if not self._in_trash(folder):
             raise ResourceDoesNotExist(
@@ -137,7 +122,6 @@ class Experiments(Folder):
 
     @disk.reported("set a tag of an experiment")
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
-        """Set a tag of an active experiment."""
         data = {key: _tag(key, value)}
         folder = self._active_experiment_dir(experiment_id, "set a tag of")
         texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
@@ -145,7 +129,6 @@ class Experiments(Folder):
 
     @disk.reported("delete a tag of an experiment")
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
-        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
         folder = self._active_experiment_dir(experiment_id, "delete a tag of")
         owner = f"experiment {experiment_id}"
         texts.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
@@ -153,7 +136,6 @@ class Experiments(Folder):
 
     @disk.reported("remove an experiment for good")
     def purge_experiment(self, experiment_id: str) -> None:
-        """Remove a deleted experiment and all in it for good."""
         folder = self._experiment_dir(experiment_id)
         if not self._in_trash(folder):
             raise InvalidParameterValue(
@@ -252,16 +234,7 @@ def _tag(key: str, value: object) -> bytes:
 def _artifact_location(location: str | None) -> str | None:
     if location is None or location == "":
         return None
-    if len(location) > validation.MAX_ARTIFACT_LOCATION_LENGTH:
-        raise InvalidParameterValue(
-            f"an artifact location has at most {validation.MAX_ARTIFACT_LOCATION_LENGTH} "
-            f"characters; this one has {len(location)}: {location[:60]!r}…"
-        )
-    if location.startswith("runs:"):
-        raise InvalidParameterValue(
-            f"{location!r} cannot be an artifact location: 'runs:' URIs point into a run; give a "
-            "folder or the URI of an object store"
-        )
+    creation.check_artifact_location(location)
     if settings.path_of(location) is not None and not location.lower().startswith("file:"):
         return os.path.abspath(location)
     return location

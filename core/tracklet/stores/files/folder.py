@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from tracklet import settings, validation
+from tracklet import entities, settings, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import disk
@@ -164,21 +164,12 @@ class Folder:
         """Make an experiment visible; False if one with this id is."""
         folder = f"{self.root}/{experiment_id}"
         now = now_ms()
-        document = documents.dumps(
-            {
-                "artifact_location": artifact_location or folder,
-                "creation_time": now,
-                "effective_trace_archival_retention": None,
-                "experiment_id": experiment_id,
-                "last_update_time": now,
-                "lifecycle_stage": LifecycleStage.ACTIVE,
-                "name": name,
-                "trace_location": None,
-                "workspace": "default",
-            }
+        location = artifact_location or folder
+        made = entities.Experiment(
+            experiment_id, name, location, creation_time=now, last_update_time=now
         )
         disk.make_dirs(folder)
-        staged = disk.stage(folder, document)
+        staged = disk.stage(folder, documents.dumps(documents.experiment(made)))
         created = False
         try:
             created = disk.publish_once(staged, layout.meta(folder))

@@ -12,10 +12,10 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import now_ms
-from tracklet.stores.files.links import Links
+from tracklet.stores.files.runs import Runs
 
 
-class LoggedModels(Links):
+class LoggedModels(Runs):
     """Logged models: folders below ``models`` of their experiment's folder."""
 
     @disk.reported("create a logged model")
@@ -28,7 +28,6 @@ class LoggedModels(Links):
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
     ) -> entities.LoggedModel:
-        """Create a PENDING model; a missing name is invented."""
         name = names.run_name() if name is None else validation.validate_logged_model_name(name)
         keyed = {
             layout.TAGS: {k: texts.encoded("model tag", k, v) for k, v in (tags or {}).items()},
@@ -45,20 +44,17 @@ class LoggedModels(Links):
             experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
         now = now_ms()
-        document: dict[str, Any] = {
-            "artifact_location": creation.below(
-                location, f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
-            ),
-            "creation_timestamp": now,
-            "experiment_id": experiment_id,
-            "last_updated_timestamp": now,
-            "model_id": model_id,
-            "model_type": model_type,
-            "name": name,
-            "source_run_id": source_run_id,
-            "status": entities.LoggedModelStatus.PENDING.to_int(),
-            "status_message": None,
-        }
+        model = entities.LoggedModel(
+            experiment_id,
+            model_id,
+            name,
+            creation.below(location, f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"),
+            now,
+            now,
+            model_type,
+            source_run_id,
+            entities.LoggedModelStatus.PENDING,
+        )
         try:
             disk.make_dirs(folder, os.path.dirname(experiment_dir))
             for part in (layout.METRICS, layout.PARAMS, layout.TAGS):
@@ -68,7 +64,8 @@ class LoggedModels(Links):
                     path = f"{folder}/{part}/{key}"
                     disk.make_dirs(os.path.dirname(path), folder)
                     disk.write_new(path, text)
-            disk.publish(layout.meta(folder), documents.dumps(document), layout.private(folder))
+            content = documents.dumps(documents.logged_model(model))
+            disk.publish(layout.meta(folder), content, layout.private(folder))
             self._announce_model(folder)
             return reader.read_logged_model(folder)
         except BaseException:
@@ -77,7 +74,6 @@ class LoggedModels(Links):
 
     @disk.reported("read a logged model")
     def get_logged_model(self, model_id: str, *, deleted: bool = False) -> entities.LoggedModel:
-        """The model; a deleted one only when asked for."""
         model = reader.read_logged_model(self._model_dir(model_id))
         if model.lifecycle_stage == LifecycleStage.DELETED and not deleted:
             raise _deleted(model_id)
@@ -87,27 +83,18 @@ class LoggedModels(Links):
     def finalize_logged_model(
         self, model_id: str, status: entities.LoggedModelStatus
     ) -> entities.LoggedModel:
-        """Set the final status."""
-        try:
-            number = entities.LoggedModelStatus(status).to_int()
-        except ValueError:
-            raise InvalidParameterValue(
-                f"{status!r} is not a status of a logged model; choose from "
-                f"{', '.join(member.value for member in entities.LoggedModelStatus)}"
-            ) from None
+        number = creation.model_status(status).to_int()
         folder = self._active_model_dir(model_id)
         self._edit_model(folder, {"status": number})
         return reader.read_logged_model(folder)
 
     @disk.reported("delete a logged model")
     def delete_logged_model(self, model_id: str) -> None:
-        """Move a model to the trash."""
         folder = self._active_model_dir(model_id)
         self._edit_model(folder, {"lifecycle_stage": LifecycleStage.DELETED})
 
     @disk.reported("log params of a model")
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
-        """Add params; a key that is set already must keep its value."""
         data = {key: texts.encoded("model param", key, value) for key, value in params.items()}
         folder = self._active_model_dir(model_id)
         texts.put_params(
@@ -121,7 +108,6 @@ class LoggedModels(Links):
 
     @disk.reported("set tags of a model")
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags, replacing earlier values."""
         data = {key: texts.encoded("model tag", key, value) for key, value in tags.items()}
         folder = self._active_model_dir(model_id)
         texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, layout.private(folder))
@@ -129,14 +115,12 @@ class LoggedModels(Links):
 
     @disk.reported("delete a tag of a model")
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
-        """Remove a tag; a missing one is ResourceDoesNotExist."""
         folder = self._active_model_dir(model_id)
         texts.remove("model tag", f"{folder}/{layout.TAGS}", key, f"model {model_id}")
         self._edit_model(folder, {})
 
     @disk.reported("remove a logged model for good")
     def purge_logged_model(self, model_id: str) -> None:
-        """Remove a deleted logged model for good."""
         folder = self._model_dir(model_id)
         if reader.read_logged_model(folder).lifecycle_stage != LifecycleStage.DELETED:
             raise InvalidParameterValue(

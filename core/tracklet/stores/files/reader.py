@@ -132,17 +132,8 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
 
 def lost_info(info: RunInfo, folder: str) -> RunInfo:
     """How a lost run stands."""
-    return RunInfo(
-        run_id=info.run_id,
-        experiment_id=info.experiment_id,
-        user_id=info.user_id,
-        status="KILLED",
-        start_time=info.start_time,
-        end_time=leases.last_sign_of_life(folder),
-        lifecycle_stage=info.lifecycle_stage,
-        artifact_uri=info.artifact_uri,
-        run_name=info.run_name,
-    )
+    ended = {"status": "KILLED", "end_time": leases.last_sign_of_life(folder)}
+    return RunInfo(**dict(info) | ended)
 
 
 def read_metric_history(file: Path, key: str) -> MetricHistory:

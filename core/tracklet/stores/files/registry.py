@@ -6,23 +6,24 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracklet import validation
+from tracklet import entities, validation
 from tracklet.errors import (
     InvalidParameterValue,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
     TrackletException,
 )
-from tracklet.stores import disk
+from tracklet.stores import creation, disk
 from tracklet.stores.files import changes, contents, documents, layout, reader, texts
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.reader import DELETED_STAGE
+from tracklet.stores.registry_store import RegistryStore
 
 if TYPE_CHECKING:
     from tracklet.entities import ModelVersion, RegisteredModel
 
 
-class Registry(Folder):
+class Registry(Folder, RegistryStore):
     """Registered models: folders below ``models`` of the root, one folder inside per version.
 
     Changes are ordered by the store's lock.
@@ -37,7 +38,6 @@ class Registry(Folder):
         tags: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> RegisteredModel:
-        """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
         _check_name(name)
         _check_description(description)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
@@ -48,16 +48,9 @@ class Registry(Folder):
             if os.path.exists(layout.meta(folder)):
                 raise _taken(name)
             now = now_ms()
-            document = {
-                "aliases": {},
-                "creation_timestamp": now,
-                "deployment_job_id": None,
-                "deployment_job_state": None,
-                "description": description,
-                "last_updated_timestamp": now,
-                "name": name,
-                "workspace": "default",
-            }
+            document = documents.registered_model(
+                entities.RegisteredModel(name, now, now, description)
+            )
             try:
                 disk.make_dir(folder)
                 texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
@@ -70,12 +63,10 @@ class Registry(Folder):
 
     @disk.reported("read a registered model")
     def get_registered_model(self, name: str) -> RegisteredModel:
-        """The registered model with its tags, aliases and the newest version of each stage."""
         return reader.read_registered_model(self._registered_dir(name))
 
     @disk.reported("update a registered model")
     def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
-        """Set the description."""
         _check_description(description)
         folder = self._registered_dir(name)
         self._edit(folder, description=description)
@@ -83,7 +74,6 @@ class Registry(Folder):
 
     @disk.reported("rename a registered model")
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
-        """Rename; versions, tags and aliases follow."""
         folder = self._registered_dir(name)
         _check_name(new_name)
         target = layout.registered_model(self.root, new_name)
@@ -106,7 +96,6 @@ class Registry(Folder):
 
     @disk.reported("delete a registered model")
     def delete_registered_model(self, name: str) -> None:
-        """Delete it with its versions, tags and aliases."""
         folder = self._registered_dir(name)
         with disk.locked(layout.lock_file(self.root)):
             disk.unlink(layout.meta(folder))  # gone for readers from here on
@@ -115,7 +104,6 @@ class Registry(Folder):
 
     @disk.reported("set a tag of a registered model")
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
-        """Set a tag."""
         data = {key: _tag(key, value)}
         folder = self._registered_dir(name)
         texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
@@ -123,14 +111,12 @@ class Registry(Folder):
 
     @disk.reported("delete a tag of a registered model")
     def delete_registered_model_tag(self, name: str, key: str) -> None:
-        """Remove a tag; a missing one is no error."""
         folder = self._registered_dir(name)
         if _removed("model tag", f"{folder}/{layout.TAGS}", key):
             self._edit(folder)
 
     @disk.reported("set an alias")
     def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
-        """Point an alias at a version, taking it from the one that has it."""
         validation.validate_alias(alias)
         folder = self._registered_dir(name)
         number = validation.validate_version(version)
@@ -140,7 +126,6 @@ class Registry(Folder):
 
     @disk.reported("delete an alias")
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        """Remove an alias; a missing one is no error."""
         validation.validate_alias(alias)
         folder = self._registered_dir(name)
         if _removed("alias", f"{folder}/{layout.ALIASES}", alias):
@@ -161,7 +146,6 @@ class Registry(Folder):
         storage_location: str | None = None,
         user_id: str | None = None,
     ) -> ModelVersion:
-        """Add the next version; numbers are never used twice."""
         validation.validate_model_source(source)
         _check_description(description)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
@@ -170,24 +154,21 @@ class Registry(Folder):
         with disk.locked(layout.lock_file(self.root)):
             number = 1 + max(self._version_numbers(folder), default=0)
             now = now_ms()
-            document = {
-                "creation_timestamp": now,
-                "current_stage": "None",
-                "deployment_job_state": None,
-                "description": description,
-                "last_updated_timestamp": now,
-                "model_id": model_id,
-                "name": name,
-                "run_id": run_id,
-                "run_link": run_link,
-                "source": source,
-                "status": "READY",
-                "status_message": None,
-                "storage_location": storage_location or source,
-                "user_id": user_id,
-                "version": number,
-                "workspace": "default",
-            }
+            document = documents.model_version(
+                entities.ModelVersion(
+                    name,
+                    number,
+                    now,
+                    now,
+                    description,
+                    user_id,
+                    source=source,
+                    run_id=run_id,
+                    run_link=run_link,
+                    model_id=model_id,
+                    storage_location=storage_location or source,
+                )
+            )
             version_dir = layout.version(folder, number)
             try:
                 disk.mkdir(version_dir)
@@ -203,26 +184,20 @@ class Registry(Folder):
 
     @disk.reported("read a model version")
     def get_model_version(self, name: str, version: int) -> ModelVersion:
-        """The version; a missing or deleted one is ResourceDoesNotExist."""
         return reader.read_model_version(self._version_dir(name, version))
 
     @disk.reported("read a model version")
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
-        """The version that an alias points at; an unknown alias is InvalidParameterValue."""
         validation.validate_alias(alias)
         number = reader.read_aliases(self._registered_dir(name)).get(alias)
         if number is None:
-            raise InvalidParameterValue(
-                f"the registered model {name!r} has no alias {alias!r}; "
-                "set_registered_model_alias sets one"
-            )
+            raise creation.unknown_alias(name, alias)
         return self.get_model_version(name, number)
 
     @disk.reported("update a model version")
     def update_model_version(
         self, name: str, version: int, description: str | None
     ) -> ModelVersion:
-        """Set the description."""
         _check_description(description)
         folder = self._version_dir(name, version)
         self._edit(folder, description=description)
@@ -232,12 +207,7 @@ class Registry(Folder):
     def transition_model_version_stage(
         self, name: str, version: int, stage: str, archive_existing_versions: bool = False
     ) -> ModelVersion:
-        """Move a version to None, Staging, Production or Archived, in any case."""
-        canonical = validation.canonical_stage(stage)
-        if archive_existing_versions and canonical in ("None", "Archived"):
-            raise InvalidParameterValue(
-                f"archive_existing_versions goes with Staging or Production, not with {canonical}"
-            )
+        canonical = creation.version_stage(stage, archive_existing_versions)
         folder = self._version_dir(name, version)
         self._edit(folder, current_stage=canonical)
         if archive_existing_versions:
@@ -248,7 +218,6 @@ class Registry(Folder):
 
     @disk.reported("delete a model version")
     def delete_model_version(self, name: str, version: int) -> None:
-        """Delete a version, its tags and its aliases."""
         folder = self._version_dir(name, version)
         model_dir = os.path.dirname(folder)
         for alias in reader.read_model_version(folder).aliases:
@@ -258,7 +227,6 @@ class Registry(Folder):
 
     @disk.reported("set a tag of a model version")
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
-        """Set a tag."""
         data = {key: _tag(key, value)}
         folder = self._version_dir(name, version)
         texts.put_tags("model version tag", f"{folder}/{layout.TAGS}", data, folder)
@@ -266,7 +234,6 @@ class Registry(Folder):
 
     @disk.reported("delete a tag of a model version")
     def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
-        """Remove a tag; a missing one is no error."""
         folder = self._version_dir(name, version)
         if _removed("model version tag", f"{folder}/{layout.TAGS}", key):
             self._edit(folder)

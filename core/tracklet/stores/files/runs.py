@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import liveness, names, validation
 from tracklet.entities import (
@@ -22,6 +22,7 @@ from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
     changes,
     contents,
+    documents,
     layout,
     leases,
     points,
@@ -32,11 +33,15 @@ from tracklet.stores.files import (
 from tracklet.stores.files.experiments import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
+from tracklet.stores.tracking_store import TrackingStore
+
+if TYPE_CHECKING:
+    from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput
 
 _log = logging.getLogger(__name__)
 
 
-class Runs(Folder):
+class Runs(Folder, TrackingStore):
     """Runs: folders of their experiment's folder."""
 
     @disk.reported("create a run")
@@ -48,10 +53,6 @@ class Runs(Folder):
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
     ) -> Run:
-        """Create a RUNNING run in an active experiment.
-
-        A missing name is invented; the name is also the tag ``mlflow.runName``.
-        """
         created = self._create_run(
             experiment_id, user_id, start_time, tags, run_name, carried=False
         )
@@ -103,22 +104,18 @@ class Runs(Folder):
         location = reader.experiment_location(
             experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
-        meta: dict[str, Any] = {
-            "artifact_uri": creation.below(location, f"{run_id}/{layout.ARTIFACTS}"),
-            "end_time": None,
-            "entry_point_name": "",
-            "experiment_id": experiment_id,
-            "lifecycle_stage": LifecycleStage.ACTIVE,
-            "run_id": run_id,
-            "run_name": name,
-            "source_name": "",
-            "source_type": 4,
-            "source_version": "",
-            "start_time": started,
-            "status": RunStatus.RUNNING,
-            "tags": [],
-            "user_id": creation.user(user_id, texts_of_tags),
-        }
+        meta = documents.run(
+            RunInfo(
+                run_id,
+                experiment_id,
+                creation.user(user_id, texts_of_tags),
+                "RUNNING",
+                started,
+                None,
+                artifact_uri=creation.below(location, f"{run_id}/{layout.ARTIFACTS}"),
+                run_name=name,
+            )
+        )
         try:
             disk.mkdir(run_dir)
             for part in (layout.METRICS, layout.PARAMS, layout.TAGS, layout.ARTIFACTS):
@@ -155,13 +152,6 @@ class Runs(Folder):
 
     @disk.reported("open a run")
     def open_run(self, run_id: str, *, live: bool = True) -> FileRunWriter:
-        """A writer on an active run.
-
-        Args:
-            run_id: The run.
-            live: Whether this process now carries the run on: its status turns to RUNNING, and
-                it counts as lost if the process dies before ``close``.
-        """
         folder, meta = self._active_run_dir(run_id, "log to")
         settled = meta.get("status") != RunStatus.RUNNING
         writer = FileRunWriter(
@@ -194,7 +184,6 @@ class Runs(Folder):
         end_time: int | None = None,
         run_name: str | None = None,
     ) -> RunInfo:
-        """Change what is given of an active run's status (a name), end time and name."""
         given: dict[str, Any] = {}
         if status is not None:
             given["status"] = RunStatus.from_string(status)
@@ -214,7 +203,6 @@ class Runs(Folder):
 
     @disk.reported("delete a run")
     def delete_run(self, run_id: str) -> None:
-        """Move a run to the trash; again is no error."""
         folder = self._run_dir(run_id)
         now = now_ms()
         run_meta.edit(folder, lambda meta: bury(meta, now))
@@ -222,7 +210,6 @@ class Runs(Folder):
 
     @disk.reported("restore a run")
     def restore_run(self, run_id: str) -> None:
-        """Take a deleted run back."""
         folder = self._run_dir(run_id)
         if self._in_trash(os.path.dirname(folder)):
             experiment_id = os.path.basename(os.path.dirname(folder))
@@ -241,7 +228,6 @@ class Runs(Folder):
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record all of it on an active run; everything is checked before the first write."""
         writer = self.open_run(run_id, live=False)
         try:
             writer.check(metrics, params or {}, tags or {})
@@ -256,7 +242,6 @@ class Runs(Folder):
 
     @disk.reported("delete a tag of a run")
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
         folder, meta = self._active_run_dir(run_id, "delete a tag of")
         texts.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
         if meta.get("status") != RunStatus.RUNNING:
@@ -264,7 +249,6 @@ class Runs(Folder):
 
     @disk.reported("read a metric")
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
-        """All points of a metric in the order in which they were logged; [] if there are none."""
         folder = self._run_dir(run_id)
         validation.validate_key("metric", key)
         path = f"{folder}/{layout.METRICS}/{key}"
@@ -295,13 +279,11 @@ class Runs(Folder):
 
     @disk.reported("read a run")
     def deletion_time(self, run_id: str) -> int | None:
-        """When a run was deleted; None for an active one, or if that was not noted."""
         meta = contents.read_meta(self._run_dir(run_id), "run")
         return reader.integer(meta.get("deleted_time"))
 
     @disk.reported("remove a run for good")
     def purge_run(self, run_id: str) -> None:
-        """Remove a deleted run for good; an active one is InvalidParameterValue."""
         folder = self._run_dir(run_id)
         if reader.read_run_info(folder).lifecycle_stage != LifecycleStage.DELETED:
             raise InvalidParameterValue(
@@ -310,6 +292,75 @@ class Runs(Folder):
         disk.remove_tree(folder)
         self._run_dirs.pop(run_id, None)
         self._announce_run(folder)
+
+    # -- what a run used and produced: small documents in its folder that name it ----------------
+
+    @disk.reported("log inputs")
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[DatasetInput] = (),
+        models: Sequence[LoggedModelInput] = (),
+    ) -> None:
+        for given in datasets:
+            _check_dataset(given)
+        for model in models:
+            validation.validate_model_id(model.model_id)
+        folder, meta = self._active_run_dir(run_id, "log inputs of")
+        experiment_dir = os.path.dirname(folder)
+        for given in datasets:
+            self._link_dataset(folder, run_id, given, experiment_dir)
+        for model in models:
+            self._link_input(folder, run_id, model.model_id)
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+
+    @disk.reported("log outputs")
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        for model in models:
+            validation.validate_model_id(model.model_id)
+            validation.validate_step(f"output {model.model_id}", model.step)
+        folder, meta = self._active_run_dir(run_id, "log outputs of")
+        for model in models:
+            link = output_document(model)
+            path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
+            disk.publish(path, documents.dumps(link), layout.private(folder))
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
+
+    def _link_dataset(
+        self, folder: str, run_id: str, given: DatasetInput, experiment_dir: str
+    ) -> None:
+        """Say in a run's folder that it used a dataset, which the experiment's folder describes."""
+        dataset_id = layout.dataset_id(given.dataset.name, given.dataset.digest)
+        dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
+        self._link_once(dataset_dir, dict(given.dataset), experiment_dir)
+        link = {
+            "destination_id": dataset_id,
+            "destination_type": "RUN",
+            "source_id": dataset_id,
+            "source_type": "DATASET",
+            "tags": {tag.key: tag.value for tag in given.tags},
+        }
+        link_id = layout.dataset_input_id(dataset_id, run_id)
+        self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+
+    def _link_input(self, folder: str, run_id: str, model_id: str) -> None:
+        """Say in a run's folder that it used a logged model."""
+        link = {
+            "destination_id": model_id,
+            "destination_type": "RUN",
+            "source_id": model_id,
+            "source_type": "MODEL",
+            "tags": {},
+        }
+        link_id = layout.model_input_id(model_id, run_id)
+        self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+
+    def _link_once(self, folder: str, document: dict[str, Any], staging: str) -> None:
+        path = layout.meta(folder)
+        if not os.path.exists(path):
+            disk.publish(path, documents.dumps(document), staging)
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -320,3 +371,22 @@ class Runs(Folder):
     def _active_model_dir(self, model_id: str) -> str:
         """The folder of a logged model that is not deleted."""
         raise NotImplementedError
+
+
+def _check_dataset(given: DatasetInput) -> None:
+    validation.validate_dataset_input(given)
+    dataset: Dataset = given.dataset
+    for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
+        texts.encoded("dataset", "field", text)
+
+
+def output_document(output: LoggedModelOutput) -> dict[str, Any]:
+    """What links a run to a logged model that it produced."""
+    return {
+        "destination_id": output.model_id,
+        "destination_type": "MODEL_OUTPUT",
+        "source_id": output.model_id,
+        "source_type": "RUN_OUTPUT",
+        "step": output.step,
+        "tags": {},
+    }

@@ -12,15 +12,13 @@ from tracklet.stores.files.experiments import Experiments
 from tracklet.stores.files.logged_models import LoggedModels
 from tracklet.stores.files.registry import Registry
 from tracklet.stores.query import Query
-from tracklet.stores.registry_store import RegistryStore
-from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
     from tracklet.reading.index import FolderIndex
     from tracklet.stores.trace_store import TraceStore
 
 
-class FileStore(Experiments, LoggedModels, Registry, TrackingStore, RegistryStore):
+class FileStore(Experiments, LoggedModels, Registry):
     """Tracking and registry in a folder, in MLflow's layout.
 
     Nothing is written until something is recorded. Writes need no lock on the training path, no

@@ -146,7 +146,6 @@ class FileRunWriter(RunWriter):
             log_metric(key, value, step, timestamp)
 
     def link_metrics(self, metrics: Sequence[Metric]) -> None:
-        """Add points that this run has already to the record of the models that they name."""
         linked: list[tuple[Metric, bytes]] = []
         run_id = self.run_id.encode()
         for metric in metrics:
@@ -272,11 +271,6 @@ class FileRunWriter(RunWriter):
 
     @disk.reported("log params")
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Set params; a key that is set already must keep its value. All or nothing is written.
-
-        Raises:
-            InvalidParameterValue: A key is malformed, or holds another value already.
-        """
         self._check_open()
         known = self._params
         new = {key: value for key, value in params.items() if known.get(key) != value}
@@ -324,7 +318,6 @@ class FileRunWriter(RunWriter):
 
     @disk.reported("flush a run to the disk")
     def flush(self) -> None:
-        """Return when everything written would survive a power cut."""
         with self._lock:
             files = list(self._open.values())
             paths = self._unsynced
