@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar
@@ -36,6 +36,16 @@ class CommonOptions:
         reserved = "mlflow.autologging"
         copied = {str(key): value for key, value in self.extra_tags.items() if key != reserved}
         object.__setattr__(self, "extra_tags", copied)
+
+    def check_choice(self, name: str, choices: Sequence[str]) -> None:
+        """Refuse an option that is none of its choices.
+
+        Raises:
+            InvalidParameterValue: It is none of them.
+        """
+        value = getattr(self, name)
+        if value not in choices:
+            raise InvalidParameterValue(f"{name}={value!r} is none of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True)

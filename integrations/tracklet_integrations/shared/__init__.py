@@ -5,6 +5,6 @@
 - ``provenance``: what a framework's data containers were made of.
 - ``trials``: the candidates of a parameter search, as a table and as child runs.
 - ``post_training``: metrics and scores that the user computes of a fitted model.
-- ``importances``, ``bar_chart`` and ``canvas``: feature importances, and how charts are drawn.
+- ``importances`` and ``canvas``: feature importances, and how charts are drawn.
 - ``subclasses`` and ``weak_table``: the classes of a framework, and facts about its objects.
 """

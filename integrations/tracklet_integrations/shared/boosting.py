@@ -24,9 +24,12 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint, report
 from tracklet.validation import MAX_KEY_LENGTH
+from tracklet_integrations.shared.importances import log_importance
 from tracklet_integrations.shared.provenance import Origin, Origins
 
 _MODES: Final = ("min", "max")
+# The arguments of every `train` and `cv` that are no params: data, functions and results.
+_NO_PARAMS: Final = ("params", "feval", "callbacks", "learning_rates", "folds", "fpreproc")
 # What MLflow takes in a metric's name; other characters are replaced.
 _OTHER: Final = re.compile(r"[^/\w.\- :]")
 
@@ -66,10 +69,8 @@ class BoostingOptions(CommonOptions):
             none = value is None and name == "checkpoint_keep_last"
             if not none and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise InvalidParameterValue(f"{name} must be a number of at least 1; got {value!r}")
-        if self.checkpoint_mode not in (None, *_MODES):
-            raise InvalidParameterValue(
-                f"checkpoint_mode={self.checkpoint_mode!r} is none of {', '.join(_MODES)}"
-            )
+        if self.checkpoint_mode is not None:
+            self.check_choice("checkpoint_mode", _MODES)
 
 
 class BoostingRecord:
@@ -87,7 +88,7 @@ class BoostingRecord:
     """What ``train`` and ``cv`` call the data that is trained on."""
 
     no_params: ClassVar[Iterable[str]]
-    """The arguments of ``train`` and ``cv`` that are no params: data, functions and results."""
+    """Those of the library's own arguments of ``train`` and ``cv`` that are no params either."""
 
     checkpoint_suffix: ClassVar[str]
     """The ending of the library's own files."""
@@ -164,10 +165,15 @@ class BoostingRecord:
         origins: Origins,
         evaluated: Callable[[], Iterable[tuple[str, Origin | None]]],
     ) -> None:
-        with self.recorder.step("params"):
-            self.params(self.params_of(call), call.without(self.no_params))
+        self.record_params(call)
         with self.recorder.step("data"):
-            self.datasets(origins.of(call.all.get(self.train_argument)), evaluated())
+            self.datasets(origins.get(call.all.get(self.train_argument)), evaluated())
+
+    def record_params(self, call: BoundCall) -> None:
+        """Record the params that a ``train`` or ``cv`` is given."""
+        left_out = (*_NO_PARAMS, self.train_argument, *self.no_params)
+        with self.recorder.step("params"):
+            self.params(self.params_of(call), call.without(left_out))
 
     def _listen(self, call: BoundCall) -> None:
         with self.recorder.step("callback"):
@@ -263,6 +269,19 @@ class BoostingRecord:
         with self.recorder.step("metrics"):
             self.rounds.repeat(best_step)
 
+    def importances(
+        self,
+        kinds: Iterable[str],
+        scores_of: Callable[[str], Mapping[str, Any] | None],
+        indent: int | None = None,
+    ) -> None:
+        """Record feature importances; those of a kind that has none are left out."""
+        for kind in kinds:
+            with self.recorder.step("importance"):
+                scores = scores_of(kind)
+                if scores is not None:
+                    log_importance(self.recorder, kind, scores, indent=indent)
+
     def log_wrapper(self, wrapper: Any) -> None:
         """Log a fitted wrapper. Only ``predict`` of the library's own classes is called."""
         owner = next((cls for cls in type(wrapper).__mro__ if "predict" in vars(cls)), object)
@@ -344,6 +363,13 @@ class BoundCall:
             self._call.args = (*args[:position], value, *args[position + 1 :])
         else:
             self._call.kwargs = {**self._call.kwargs, name: value}
+
+
+def decided(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params without an objective that a wrapper has yet to choose."""
+    return {
+        name: value for name, value in params.items() if name != "objective" or value is not None
+    }
 
 
 def add_first(callbacks: Any, callback: Any) -> list[Any]:

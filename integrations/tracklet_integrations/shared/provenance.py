@@ -7,7 +7,6 @@ types that can be sliced and read without a side effect are looked into.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ from tracklet import entities
 from tracklet.autolog.datasets import dataset_of
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
+from tracklet_integrations.shared.weak_table import WeakTable
 
 EXAMPLE_ROWS: Final = 5
 
@@ -48,22 +48,8 @@ class Origin:
             recorder.run.store.log_inputs(recorder.run_id, [DatasetInput(found, [tag])])
 
 
-class Origins:
-    """Origins by container; one is forgotten when its container is."""
-
-    def __init__(self) -> None:
-        self._known: weakref.WeakKeyDictionary[Any, Origin] = weakref.WeakKeyDictionary()
-
-    def remember(self, container: Any, origin: Origin) -> None:
-        """Keep an origin as long as the container lives."""
-        self._known[container] = origin
-
-    def of(self, container: Any) -> Origin | None:
-        """The origin of a container; None if it was made before anyone watched."""
-        try:
-            return self._known.get(container)
-        except TypeError:
-            return None
+Origins = WeakTable[Origin]
+"""Origins by container; None for one that was made before anyone watched."""
 
 
 def origin_of(

@@ -85,19 +85,9 @@ class SklearnOptions(CommonOptions):
             raise InvalidParameterValue(
                 f"`max_tuning_runs` must be non-negative, instead got {self.max_tuning_runs}."
             )
-        if self.serialization_format not in _FORMATS:
-            raise InvalidParameterValue(
-                f"serialization_format={self.serialization_format!r} is none of "
-                f"{', '.join(_FORMATS)}"
-            )
-        if self.training_metrics not in _WHICH:
-            raise InvalidParameterValue(
-                f"training_metrics={self.training_metrics!r} is none of {', '.join(_WHICH)}"
-            )
-        if self.iteration_metrics not in _ITERATIONS:
-            raise InvalidParameterValue(
-                f"iteration_metrics={self.iteration_metrics!r} is none of {', '.join(_ITERATIONS)}"
-            )
+        self.check_choice("serialization_format", _FORMATS)
+        self.check_choice("training_metrics", _WHICH)
+        self.check_choice("iteration_metrics", _ITERATIONS)
         for name in ("training_metrics_seconds", "dataset_seconds"):
             seconds = getattr(self, name)
             if not seconds >= 0:
