@@ -10,10 +10,62 @@ from tracklet.search.syntax import KeyKind
 
 ValueType: TypeAlias = Literal["text", "number", "version", "model status", "text or number"]
 
-_ATTRIBUTE_PREFIXES: Final = dict.fromkeys(("attribute", "attributes", "attr"), "attribute")
-_TAG_PREFIXES: Final = dict.fromkeys(("tag", "tags"), "tag")
-_METRIC_PREFIXES: Final = dict.fromkeys(("metric", "metrics"), "metric")
-_PARAM_PREFIXES: Final = dict.fromkeys(("param", "params", "parameter", "parameters"), "param")
+_NAMED: Final[dict[str, KeyKind]] = {
+    "attribute": "attribute",
+    "attributes": "attribute",
+    "attr": "attribute",
+    "tag": "tag",
+    "tags": "tag",
+}
+_RECORDED: Final[dict[str, KeyKind]] = {
+    **_NAMED,
+    "metric": "metric",
+    "metrics": "metric",
+    "param": "param",
+    "params": "param",
+    "parameter": "param",
+    "parameters": "param",
+}
+_RUN: Final[dict[str, ValueType]] = {
+    "run_id": "text",
+    "run_name": "text",
+    "user_id": "text",
+    "status": "text",
+    "artifact_uri": "text",
+    "start_time": "number",
+    "end_time": "number",
+}
+_EXPERIMENT: Final[dict[str, ValueType]] = {
+    "experiment_id": "text",
+    "name": "text",
+    "creation_time": "number",
+    "last_update_time": "number",
+}
+_LOGGED_MODEL: Final[dict[str, ValueType]] = {
+    "name": "text",
+    "model_id": "text",
+    "model_type": "text",
+    "status": "model status",
+    "source_run_id": "text",
+    "experiment_id": "text",
+    "creation_timestamp": "number",
+    "last_updated_timestamp": "number",
+}
+_TRACE: Final[dict[str, ValueType]] = {
+    "request_id": "text",
+    "client_request_id": "text",
+    "name": "text",
+    "status": "text",
+    "run_id": "text",
+    "text": "text",
+    "timestamp_ms": "number",
+    "execution_time_ms": "number",
+    "end_time_ms": "number",
+}
+_REGISTRY_TIMES: Final = {
+    "creation_timestamp": "creation_timestamp",
+    "last_updated_timestamp": "last_updated_timestamp",
+}
 
 
 class Vocabulary(Frozen):
@@ -49,24 +101,8 @@ class Vocabulary(Frozen):
 
 RUNS: Final = Vocabulary(
     noun="runs",
-    prefixes={
-        **_ATTRIBUTE_PREFIXES,
-        "run": "attribute",
-        **_METRIC_PREFIXES,
-        **_PARAM_PREFIXES,
-        **_TAG_PREFIXES,
-        "dataset": "dataset",
-        "datasets": "dataset",
-    },  # type: ignore[arg-type]
-    attributes={
-        "run_id": "text",
-        "run_name": "text",
-        "user_id": "text",
-        "status": "text",
-        "artifact_uri": "text",
-        "start_time": "number",
-        "end_time": "number",
-    },
+    prefixes={**_RECORDED, "run": "attribute", "dataset": "dataset", "datasets": "dataset"},
+    attributes=_RUN,
     aliases={
         "created": "start_time",
         "Created": "start_time",
@@ -74,147 +110,72 @@ RUNS: Final = Vocabulary(
         "Run name": "run_name",
         "Run Name": "run_name",
     },
-    orderable=frozenset(
-        {
-            "run_id",
-            "run_name",
-            "user_id",
-            "status",
-            "artifact_uri",
-            "start_time",
-            "end_time",
-            "metric",
-            "param",
-            "tag",
-        }
-    ),
+    orderable=frozenset({*_RUN, "metric", "param", "tag"}),
     dataset_fields=("name", "digest", "context"),
     example="metrics.accuracy > 0.9 AND params.model = 'tree'",
 )
 
 EXPERIMENTS: Final = Vocabulary(
     noun="experiments",
-    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
-    attributes={
-        "experiment_id": "text",
-        "name": "text",
-        "creation_time": "number",
-        "last_update_time": "number",
-    },
-    orderable=frozenset({"experiment_id", "name", "creation_time", "last_update_time"}),
+    prefixes=_NAMED,
+    attributes=_EXPERIMENT,
+    orderable=frozenset(_EXPERIMENT),
     example="name LIKE 'churn%' AND tags.team = 'growth'",
 )
 
 LOGGED_MODELS: Final = Vocabulary(
     noun="logged models",
-    prefixes={
-        **_ATTRIBUTE_PREFIXES,
-        **_METRIC_PREFIXES,
-        **_PARAM_PREFIXES,
-        **_TAG_PREFIXES,
-    },  # type: ignore[arg-type]
-    attributes={
-        "name": "text",
-        "model_id": "text",
-        "model_type": "text",
-        "status": "model status",
-        "source_run_id": "text",
-        "experiment_id": "text",
-        "creation_timestamp": "number",
-        "last_updated_timestamp": "number",
-    },
+    prefixes=_RECORDED,
+    attributes=_LOGGED_MODEL,
     aliases={
         "creation_time": "creation_timestamp",
         "last_updated_time": "last_updated_timestamp",
     },
-    orderable=frozenset(
-        {
-            "name",
-            "model_id",
-            "model_type",
-            "status",
-            "source_run_id",
-            "experiment_id",
-            "creation_timestamp",
-            "last_updated_timestamp",
-            "metric",
-        }
-    ),
+    orderable=frozenset({*_LOGGED_MODEL, "metric"}),
     example="metrics.accuracy > 0.9 AND name = 'tree'",
 )
 
 REGISTERED_MODELS: Final = Vocabulary(
     noun="registered models",
-    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
+    prefixes=_NAMED,
     attributes={"name": "text"},
-    orderable=frozenset({"name", "last_updated_timestamp", "creation_timestamp"}),
-    order_aliases={
-        "timestamp": "last_updated_timestamp",
-        "last_updated_timestamp": "last_updated_timestamp",
-        "creation_timestamp": "creation_timestamp",
-    },
+    orderable=frozenset({"name", *_REGISTRY_TIMES}),
+    order_aliases={**_REGISTRY_TIMES, "timestamp": "last_updated_timestamp"},
     example="name LIKE 'churn%' AND tags.team = 'growth'",
 )
 
 MODEL_VERSIONS: Final = Vocabulary(
     noun="model versions",
-    prefixes={**_ATTRIBUTE_PREFIXES, **_TAG_PREFIXES},  # type: ignore[arg-type]
+    prefixes=_NAMED,
     attributes={
         "name": "text",
         "version_number": "version",
         "run_id": "text",
         "source_path": "text",
     },
-    orderable=frozenset({"name", "version_number", "creation_timestamp", "last_updated_timestamp"}),
-    order_aliases={
-        "creation_timestamp": "creation_timestamp",
-        "last_updated_timestamp": "last_updated_timestamp",
-    },
+    orderable=frozenset({"name", "version_number", *_REGISTRY_TIMES}),
+    order_aliases=_REGISTRY_TIMES,
     example="name = 'churn' AND version_number > 3",
 )
 
 TRACES: Final = Vocabulary(
     noun="traces",
     prefixes={
-        **_ATTRIBUTE_PREFIXES,
+        **_NAMED,
         "trace": "attribute",
-        **_TAG_PREFIXES,
         "metadata": "metadata",
         "request_metadata": "metadata",
         "span": "span",
         "feedback": "feedback",
         "expectation": "expectation",
-    },  # type: ignore[arg-type]
-    attributes={
-        "request_id": "text",
-        "client_request_id": "text",
-        "name": "text",
-        "status": "text",
-        "run_id": "text",
-        "text": "text",
-        "timestamp_ms": "number",
-        "execution_time_ms": "number",
-        "end_time_ms": "number",
     },
+    attributes=_TRACE,
     aliases={
         "timestamp": "timestamp_ms",
         "execution_time": "execution_time_ms",
         "end_time": "end_time_ms",
     },
-    orderable=frozenset(
-        {
-            "request_id",
-            "client_request_id",
-            "name",
-            "status",
-            "run_id",
-            "timestamp_ms",
-            "execution_time_ms",
-            "end_time_ms",
-            "tag",
-            "metadata",
-        }
-    ),
+    orderable=frozenset({*_TRACE, "tag", "metadata"} - {"text"}),
     regular_expressions=True,
     example="status = 'ERROR' AND tags.team = 'growth'",
 )

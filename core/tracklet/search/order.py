@@ -53,26 +53,21 @@ def parse_order_by(
     if len(items) > MAX_ITEMS:
         raise InvalidParameterValue(f"order_by has {len(items)} items; at most {MAX_ITEMS} do")
     found: list[OrderBy] = []
+    subjects: list[tuple[Any, ...]] = []
     for item in items:
         order = (
             _from_text(item, vocabulary)
             if isinstance(item, str)
             else _from_mapping(item, vocabulary)
         )
-        if any(_same(order, other) for other in found):
+        subject = (order.key, order.dataset_name, order.dataset_digest)
+        if subject in subjects:
             raise InvalidParameterValue(
                 f"order_by names {order.key.name!r} twice: {list(items)!r}. Leave one of them out"
             )
+        subjects.append(subject)
         found.append(order)
     return tuple(found)
-
-
-def _same(one: OrderBy, other: OrderBy) -> bool:
-    return (one.key, one.dataset_name, one.dataset_digest) == (
-        other.key,
-        other.dataset_name,
-        other.dataset_digest,
-    )
 
 
 def _example(vocabulary: Vocabulary) -> str:
@@ -135,18 +130,7 @@ def _from_mapping(item: Any, vocabulary: Vocabulary) -> OrderBy:
 
 
 def _key(name: Token, source: FilterText, vocabulary: Vocabulary) -> Key:
-    if len(name.parts) == 1:
-        word = name.parts[0]
-        kind = "attribute"
-    else:
-        prefix, word = name.parts
-        found = vocabulary.prefixes.get(prefix)
-        if found is None:
-            raise source.error(
-                f"unknown prefix {prefix!r}; choose from {', '.join(sorted(vocabulary.prefixes))}",
-                name.position,
-            )
-        kind = found
+    kind, word = source.kind_and_word(name, vocabulary.prefixes)
     if kind == "attribute":
         attribute = vocabulary.order_aliases.get(word) or vocabulary.canonical(word)
         if attribute is None or attribute not in vocabulary.orderable:

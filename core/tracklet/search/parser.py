@@ -22,17 +22,7 @@ from typing import Final, cast
 from tracklet.entities import LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.search.fields import ValueType, Vocabulary
-from tracklet.search.syntax import (
-    And,
-    Comparison,
-    Filter,
-    Key,
-    KeyKind,
-    Not,
-    Operator,
-    Or,
-    Scalar,
-)
+from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Operator, Or, Scalar
 from tracklet.search.tokens import FilterText, Token
 
 MAX_CLAUSES: Final = 1_000
@@ -163,18 +153,9 @@ class _Parser:
 
     def key(self, name: Token) -> Key:
         known = self.vocabulary
-        if len(name.parts) == 1:
-            kind: KeyKind = "attribute"
-            word = name.parts[0]
-        else:
-            prefix, word = name.parts
-            if prefix not in known.prefixes:
-                raise self.fail(
-                    f"unknown prefix {prefix!r}; choose from {_choices(known.prefixes)}", name
-                )
-            kind = known.prefixes[prefix]
-            if word == "":
-                raise self.fail(f"the key after {prefix!r} is empty", name)
+        kind, word = self.text.kind_and_word(name, known.prefixes)
+        if word == "" and len(name.parts) > 1:
+            raise self.fail(f"the key after {name.parts[0]!r} is empty", name)
         if kind == "attribute":
             attribute = known.canonical(word)
             if attribute is None:
@@ -236,15 +217,14 @@ class _Parser:
                 token,
                 self._clause(name, value_type),
             )
-        if value_type not in ("text", "text or number") and operator.endswith("LIKE"):
-            if value_type != "model status":
-                raise self.fail(
-                    f"{name} is a number, which {operator} does not match; use =, !=, >, >=, <, "
-                    "<=, IN or IS NULL",
-                    token,
-                    self._clause(name, value_type),
-                )
-        elif value_type == "model status" and operator in (">", ">=", "<", "<="):
+        if value_type in ("number", "version") and operator.endswith("LIKE"):
+            raise self.fail(
+                f"{name} is a number, which {operator} does not match; use =, !=, >, >=, <, "
+                "<=, IN or IS NULL",
+                token,
+                self._clause(name, value_type),
+            )
+        if value_type == "model status" and operator in (">", ">=", "<", "<="):
             raise self.fail(f"a status has no order for {operator}; use =, != or IN", token)
         return cast(Operator, operator)
 

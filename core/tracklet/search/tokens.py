@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import Frozen
+from tracklet.search.syntax import KeyKind
 
 MAX_LENGTH: Final = 100_000
 KEYWORDS: Final = frozenset({"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE"})
@@ -87,6 +89,18 @@ class FilterText:
             f"    {caret}\n"
             f"For example: {example or self.example}"
         )
+
+    def kind_and_word(self, name: Token, prefixes: Mapping[str, KeyKind]) -> tuple[KeyKind, str]:
+        """The kind of key that a name's prefix announces, and the rest of the name."""
+        if len(name.parts) == 1:
+            return "attribute", name.parts[0]
+        prefix, word = name.parts
+        if prefix not in prefixes:
+            raise self.error(
+                f"unknown prefix {prefix!r}; choose from {', '.join(sorted(prefixes))}",
+                name.position,
+            )
+        return prefixes[prefix], word
 
     def tokens(self) -> list[Token]:
         """All tokens, the last of which is the end.

@@ -111,6 +111,14 @@ def look_and_read(path: str) -> tuple[os.stat_result, bytes]:
         close(fd)
 
 
+def names_in(folder: str) -> list[str]:
+    """What a folder holds; nothing if there is none."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def read_if_there(path: str) -> bytes | None:
     """The content of a file, or None if there is none."""
     try:
@@ -269,7 +277,11 @@ def open_append(path: str, below: str = "") -> int:
         path: The file.
         below: A folder above it that must be there; those between are created.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _CLOEXEC
+    return _open_created(path, os.O_APPEND, below)
+
+
+def _open_created(path: str, how: int = 0, below: str = "") -> int:
+    flags = os.O_RDWR | os.O_CREAT | _CLOEXEC | how
     try:
         return open_file(path, flags, 0o666)
     except FileNotFoundError:
@@ -302,12 +314,7 @@ def locked(path: str) -> AbstractContextManager[object]:
     """
     if fcntl is None:
         return nullcontext()
-    flags = os.O_RDWR | os.O_CREAT | _CLOEXEC
-    try:
-        fd = open_file(path, flags, 0o666)
-    except FileNotFoundError:
-        make_dirs(os.path.dirname(path))
-        fd = open_file(path, flags, 0o666)
+    fd = _open_created(path)
     # A file leaves its block in C, where no interrupt strikes; and it closes when it is forgotten.
     held = io.FileIO(fd, "r+")
     try:

@@ -6,17 +6,13 @@ returns; search goes through an index that can be rebuilt from the folders at an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tracklet.lazy import lookup
 
 if TYPE_CHECKING:
     from tracklet.stores.files.store import FileStore
 
 __all__ = ["FileStore"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "FileStore":
-        from tracklet.stores.files.store import FileStore
-
-        return FileStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lookup(__name__, {"FileStore": "tracklet.stores.files.store"})

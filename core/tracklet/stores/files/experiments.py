@@ -104,7 +104,7 @@ class Experiments(Folder, TrackingStore):
         now = now_ms()
         for run_dir in contents.run_dirs(trashed):
             run_meta.edit(run_dir, lambda meta: bury(meta, now))
-        self._mark(trashed, LifecycleStage.DELETED)
+        self._mark(trashed, lifecycle_stage=LifecycleStage.DELETED)
         changes.announce(self.root, experiment_id)
 
     @disk.reported("restore an experiment")
@@ -116,7 +116,7 @@ class Experiments(Folder, TrackingStore):
             )
         for run_dir in contents.run_dirs(folder):
             run_meta.edit(run_dir, revive)
-        self._mark(folder, LifecycleStage.ACTIVE)
+        self._mark(folder, lifecycle_stage=LifecycleStage.ACTIVE)
         disk.rename(folder, f"{self.root}/{experiment_id}")
         changes.announce(self.root, experiment_id)
 
@@ -125,14 +125,14 @@ class Experiments(Folder, TrackingStore):
         data = {key: _tag(key, value)}
         folder = self._active_experiment_dir(experiment_id, "set a tag of")
         texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
-        self._edit_experiment(folder, lambda meta: meta.update(last_update_time=now_ms()))
+        self._mark(folder)
 
     @disk.reported("delete a tag of an experiment")
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         folder = self._active_experiment_dir(experiment_id, "delete a tag of")
         owner = f"experiment {experiment_id}"
         texts.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
-        self._edit_experiment(folder, lambda meta: meta.update(last_update_time=now_ms()))
+        self._mark(folder)
 
     @disk.reported("remove an experiment for good")
     def purge_experiment(self, experiment_id: str) -> None:
@@ -185,10 +185,8 @@ class Experiments(Folder, TrackingStore):
             )
         )
 
-    def _mark(self, folder: str, stage: str) -> None:
-        self._edit_experiment(
-            folder, lambda meta: meta.update(lifecycle_stage=stage, last_update_time=now_ms())
-        )
+    def _mark(self, folder: str, **values: Any) -> None:
+        self._edit_experiment(folder, lambda meta: meta.update(values, last_update_time=now_ms()))
 
     def _edit_experiment(self, folder: str, change: Callable[[dict[str, Any]], None]) -> None:
         """Apply a change to an experiment's document, one at a time."""

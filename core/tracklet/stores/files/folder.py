@@ -123,18 +123,12 @@ class Folder:
             )
         return folder
 
-    def _below_experiments(self, tail: str) -> str | None:
+    def _below_experiments(self, tail: str, document: str = layout.META) -> str | None:
         """The first folder ``<experiment>/<tail>`` that holds an entity."""
         for home in (self.root, layout.trash(self.root)):
-            try:
-                names = os.listdir(home)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            for name in names:
-                if name in layout.NOT_EXPERIMENTS:
-                    continue
+            for name in disk.names_in(home):
                 folder = f"{home}/{name}/{tail}"
-                if os.path.exists(layout.meta(folder)):
+                if name not in layout.NOT_EXPERIMENTS and os.path.exists(f"{folder}/{document}"):
                     return folder
         return None
 

@@ -104,14 +104,9 @@ def dataset_id(name: str, digest: str) -> str:
     return _md5(name, digest)
 
 
-def dataset_input_id(dataset: str, run_id: str) -> str:
-    """The name of the folder that links a dataset to a run."""
-    return _md5(dataset, run_id)
-
-
-def model_input_id(model_id: str, run_id: str) -> str:
-    """The name of the folder that links a logged model to the run that uses it."""
-    return _md5(model_id, run_id)
+def input_id(source_id: str, run_id: str) -> str:
+    """The name of the folder that links a dataset or a logged model to the run that uses it."""
+    return _md5(source_id, run_id)
 
 
 def _md5(*parts: str) -> str:

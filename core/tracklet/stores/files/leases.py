@@ -26,10 +26,7 @@ def leave(run_dir: str) -> str:
 def paths(run_dir: str) -> list[str]:
     """The leases on a run."""
     private = layout.private(run_dir)
-    try:
-        names = os.listdir(private)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = disk.names_in(private)
     return [f"{private}/{name}" for name in names if name.startswith(layout.LEASE_PREFIX)]
 
 

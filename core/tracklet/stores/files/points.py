@@ -12,7 +12,7 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -51,27 +51,22 @@ def parse_run_points(data: bytes, key: str) -> MetricHistory:
     columns = _columns(data)
     if columns is not None:
         return MetricHistory(_metrics(key, *columns))
-    points: list[Metric] = []
-    lines, skipped = _lines(data)
-    for line in lines:
-        point = _run_point(line, key)
-        if point is None:
-            skipped += 1
-        else:
-            points.append(point)
-    return MetricHistory(points, skipped)
+    return _history(data, lambda line: _run_point(line, key))
 
 
 def parse_model_points(data: bytes, key: str, model_id: str) -> MetricHistory:
     """The points of a logged model's metric file."""
+    return _history(data, lambda line: _model_point(line, key, model_id))
+
+
+def _history(data: bytes, parse: Callable[[bytes], Metric]) -> MetricHistory:
     points: list[Metric] = []
     lines, skipped = _lines(data)
     for line in lines:
-        point = _model_point(line, key, model_id)
-        if point is None:
+        try:
+            points.append(parse(line.rstrip(b"\r")))
+        except (ValueError, IndexError):
             skipped += 1
-        else:
-            points.append(point)
     return MetricHistory(points, skipped)
 
 
@@ -233,25 +228,19 @@ def _lines(data: bytes) -> tuple[list[bytes], int]:
     return kept, torn + len(whole) - len(kept)
 
 
-def _run_point(line: bytes, key: str) -> Metric | None:
-    fields = line.rstrip(b"\r").split(b" ", 3)
-    try:
-        timestamp, value = int(fields[0]), float(fields[1])
-        step = int(fields[2]) if len(fields) > 2 else 0
-        dataset = _dataset(fields[3]) if len(fields) > 3 else (None, None)
-    except (ValueError, IndexError):
-        return None
+def _run_point(line: bytes, key: str) -> Metric:
+    fields = line.split(b" ", 3)
+    timestamp, value = int(fields[0]), float(fields[1])
+    step = int(fields[2]) if len(fields) > 2 else 0
+    dataset = _dataset(fields[3]) if len(fields) > 3 else (None, None)
     return Metric(key, value, timestamp, step, None, *dataset)
 
 
-def _model_point(line: bytes, key: str, model_id: str) -> Metric | None:
-    fields = line.rstrip(b"\r").split(b" ", 4)
-    try:
-        timestamp, value, step = int(fields[0]), float(fields[1]), int(fields[2])
-        run_id = fields[3].decode() if len(fields) > 3 else None
-        dataset = _dataset(fields[4]) if len(fields) > 4 else (None, None)
-    except (ValueError, IndexError):
-        return None
+def _model_point(line: bytes, key: str, model_id: str) -> Metric:
+    fields = line.split(b" ", 4)
+    timestamp, value, step = int(fields[0]), float(fields[1]), int(fields[2])
+    run_id = fields[3].decode() if len(fields) > 3 else None
+    dataset = _dataset(fields[4]) if len(fields) > 4 else (None, None)
     return Metric(key, value, timestamp, step, model_id, *dataset, run_id)
 
 

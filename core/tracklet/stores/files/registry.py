@@ -48,9 +48,8 @@ class Registry(Folder, RegistryStore):
             if os.path.exists(layout.meta(folder)):
                 raise _taken(name)
             now = now_ms()
-            document = documents.registered_model(
-                entities.RegisteredModel(name, now, now, description)
-            )
+            made = entities.RegisteredModel(name, now, now, description)
+            document = documents.registered_model(made)
             try:
                 disk.make_dir(folder)
                 texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
@@ -83,13 +82,10 @@ class Registry(Folder, RegistryStore):
             disk.rename(folder, target)
             # Renamed by its place from here on; readers of the documents follow.
             now = now_ms()
+            values = {"name": new_name, "last_updated_timestamp": now}
             for version_dir in contents.model_version_dirs(target):
-                meta = contents.read_meta(version_dir, "model version")
-                meta.update(name=new_name, last_updated_timestamp=now)
-                disk.publish(layout.meta(version_dir), documents.dumps(meta), target)
-            meta = contents.read_meta(target, "registered model")
-            meta.update(name=new_name, last_updated_timestamp=now)
-            disk.publish(layout.meta(target), documents.dumps(meta), target)
+                self._rewrite(version_dir, "model version", values)
+            self._rewrite(target, "registered model", values)
         self._announce_name(name)
         self._announce_name(new_name)
         return reader.read_registered_model(target)

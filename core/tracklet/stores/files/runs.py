@@ -5,17 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tracklet import liveness, names, validation
-from tracklet.entities import (
-    LifecycleStage,
-    Metric,
-    Run,
-    RunData,
-    RunInfo,
-    RunStatus,
-)
+from tracklet.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
@@ -53,10 +47,8 @@ class Runs(Folder, TrackingStore):
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
     ) -> Run:
-        created = self._create_run(
-            experiment_id, user_id, start_time, tags, run_name, carried=False
-        )
-        return created[0]
+        given = experiment_id, user_id, start_time, tags, run_name
+        return self._create_run(*given, carried=False)[0]
 
     @disk.reported("start a run")
     def start_run(
@@ -68,9 +60,8 @@ class Runs(Folder, TrackingStore):
         run_name: str | None = None,
     ) -> tuple[Run, FileRunWriter]:
         """Create a run that this process carries; its lease is there before a reader sees it."""
-        run, folder, lease = self._create_run(
-            experiment_id, user_id, start_time, tags, run_name, carried=True
-        )
+        given = experiment_id, user_id, start_time, tags, run_name
+        run, folder, lease = self._create_run(*given, carried=True)
         try:
             writer = FileRunWriter(
                 self.root, folder, lease=lease, settled=False, find_model=self._active_model_dir
@@ -136,16 +127,9 @@ class Runs(Folder, TrackingStore):
 
     @disk.reported("read a run")
     def get_run(self, run_id: str) -> Run:
-        """The run with all that was recorded, also when it is deleted.
-
-        A run whose process died without a word is KILLED here, and its files then say so too.
-
-        Raises:
-            InvalidParameterValue: The id is malformed.
-            ResourceDoesNotExist: There is none.
-        """
         folder = self._run_dir(run_id)
         run = reader.read_run(folder)
+        # Of a run whose process died without a word, the files then say so too.
         if run.info.status == "KILLED" and leases.paths(folder):
             run_meta.settle(self.root, folder)
         return run
@@ -197,8 +181,7 @@ class Runs(Folder, TrackingStore):
         if name is not None:
             tags_dir = f"{folder}/{layout.TAGS}"
             texts.put_tags("tag", tags_dir, {RUN_NAME_TAG: name}, layout.private(folder))
-        if meta.get("status") != RunStatus.RUNNING:
-            self._announce_run(folder)
+        self._announce_if_over(folder, meta)
         return reader.run_info(folder, meta, {})
 
     @disk.reported("delete a run")
@@ -244,8 +227,7 @@ class Runs(Folder, TrackingStore):
     def delete_tag(self, run_id: str, key: str) -> None:
         folder, meta = self._active_run_dir(run_id, "delete a tag of")
         texts.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
-        if meta.get("status") != RunStatus.RUNNING:
-            self._announce_run(folder)
+        self._announce_if_over(folder, meta)
 
     @disk.reported("read a metric")
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
@@ -263,19 +245,15 @@ class Runs(Folder, TrackingStore):
 
     @disk.reported("read a run")
     def get_params(self, run_id: str) -> dict[str, str]:
-        """The params of a run."""
         folder = f"{self._run_dir(run_id)}/{layout.PARAMS}"
         writer = self._writers.get(run_id)
         return contents.read_texts(folder, writer.known_params() if writer is not None else {})
 
     @disk.reported("read a run")
     def last_points(self, run_id: str) -> list[Metric]:
-        """The point of each metric that was logged last; of each file only the end is read."""
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
         writer = self._writers.get(run_id)
-        if writer is not None:
-            return writer.last_points(folder)
-        return points.last_points(folder, {})
+        return points.last_points(folder, {}) if writer is None else writer.last_points(folder)
 
     @disk.reported("read a run")
     def deletion_time(self, run_id: str) -> int | None:
@@ -312,8 +290,7 @@ class Runs(Folder, TrackingStore):
             self._link_dataset(folder, run_id, given, experiment_dir)
         for model in models:
             self._link_input(folder, run_id, model.model_id)
-        if meta.get("status") != RunStatus.RUNNING:
-            self._announce_run(folder)
+        self._announce_if_over(folder, meta)
 
     @disk.reported("log outputs")
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
@@ -325,8 +302,7 @@ class Runs(Folder, TrackingStore):
             link = output_document(model)
             path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
             disk.publish(path, documents.dumps(link), layout.private(folder))
-        if meta.get("status") != RunStatus.RUNNING:
-            self._announce_run(folder)
+        self._announce_if_over(folder, meta)
 
     def _link_dataset(
         self, folder: str, run_id: str, given: DatasetInput, experiment_dir: str
@@ -335,27 +311,27 @@ class Runs(Folder, TrackingStore):
         dataset_id = layout.dataset_id(given.dataset.name, given.dataset.digest)
         dataset_dir = f"{experiment_dir}/{layout.DATASETS}/{dataset_id}"
         self._link_once(dataset_dir, dict(given.dataset), experiment_dir)
-        link = {
-            "destination_id": dataset_id,
-            "destination_type": "RUN",
-            "source_id": dataset_id,
-            "source_type": "DATASET",
-            "tags": {tag.key: tag.value for tag in given.tags},
-        }
-        link_id = layout.dataset_input_id(dataset_id, run_id)
-        self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+        tags = {tag.key: tag.value for tag in given.tags}
+        self._link_input(folder, run_id, dataset_id, "DATASET", tags)
 
-    def _link_input(self, folder: str, run_id: str, model_id: str) -> None:
-        """Say in a run's folder that it used a logged model."""
+    def _link_input(
+        self,
+        folder: str,
+        run_id: str,
+        source_id: str,
+        source_type: str = "MODEL",
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Say in a run's folder that it used a logged model or a dataset."""
         link = {
-            "destination_id": model_id,
+            "destination_id": source_id,
             "destination_type": "RUN",
-            "source_id": model_id,
-            "source_type": "MODEL",
-            "tags": {},
+            "source_id": source_id,
+            "source_type": source_type,
+            "tags": dict(tags),
         }
-        link_id = layout.model_input_id(model_id, run_id)
-        self._link_once(f"{folder}/{layout.INPUTS}/{link_id}", link, layout.private(folder))
+        place = f"{folder}/{layout.INPUTS}/{layout.input_id(source_id, run_id)}"
+        self._link_once(place, link, layout.private(folder))
 
     def _link_once(self, folder: str, document: dict[str, Any], staging: str) -> None:
         path = layout.meta(folder)
@@ -363,6 +339,10 @@ class Runs(Folder, TrackingStore):
             disk.publish(path, documents.dumps(document), staging)
 
     # -- parts ---------------------------------------------------------------------------------
+
+    def _announce_if_over(self, folder: str, meta: dict[str, Any]) -> None:
+        if meta.get("status") != RunStatus.RUNNING:
+            self._announce_run(folder)
 
     def _announce_run(self, folder: str) -> None:
         experiment_id = os.path.basename(os.path.dirname(folder))

@@ -58,11 +58,7 @@ def is_trace(folder: str) -> bool:
 def trace_dirs(experiment_dir: str) -> list[str]:
     """The folders of all traces of an experiment."""
     home = f"{experiment_dir}/{layout.TRACES}"
-    try:
-        names = os.listdir(home)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [f"{home}/{name}" for name in names if not name.startswith(".")]
+    return [f"{home}/{name}" for name in disk.names_in(home) if not name.startswith(".")]
 
 
 # -- writing -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from tracklet import validation
@@ -24,7 +25,7 @@ from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.trace_files import TraceFolder
 from tracklet.stores.trace_store import TraceStore
 
-_TRACE_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _FIXED_TAGS: Final = frozenset({"mlflow.user", trace_files.LOCATION_TAG})
 _logger = logging.getLogger(__name__)
 
@@ -138,11 +139,9 @@ class FileTraces(Folder, TraceStore):
         page = Page.decode(page_token)
         found: list[TraceFolder] = []
         for experiment_id in dict.fromkeys(experiment_ids):
-            home = self._experiment_dir_if_there(experiment_id)
-            for entry in _readable(trace_files.trace_dirs(home) if home else ()):
-                lookup = _Lookup(entry)
-                if matches(tree, lookup):
-                    found.append(entry)
+            validation.validate_experiment_id(experiment_id)
+            folders = trace_files.trace_dirs(f"{self.root}/{experiment_id}")
+            found += [e for e in _readable(folders) if matches(tree, partial(_values, e))]
         _sort(found, orders)
         traces: list[Trace] = []
         position = page.offset
@@ -226,57 +225,40 @@ class FileTraces(Folder, TraceStore):
         path = _assessment_file(folder, assessment.assessment_id)
         disk.publish(path, trace_files.assessment_yaml(assessment), folder)
 
-    def _experiment_dir_if_there(self, experiment_id: str) -> str | None:
-        validation.validate_experiment_id(experiment_id)
-        folder = f"{self.root}/{experiment_id}"
-        return folder if os.path.isdir(folder) else None
-
     def _trace_dir(self, trace_id: str) -> str:
         """The folder of a trace, wherever it is."""
         tail = f"{layout.TRACES}/{_checked(trace_id)}"
-        for home in (self.root, layout.trash(self.root)):
-            try:
-                names = os.listdir(home)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            for name in names:
-                folder = f"{home}/{name}/{tail}"
-                if name not in layout.NOT_EXPERIMENTS and trace_files.is_trace(folder):
-                    return folder
-        raise ResourceDoesNotExist(
-            f"there is no trace with the id {trace_id!r} in {self.root}; search_traces lists "
-            "those that are there"
-        )
-
-
-class _Lookup:
-    """The values that a trace has for a filter's keys."""
-
-    def __init__(self, entry: TraceFolder) -> None:
-        self.entry = entry
-
-    def __call__(self, key: Key) -> Iterable[Any]:
-        entry = self.entry
-        if key.kind == "tag":
-            return (entry.tags.get(key.name),)
-        if key.kind == "metadata":
-            return (entry.metadata.get(key.name),)
-        if key.kind == "span":
-            return _span_values(entry.spans, key.name)
-        if key.kind in ("feedback", "expectation"):
-            return (
-                _spelled(assessment.value)
-                for assessment in entry.assessments
-                if assessment.name == key.name
-                and type(assessment).__name__.lower() == key.kind
-                and assessment.valid is not False
+        folder = self._below_experiments(tail, trace_files.INFO)
+        if folder is None:
+            raise ResourceDoesNotExist(
+                f"there is no trace with the id {trace_id!r} in {self.root}; search_traces lists "
+                "those that are there"
             )
-        if key.name == "text":
-            return (trace_files.spans_json(entry.spans)[0].decode(),)
-        return (_attribute(entry, key.name),)
+        return folder
+
+
+def _values(entry: TraceFolder, key: Key) -> Iterable[Any]:
+    """The values that a trace has for a filter's key."""
+    if key.kind == "tag":
+        return (entry.tags.get(key.name),)
+    if key.kind == "metadata":
+        return (entry.metadata.get(key.name),)
+    if key.kind == "span":
+        return _span_values(entry.spans, key.name)
+    if key.kind in ("feedback", "expectation"):
+        return (
+            _spelled(assessment.value)
+            for assessment in entry.assessments
+            if assessment.name == key.name
+            and type(assessment).__name__.lower() == key.kind
+            and assessment.valid is not False
+        )
+    return (_attribute(entry, key.name),)
 
 
 def _attribute(entry: TraceFolder, name: str) -> Any:
+    if name == "text":
+        return trace_files.spans_json(entry.spans)[0].decode()
     if name == "name":
         return entry.tags.get("mlflow.traceName")
     if name == "run_id":
@@ -324,7 +306,7 @@ def _sort(found: list[TraceFolder], orders: Sequence[OrderBy]) -> None:
     found.sort(key=lambda e: (-e.bare_info.request_time, e.bare_info.trace_id))
     for order in reversed(orders):
         keyed: list[tuple[Any, TraceFolder]] = [
-            (next(iter(_Lookup(entry)(order.key)), None), entry) for entry in found
+            (next(iter(_values(entry, order.key)), None), entry) for entry in found
         ]
         there = [pair for pair in keyed if pair[0] is not None]
         there.sort(key=lambda pair: pair[0], reverse=not order.ascending)
@@ -346,22 +328,18 @@ def _readable(folders: Iterable[str]) -> Iterator[TraceFolder]:
         yield entry
 
 
-def _checked(trace_id: object) -> str:
-    if not isinstance(trace_id, str) or not _TRACE_ID.fullmatch(trace_id):
+def _checked(given: object, what: str = "trace", prefix: str = "tr-") -> str:
+    if not isinstance(given, str) or not _ID.fullmatch(given):
         raise InvalidParameterValue(
-            f"{trace_id!r} is not a valid trace id: it is text such as 'tr-' and 32 hexadecimal "
-            "digits"
+            f"{given!r} is not a valid {what} id: it is text such as {prefix!r} and 32 "
+            "hexadecimal digits"
         )
-    return trace_id
+    return given
 
 
 def _assessment_file(folder: str, assessment_id: object) -> str:
-    if not isinstance(assessment_id, str) or not _TRACE_ID.fullmatch(assessment_id):
-        raise InvalidParameterValue(
-            f"{assessment_id!r} is not a valid assessment id: it is text such as 'a-' and 32 "
-            "hexadecimal digits"
-        )
-    return f"{folder}/{trace_files.ASSESSMENTS}/{assessment_id}.yaml"
+    name = _checked(assessment_id, "assessment", "a-")
+    return f"{folder}/{trace_files.ASSESSMENTS}/{name}.yaml"
 
 
 def _check_deletion(

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from tracklet import names, validation
@@ -68,13 +68,7 @@ class FileRunWriter(RunWriter):
     # -- metrics -------------------------------------------------------------------------------
 
     def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
-        """Append one point.
-
-        Args:
-            key: The metric.
-            value: A float, also NaN or infinite; kept exactly.
-            step: Any 64-bit signed integer.
-            timestamp: Milliseconds since the epoch.
+        """Append one point; any float is kept exactly, NaN and infinities too.
 
         Raises:
             InvalidParameterValue: Key, value, step or timestamp break a rule.
@@ -121,9 +115,7 @@ class FileRunWriter(RunWriter):
                     linked.append((metric, line + b" " + self.run_id.encode() + dataset + b"\n"))
                 line += dataset
             batches.setdefault(metric.key, []).append(line + b"\n")
-        unknown = [key for key in batches if key not in self._keys]
-        if unknown:
-            self._check_keys(unknown)
+        self._check_keys(batches)
         models = self._model_files(linked) if linked else {}
         try:
             for key, lines in batches.items():
@@ -134,10 +126,7 @@ class FileRunWriter(RunWriter):
                 self._announce()
 
     def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
-        """Append one point to each of several metrics; all are checked before the first."""
-        unknown = [key for key in values if key not in self._keys]
-        if unknown:
-            self._check_keys(unknown)
+        self._check_keys(values)
         for key, value in values.items():
             if type(value) is not float:
                 _numbers(key, value, step, timestamp)
@@ -214,10 +203,12 @@ class FileRunWriter(RunWriter):
             if changed:
                 changes.announce(self.root, *changed)
 
-    def _check_keys(self, keys: list[str]) -> None:
-        for key in keys:
-            validation.validate_key("metric", key)
-        texts.check_free("metric", self._metrics_dir, keys)
+    def _check_keys(self, keys: Iterable[str]) -> None:
+        unknown = [key for key in keys if key not in self._keys]
+        if unknown:
+            for key in unknown:
+                validation.validate_key("metric", key)
+            texts.check_free("metric", self._metrics_dir, unknown)
 
     def _appender(self, key: str) -> Appender:
         """The open file of a metric that was not open, for points that nobody announces."""
@@ -337,16 +328,12 @@ class FileRunWriter(RunWriter):
             raise
 
     def close(self) -> None:
-        """Release descriptors and the claim that the run is alive. Idempotent.
-
-        In a process forked from the one that opened the run, the claim stays: it is not ours.
-        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._open.clear()
-        if os.getpid() != self._pid:
+        if os.getpid() != self._pid:  # in a forked process, the claim is not ours
             return
         if self._lease is not None:
             disk.discard(self._lease)

@@ -124,7 +124,7 @@ def test_the_id_of_a_dataset_link_is_mlflows():
     dataset_id = layout.dataset_id("dataset", "a5df5eea")
     assert dataset_id == "29ab99a8fcb166b0db6587261cc6ac63"
     run_id = "35527980721d44c0b84fabf30c9a7187"
-    assert layout.dataset_input_id(dataset_id, run_id) == "e9c5694548a02ef72216e08f847a26a5"
+    assert layout.input_id(dataset_id, run_id) == "e9c5694548a02ef72216e08f847a26a5"
 
 
 def test_every_folder_is_one_that_mlflow_knows(store, root):
