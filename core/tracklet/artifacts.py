@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet.client import TrackletClient
 from tracklet.client.images import Image
+from tracklet.client.registry import model_location
 from tracklet.entities import FileInfo
 from tracklet.errors import BadRequest, InvalidParameterValue
 from tracklet.repositories import repository
@@ -118,12 +119,3 @@ def _located(
         return None, str(path.parent), path.name
     root, _, name = uri.rstrip("/").rpartition("/")
     return None, root, name
-
-
-def model_location(client: TrackletClient, model_uri: str) -> str:
-    """Where the files of ``models:/…`` are."""
-    name = model_uri.removeprefix("models:/").strip("/")
-    if name.startswith("m-") and "/" not in name and "@" not in name:
-        return client.get_logged_model(name).artifact_location
-    version = client.resolve_model_version(model_uri)
-    return version.storage_location or version.source or ""

@@ -49,14 +49,10 @@ class Lease(Frozen):
         """The lease that a text holds; None if it holds none (it may be torn)."""
         try:
             fields: dict[str, Any] = json.loads(text)
-            return cls(
-                host=str(fields.get("host", "")),
-                machine_id=str(fields.get("machine_id", "")),
-                boot_id=str(fields.get("boot_id", "")),
-                pid_namespace=str(fields.get("pid_namespace", "")),
-                pid=int(fields["pid"]),
-                start_ticks=int(fields.get("start_ticks", 0)),
-            )
+            *names, _, _ = cls._fields
+            texts = {name: str(fields.get(name, "")) for name in names}
+            start_ticks = int(fields.get("start_ticks", 0))
+            return cls(**texts, pid=int(fields["pid"]), start_ticks=start_ticks)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 

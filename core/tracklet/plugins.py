@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tracklet.errors import PluginError
 from tracklet.frozen import Frozen
@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 Group = Literal["integrations", "flavors", "stores", "artifacts", "run_context", "commands"]
 State = Literal["active", "waiting", "declined", "broken"]
 
-GROUPS: Final[tuple[Group, ...]] = (
-    "integrations",
-    "flavors",
-    "stores",
-    "artifacts",
-    "run_context",
-    "commands",
-)
+GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 
 # What a loaded object must have. The base classes live in higher layers, which pass them to
 # `load`; these names are what the registry itself and its callers rely on.

@@ -64,12 +64,12 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         uri: A folder, ``file:``, ``sqlite:///…``, ``postgresql://…`` or ``http(s)://…``. A
             relative path is relative to the working directory of now, not of later.
     """
-    _chosen.tracking_uri = None if uri is None else _as_uri(uri)
+    _chosen.tracking_uri = None if uri is None else absolute_uri(os.fspath(uri))
 
 
 def set_registry_uri(uri: str | Path | None) -> None:
     """Say where registered models are kept, if not with the rest of the record."""
-    _chosen.registry_uri = None if uri is None else _as_uri(uri)
+    _chosen.registry_uri = None if uri is None else absolute_uri(os.fspath(uri))
 
 
 def tracking_uri() -> str:
@@ -146,10 +146,6 @@ def config_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
-
-
-def _as_uri(uri: str | Path) -> str:
-    return absolute_uri(os.fspath(uri))
 
 
 def _working_directory() -> Path:

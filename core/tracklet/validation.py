@@ -38,18 +38,12 @@ _MLFLOW_KEY = re.compile(r"[/\w.\- :]*")
 _warned_keys: set[str] = set()
 _logger = logging.getLogger(__name__)
 
-_RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+_RUN_OR_MODEL_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _EXPERIMENT_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
-_MODEL_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 
-_STAGES: Final = {
-    "none": "None",
-    "staging": "Staging",
-    "production": "Production",
-    "archived": "Archived",
-}
+STAGES: Final = ("None", "Staging", "Production", "Archived")
 
 
 def validate_key(kind: str, key: object) -> str:
@@ -250,7 +244,7 @@ def validate_dataset_input(given: DatasetInput) -> None:
 
 def validate_run_id(run_id: object) -> str:
     """Check the form of a run id."""
-    return _validate_id("run id", run_id, _RUN_ID)
+    return _validate_id("run id", run_id, _RUN_OR_MODEL_ID)
 
 
 def validate_experiment_id(experiment_id: object) -> str:
@@ -260,7 +254,7 @@ def validate_experiment_id(experiment_id: object) -> str:
 
 def validate_model_id(model_id: object) -> str:
     """Check the form of a logged model's id."""
-    return _validate_id("model id", model_id, _MODEL_ID)
+    return _validate_id("model id", model_id, _RUN_OR_MODEL_ID)
 
 
 def _validate_id(kind: str, value: object, pattern: re.Pattern[str]) -> str:
@@ -347,11 +341,9 @@ def validate_version(version: Any) -> int:
 
 def canonical_stage(stage: object) -> str:
     """The canonical spelling of a model version's stage, given in any case."""
-    canonical = _STAGES.get(stage.lower()) if isinstance(stage, str) else None
-    if canonical is None:
-        raise InvalidParameterValue(
-            f"{stage!r} is not a stage; choose from {', '.join(_STAGES.values())}"
-        )
+    canonical = stage.capitalize() if isinstance(stage, str) else ""
+    if canonical not in STAGES:
+        raise InvalidParameterValue(f"{stage!r} is not a stage; choose from {', '.join(STAGES)}")
     return canonical
 
 

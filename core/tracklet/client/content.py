@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,10 +124,7 @@ class ContentVerbs(ArtifactVerbs):
         number = validation.metric_step(str(key), step)
         name = str(key).replace("/", "~")
         stem = f"images/{name}+step+{number}+timestamp+{when}+{uuid.uuid4()}"
-        with self.artifact_to_write(run_id, f"{stem}.png") as path:
-            picture.save(path)
-        with self.artifact_to_write(run_id, f"{stem}+compressed.webp") as path:
-            images.compressed(picture).save(path)
+        self._store_image(run_id, picture, f"{stem}.png", f"{stem}+compressed.webp")
         self.store.log_batch(run_id, tags={"mlflow.loggedImages": "True"})
 
     def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:
@@ -143,10 +139,7 @@ class ContentVerbs(ArtifactVerbs):
             ValueError: The name has another ending or one of the characters ``" ' , : [ ] { }``.
         """
         _validate_table_name(artifact_file)
-        frame = _as_frame(data)
-        frame = _with_images_stored(
-            frame, artifact_file, lambda file: self.artifact_to_write(run_id, file)
-        )
+        frame = self._with_images_stored(run_id, _as_frame(data), artifact_file)
         try:
             earlier = _read(Path(self.download_artifacts(run_id, artifact_file)))
         except ResourceDoesNotExist:
@@ -193,23 +186,44 @@ class ContentVerbs(ArtifactVerbs):
         if run_ids:
             candidates: Iterable[Run] = [self.store.get_run(run_id) for run_id in run_ids]
         else:
-            candidates = self._all_runs(experiment_id)
+            candidates = all_of(
+                lambda size, token: self.store.search_runs(
+                    [experiment_id],
+                    "tags.`mlflow.loggedArtifacts` IS NOT NULL",
+                    max_results=size,
+                    order_by=["start_time ASC"],
+                    page_token=token,
+                ),
+                1000,
+            )
         for run in candidates:
             noted = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
             if any(entry.get("path") == artifact_file for entry in noted):
                 yield run
 
-    def _all_runs(self, experiment_id: str) -> Iterable[Run]:
-        return all_of(
-            lambda size, token: self.store.search_runs(
-                [experiment_id],
-                "tags.`mlflow.loggedArtifacts` IS NOT NULL",
-                max_results=size,
-                order_by=["start_time ASC"],
-                page_token=token,
-            ),
-            1000,
-        )
+    def _with_images_stored(
+        self, run_id: str, frame: pd.DataFrame, artifact_file: str
+    ) -> pd.DataFrame:
+        """The frame with image cells replaced by pointers to files, which are written."""
+
+        def stored(cell: Any) -> Any:
+            if not images.is_image(cell):
+                return cell
+            stem = f"table_images/{artifact_file.rpartition('.')[0]}/{uuid.uuid4()}"
+            place, preview = f"{stem}.png", f"{stem}-compressed.webp"
+            self._store_image(run_id, images.as_pil(cell), place, preview)
+            return {"type": "image", "filepath": place, "compressed_filepath": preview}
+
+        for column in frame.columns:
+            if frame[column].dtype == object:
+                frame[column] = frame[column].map(stored)
+        return frame
+
+    def _store_image(self, run_id: str, picture: Any, place: str, preview: str) -> None:
+        with self.artifact_to_write(run_id, place) as path:
+            picture.save(path)
+        with self.artifact_to_write(run_id, preview) as path:
+            images.compressed(picture).save(path)
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
         tag = "mlflow.loggedArtifacts"
@@ -254,34 +268,6 @@ def _as_frame(data: Any) -> pd.DataFrame:
         except ValueError:  # single values, which pandas takes only with an index
             return pandas.DataFrame([data])
     raise TypeError(f"a table is a DataFrame or a dictionary of columns; got {type(data)!r}")
-
-
-def _with_images_stored(
-    frame: pd.DataFrame,
-    artifact_file: str,
-    to_write: Callable[[str], AbstractContextManager[Path]],
-) -> pd.DataFrame:
-    """The frame with image cells replaced by pointers to files, which are written."""
-
-    def stored(cell: Any) -> Any:
-        if not images.is_image(cell):
-            return cell
-        picture = images.as_pil(cell)
-        stem = f"table_images/{artifact_file.rpartition('.')[0]}/{uuid.uuid4()}"
-        with to_write(f"{stem}.png") as path:
-            picture.save(path)
-        with to_write(f"{stem}-compressed.webp") as path:
-            images.compressed(picture).save(path)
-        return {
-            "type": "image",
-            "filepath": f"{stem}.png",
-            "compressed_filepath": f"{stem}-compressed.webp",
-        }
-
-    for column in frame.columns:
-        if frame[column].dtype == object:
-            frame[column] = frame[column].map(stored)
-    return frame
 
 
 def _joined(*frames: pd.DataFrame | None) -> pd.DataFrame:

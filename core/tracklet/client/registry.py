@@ -12,8 +12,6 @@ from tracklet.entities import ModelVersion, PagedList, RegisteredModel
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
 from tracklet.validation import as_strings
 
-_STAGES = ("None", "Staging", "Production", "Archived")
-
 
 class RegistryVerbs(Verbs):
     """Register, find, change and delete models under a name and their versions."""
@@ -154,13 +152,13 @@ class RegistryVerbs(Verbs):
 
     def get_model_version_stages(self, name: str, version: int | str) -> list[str]:
         """The stages that there are."""
-        return list(_STAGES)
+        return list(validation.STAGES)
 
     def get_latest_versions(
         self, name: str, stages: Sequence[str] | None = None
     ) -> list[ModelVersion]:
         """The newest version of each stage, or of the given stages."""
-        wanted = {validation.canonical_stage(stage) for stage in stages or _STAGES}
+        wanted = {validation.canonical_stage(stage) for stage in stages or validation.STAGES}
         versions = self.get_registered_model(name).latest_versions
         return [version for version in versions if version.current_stage in wanted]
 
@@ -260,3 +258,20 @@ class RegistryVerbs(Verbs):
         if not found:
             raise InvalidParameterValue(f"model {name!r} has no version in stage {stage!r}")
         return found[0].version
+
+
+def model_location(client: RegistryVerbs, model_uri: str) -> str:
+    """Where the files of ``models:/…`` are, itself perhaps a model URI; "" if that is not known."""
+    model_id = model_id_of(model_uri)
+    if model_id is not None:
+        return client.store.get_logged_model(model_id).artifact_location
+    version = client.resolve_model_version(model_uri)
+    return version.storage_location or version.source or ""
+
+
+def model_id_of(uri: str) -> str | None:
+    """The id in ``models:/m-…``; None for every other URI."""
+    if not uri.startswith("models:/"):
+        return None
+    path = uri.removeprefix("models:/").strip("/")
+    return path if path.startswith("m-") and "/" not in path and "@" not in path else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -202,21 +203,14 @@ def _sizes(role: str, data: Any) -> dict[str, Any]:
 
 
 def _size(array: Any) -> int:
-    size = 1
-    for length in array.shape:
-        size *= int(length)
-    return size
+    return math.prod(int(length) for length in array.shape)
 
 
 def _nbytes(array: Any) -> int:
     if hasattr(array, "nbytes"):
         return int(array.nbytes)
-    parts: list[Any] = [
-        getattr(array, name)
-        for name in ("data", "indices", "indptr", "row", "col")
-        if hasattr(array, name)
-    ]
-    return sum(int(part.nbytes) for part in parts if hasattr(part, "nbytes"))
+    parts = (getattr(array, name, None) for name in ("data", "indices", "indptr", "row", "col"))
+    return sum(int(getattr(part, "nbytes", 0)) for part in parts)
 
 
 def from_pandas(

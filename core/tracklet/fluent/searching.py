@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PAGE = 10_000
+_TIMES = ("start_time", "end_time")
 
 
 @overload
@@ -198,13 +199,11 @@ def _frame_of_runs(runs: Sequence[Run]) -> pd.DataFrame:
     pandas = _pandas()
     infos = [run.info for run in runs]
     columns: dict[str, Any] = {
-        "run_id": [info.run_id for info in infos],
-        "experiment_id": [info.experiment_id for info in infos],
-        "status": [info.status for info in infos],
-        "artifact_uri": [info.artifact_uri for info in infos],
-        "start_time": pandas.to_datetime([info.start_time for info in infos], unit="ms", utc=True),
-        "end_time": pandas.to_datetime([info.end_time for info in infos], unit="ms", utc=True),
+        name: [getattr(info, name) for info in infos]
+        for name in ("run_id", "experiment_id", "status", "artifact_uri", *_TIMES)
     }
+    for name in _TIMES:
+        columns[name] = pandas.to_datetime(columns[name], unit="ms", utc=True)
     nan = float("nan")
     for kind, missing in (("metrics", nan), ("params", None), ("tags", None)):
         data = [getattr(run.data, kind) for run in runs]

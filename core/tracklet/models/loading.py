@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tracklet.client.registry import model_id_of
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models import code, environment, manifest, uris
 from tracklet.models.flavor import Flavor, native_flavors
@@ -109,7 +110,7 @@ def set_signature(model_uri: str | Path, signature: ModelSignature) -> None:
     if not isinstance(signature, ModelSignature):
         raise InvalidParameterValue(f"signature must be a ModelSignature; got {signature!r}")
     text = str(model_uri)
-    if text.startswith("models:/") and uris.model_id_of(text) is None:
+    if text.startswith("models:/") and model_id_of(text) is None:
         raise InvalidParameterValue(
             f"{text!r} is a registered version, which does not change; set the signature of the "
             "logged model and register that"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet.client import TrackletClient
+from tracklet.client.registry import model_id_of
 from tracklet.entities import ModelVersion
 from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.models import uris
@@ -45,7 +46,7 @@ def register_model(
     validate_registered_model_name(name)
     client = TrackletClient()
     source, run_id = model_uri, None
-    model_id = uris.model_id_of(model_uri)
+    model_id = model_id_of(model_uri)
     if model_id is not None:
         run_id = client.get_logged_model(model_id).source_run_id
     elif model_uri.startswith("runs:"):

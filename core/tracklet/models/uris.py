@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tracklet import settings
 from tracklet.client import TrackletClient
+from tracklet.client.registry import model_location
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.repositories import repository
 
@@ -61,26 +62,13 @@ def location_of(uri: str) -> str:
         seen += 1
         if seen > 32:
             raise InvalidParameterValue(f"{uri!r} refers to versions that refer to each other")
-        model_id = model_id_of(uri)
-        client = TrackletClient()
-        if model_id is not None:
-            return client.get_logged_model(model_id).artifact_location
-        version = client.resolve_model_version(uri)
-        source = version.storage_location or version.source
-        if not source:
+        location = model_location(TrackletClient(), uri)
+        if not location:
             raise ResourceDoesNotExist(f"{uri!r} has no source to load from")
-        uri = source
+        uri = location
     if uri.startswith("runs:"):
         return str(resolve(uri))
     return uri
-
-
-def model_id_of(uri: str) -> str | None:
-    """The id in ``models:/m-…``; None for every other URI."""
-    if not uri.startswith("models:/"):
-        return None
-    path = uri.removeprefix("models:/").strip("/")
-    return path if path.startswith("m-") and "/" not in path and "@" not in path else None
 
 
 def split_runs_uri(uri: str) -> tuple[str, str]:
