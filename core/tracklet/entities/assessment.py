@@ -109,7 +109,8 @@ class Assessment(Entity, slots=False):
         Raises:
             InvalidParameterValue: It is neither.
         """
-        common = _common(document)
+        source = document.get("source") or {}
+        metadata = document.get("metadata")
         name = str(document.get("assessment_name") or document.get("name") or "")
         if isinstance(document.get("feedback"), Mapping):
             content = document["feedback"]
@@ -130,22 +131,16 @@ class Assessment(Entity, slots=False):
             raise InvalidParameterValue(
                 f"{str(dict(document))[:200]!r} is neither feedback nor an expectation"
             )
-        return made.with_changes(**common)
-
-
-def _common(document: Mapping[str, Any]) -> dict[str, Any]:
-    source = document.get("source") or {}
-    metadata = document.get("metadata")
-    return {
-        **{name: document.get(name) for name in _AS_THEY_ARE},
-        "source": AssessmentSource(
-            str(source.get("source_type") or "SOURCE_TYPE_UNSPECIFIED"),
-            source.get("source_id", "default"),
-        ),
-        "metadata": dict(metadata) if isinstance(metadata, Mapping) else None,
-        "create_time_ms": ms_of(document.get("create_time")),
-        "last_update_time_ms": ms_of(document.get("last_update_time")),
-    }
+        return made.with_changes(
+            **{name: document.get(name) for name in _AS_THEY_ARE},
+            source=AssessmentSource(
+                str(source.get("source_type") or "SOURCE_TYPE_UNSPECIFIED"),
+                source.get("source_id", "default"),
+            ),
+            metadata=dict(metadata) if isinstance(metadata, Mapping) else None,
+            create_time_ms=ms_of(document.get("create_time")),
+            last_update_time_ms=ms_of(document.get("last_update_time")),
+        )
 
 
 class Feedback(Assessment):

@@ -81,15 +81,11 @@ class SpanStatus(Entity):
             ) from None
 
 
-def _now_ns() -> int:
-    return time.time_ns()
-
-
 class SpanEvent(Entity):
     """Something that happened during a step; ``timestamp`` in ns."""
 
     name: str
-    timestamp: int = field(default_factory=_now_ns)
+    timestamp: int = field(default_factory=lambda: time.time_ns())
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -400,11 +396,10 @@ class LiveSpan(Span):
         Raises:
             InvalidParameterValue: The status is none of ``OK``, ``ERROR`` and ``UNSET``.
         """
-        made = (
-            status if isinstance(status, SpanStatus) else SpanStatus(SpanStatusCode(_code(status)))
-        )
+        if not isinstance(status, SpanStatus):
+            status = SpanStatus(status)  # type: ignore[arg-type] (it makes a code of a text)
         if self.is_open:
-            self._status = made
+            self._status = status
 
     def add_event(self, event: SpanEvent) -> None:
         """Take down something that happened.
@@ -423,7 +418,8 @@ class LiveSpan(Span):
         """Take down an error: the status turns to ERROR, and an event ``exception`` is added."""
         error = Exception(exception) if isinstance(exception, str) else exception
         event = SpanEvent.from_exception(error)
-        self.set_status(SpanStatus(SpanStatusCode.ERROR, _described(event)))
+        kind, message = event.attributes["exception.type"], event.attributes["exception.message"]
+        self.set_status(SpanStatus(SpanStatusCode.ERROR, f"{kind}: {message}"))
         self.add_event(event)
 
     def end(
@@ -488,15 +484,6 @@ class NoOpSpan(LiveSpan):
 
 _UNSET: Final = SpanStatus(SpanStatusCode.UNSET)
 _OK: Final = SpanStatus(SpanStatusCode.OK)
-
-
-def _code(status: object) -> str:
-    return SpanStatus(status).status_code  # type: ignore[arg-type]
-
-
-def _described(event: SpanEvent) -> str:
-    kind, message = event.attributes["exception.type"], event.attributes["exception.message"]
-    return f"{kind}: {message}"
 
 
 # -- documents ---------------------------------------------------------------------------------

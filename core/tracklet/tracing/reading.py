@@ -7,11 +7,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from tracklet import lazy
 from tracklet.client import TrackletClient
 from tracklet.client.pages import all_of
 from tracklet.entities import Trace, TraceData
 from tracklet.entities.trace import COLUMNS
-from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.fluent import experiments
 from tracklet.tracing import live
 
@@ -149,14 +150,8 @@ def flush_trace_async_logging(terminate: bool = False) -> None:
 
 
 def _frame(traces: Sequence[Trace], fields: Sequence[str]) -> pd.DataFrame:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingDependency(
-            "pandas",
-            purpose="a DataFrame of traces (return_type='list' does without)",
-            extra="pandas",
-        ) from error
+    purpose = "a DataFrame of traces (return_type='list' does without)"
+    pandas = lazy.imported("pandas", "pandas", purpose=purpose, extra="pandas")
     frame = pandas.DataFrame([t.to_pandas_dataframe_row() for t in traces], columns=list(COLUMNS))
     for field in fields:
         frame[field] = pandas.Series([_extracted(t, field) for t in traces], dtype=object)

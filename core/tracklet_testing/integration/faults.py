@@ -28,16 +28,7 @@ class InjectedError(RuntimeError):
 class Struck:
     """Which internal step was struck; ``place`` is None if there was none of that number."""
 
-    def __init__(self) -> None:
-        self.place: str | None = None
-        self._count = 0
-
-    def is_at(self, k: int, place: str) -> bool:
-        """Whether the step that is being done is the one of that number."""
-        number, self._count = self._count, self._count + 1
-        if number == k:
-            self.place = place
-        return number == k
+    place: str | None = None
 
 
 def steps() -> Iterator[int]:
@@ -59,10 +50,11 @@ def removing_at(k: int, folder: Path) -> AbstractContextManager[Struck]:
 
 @contextmanager
 def _acting_at(k: int, act: Callable[[str], None]) -> Iterator[Struck]:
-    struck = Struck()
+    struck, numbers = Struck(), itertools.count()
 
     def probe(place: str) -> None:
-        if struck.is_at(k, place):
+        if next(numbers) == k:
+            struck.place = place
             act(place)
 
     with injected(probe):
@@ -84,9 +76,8 @@ _CHANGING = (*_GROWING, "replace", "rename", "unlink", "rmdir", "truncate")
 class Disk:
     """Whether the disk is full by now."""
 
-    def __init__(self) -> None:
-        self.is_full = False
-        self.writes = 0
+    is_full = False
+    writes = 0
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib
 import inspect
 import pickle
 import pkgutil
@@ -94,11 +93,8 @@ class PatchContract(Trainings):
 
 def _owner(target: str) -> tuple[Any, str]:
     module, _, path = target.partition(":")
-    *names, last = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for name in names:
-        owner = getattr(owner, name)
-    return owner, last
+    owner, _, name = path.rpartition(".")
+    return pkgutil.resolve_name(f"{module}:{owner}"), name
 
 
 def _counting(function: Any, calls: list[str], name: str) -> Any:

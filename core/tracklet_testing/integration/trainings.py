@@ -50,7 +50,6 @@ class Scenario:
     def __init__(self, name: str, source: str) -> None:
         names: dict[str, Any] = {"__name__": "tracklet_contract_training"}
         exec(compile(textwrap.dedent(source), f"<{name}>", "exec"), names)
-        self.name = name
         self.names = names
         self.options: Mapping[str, Any] = names.get("options", {})
         self.train: Callable[[], Any] = self._drained
@@ -194,16 +193,11 @@ class Trainings:
         ids = [each.experiment_id for each in client.search_experiments()]
         return list(client.search_runs(ids))
 
-    def runs_of_one(self, script: dict[str, Any]) -> int:
-        """How many runs one training makes."""
-        before = len(self.runs())
-        script["train"]()
-        return len(self.runs()) - before
-
     @contextmanager
     def recording(self, trainings: int, script: dict[str, Any]) -> Iterator[None]:
         """In this block that many trainings are recorded."""
-        one = self.runs_of_one(script)
-        before = len(self.runs())
+        none = len(self.runs())
+        script["train"]()
+        one = len(self.runs())
         yield
-        assert len(self.runs()) - before == trainings * one
+        assert len(self.runs()) - one == trainings * (one - none)

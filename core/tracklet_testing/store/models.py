@@ -100,6 +100,13 @@ class LoggedModelContract(StoreFixtures):
 class RegistryContract(StoreFixtures):
     """What every model registry does."""
 
+    @pytest.fixture
+    def registry(self, store: Any) -> Any:
+        """The store with a registered model ``a``, which has one version."""
+        store.create_registered_model("a")
+        store.create_model_version("a", "/x")
+        return store
+
     def test_a_registered_model_is_read_back(self, store: Any) -> None:
         """Name, tags and description are kept."""
         created = store.create_registered_model("Modell ü 1", {"k": "v"}, "text\nmore")
@@ -173,20 +180,18 @@ class RegistryContract(StoreFixtures):
         again = store.create_registered_model("a")
         assert (again.tags, again.aliases, again.latest_versions) == ({}, {}, [])
 
-    def test_registered_tags_are_set_and_removed(self, store: Any) -> None:
+    def test_registered_tags_are_set_and_removed(self, registry: Any) -> None:
         """On models and versions; removing a missing one is silent."""
-        store.create_registered_model("a")
-        store.create_model_version("a", "/x")
-        store.set_registered_model_tag("a", "k", "1")
-        store.set_registered_model_tag("a", "k", "2")
-        store.set_model_version_tag("a", 1, "v", "1")
-        assert store.get_registered_model("a").tags == {"k": "2"}
-        assert store.get_model_version("a", 1).tags == {"v": "1"}
+        registry.set_registered_model_tag("a", "k", "1")
+        registry.set_registered_model_tag("a", "k", "2")
+        registry.set_model_version_tag("a", 1, "v", "1")
+        assert registry.get_registered_model("a").tags == {"k": "2"}
+        assert registry.get_model_version("a", 1).tags == {"v": "1"}
         for _ in range(2):
-            store.delete_registered_model_tag("a", "k")
-            store.delete_model_version_tag("a", 1, "v")
-        assert store.get_registered_model("a").tags == {}
-        assert store.get_model_version("a", 1).tags == {}
+            registry.delete_registered_model_tag("a", "k")
+            registry.delete_model_version_tag("a", 1, "v")
+        assert registry.get_registered_model("a").tags == {}
+        assert registry.get_model_version("a", 1).tags == {}
 
     def test_a_version_is_read_back(self, store: Any, run_id: str, model_id: str) -> None:
         """What was given is kept; it is READY in stage None."""
@@ -222,72 +227,60 @@ class RegistryContract(StoreFixtures):
         with pytest.raises(ResourceDoesNotExist):
             store.delete_model_version("a", 4)
 
-    def test_a_bad_version_number_is_refused(self, store: Any) -> None:
+    def test_a_bad_version_number_is_refused(self, registry: Any) -> None:
         """Text that is no number is InvalidParameterValue; digits as text are fine."""
-        store.create_registered_model("a")
-        store.create_model_version("a", "/x")
-        assert store.get_model_version("a", "1").version == 1
+        assert registry.get_model_version("a", "1").version == 1
         with pytest.raises(InvalidParameterValue):
-            store.get_model_version("a", "one")
+            registry.get_model_version("a", "one")
         with pytest.raises(ResourceDoesNotExist):
-            store.get_model_version("a", 2)
+            registry.get_model_version("a", 2)
 
-    def test_an_alias_moves(self, store: Any) -> None:
+    def test_an_alias_moves(self, registry: Any) -> None:
         """It points at one version; the versions and the model show it."""
-        store.create_registered_model("a")
-        for _ in range(2):
-            store.create_model_version("a", "/x")
-        store.set_registered_model_alias("a", "best", 1)
-        store.set_registered_model_alias("a", "best", 2)
-        store.set_registered_model_alias("a", "also", 2)
-        assert store.get_model_version_by_alias("a", "best").version == 2
-        assert store.get_model_version("a", 1).aliases == []
-        assert sorted(store.get_model_version("a", 2).aliases) == ["also", "best"]
-        assert store.get_registered_model("a").aliases == {"best": 2, "also": 2}
-        store.delete_registered_model_alias("a", "best")
-        store.delete_registered_model_alias("a", "best")
-        assert store.get_registered_model("a").aliases == {"also": 2}
+        registry.create_model_version("a", "/x")
+        registry.set_registered_model_alias("a", "best", 1)
+        registry.set_registered_model_alias("a", "best", 2)
+        registry.set_registered_model_alias("a", "also", 2)
+        assert registry.get_model_version_by_alias("a", "best").version == 2
+        assert registry.get_model_version("a", 1).aliases == []
+        assert sorted(registry.get_model_version("a", 2).aliases) == ["also", "best"]
+        assert registry.get_registered_model("a").aliases == {"best": 2, "also": 2}
+        registry.delete_registered_model_alias("a", "best")
+        registry.delete_registered_model_alias("a", "best")
+        assert registry.get_registered_model("a").aliases == {"also": 2}
         with pytest.raises(InvalidParameterValue):
-            store.get_model_version_by_alias("a", "best")
+            registry.get_model_version_by_alias("a", "best")
 
-    def test_aliases_go_with_their_version(self, store: Any) -> None:
+    def test_aliases_go_with_their_version(self, registry: Any) -> None:
         """Deleting a version deletes the aliases that point at it."""
-        store.create_registered_model("a")
-        for _ in range(2):
-            store.create_model_version("a", "/x")
-        store.set_registered_model_alias("a", "one", 1)
-        store.set_registered_model_alias("a", "two", 2)
-        store.delete_model_version("a", 2)
-        assert store.get_registered_model("a").aliases == {"one": 1}
+        registry.create_model_version("a", "/x")
+        registry.set_registered_model_alias("a", "one", 1)
+        registry.set_registered_model_alias("a", "two", 2)
+        registry.delete_model_version("a", 2)
+        assert registry.get_registered_model("a").aliases == {"one": 1}
 
     @pytest.mark.parametrize(
         "alias", ["", "x" * 256, "a b", "a/b", "latest", "LATEST", "v3", "V10"]
     )
-    def test_a_bad_alias_is_refused(self, store: Any, alias: str) -> None:
+    def test_a_bad_alias_is_refused(self, registry: Any, alias: str) -> None:
         """Aliases have 1 to 255 letters, digits, ``_`` or ``-``; some words are reserved."""
-        store.create_registered_model("a")
-        store.create_model_version("a", "/x")
         with pytest.raises(InvalidParameterValue):
-            store.set_registered_model_alias("a", alias, 1)
+            registry.set_registered_model_alias("a", alias, 1)
 
-    def test_an_alias_needs_a_version(self, store: Any) -> None:
+    def test_an_alias_needs_a_version(self, registry: Any) -> None:
         """An unknown version is ResourceDoesNotExist; digits alone are a fine alias."""
-        store.create_registered_model("a")
-        store.create_model_version("a", "/x")
         with pytest.raises(ResourceDoesNotExist):
-            store.set_registered_model_alias("a", "best", 2)
-        store.set_registered_model_alias("a", "2024", 1)
-        assert store.get_model_version_by_alias("a", "2024").version == 1
+            registry.set_registered_model_alias("a", "best", 2)
+        registry.set_registered_model_alias("a", "2024", 1)
+        assert registry.get_model_version_by_alias("a", "2024").version == 1
 
-    def test_stages_are_in_any_case(self, store: Any) -> None:
+    def test_stages_are_in_any_case(self, registry: Any) -> None:
         """The canonical spelling is stored; an unknown stage is InvalidParameterValue."""
-        store.create_registered_model("a")
-        store.create_model_version("a", "/x")
-        moved = store.transition_model_version_stage("a", 1, "production")
+        moved = registry.transition_model_version_stage("a", 1, "production")
         assert moved.current_stage == "Production"
         with pytest.raises(InvalidParameterValue):
-            store.transition_model_version_stage("a", 1, "prod")
-        assert store.get_model_version("a", 1).current_stage == "Production"
+            registry.transition_model_version_stage("a", 1, "prod")
+        assert registry.get_model_version("a", 1).current_stage == "Production"
 
     def test_existing_versions_are_archived_on_request(self, store: Any) -> None:
         """Only those in the stage that the version moves to."""

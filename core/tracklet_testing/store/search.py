@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tracklet.client.pages import all_of
 from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, Metric, ViewType
 from tracklet.errors import InvalidParameterValue
 from tracklet_testing.store.fixtures import StoreFixtures
@@ -91,15 +92,13 @@ class SearchContract(StoreFixtures):
     def test_runs_come_in_pages(self, store: Any, experiment_id: str) -> None:
         """The pages' tokens lead through all runs once, in order."""
         ids = [store.create_run(experiment_id, start_time=time).info.run_id for time in range(5)]
-        found: list[str] = []
-        token = None
-        while True:
-            page = store.search_runs([experiment_id], max_results=2, page_token=token)
-            found += [run.info.run_id for run in page]
-            token = page.token
-            if not token:
-                break
-        assert found == ids[::-1]
+        found = all_of(
+            lambda size, token: store.search_runs(
+                [experiment_id], max_results=size, page_token=token
+            ),
+            page_size=2,
+        )
+        assert [run.info.run_id for run in found] == ids[::-1]
 
     @pytest.mark.parametrize(
         "clause", ["metrics.acc >", "foo = 'x'", "metrics.acc = 'x'", "params.p = 1", "select 1"]

@@ -47,24 +47,8 @@ def _broken(name: str, error: PluginError) -> click.Command:
     )
 
 
-def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        # Imported here because few ask.
-        from importlib.metadata import version
-
-        click.echo(f"tracklet {version('tracklet')}")
-        ctx.exit()
-
-
 @click.group(cls=_App, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Show the version and exit.",
-)
+@click.version_option(package_name="tracklet", message="%(package)s %(version)s")
 def app() -> None:
     """Look at the record of your training runs.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
 from tracklet import settings
 from tracklet.entities import ViewType
 from tracklet.errors import InvalidParameterValue
-from tracklet_services.cli import options, output
+from tracklet_services.cli import options, output, selection
 
 
 @click.group(short_help="Look after the search index.")
@@ -21,7 +22,6 @@ def index() -> None:
 @options.common
 def rebuild(json_output: bool) -> None:
     """Forget the index and look through all folders anew; the runs themselves are not touched."""
-    from tracklet.client.pages import all_of
     from tracklet.reading.index import FolderIndex
 
     uri = settings.tracking_uri()
@@ -31,21 +31,11 @@ def rebuild(json_output: bool) -> None:
     if not folder.is_dir():
         raise InvalidParameterValue(f"there is no folder {str(folder)!r}; nothing to index")
     started = time.perf_counter()
-    built = FolderIndex(folder)
+    built: Any = FolderIndex(folder)  # it is searched like a client
     try:
         built.rebuild()
-        ids = [
-            experiment.experiment_id
-            for experiment in all_of(
-                lambda size, token: built.search_experiments(ViewType.ALL, size, page_token=token),
-                1000,
-            )
-        ]
-        found = all_of(
-            lambda size, token: built.search_runs(ids, "", ViewType.ALL, size, page_token=token),
-            5000,
-        )
-        experiments, runs = len(ids), sum(1 for _ in found) if ids else 0
+        experiments = sum(1 for _ in selection.all_experiments(built, ViewType.ALL))
+        runs = sum(1 for _ in selection.runs(built, view=ViewType.ALL))
     finally:
         built.close()
     seconds = time.perf_counter() - started

@@ -31,10 +31,6 @@ def common(command: F) -> F:
     )(command)
 
 
-def _view(ctx: click.Context, param: click.Parameter, value: str) -> int:
-    return ViewType.from_string(value)
-
-
 def view(command: F) -> F:
     """``--view``, passed on as a number of :class:`ViewType`."""
     return click.option(
@@ -43,6 +39,6 @@ def view(command: F) -> F:
         type=click.Choice(["active_only", "deleted_only", "all"]),
         default="active_only",
         show_default=True,
-        callback=_view,
+        callback=lambda ctx, param, value: ViewType.from_string(value),
         help="Which to show: those in use, those in the trash, or both.",
     )(command)

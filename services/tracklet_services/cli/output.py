@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -44,9 +44,10 @@ def section(title: str, pairs: Iterable[tuple[str, Any]]) -> None:
         click.echo(f"  {key.ljust(width)}  {value}".rstrip())
 
 
-def as_json(document: Any) -> None:
+def as_json(document: Any, target: IO[str] | None = None) -> None:
     """Print a document as JSON; numbers that JSON lacks become the texts NaN and ±Infinity."""
-    click.echo(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False))
+    shown = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(shown, target)
 
 
 def answer(document: Any, words: str, json_output: bool) -> None:
@@ -99,14 +100,14 @@ def size(count: int | None) -> str:
     return f"{amount:.1f} TB"
 
 
-def finite(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     """The same document with NaN and infinities as texts, which JSON has no numbers for."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [_finite(item) for item in value]
     return value
 
 

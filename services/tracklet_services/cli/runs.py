@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -136,7 +135,8 @@ def compare(given: Sequence[str], everything: bool, json_output: bool) -> None:
     found = [selection.run(client, one) for one in given]
     sections = _differences(found, everything=everything)
     if json_output:
-        output.as_json(_comparison(found, sections))
+        names = [{"run_id": run.info.run_id, "run_name": run.info.run_name} for run in found]
+        output.as_json({"runs": names, **sections})
         return
     output.table(
         ["", *(run.info.run_id[:12] for run in found)],
@@ -178,7 +178,7 @@ def export_(
     client = tracklet.TrackletClient()
     found = list(selection.runs(client, experiments, filter_string, view))
     if json_output or format_ == "json":
-        _write_json(found, target)
+        output.as_json([run.to_dictionary() for run in found], target)
     else:
         _write_csv(found, target)
 
@@ -276,14 +276,6 @@ def _differences(runs: Sequence[Run], *, everything: bool = False) -> Sections:
     return sections
 
 
-def _comparison(runs: Sequence[Run], sections: Sections) -> dict[str, Any]:
-    """The differences as one JSON-serialisable document."""
-    return {
-        "runs": [{"run_id": run.info.run_id, "run_name": run.info.run_name} for run in runs],
-        **{subject: dict(rows) for subject, rows in sections.items()},
-    }
-
-
 def _same(values: Sequence[Any]) -> bool:
     # NaN equals NaN here: two runs that both diverged do not differ in that.
     first = values[0]
@@ -314,13 +306,6 @@ def _write_csv(runs: Sequence[Run], target: IO[str]) -> None:
                 ),
             ]
         )
-
-
-def _write_json(runs: Sequence[Run], target: IO[str]) -> None:
-    """A list of whole runs."""
-    document = output.finite([run.to_dictionary() for run in runs])
-    json.dump(document, target, indent=2, ensure_ascii=False, allow_nan=False)
-    target.write("\n")
 
 
 def _cell(value: Any) -> Any:

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -180,9 +181,9 @@ def serve(
     """
     uvicorn = _imported("uvicorn")
     bounds = limits or Limits(seconds=Limits.default_seconds())
+    run = partial(uvicorn.run, host=host, port=port, log_level="warning", server_header=False)
     if processes == 1:
-        app = create_app(pyfunc.load_model(model_uri, trust=trust), bounds)
-        uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+        run(create_app(pyfunc.load_model(model_uri, trust=trust), bounds))
         return
     pyfunc.load_model(model_uri, trust=trust)  # what is wrong with it is said here, once
     arguments = {
@@ -192,15 +193,7 @@ def serve(
     }
     os.environ[_ARGUMENTS] = json.dumps(arguments)  # for the processes that uvicorn starts
     try:
-        uvicorn.run(
-            f"{__name__}:_app_of_process",
-            factory=True,
-            host=host,
-            port=port,
-            workers=processes,
-            log_level="warning",
-            server_header=False,
-        )
+        run(f"{__name__}:_app_of_process", factory=True, workers=processes)
     finally:
         del os.environ[_ARGUMENTS]
 
