@@ -1,11 +1,14 @@
-"""What is looked up when it is first used: public names of a package, and optional libraries."""
+"""What is looked up when it is first used: public names, optional libraries, loggers."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 
 def lookup(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -41,3 +44,19 @@ def imported(module: str, library: str, *, purpose: str, extra: str | None = Non
         from tracklet.errors import MissingDependency
 
         raise MissingDependency(library, purpose=purpose, extra=extra) from error
+
+
+def logger(name: str) -> Logger:
+    """A logger that loads :mod:`logging` with its first message: most processes have none."""
+    made: Any = _Logger(name)
+    return made
+
+
+class _Logger:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        return getattr(logging.getLogger(self._name), attribute)

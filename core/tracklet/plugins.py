@@ -11,7 +11,6 @@ A name belongs to one distribution. Where two claim it, neither gets it
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from importlib.machinery import PathFinder
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from tracklet import lazy
 from tracklet.errors import PluginError
 from tracklet.frozen import Frozen
 from tracklet.state import ProcessState
@@ -50,7 +50,7 @@ _SINGULAR: Final[Mapping[str, str]] = {
     "commands": "command",
 }
 
-_logger = logging.getLogger(__name__)
+_logger = lazy.logger(__name__)
 
 
 class PluginInfo(Frozen):

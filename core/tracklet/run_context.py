@@ -8,22 +8,20 @@ logged and skipped.
 
 from __future__ import annotations
 
-import getpass
 import json
-import logging
 import os
 import re
 import sys
 from pathlib import Path
 
-from tracklet import plugins, settings
+from tracklet import lazy, plugins, settings
 from tracklet.state import remembered
 
 __all__ = ["commit_of", "tags", "user"]
 
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HASH = r"[0-9a-f]{40}|[0-9a-f]{64}"
 
-_logger = logging.getLogger(__name__)
+_logger = lazy.logger(__name__)
 
 
 def tags() -> dict[str, str]:
@@ -40,6 +38,8 @@ def tags() -> dict[str, str]:
 @remembered
 def user() -> str:
     """The name of the operating system's user."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -115,7 +115,7 @@ def _git_dir(path: Path) -> Path | None:
 def _head(git_dir: Path) -> str | None:
     head = (git_dir / "HEAD").read_text().strip()
     if not head.startswith("ref:"):
-        return head if _HASH.fullmatch(head) else None
+        return head if re.fullmatch(_HASH, head) else None
     name = head.removeprefix("ref:").strip()
     common = git_dir
     pointer = git_dir / "commondir"

@@ -7,16 +7,16 @@ Environment variables are read, never written.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet import lazy
 from tracklet.state import ProcessState
 
 DEFAULT_FOLDER: Final = "mlruns"
 
-_logger = logging.getLogger(__name__)
+_logger = lazy.logger(__name__)
 
 
 class _Chosen(ProcessState):

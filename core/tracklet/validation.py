@@ -7,12 +7,11 @@ function says so.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet import names
+from tracklet import lazy, names
 from tracklet.entities import ViewType
 from tracklet.errors import InvalidParameterValue
 
@@ -36,12 +35,12 @@ MAX_STEP: Final = 2**63 - 1
 
 _MLFLOW_KEY = re.compile(r"[/\w.\- :]*")
 _warned_keys: set[str] = set()
-_logger = logging.getLogger(__name__)
+_logger = lazy.logger(__name__)
 
-_RUN_OR_MODEL_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
-_EXPERIMENT_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
-_ALIAS = re.compile(r"[\w-]{1,255}")
-_VERSION_ALIAS = re.compile(r"[vV]\d+")
+_RUN_OR_MODEL_ID = r"[a-zA-Z0-9][\w-]{0,255}"
+_EXPERIMENT_ID = r"[a-zA-Z0-9][\w-]{0,63}"
+_ALIAS = r"[\w-]{1,255}"
+_VERSION_ALIAS = r"[vV]\d+"
 
 STAGES: Final = ("None", "Staging", "Production", "Archived")
 
@@ -257,8 +256,8 @@ def validate_model_id(model_id: object) -> str:
     return _validate_id("model id", model_id, _RUN_OR_MODEL_ID)
 
 
-def _validate_id(kind: str, value: object, pattern: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+def _validate_id(kind: str, value: object, pattern: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
         raise InvalidParameterValue(
             f"{value!r} is not a valid {kind}: it must be text that starts with a letter or digit "
             "and goes on with letters, digits, '_' and '-'"
@@ -308,11 +307,11 @@ def validate_registered_model_name(name: object) -> str:
 
 def validate_alias(alias: object) -> str:
     r"""Check an alias: 1 to 255 of ``[\w-]``, not ``latest`` and not like ``v3``."""
-    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+    if not isinstance(alias, str) or not re.fullmatch(_ALIAS, alias):
         raise InvalidParameterValue(
             f"{alias!r} cannot be an alias: it must have 1 to 255 letters, digits, '_' or '-'"
         )
-    if alias.lower() == "latest" or _VERSION_ALIAS.fullmatch(alias):
+    if alias.lower() == "latest" or re.fullmatch(_VERSION_ALIAS, alias):
         raise InvalidParameterValue(
             f"{alias!r} cannot be an alias: 'latest' and names like 'v3' are reserved for versions"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 _PLOTLY_STATIC = (".png", ".jpeg", ".webp", ".svg", ".pdf")
 _NO_TABLE_NAME = "\"',:[]{}"
-_IMAGE_KEY = re.compile(r"[\w\-. /]+")
+_IMAGE_KEY = r"[\w\-. /]+"
 
 
 class ContentVerbs(ArtifactVerbs):
@@ -115,7 +114,7 @@ class ContentVerbs(ArtifactVerbs):
             with self.artifact_to_write(run_id, artifact_file) as path:
                 picture.save(path)
             return
-        if not _IMAGE_KEY.fullmatch(str(key)):
+        if not re.fullmatch(_IMAGE_KEY, str(key)):
             raise ValueError(
                 f"{key!r} cannot be an image key: use letters, digits, '_', '-', '.', '/' and "
                 "spaces"
@@ -123,7 +122,7 @@ class ContentVerbs(ArtifactVerbs):
         when = validation.metric_timestamp(str(key), timestamp)
         number = validation.metric_step(str(key), step)
         name = str(key).replace("/", "~")
-        stem = f"images/{name}+step+{number}+timestamp+{when}+{uuid.uuid4()}"
+        stem = f"images/{name}+step+{number}+timestamp+{when}+{_unique()}"
         self._store_image(run_id, picture, f"{stem}.png", f"{stem}+compressed.webp")
         self.store.log_batch(run_id, tags={"mlflow.loggedImages": "True"})
 
@@ -209,7 +208,7 @@ class ContentVerbs(ArtifactVerbs):
         def stored(cell: Any) -> Any:
             if not images.is_image(cell):
                 return cell
-            stem = f"table_images/{artifact_file.rpartition('.')[0]}/{uuid.uuid4()}"
+            stem = f"table_images/{artifact_file.rpartition('.')[0]}/{_unique()}"
             place, preview = f"{stem}.png", f"{stem}-compressed.webp"
             self._store_image(run_id, images.as_pil(cell), place, preview)
             return {"type": "image", "filepath": place, "compressed_filepath": preview}
@@ -231,6 +230,12 @@ class ContentVerbs(ArtifactVerbs):
         entry = {"path": artifact_file, "type": "table"}
         if entry not in noted:
             self.store.log_batch(run_id, tags={tag: json.dumps([*noted, entry])})
+
+
+def _unique() -> str:
+    import uuid  # only images need it
+
+    return str(uuid.uuid4())
 
 
 def _facts(run: Run) -> dict[str, Any]:

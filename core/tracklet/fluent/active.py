@@ -6,7 +6,6 @@ there are several, or none, does a record without a run open one.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tracklet import settings
+from tracklet import lazy, settings
 from tracklet.entities import Run, RunStatus
 from tracklet.fluent import exits
 from tracklet.liveness import END_REASON_TAG
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from tracklet.entities import LoggedModelOutput
     from tracklet.stores import RunWriter, TrackingStore
 
-_logger = logging.getLogger(__name__)
+_logger = lazy.logger(__name__)
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("tracklet_active_runs", default=())
 _last_run: ContextVar[tuple[TrackingStore, str] | None] = ContextVar(

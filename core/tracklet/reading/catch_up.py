@@ -11,7 +11,6 @@ Nothing is locked while the folders are read; the index is locked to write what 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tracklet import liveness
+from tracklet import lazy, liveness
 from tracklet.entities import Metric, Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.reading import bulk
@@ -63,7 +62,7 @@ _SPACING: Final = 20
 _MAX_TURN_SECONDS: Final = 0.02
 _BATCH: Final = 500
 _MAX_LOG_BYTES: Final = 4 << 20
-_log = logging.getLogger(__name__)
+_log = lazy.logger(__name__)
 
 # What says that an entity does not fit into the tables.
 _UNFIT: Final = (sqlite3.IntegrityError, OverflowError, UnicodeError)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import logging
 import os
 import sqlite3
 import threading
@@ -21,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tracklet import settings
+from tracklet import lazy, settings
 from tracklet.entities import PagedList
 from tracklet.errors import StorageError
 from tracklet.reading import catch_up, queries, tables
@@ -29,11 +27,16 @@ from tracklet.reading.connection import Reader, SqliteReader, open_sqlite
 from tracklet.stores import disk
 from tracklet.stores.query import Query, RegistrySearches, TrackingSearches
 
+try:
+    from _blake2 import blake2b  # the same one without OpenSSL, which takes longer than a search
+except ImportError:
+    from hashlib import blake2b
+
 MEMORY: Final = ":memory:"
 _VERSION: Final = 1  # raise it when the folders are read in another way
 _PATIENCE_MS: Final = 500
 
-_log = logging.getLogger(__name__)
+_log = lazy.logger(__name__)
 T = TypeVar("T")
 
 # What a forked process got from its parent; closing it could harm what the parent does.
@@ -162,7 +165,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
 
 def _path(root: str) -> str:
     """Where the index of a store is kept."""
-    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+    name = blake2b(os.fsencode(root), digest_size=16).hexdigest()
     try:
         folder = os.path.join(settings.cache_dir(), "index")
         os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -77,6 +76,8 @@ class LocalArtifacts(ArtifactRepository):
             )
         if destination is None:
             return source
+        import shutil  # with it come compression libraries, and few processes copy
+
         target = Path(destination) / source.name if path else Path(destination)
         try:
             if source.is_dir():
@@ -90,6 +91,8 @@ class LocalArtifacts(ArtifactRepository):
         return target
 
     def delete(self, path: str = "") -> None:
+        import shutil
+
         target = self.root / validate_artifact_path(path)
         try:
             if target.is_dir() and not target.is_symlink():

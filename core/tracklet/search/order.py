@@ -74,12 +74,12 @@ def _example(vocabulary: Vocabulary) -> str:
     return "metrics.loss ASC" if "metric" in vocabulary.orderable else "name ASC"
 
 
-_UNQUOTED_ALIAS = re.compile(r"\s*([A-Za-z]+ [A-Za-z]+?)(\s+(?:ASC|DESC))?\s*", re.IGNORECASE)
+_UNQUOTED_ALIAS = r"\s*([A-Za-z]+ [A-Za-z]+?)(\s+(?:ASC|DESC))?\s*"
 
 
 def _from_text(item: str, vocabulary: Vocabulary) -> OrderBy:
     source = _OrderText(item, vocabulary)
-    alias = _UNQUOTED_ALIAS.fullmatch(item)
+    alias = re.fullmatch(_UNQUOTED_ALIAS, item, re.IGNORECASE)
     if alias and alias.group(1) in vocabulary.aliases:
         descending = (alias.group(2) or "").strip().upper() == "DESC"
         return OrderBy(Key("attribute", vocabulary.aliases[alias.group(1)]), not descending)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +31,12 @@ class Page:
         """
         if not token:
             return cls(0, **request)
+        import base64  # few searches have a second page
+
         try:
             body = json.loads(base64.b64decode(token, validate=True))
             offset = body["offset"]
-        except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             offset = body = None
         if (
             not isinstance(body, Mapping)
@@ -57,6 +57,8 @@ class Page:
 
     def after(self, count: int) -> str:
         """The token of the page that follows ``count`` results."""
+        import base64
+
         body = {**{k: _plain(v) for k, v in self.request.items()}, "offset": self.offset + count}
         return base64.b64encode(json.dumps(body).encode()).decode()
 

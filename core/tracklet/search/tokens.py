@@ -21,8 +21,7 @@ TokenKind: TypeAlias = Literal[
 _SINGLE = r"'(?:''|\\'|[^'])*'"
 _DOUBLE = r'"(?:""|\\"|[^"])*"'
 _PART = rf"`[^`]*`|{_DOUBLE}"
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
     (?P<space>\s+)
   | (?P<name>(?:[^\W\d]\w*|{_PART})(?:\.(?:(?:[\w:/@.-]*[\w:/@-])|{_PART}))+)
   | (?P<word>[^\W\d]\w*|`[^`]*`)
@@ -30,10 +29,8 @@ _TOKEN = re.compile(
   | (?P<number>(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-][iI][nN][fF])(?![\w.]))
   | (?P<operator>==|!=|<>|>=|<=|=|>|<)
   | (?P<mark>[(),])
-    """,
-    re.VERBOSE,
-)
-_PARTS = re.compile(rf"{_PART}|[^.`\"]+")
+    """
+_PARTS = rf"{_PART}|[^.`\"]+"
 _SYNONYMS: Final = {"==": "=", "<>": "!="}
 
 
@@ -114,9 +111,10 @@ class FilterText:
                 f"a filter has at most {MAX_LENGTH} characters; this one has {len(text)}"
             )
         found: list[Token] = []
+        match_token = re.compile(_TOKEN, re.VERBOSE).match  # compiled for the first filter only
         position = 0
         while position < len(text):
-            match = _TOKEN.match(text, position)
+            match = match_token(text, position)
             if match is None:
                 raise self._no_token(position)
             group = match.lastgroup
@@ -141,7 +139,7 @@ class FilterText:
 
 def _token(group: str | None, source: str, position: int) -> Token:
     if group == "name":
-        prefix = _PARTS.match(source)
+        prefix = re.match(_PARTS, source)
         assert prefix is not None
         rest = source[prefix.end() + 1 :]
         parts = (_unquoted(prefix.group()), _unquoted(rest))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import io
-import logging
 import os
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
+from tracklet import lazy
 from tracklet.errors import StorageError
 from tracklet.state import in_child
 
@@ -58,7 +58,7 @@ _WAYS_OUT: Final = {
     errno.ENAMETOOLONG: "use a shorter key or name",
 }
 
-_log = logging.getLogger(__name__)
+_log = lazy.logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 

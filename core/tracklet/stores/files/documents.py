@@ -25,12 +25,12 @@ _LINE: Final = re.compile(
     r"|'(?P<quoted>(?:[^']|'')*)'"
     r"|(?P<empty>\[\]|\{\})))"
 )
-_PLAIN: Final = re.compile(
+_PLAIN: Final = (
     r"(?!0b[01]{30})(?=[0-9]*[a-f])[0-9a-f]{32}"
     r"|[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./][A-Za-z0-9_./-]*)*"
 )
-_DIGITS: Final = re.compile(r"0|[1-9][0-9]*")
-_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DIGITS: Final = r"0|[1-9][0-9]*"
+_KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BESIDE: Final = frozenset({"tags", "params", "metrics", "aliases", "latest_versions"})
 _FOLDED: Final = 60
@@ -142,7 +142,7 @@ def _load_lines(text: str) -> dict[str, Any] | None:
 def _dump_lines(mapping: dict[str, Any]) -> str | None:
     lines = []
     for key in sorted(mapping):
-        if not _KEY.fullmatch(key) or key.lower() in _WORDS or len(key) > 100:
+        if not re.fullmatch(_KEY, key) or key.lower() in _WORDS or len(key) > 100:
             return None
         value = mapping[key]
         kind = type(value)
@@ -153,10 +153,10 @@ def _dump_lines(mapping: dict[str, Any]) -> str | None:
         elif kind is str:
             if not value:
                 text = "''"
-            elif _DIGITS.fullmatch(value):
+            elif re.fullmatch(_DIGITS, value):
                 text = f"'{value}'"
             elif (
-                _PLAIN.fullmatch(value)
+                re.fullmatch(_PLAIN, value)
                 and value.lower() not in _WORDS
                 and (len(value) + len(key) <= _FOLDED or " " not in value)
             ):

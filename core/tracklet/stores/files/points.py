@@ -8,7 +8,6 @@ and marked so by the next writer. Neither is a point. :class:`Appender` writes t
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections import deque
@@ -17,6 +16,7 @@ from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
+from tracklet import lazy
 from tracklet.entities import Metric
 from tracklet.frozen import Frozen
 from tracklet.stores import disk
@@ -31,7 +31,7 @@ _SLOTS: Final = {
     name: getattr(Metric, name).__set__ for name in ("key", "value", "timestamp", "step")
 }
 _close = os.close
-_log = logging.getLogger(__name__)
+_log = lazy.logger(__name__)
 
 
 class MetricHistory(Frozen):

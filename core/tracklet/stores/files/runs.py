@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tracklet import liveness, names, validation
+from tracklet import lazy, liveness, names, validation
 from tracklet.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
@@ -32,7 +31,7 @@ from tracklet.stores.tracking_store import TrackingStore
 if TYPE_CHECKING:
     from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput
 
-_log = logging.getLogger(__name__)
+_log = lazy.logger(__name__)
 
 
 class Runs(Folder, TrackingStore):
