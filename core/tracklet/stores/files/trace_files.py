@@ -14,7 +14,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
@@ -167,13 +168,8 @@ class TraceFolder:
         if data is None:
             raise ResourceDoesNotExist(f"there is no trace in {self.folder!r}: it has no {INFO}")
         document = _fast_info(data) or documents.loads(data, path)
-        try:
+        with _readable(path, "is no readable document of a trace", "move the folder away"):
             return TraceInfo.from_dict(document)
-        except _MALFORMED as error:
-            raise StorageError(
-                f"{path!r} is no readable document of a trace ({error}); restore it from a copy, "
-                "or move the folder away"
-            ) from error
 
     @cached_property
     def tags(self) -> dict[str, str]:
@@ -210,13 +206,8 @@ class TraceFolder:
         path, data = self._spans_file()
         if data is None:
             return []
-        try:
+        with _readable(path, "holds no readable spans", "remove the trace with delete_traces"):
             return TraceData.from_dict(json.loads(data)).spans
-        except _MALFORMED as error:
-            raise StorageError(
-                f"{path!r} holds no readable spans ({error}); restore it from a copy, or remove "
-                "the trace with delete_traces"
-            ) from error
 
     @property
     def info(self) -> TraceInfo:
@@ -249,11 +240,17 @@ def read_assessment(path: str) -> Assessment:
     if data is None:
         raise ResourceDoesNotExist(f"there is no assessment at {path!r}")
     document = documents.loads(data, path)
-    try:
+    with _readable(path, "holds no readable assessment", "remove it"):
         return Assessment.from_dictionary(document)
+
+
+@contextmanager
+def _readable(path: str, problem: str, way_out: str) -> Iterator[None]:
+    try:
+        yield
     except _MALFORMED as error:
         raise StorageError(
-            f"{path!r} holds no readable assessment ({error}); restore it from a copy, or remove it"
+            f"{path!r} {problem} ({error}); restore it from a copy, or {way_out}"
         ) from error
 
 
