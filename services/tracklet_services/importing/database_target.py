@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, select
 
 from tracklet import names, validation
 from tracklet.entities import (
@@ -27,19 +27,19 @@ from tracklet.reading.compile import Subject
 from tracklet.stores import creation
 from tracklet_services.importing.artifacts import copy_missing
 from tracklet_services.importing.merge import (
-    DELETED_VERSION_STAGE,
     Change,
     ImportTarget,
     LoggedModelRecord,
     Merge,
     RegisteredModelRecord,
     RunRecord,
+    by_key,
     merged_info,
-    merged_model,
+    merged_registered_model,
     merged_texts,
-    merged_version,
     missing_points,
-    same_version,
+    other_params,
+    version_changes,
 )
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
@@ -144,8 +144,8 @@ class SqlTarget(ImportTarget):
             )
             .returning(*t.columns(queries.RUN))
         ).one()
-        _put_new(connection, t.params, "run", row.id, run.data.params)
-        _put_new(connection, t.tags, "run", row.id, run.data.tags)
+        values.put_tags(connection, t.params, "run", row.id, run.data.params)
+        values.put_tags(connection, t.tags, "run", row.id, run.data.tags)
         points = [point for history in record.histories.values() for point in history]
         values.put_points(connection, row.id, points)
         self._put_links(connection, row, record)
@@ -164,11 +164,9 @@ class SqlTarget(ImportTarget):
         values.put_points(connection, row.id, points)
         params = merged_texts(here.data.params, there.data.params, overwrite=False)
         tags = merged_texts(here.data.tags, there.data.tags, overwrite=True)
-        _put_new(connection, t.params, "run", row.id, params)
+        values.put_tags(connection, t.params, "run", row.id, params)
         values.put_tags(connection, t.tags, "run", row.id, tags)
-        for key, value in there.data.params.items():
-            if here.data.params.get(key, value) != value:
-                refused.append(f"param {key!r} holds another value here")
+        refused += other_params(here, there)
         linked = self._put_links(connection, row, record)
         changes: dict[str, Any] = {}
         info = merged_info(here.info, there.info)
@@ -177,7 +175,7 @@ class SqlTarget(ImportTarget):
         if here.info.artifact_uri == there.info.artifact_uri != uri:
             changes["artifact_uri"] = uri
         if changes:
-            connection.execute(update(t.runs).where(t.runs.c.id == row.id).values(**changes))
+            values.change(connection, t.runs, row.id, **changes)
         return bool(points or params or tags or linked or changes), len(points)
 
     def _new_points(
@@ -257,8 +255,8 @@ class SqlTarget(ImportTarget):
                 t.logged_models, model, artifact_location=uri, status=model.status.value
             ),
         )
-        _put_new(connection, t.logged_model_params, "model", row, model.params)
-        _put_new(connection, t.logged_model_tags, "model", row, model.tags)
+        values.put_tags(connection, t.logged_model_params, "model", row, model.params)
+        values.put_tags(connection, t.logged_model_tags, "model", row, model.tags)
         _put_model_points(connection, row, points)
 
     def _update_model(
@@ -270,18 +268,15 @@ class SqlTarget(ImportTarget):
         uri: str,
     ) -> tuple[bool, int]:
         here = queries.load_logged_models(t.SqlReader(connection), [row])[0]
-        known: dict[str, list[Metric]] = {}
-        for _, point in queries.model_points(t.SqlReader(connection), {row.id: row.model_id}):
-            known.setdefault(point.key, []).append(point)
-        given: dict[str, list[Metric]] = {}
-        for point in points:
-            given.setdefault(point.key, []).append(point)
+        found = queries.model_points(t.SqlReader(connection), {row.id: row.model_id})
+        known = by_key(point for _, point in found)
+        given = by_key(points)
         new = [p for key in given for p in missing_points(known.get(key, ()), given[key])]
         _put_model_points(connection, row.id, new)
         params = merged_texts(here.params, there.params, overwrite=False)
         is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
         tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
-        _put_new(connection, t.logged_model_params, "model", row.id, params)
+        values.put_tags(connection, t.logged_model_params, "model", row.id, params)
         values.put_tags(connection, t.logged_model_tags, "model", row.id, tags)
         changes: dict[str, Any] = {}
         if there.status.is_finalized and not here.status.is_finalized:
@@ -293,8 +288,7 @@ class SqlTarget(ImportTarget):
             changes["last_updated_timestamp"] = max(
                 here.last_updated_timestamp, there.last_updated_timestamp
             )
-            statement = update(t.logged_models).where(t.logged_models.c.id == row.id)
-            connection.execute(statement.values(**changes))
+            values.change(connection, t.logged_models, row.id, **changes)
         return changed, len(new)
 
     # -- registered models ---------------------------------------------------------------------
@@ -320,7 +314,7 @@ class SqlTarget(ImportTarget):
             row_id = values.add(
                 connection, t.registered_models, **values.row_of(t.registered_models, model)
             )
-            _put_new(connection, t.registered_model_tags, "model", row_id, model.tags)
+            values.put_tags(connection, t.registered_model_tags, "model", row_id, model.tags)
             for version in versions:
                 _insert_version(connection, row_id, version)
             for alias, number in model.aliases.items():
@@ -335,44 +329,28 @@ class SqlTarget(ImportTarget):
             t.select_all(queries.MODEL_VERSION).where(v.model == row.id)
         ).all()
         loaded = queries.load_model_versions(t.SqlReader(connection), rows)
-        known = {
-            version.version: (one.id, version) for one, version in zip(rows, loaded, strict=True)
-        }
-        changed = False
-        others: set[int] = set()
-        for version in record.versions:
-            if version.version not in known:
-                _insert_version(connection, row.id, version)
-                changed = True
-                continue
-            version_row, here = known[version.version]
-            if not same_version(here, version):
-                others.add(version.version)
-                refused.append(f"version {version.version} is another model here")
-            elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
-                merged = merged_version(here, version)
-                if merged != here:
-                    _change_version(connection, version_row, here, merged)
-                    changed = True
-        model = queries.load_registered_models(t.SqlReader(connection), [row])[0]
-        aliases = {a: n for a, n in record.model.aliases.items() if n not in others}
-        merged_here = merged_model(model, replace(record.model, aliases=aliases))
-        if merged_here != model:
-            tags = merged_texts(model.tags, merged_here.tags, overwrite=True)
+        known = {version.version: version for version in loaded}
+        ids = {version.version: one.id for one, version in zip(rows, loaded, strict=True)}
+        here = queries.load_registered_models(t.SqlReader(connection), [row])[0]
+        merged, new, changing = merged_registered_model(here, known, record, refused)
+        for version in new:
+            _insert_version(connection, row.id, version)
+        for old, version in changing:
+            _change_version(connection, ids[version.version], old, version)
+        if merged != here:
+            tags = merged_texts(here.tags, merged.tags, overwrite=True)
             values.put_tags(connection, t.registered_model_tags, "model", row.id, tags)
-            for alias, number in merged_here.aliases.items():
-                if model.aliases.get(alias) != number:
+            for alias, number in merged.aliases.items():
+                if here.aliases.get(alias) != number:
                     values.put_alias(connection, row.id, alias, number)
-            connection.execute(
-                update(t.registered_models)
-                .where(t.registered_models.c.id == row.id)
-                .values(
-                    description=merged_here.description,
-                    last_updated_timestamp=merged_here.last_updated_timestamp,
-                )
+            values.change(
+                connection,
+                t.registered_models,
+                row.id,
+                description=merged.description,
+                last_updated_timestamp=merged.last_updated_timestamp,
             )
-            changed = True
-        return changed
+        return bool(new or changing or merged != here)
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -440,17 +418,6 @@ def _artifacts(source: str | None, place: str, copy: bool, refused: list[str]) -
         return source, 0
 
 
-def _put_new(
-    connection: Connection, table: Table, owner: str, row: int, texts: Mapping[str, str]
-) -> None:
-    """Write texts of keys that are not there yet."""
-    if texts:
-        connection.execute(
-            table.insert(),
-            [{owner: row, "key": key, "value": value} for key, value in texts.items()],
-        )
-
-
 def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:
     if points:
         table = t.logged_model_metrics
@@ -463,7 +430,7 @@ def _insert_version(connection: Connection, model: int, version: ModelVersion) -
     row = values.add(
         connection, t.model_versions, **values.row_of(t.model_versions, version, model=model)
     )
-    _put_new(connection, t.model_version_tags, "version", row, version.tags)
+    values.put_tags(connection, t.model_version_tags, "version", row, version.tags)
 
 
 def _change_version(
@@ -471,14 +438,4 @@ def _change_version(
 ) -> None:
     tags = merged_texts(here.tags, merged.tags, overwrite=True)
     values.put_tags(connection, t.model_version_tags, "version", row, tags)
-    connection.execute(
-        update(t.model_versions)
-        .where(t.model_versions.c.id == row)
-        .values(
-            description=merged.description,
-            current_stage=merged.current_stage,
-            status=merged.status,
-            status_message=merged.status_message,
-            last_updated_timestamp=merged.last_updated_timestamp,
-        )
-    )
+    values.change(connection, t.model_versions, row, **version_changes(merged))

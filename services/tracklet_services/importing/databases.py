@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import (
     Connection,
@@ -34,12 +35,14 @@ from tracklet.errors import (
     TrackletException,
 )
 from tracklet.reading.connection import set_up
-from tracklet_services.importing.source import Unreadable
+from tracklet_services.importing.artifacts import ArtifactPlaces
+from tracklet_services.importing.source import ImportSource, Unreadable
 from tracklet_services.sql.database import begin
 
 K = TypeVar("K")
 T = TypeVar("T")
 
+_PAGE: Final = 500
 _SQLITE_HEADER: Final = b"SQLite format 3\x00"
 _NOT_OURS: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
@@ -126,7 +129,7 @@ class ReadOnlyDatabase:
 
     def _open_sqlite(self, path: str) -> Engine:
         def connect() -> sqlite3.Connection:
-            uri = f"file:{_quoted(path)}?mode=ro"
+            uri = f"file:{quote(path)}?mode=ro"
             try:
                 return _probed(uri)
             except sqlite3.OperationalError as error:
@@ -139,6 +142,50 @@ class ReadOnlyDatabase:
         engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
         event.listen(engine, "begin", begin)
         return engine
+
+
+class DatabaseSource(ImportSource):
+    """What the records in databases have in common.
+
+    Args:
+        database: The database, which this source closes.
+    """
+
+    def __init__(self, database: ReadOnlyDatabase) -> None:
+        super().__init__()
+        self._database = database
+        self.location = database.location
+        folder = None if database.path is None else os.path.dirname(database.path)
+        self._places = ArtifactPlaces(folder, self.oddities)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def count_runs(self) -> int:
+        return self._database.count("runs")
+
+    def _entities(
+        self,
+        kind: str,
+        read: Callable[[Connection, K], T | None],
+        named: Iterable[tuple[K, str]],
+    ) -> Iterator[T | Unreadable]:
+        """What is read by keys, but for what was removed since; the names are for the report."""
+        for key, name in named:
+            record = self._database.entity(kind, name, read, key)
+            if record is not None:
+                yield record
+
+    def _paged(self, statement: Any, by: Any, last: Any) -> Iterator[Any]:
+        """The rows of a statement in the order of their first column, a page at a time."""
+        while True:
+            page_of = statement.where(by > last).order_by(by).limit(_PAGE)
+            with self._database.reading() as connection:
+                page = connection.execute(page_of).all()
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1][0]
 
 
 class Row(dict[str, Any]):
@@ -260,9 +307,3 @@ def _check_file(path: str) -> None:
 
 def _no_database(path: str) -> str:
     return f"{path!r} is no SQLite database; give the path of an mlflow.db, or of an mlruns folder"
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)

@@ -7,16 +7,12 @@ out, and a text that says so is added to ``refused``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from tracklet import validation
-from tracklet.entities import (
-    Experiment,
-    LifecycleStage,
-    Metric,
-)
+from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
 from tracklet.stores.files import documents, layout, texts
@@ -87,14 +83,6 @@ def put_params(
 
 
 # -- points ------------------------------------------------------------------------------------
-
-
-def by_key(points: Iterable[Metric]) -> dict[str, list[Metric]]:
-    """Points sorted into their metrics."""
-    histories: dict[str, list[Metric]] = {}
-    for point in points:
-        histories.setdefault(point.key, []).append(point)
-    return histories
 
 
 def lines(points: Sequence[Metric], *, model: bool = False) -> bytes:

@@ -46,19 +46,19 @@ from tracklet.stores.files.store import FileStore
 from tracklet_services.importing import folder_documents
 from tracklet_services.importing.artifacts import copy_missing
 from tracklet_services.importing.merge import (
-    DELETED_VERSION_STAGE,
     Change,
     ImportTarget,
     LoggedModelRecord,
     Merge,
     RegisteredModelRecord,
     RunRecord,
+    by_key,
     merged_info,
-    merged_model,
+    merged_registered_model,
     merged_texts,
-    merged_version,
     missing_points,
-    same_version,
+    other_params,
+    version_changes,
 )
 
 _PREFIX: Final = f"{layout.PRIVATE}-import-"
@@ -181,13 +181,12 @@ class FileTarget(ImportTarget):
         there, here = record.run, reader.read_run(folder)
         experiment_dir = os.path.dirname(folder)
         refused: list[str] = []
-        changed = False
 
         written = self._add_points(folder, record.histories, refused)
         params = merged_texts(here.data.params, there.data.params, overwrite=False)
         tags = merged_texts(here.data.tags, there.data.tags, overwrite=True)
         written_texts = self._put_texts(folder, params, tags, refused)
-        refused += _other_params(here, there)
+        refused += other_params(here, there)
 
         datasets = [one for one in there.inputs.dataset_inputs if not _uses(here, one)]
         outputs_here = {output.model_id for output in here.outputs.model_outputs}
@@ -265,7 +264,7 @@ class FileTarget(ImportTarget):
         _check_absent(final)
         refused: list[str] = []
         with self._staging.folder() as folder:
-            histories = folder_documents.by_key(record.points)
+            histories = by_key(record.points)
             written = _write_data(folder, histories, model.params, model.tags, refused, "model ")
             uri, files = self._artifacts(
                 model.artifact_location, copy_artifacts, experiment_dir, final, folder, refused
@@ -281,7 +280,7 @@ class FileTarget(ImportTarget):
     def _update_model(self, folder: str, record: LoggedModelRecord, copy_artifacts: bool) -> Merge:
         there, here = record.model, reader.read_logged_model(folder)
         refused: list[str] = []
-        histories = folder_documents.by_key(record.points)
+        histories = by_key(record.points)
         written = self._add_points(folder, histories, refused, here.model_id)
         params = merged_texts(here.params, there.params, overwrite=False)
         is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
@@ -341,43 +340,33 @@ class FileTarget(ImportTarget):
 
     def _update_registered_model(self, folder: str, record: RegisteredModelRecord) -> Merge:
         refused: list[str] = []
-        changed = False
-        others: set[int] = set()
-        for version in record.versions:
+        dirs = [layout.version(folder, version.version) for version in record.versions]
+        found = [reader.read_model_version(d) for d in dirs if os.path.exists(layout.meta(d))]
+        here = reader.read_registered_model(folder)
+        known = {version.version: version for version in found}
+        merged, new, changing = merged_registered_model(here, known, record, refused)
+        for version in new:
             version_dir = layout.version(folder, version.version)
-            if not os.path.exists(layout.meta(version_dir)):
-                _check_absent(version_dir)
-                with self._staging.folder() as staged:
-                    _write_version(staged, version, refused)
-                    disk.rename(staged, version_dir)
-                changed = True
-                continue
-            here = reader.read_model_version(version_dir)
-            if not same_version(here, version):
-                others.add(version.version)
-                refused.append(f"version {version.version} is another model here")
-            elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
-                merged = merged_version(here, version)
-                if merged != here:
-                    _change_version(version_dir, here, merged, refused)
-                    changed = True
-        here_model = reader.read_registered_model(folder)
-        aliases = {a: v for a, v in record.model.aliases.items() if v not in others}
-        merged_here = merged_model(here_model, replace(record.model, aliases=aliases))
-        if merged_here != here_model:
-            changed = True
-            tags = merged_texts(here_model.tags, merged_here.tags, overwrite=True)
+            _check_absent(version_dir)
+            with self._staging.folder() as staged:
+                _write_version(staged, version, refused)
+                disk.rename(staged, version_dir)
+        for old, version in changing:
+            _change_version(layout.version(folder, version.version), old, version, refused)
+        if merged != here:
+            tags = merged_texts(here.tags, merged.tags, overwrite=True)
             tags_dir = f"{folder}/{layout.TAGS}"
             folder_documents.put_tags("model tag", tags_dir, tags, folder, refused)
-            numbers = {alias: str(number) for alias, number in merged_here.aliases.items()}
+            numbers = {alias: str(number) for alias, number in merged.aliases.items()}
             aliases_dir = f"{folder}/{layout.ALIASES}"
             folder_documents.put_tags("alias", aliases_dir, numbers, folder, refused)
             values = {
                 "aliases": numbers,
-                "description": merged_here.description,
-                "last_updated_timestamp": merged_here.last_updated_timestamp,
+                "description": merged.description,
+                "last_updated_timestamp": merged.last_updated_timestamp,
             }
             _amend("registered model", folder, folder, values)
+        changed = new or changing or merged != here
         return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
 
     # -- parts of runs and logged models ---------------------------------------------------------
@@ -474,12 +463,6 @@ def _uses(run: Run, given: DatasetInput) -> bool:
     return (given.dataset.name, given.dataset.digest) in known
 
 
-def _other_params(here: Run, there: Run) -> Iterator[str]:
-    for key, value in there.data.params.items():
-        if here.data.params.get(key, value) != value:
-            yield f"param {key!r} holds another value here"
-
-
 def _referring(location: str) -> str:
     """A place of another store's, told from one that a store chose and that moves with it."""
     return f"{location.rstrip('/')}/" if settings.path_of(location) is not None else location
@@ -498,15 +481,7 @@ def _change_version(
     tags = merged_texts(here.tags, merged.tags, overwrite=True)
     tags_dir = f"{folder}/{layout.TAGS}"
     folder_documents.put_tags("model version tag", tags_dir, tags, folder, refused)
-    changing = (
-        "current_stage",
-        "description",
-        "last_updated_timestamp",
-        "status",
-        "status_message",
-    )
-    values = {name: getattr(merged, name) for name in changing}
-    _amend("model version", folder, folder, values)
+    _amend("model version", folder, folder, version_changes(merged))
 
 
 def _amend(what: str, folder: str, staging: str, values: Mapping[str, Any]) -> None:

@@ -10,9 +10,9 @@ import enum
 import struct
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from tracklet.entities import (
     Experiment,
@@ -24,9 +24,15 @@ from tracklet.entities import (
     RunInfo,
     RunStatus,
 )
+from tracklet.stores.files.reader import DELETED_STAGE as DELETED_VERSION_STAGE
 
-DELETED_VERSION_STAGE: Final = "Deleted_Internal"
-"""The stage of a deleted model version, whose number is not used again."""
+_CHANGING: Final = (
+    "current_stage",
+    "description",
+    "last_updated_timestamp",
+    "status",
+    "status_message",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,27 +185,54 @@ def merged_texts(
     }
 
 
-def same_version(here: ModelVersion, there: ModelVersion) -> bool:
-    """Whether two versions of one number are one model."""
-    return here.creation_timestamp == there.creation_timestamp
+def merged_registered_model(
+    model: RegisteredModel,
+    versions: Mapping[int, ModelVersion],
+    record: RegisteredModelRecord,
+    refused: list[str],
+) -> tuple[RegisteredModel, list[ModelVersion], list[tuple[ModelVersion, ModelVersion]]]:
+    """What a registered model that is here becomes by a look at the source.
+
+    Args:
+        model: The model as it is here.
+        versions: Its versions here, by number.
+        record: What the source has.
+        refused: Gets a reason for every version that is another model here.
+
+    Returns:
+        The model, the versions that are new, and those that change, as they are and will be.
+    """
+    new: list[ModelVersion] = []
+    changed: list[tuple[ModelVersion, ModelVersion]] = []
+    others: set[int] = set()
+    for version in record.versions:
+        here = versions.get(version.version)
+        if here is None:
+            new.append(version)
+        elif here.creation_timestamp != version.creation_timestamp:
+            others.add(version.version)
+            refused.append(f"version {version.version} is another model here")
+        elif DELETED_VERSION_STAGE not in (here.current_stage, version.current_stage):
+            merged = _merged_version(here, version)
+            if merged != here:
+                changed.append((here, merged))
+    aliases = {a: number for a, number in record.model.aliases.items() if number not in others}
+    return _merged_model(model, replace(record.model, aliases=aliases)), new, changed
 
 
-def merged_version(here: ModelVersion, there: ModelVersion) -> ModelVersion:
+def version_changes(version: ModelVersion) -> dict[str, Any]:
+    """The fields in which a version may follow the source, besides its tags."""
+    return {name: getattr(version, name) for name in _CHANGING}
+
+
+def _merged_version(here: ModelVersion, there: ModelVersion) -> ModelVersion:
     """A version that is here after a look at the source: whoever changed it last is right."""
     if (here.last_updated_timestamp or 0) > (there.last_updated_timestamp or 0):
         return replace(here, tags={**there.tags, **here.tags})
-    return replace(
-        here,
-        description=there.description,
-        current_stage=there.current_stage,
-        status=there.status,
-        status_message=there.status_message,
-        last_updated_timestamp=there.last_updated_timestamp,
-        tags={**here.tags, **there.tags},
-    )
+    return replace(here, **version_changes(there), tags={**here.tags, **there.tags})
 
 
-def merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredModel:
+def _merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredModel:
     """A registered model that is here after a look at the source."""
     same = here.creation_timestamp == there.creation_timestamp
     if same and there.last_updated_timestamp >= here.last_updated_timestamp:
@@ -216,6 +249,21 @@ def merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredMod
         tags={**there.tags, **here.tags},
         aliases={**there.aliases, **here.aliases},
     )
+
+
+def other_params(here: Run, there: Run) -> Iterator[str]:
+    """Why params of the source are not taken: they are set once, and hold other values here."""
+    for key, value in there.data.params.items():
+        if here.data.params.get(key, value) != value:
+            yield f"param {key!r} holds another value here"
+
+
+def by_key(points: Iterable[Metric]) -> dict[str, list[Metric]]:
+    """Points sorted into their metrics."""
+    histories: dict[str, list[Metric]] = {}
+    for point in points:
+        histories.setdefault(point.key, []).append(point)
+    return histories
 
 
 def _identity(point: Metric) -> tuple[object, ...]:

@@ -7,7 +7,6 @@ aliases or workspaces. ``latest_metrics`` is not looked at; ``metrics`` has it a
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -36,15 +35,16 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue
-from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
-from tracklet_services.importing.databases import ReadOnlyDatabase, Row, Tables
+from tracklet.reading.queries import rank
+from tracklet_services.importing.artifacts import own_location
+from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase, Row, Tables
 from tracklet_services.importing.merge import (
     DELETED_VERSION_STAGE,
     LoggedModelRecord,
     RegisteredModelRecord,
     RunRecord,
 )
-from tracklet_services.importing.source import ImportSource, Unreadable
+from tracklet_services.importing.source import Unreadable
 
 _NEWEST: Final = "dc11669786a5"
 """The Alembic revision of MLflow 3.17's schema."""
@@ -68,7 +68,6 @@ it only decides whether the report says that the schema is a new one.
 """
 
 _RUN_NAME_TAG: Final = "mlflow.runName"
-_PAGE: Final = 500
 _DEFAULT_WORKSPACE: Final = "default"
 _READ: Final = frozenset(
     """
@@ -93,7 +92,7 @@ _NAMES: Final = {
 """How tables that tracklet does not keep are called; others by their own names."""
 
 
-class MlflowDatabase(ImportSource):
+class MlflowDatabase(DatabaseSource):
     """The record in a database of MLflow's.
 
     Args:
@@ -104,10 +103,8 @@ class MlflowDatabase(ImportSource):
     """
 
     def __init__(self, database: ReadOnlyDatabase) -> None:
-        super().__init__()
-        self._database = database
+        super().__init__(database)
         self._tables = Tables(database)
-        self.location = database.location
         columns = database.columns
         if "run_uuid" not in columns.get("runs", ()) or "experiments" not in columns:
             raise InvalidParameterValue(
@@ -122,17 +119,9 @@ class MlflowDatabase(ImportSource):
                 f"does not know (the newest known is {_NEWEST}): what it has in common with "
                 "the known ones is imported; check the report"
             )
-        folder = None if database.path is None else os.path.dirname(database.path)
-        self._places = ArtifactPlaces(folder, self.oddities)
         self._doubled = {
             kind: self._in_several_workspaces(kind) for kind in ("experiments", "registered_models")
         }
-
-    def close(self) -> None:
-        self._database.close()
-
-    def count_runs(self) -> int:
-        return self._database.count("runs")
 
     # -- experiments ---------------------------------------------------------------------------
 
@@ -159,25 +148,14 @@ class MlflowDatabase(ImportSource):
     # -- runs ----------------------------------------------------------------------------------
 
     def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
-        last = ""
-        wanted = int(experiment_id)
-        ids = table("runs", column("run_uuid"), column("experiment_id"))
-        while True:
-            statement = (
-                select(ids.c.run_uuid)
-                .where(ids.c.experiment_id == wanted, ids.c.run_uuid > last)
-                .order_by(ids.c.run_uuid)
-                .limit(_PAGE)
-            )
-            with self._database.reading() as connection:
-                page = [str(row[0]) for row in connection.execute(statement)]
-            for run_id in page:
-                record = self._database.entity("run", run_id, self._run, run_id)
-                if record is not None:
-                    yield record
-            if len(page) < _PAGE:
-                return
-            last = page[-1]
+        yield from self._entities("run", self._run, self._ids("runs", "run_uuid", experiment_id))
+
+    def _ids(self, name: str, key: str, experiment_id: str) -> Iterator[tuple[str, str]]:
+        """The ids of an experiment's runs or models, as keys and as names."""
+        ids = table(name, column(key), column("experiment_id"))
+        statement = select(ids.c[key]).where(ids.c.experiment_id == int(experiment_id))
+        for (entity_id,) in self._paged(statement, ids.c[key], ""):
+            yield str(entity_id), str(entity_id)
 
     def _run(self, connection: Connection, run_id: str) -> RunRecord | None:
         rows = self._tables.rows(connection, "runs", run_uuid=run_id)
@@ -202,7 +180,7 @@ class MlflowDatabase(ImportSource):
             run_name=row["name"] or tags.get(_RUN_NAME_TAG),
         )
         used, produced = self._links(connection, run_id)
-        latest = {key: max(points, key=_rank).value for key, points in histories.items() if points}
+        latest = {key: max(points, key=rank).value for key, points in histories.items() if points}
         run = Run(info, RunData(latest, params, tags), used, produced)
         return RunRecord(run, histories, row["deleted_time"])
 
@@ -265,18 +243,8 @@ class MlflowDatabase(ImportSource):
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
         if "logged_models" not in self._database.columns:
             return
-        ids = table("logged_models", column("model_id"), column("experiment_id"))
-        statement = (
-            select(ids.c.model_id)
-            .where(ids.c.experiment_id == int(experiment_id))
-            .order_by(ids.c.model_id)
-        )
-        with self._database.reading() as connection:
-            model_ids = [str(row[0]) for row in connection.execute(statement)]
-        for model_id in model_ids:
-            record = self._database.entity("logged model", model_id, self._logged_model, model_id)
-            if record is not None:
-                yield record
+        ids = self._ids("logged_models", "model_id", experiment_id)
+        yield from self._entities("logged model", self._logged_model, ids)
 
     def _logged_model(self, connection: Connection, model_id: str) -> LoggedModelRecord | None:
         rows = self._tables.rows(connection, "logged_models", model_id=model_id)
@@ -334,9 +302,8 @@ class MlflowDatabase(ImportSource):
     def registered_models(self) -> Iterator[RegisteredModelRecord | Unreadable]:
         with self._database.reading() as connection:
             rows = self._tables.rows(connection, "registered_models", order=("name",))
-        for row in rows:
-            name = str(row["name"])
-            yield self._database.entity("registered model", name, self._registered_model, row)
+        named = ((row, str(row["name"])) for row in rows)
+        yield from self._entities("registered model", self._registered_model, named)
 
     def _registered_model(self, connection: Connection, row: Row) -> RegisteredModelRecord:
         name = self._registry_name(row)
@@ -468,12 +435,6 @@ def _double(value: Any, is_nan: Any) -> float:
     if abs(number) >= sys.float_info.max:
         return math.copysign(math.inf, number)
     return number
-
-
-def _rank(point: Metric) -> tuple[int, int, float]:
-    """What orders points; the greatest is the latest."""
-    value = point.value
-    return point.step, point.timestamp, -math.inf if value != value else value
 
 
 def _dataset(row: Row) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,22 +9,25 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from tracklet import liveness
-from tracklet.entities import Experiment, Metric, Run
+from tracklet.entities import Experiment, Run
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
-from tracklet_services.importing.artifacts import ArtifactPlaces, own_location
-from tracklet_services.importing.databases import ReadOnlyDatabase
-from tracklet_services.importing.merge import LoggedModelRecord, RegisteredModelRecord, RunRecord
-from tracklet_services.importing.source import ImportSource, Unreadable
+from tracklet_services.importing.artifacts import own_location
+from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase
+from tracklet_services.importing.merge import (
+    LoggedModelRecord,
+    RegisteredModelRecord,
+    RunRecord,
+    by_key,
+)
+from tracklet_services.importing.source import Unreadable
 from tracklet_services.sql import leases, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import HEAD
 from tracklet_services.sql.schema import VERSION_TABLE
 
-_PAGE = 500
 
-
-class TrackletDatabase(ImportSource):
+class TrackletDatabase(DatabaseSource):
     """The record in a database that tracklet made.
 
     Args:
@@ -36,9 +38,7 @@ class TrackletDatabase(ImportSource):
     """
 
     def __init__(self, database: ReadOnlyDatabase) -> None:
-        super().__init__()
-        self._database = database
-        self.location = database.location
+        super().__init__(database)
         with database.reading() as connection:
             versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
         version = versions[0][0] if versions else None
@@ -49,14 +49,6 @@ class TrackletDatabase(ImportSource):
                 f"reads {HEAD!r}: open it once as a store with this version, which upgrades it, "
                 "or install the newer tracklet that made it"
             )
-        folder = None if database.path is None else os.path.dirname(database.path)
-        self._places = ArtifactPlaces(folder, self.oddities)
-
-    def close(self) -> None:
-        self._database.close()
-
-    def count_runs(self) -> int:
-        return self._database.count("runs")
 
     def experiments(self) -> Iterator[Experiment | Unreadable]:
         statement = t.select_all(queries.EXPERIMENT).order_by(t.experiments.c.id)
@@ -68,10 +60,8 @@ class TrackletDatabase(ImportSource):
             yield replace(experiment, artifact_location="") if own else experiment
 
     def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
-        for row, run_id in self._ids(t.runs, t.runs.c.run_id, experiment_id):
-            record = self._database.entity("run", run_id, self._run, row)
-            if record is not None:
-                yield record
+        ids = self._ids(t.runs, t.runs.c.run_id, experiment_id)
+        yield from self._entities("run", self._run, ids)
 
     def _run(self, connection: Connection, row: int) -> RunRecord | None:
         rows = connection.execute(t.select_all(queries.RUN).where(t.runs.c.id == row)).all()
@@ -81,28 +71,22 @@ class TrackletDatabase(ImportSource):
         deleted_time = connection.execute(
             select(t.runs.c.deleted_time).where(t.runs.c.id == row)
         ).scalar()
-        histories: dict[str, list[Metric]] = {}
-        last = 0
-        for point in values.points_of(connection, row):
-            histories.setdefault(point.key, []).append(point)
-            last = max(last, point.timestamp)
+        points = values.points_of(connection, row)
         info = run.info
         tail = f"{info.experiment_id}/{info.run_id}/artifacts"
         info = replace(info, artifact_uri=self._places.find(info.artifact_uri, tail))
         tags = run.data.tags
         if info.status == "RUNNING" and leases.lost_runs(connection, row):
+            last = max((point.timestamp for point in points), default=0)
             end_time = max(last, info.start_time or 0) or None
             info = replace(info, status="KILLED", end_time=end_time)
             tags = {liveness.END_REASON_TAG: liveness.LOST, **tags}
         run = Run(info, replace(run.data, tags=tags), run.inputs, run.outputs)
-        return RunRecord(run, histories, deleted_time)
+        return RunRecord(run, by_key(points), deleted_time)
 
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
         ids = self._ids(t.logged_models, t.logged_models.c.model_id, experiment_id)
-        for row, model_id in ids:
-            record = self._database.entity("logged model", model_id, self._logged_model, row)
-            if record is not None:
-                yield record
+        yield from self._entities("logged model", self._logged_model, ids)
 
     def _logged_model(self, connection: Connection, row: int) -> LoggedModelRecord | None:
         statement = t.select_all(queries.LOGGED_MODEL).where(t.logged_models.c.id == row)
@@ -120,10 +104,7 @@ class TrackletDatabase(ImportSource):
         m = t.registered_models.c
         with self._database.reading() as connection:
             ids = connection.execute(select(m.id, m.name).order_by(m.name)).all()
-        for row, name in ids:
-            record = self._database.entity("registered model", name, self._registered_model, row)
-            if record is not None:
-                yield record
+        yield from self._entities("registered model", self._registered_model, ids)
 
     def _registered_model(self, connection: Connection, row: int) -> RegisteredModelRecord | None:
         statement = t.select_all(queries.REGISTERED_MODEL).where(t.registered_models.c.id == row)
@@ -142,19 +123,7 @@ class TrackletDatabase(ImportSource):
     def left_out(self) -> dict[str, int]:
         return {}
 
-    def _ids(self, of: Any, name: Any, experiment_id: str) -> Iterator[tuple[int, str]]:
-        """The rows of an experiment's runs or models, and their ids, a page at a time."""
-        last = 0
-        while True:
-            statement = (
-                select(of.c.id, name)
-                .where(of.c.experiment_id == experiment_id, of.c.id > last)
-                .order_by(of.c.id)
-                .limit(_PAGE)
-            )
-            with self._database.reading() as connection:
-                page = connection.execute(statement).all()
-            yield from ((row, entity_id) for row, entity_id in page)
-            if len(page) < _PAGE:
-                return
-            last = page[-1][0]
+    def _ids(self, of: Any, name: Any, experiment_id: str) -> Iterator[Any]:
+        """The rows of an experiment's runs or models, and their ids."""
+        statement = select(of.c.id, name).where(of.c.experiment_id == experiment_id)
+        return self._paged(statement, of.c.id, 0)

@@ -170,11 +170,7 @@ class Experiments(Database, TrackingStore):
             )
 
     def _touch(self, connection: Connection, row: int, **changes: Any) -> None:
-        connection.execute(
-            update(t.experiments)
-            .where(t.experiments.c.id == row)
-            .values(last_update_time=now_ms(), **changes)
-        )
+        values.change(connection, t.experiments, row, last_update_time=now_ms(), **changes)
 
     def _check_name(self, name: object) -> None:
         checks.text(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, select
 
 from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
 from tracklet_services.sql import values
@@ -12,15 +11,12 @@ from tracklet_services.sql.schema import leases, metrics, runs, tags
 
 def leave(connection: Connection, run: int) -> int:
     """Leave this process's lease on a run and return its row."""
-    result = connection.execute(
-        leases.insert().values(run=run, text=Lease.mine().to_json()).returning(leases.c.id)
-    )
-    return result.scalar_one()
+    return values.add(connection, leases, run=run, text=Lease.mine().to_json())
 
 
 def carry_on(connection: Connection, run: int) -> int:
     """Make a run RUNNING again, carried by this process, and return the row of its lease."""
-    connection.execute(update(runs).where(runs.c.id == run).values(status="RUNNING", end_time=None))
+    values.change(connection, runs, run, status="RUNNING", end_time=None)
     values.discard_tag(connection, tags, "run", run, END_REASON_TAG)
     drop_dead(connection, run)
     return leave(connection, run)
@@ -63,15 +59,10 @@ def settle(connection: Connection, run: int) -> None:
     last = connection.execute(
         select(func.max(metrics.c.timestamp)).where(metrics.c.run == run)
     ).scalar()
-    connection.execute(
-        update(runs)
-        .where(runs.c.id == run)
-        .values(status="KILLED", end_time=max(last or 0, started[0] or 0) or None)
-    )
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-    connection.execute(
-        insert(tags).values(run=run, key=END_REASON_TAG, value=LOST).on_conflict_do_nothing()
-    )
+    end_time = max(last or 0, started[0] or 0) or None
+    values.change(connection, runs, run, status="KILLED", end_time=end_time)
+    reason = values.insert(connection, tags).values(run=run, key=END_REASON_TAG, value=LOST)
+    connection.execute(reason.on_conflict_do_nothing())
     connection.execute(delete(leases).where(leases.c.run == run))
 
 

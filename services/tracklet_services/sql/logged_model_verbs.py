@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete
 
 from tracklet import names, validation
 from tracklet.entities import LoggedModel, LoggedModelStatus
@@ -105,14 +105,8 @@ class LoggedModels(Runs):
         validation.validate_key("model tag", key)
         with self.writing() as connection:
             row = self._active_model(connection, model_id)
-            values.remove_tag(
-                connection,
-                t.logged_model_tags,
-                "model",
-                row.id,
-                key,
-                f"model {model_id}",
-            )
+            whose = f"model {model_id}"
+            values.remove_tag(connection, t.logged_model_tags, "model", row.id, key, whose)
             self._touch_model(connection, row.id)
 
     def purge_logged_model(self, model_id: str) -> None:
@@ -149,11 +143,7 @@ class LoggedModels(Runs):
         return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def _touch_model(self, connection: Connection, row: int, **changes: Any) -> None:
-        connection.execute(
-            update(t.logged_models)
-            .where(t.logged_models.c.id == row)
-            .values(last_updated_timestamp=now_ms(), **changes)
-        )
+        values.change(connection, t.logged_models, row, last_updated_timestamp=now_ms(), **changes)
 
 
 def _deleted(model_id: str) -> ResourceDoesNotExist:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from tracklet import validation
 from tracklet.entities import ModelVersion, RegisteredModel
@@ -264,12 +264,14 @@ class Registry(Database, RegistryStore):
         return queries.load_model_versions(t.SqlReader(connection), [row])[0]
 
     def _touch_registered(self, connection: Connection, row: int, **changes: Any) -> None:
-        _touch(connection, t.registered_models, row, changes)
+        now = now_ms()
+        values.change(connection, t.registered_models, row, last_updated_timestamp=now, **changes)
 
     def _touch_version(self, connection: Connection, row: Any, **changes: Any) -> None:
         """Change a version; its registered model counts as updated too."""
-        _touch(connection, t.model_versions, row.id, changes)
-        _touch(connection, t.registered_models, row.model, {})
+        now = now_ms()
+        values.change(connection, t.model_versions, row.id, last_updated_timestamp=now, **changes)
+        self._touch_registered(connection, row.model)
 
     def _check_model_name(self, name: object) -> None:
         checks.text(
@@ -292,11 +294,3 @@ class Registry(Database, RegistryStore):
     def _model_tags(self, tags: Mapping[str, object]) -> dict[str, str]:
         limit = validation.MAX_REGISTRY_TAG_LENGTH
         return checks.texts("model tag", tags, limit, nul=self.keeps_nul)
-
-
-def _touch(connection: Connection, table: Table, row: int, changes: Mapping[str, Any]) -> None:
-    connection.execute(
-        update(table)
-        .where(table.c.id == row)
-        .values({"last_updated_timestamp": now_ms(), **changes})
-    )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from tracklet import names, validation
 from tracklet.entities import (
     DatasetInput,
-    LifecycleStage,
     LoggedModelInput,
     LoggedModelOutput,
     Metric,
@@ -114,7 +113,7 @@ class Runs(Experiments):
         with self.writing() as connection:
             row = self._active_run(connection, run_id, "update")
             if changes:
-                connection.execute(update(t.runs).where(t.runs.c.id == row.id).values(**changes))
+                values.change(connection, t.runs, row.id, **changes)
             values.put_tags(connection, t.tags, "run", row.id, name)
             return self._load(connection, run_id).info
 
@@ -122,7 +121,8 @@ class Runs(Experiments):
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             if row.lifecycle_stage == ACTIVE:
-                self._stage(connection, row.id, DELETED, now_ms())
+                changes = {"lifecycle_stage": DELETED, "deleted_time": now_ms()}
+                values.change(connection, t.runs, row.id, **changes)
 
     def restore_run(self, run_id: str) -> None:
         with self.writing() as connection:
@@ -133,7 +133,8 @@ class Runs(Experiments):
                     f"cannot restore run {run_id}: its experiment {row.experiment_id} is deleted; "
                     "restore_experiment takes both back"
                 )
-            self._stage(connection, row.id, ACTIVE, None)
+            changes = {"lifecycle_stage": ACTIVE, "deleted_time": None}
+            values.change(connection, t.runs, row.id, **changes)
 
     def log_batch(
         self,
@@ -166,9 +167,7 @@ class Runs(Experiments):
         if tags:
             values.put_tags(connection, t.tags, "run", row, tags)
             if tags.get(RUN_NAME_TAG):
-                connection.execute(
-                    update(t.runs).where(t.runs.c.id == row).values(name=tags[RUN_NAME_TAG])
-                )
+                values.change(connection, t.runs, row, name=tags[RUN_NAME_TAG])
         values.put_points(connection, row, points)
         self._put_model_points(connection, run_id, [p for p in points if p.model_id is not None])
 
@@ -229,7 +228,7 @@ class Runs(Experiments):
     def purge_run(self, run_id: str) -> None:
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
-            if row.lifecycle_stage != LifecycleStage.DELETED:
+            if row.lifecycle_stage != DELETED:
                 raise InvalidParameterValue(
                     f"run {run_id} is active; delete_run comes before its removal"
                 )
@@ -259,13 +258,6 @@ class Runs(Experiments):
 
     def _load(self, connection: Connection, run_id: str) -> Run:
         return queries.load_runs(t.SqlReader(connection), [self._run_row(connection, run_id)])[0]
-
-    def _stage(self, connection: Connection, row: int, stage: str, time: int | None) -> None:
-        connection.execute(
-            update(t.runs)
-            .where(t.runs.c.id == row)
-            .values(lifecycle_stage=stage, deleted_time=time)
-        )
 
     def _put_input(self, connection: Connection, run: Any, given: DatasetInput) -> None:
         data = given.dataset

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_
+from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.entities import Metric
@@ -36,6 +36,11 @@ def row_of(table: Table, given: object, **others: Any) -> dict[str, Any]:
 def add(connection: Connection, table: Table, **row: Any) -> int:
     """Insert a row and return its id."""
     return connection.execute(table.insert().values(row).returning(table.c.id)).scalar_one()
+
+
+def change(connection: Connection, table: Table, row: int, **changes: Any) -> None:
+    """Give columns of a row other values."""
+    connection.execute(update(table).where(table.c.id == row).values(**changes))
 
 
 def put_alias(connection: Connection, model: int, alias: str, version: int) -> None:
