@@ -90,12 +90,9 @@ class RoundCallback:
             if results:
                 self._maximize = bool(results[-1][3])
             checkpoint("callback")
-            self._record.round(env.iteration, list(_values(results)), save, self._is_maximized)
+            self._record.round(env.iteration, list(_values(results)), save, lambda: self._maximize)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(error, "lightgbm: a round", "lightgbm")
-
-    def _is_maximized(self) -> bool:
-        return self._maximize
 
 
 def _saving(booster: Any) -> Any:

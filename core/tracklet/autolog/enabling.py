@@ -340,19 +340,14 @@ def _apply_all(entry: Enabled, framework: ModuleType) -> None:
     entry.skipped.clear()
     waiting = 0
     for patch in integration.patches(framework, entry.options):
-        if isinstance(patch, LatePatches):
-            waiting += 1
-            activate = _deferred_all(entry, patch)
-            entry.hooks.append(when_imported(patch.module, activate, label=entry.name))
-            continue
-        patch.label = entry.name
-        if patch.owner is None and patch.module not in sys.modules:
-            waiting += 1
-            entry.hooks.append(
-                when_imported(patch.module, _deferred(entry, patch), label=entry.name)
-            )
-            continue
-        _apply(entry, patch)
+        if isinstance(patch, Patch):
+            patch.label = entry.name
+            if patch.owner is not None or patch.module in sys.modules:
+                _apply(entry, patch)
+                continue
+            patch = LatePatches(patch.module, lambda _, late=patch: (late,))
+        waiting += 1
+        entry.hooks.append(when_imported(patch.module, _deferred(entry, patch), label=entry.name))
     if entry.skipped and not entry.patches and not waiting:
         reason = next(iter(entry.skipped.values()))
         raise PatchError(f"nothing of it can be watched; first of {len(entry.skipped)}: {reason}")
@@ -386,16 +381,7 @@ def _apply(entry: Enabled, patch: Patch) -> None:
         entry.patches.add(patch)
 
 
-def _deferred(entry: Enabled, patch: Patch) -> Callable[[ModuleType], None]:
-    def work() -> None:
-        if _configured.entries.get(entry.name) is entry and entry.state in ("active", "waiting"):
-            _apply(entry, patch)
-            _say_what_is_skipped(entry)
-
-    return lambda module: _soon(work)
-
-
-def _deferred_all(entry: Enabled, late: LatePatches) -> Callable[[ModuleType], None]:
+def _deferred(entry: Enabled, late: LatePatches) -> Callable[[ModuleType], None]:
     def activate(module: ModuleType) -> None:
         for patch in late.make(module):
             _apply_later(entry, patch)

@@ -6,5 +6,5 @@
 - ``trials``: the candidates of a parameter search, as a table and as child runs.
 - ``post_training``: metrics and scores that the user computes of a fitted model.
 - ``importances`` and ``canvas``: feature importances, and how charts are drawn.
-- ``subclasses`` and ``weak_table``: the classes of a framework, and facts about its objects.
+- ``watched`` and ``weak_table``: the classes of a framework, and facts about its objects.
 """

@@ -147,37 +147,36 @@ class BoostingRecord:
     # -- before the training ------------------------------------------------------------------
 
     def before_train(self, call: BoundCall, origins: Origins) -> None:
-        """Record what is known before a ``train``, and listen to its rounds."""
-        self._before(call, origins, lambda: self.evaluated(call, origins))
-        self.checkpoint_with(
-            self.library, {"model_class": self.booster_class}, self.checkpoint_suffix
-        )
-        self._listen(call)
+        """Record what is known before a ``train``, listen to its rounds, and write checkpoints."""
+        self.before_cv(call, origins)
+        options = self.options
+        if options.log_checkpoints:
+            self.checkpoints = Checkpoints(
+                self.recorder,
+                self.library,
+                {"model_class": self.booster_class},
+                self.checkpoint_suffix,
+                every=options.checkpoint_save_freq,
+                monitor=options.checkpoint_monitor,
+                mode=options.checkpoint_mode or "min",
+                best_only=options.checkpoint_save_best_only,
+                keep_last=options.checkpoint_keep_last,
+            )
 
     def before_cv(self, call: BoundCall, origins: Origins) -> None:
-        """Record what is known before a ``cv``, and listen to its rounds."""
-        self._before(call, origins, tuple)
-        self._listen(call)
-
-    def _before(
-        self,
-        call: BoundCall,
-        origins: Origins,
-        evaluated: Callable[[], Iterable[tuple[str, Origin | None]]],
-    ) -> None:
+        """Record what is known before a ``cv``, and listen; it has no evaluation sets."""
         self.record_params(call)
         with self.recorder.step("data"):
-            self.datasets(origins.get(call.all.get(self.train_argument)), evaluated())
+            train = origins.get(call.all.get(self.train_argument))
+            self.datasets(train, self.evaluated(call, origins))
+        with self.recorder.step("callback"):
+            call.replace("callbacks", add_first(call.all.get("callbacks"), self.callback()))
 
     def record_params(self, call: BoundCall) -> None:
         """Record the params that a ``train`` or ``cv`` is given."""
         left_out = (*_NO_PARAMS, self.train_argument, *self.no_params)
         with self.recorder.step("params"):
             self.params(self.params_of(call), call.without(left_out))
-
-    def _listen(self, call: BoundCall) -> None:
-        with self.recorder.step("callback"):
-            call.replace("callbacks", add_first(call.all.get("callbacks"), self.callback()))
 
     def params(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         """Record the framework's params and the other arguments of the call; params win."""
@@ -201,22 +200,6 @@ class BoostingRecord:
         for name, origin in evaluated:
             if origin is not None:
                 origin.log(self.recorder, name, "eval")
-
-    def checkpoint_with(self, flavor: str, config: Mapping[str, Any], suffix: str) -> None:
-        """Write checkpoints from now on, if they are wanted."""
-        options = self.options
-        if options.log_checkpoints:
-            self.checkpoints = Checkpoints(
-                self.recorder,
-                flavor,
-                config,
-                suffix,
-                every=options.checkpoint_save_freq,
-                monitor=options.checkpoint_monitor,
-                mode=options.checkpoint_mode or "min",
-                best_only=options.checkpoint_save_best_only,
-                keep_last=options.checkpoint_keep_last,
-            )
 
     def round(
         self,

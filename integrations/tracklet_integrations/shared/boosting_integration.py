@@ -24,7 +24,7 @@ from tracklet.patching import Call, Outcome, Patch, keep_context
 from tracklet_integrations.shared.boosting import BoostingOptions, BoostingRecord, BoundCall
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
-from tracklet_integrations.shared.subclasses import existing_classes
+from tracklet_integrations.shared.watched import FITTING_FOLDS, existing_classes
 
 CHILD_RUNS: Final = 5
 """How many of the candidates become child runs, as by default of scikit-learn's integration."""
@@ -34,12 +34,6 @@ CHILD_RUNS: Final = 5
 _BEFORE_SKLEARN: Final = 10
 _AFTER_SKLEARN: Final = -10
 
-_FOLDS: Final = (
-    "_fit_and_score",
-    "_fit_and_predict",
-    "_permutation_test_score",
-    "_incremental_fit_estimator",
-)
 _SEARCHES: Final = {
     "sklearn.model_selection._search": "BaseSearchCV",
     "sklearn.model_selection._search_successive_halving": "BaseSuccessiveHalving",
@@ -95,7 +89,7 @@ class BoostingIntegration(Integration):
             if not cls.__module__.startswith(self.distributed):
                 yield from _of_fit(cls, self.watch_fit)
         for module in ("sklearn.model_selection._validation", "sklearn.model_selection._search"):
-            for function in _FOLDS:
+            for function in FITTING_FOLDS:
                 yield Patch(module, function, self.watch_fold)
         for module, name in _SEARCHES.items():
             yield Patch(module, f"{name}.fit", self.watch_search, priority=_AFTER_SKLEARN)
@@ -371,19 +365,13 @@ class SearchRecord:
             recorder.params({f"best_{key}": value for key, value in best.items()})
         if hasattr(search, "best_score_"):
             recorder.metrics({"best_cv_score": search.best_score_})
-        found = None
-        with recorder.step("search"):
-            found = trials.trials_of(search)
-        if found is not None:
-            trials.record(
-                found,
-                recorder,
-                seed=search.estimator,
-                best_index=getattr(search, "best_index_", None),
-                best_model_id=self.refit.model_id if self.refit is not None else None,
-                dataset=self._dataset,
-                max_child_runs=CHILD_RUNS,
-            )
+        trials.record(
+            search,
+            recorder,
+            best_model_id=self.refit.model_id if self.refit is not None else None,
+            dataset=self._dataset,
+            max_child_runs=CHILD_RUNS,
+        )
 
 
 def searches_over(search: Any, kind: type) -> bool:

@@ -111,42 +111,37 @@ class Trials:
         return json.dumps({"columns": columns, "data": rows})
 
 
-def trials_of(estimator: Any) -> Trials | None:
-    """The candidates of a fitted search; None if it shows none."""
-    results = getattr(estimator, "cv_results_", None)
-    if not isinstance(results, Mapping) or "params" not in results:
-        return None
-    return Trials(results, getattr(estimator, "refit", None))
-
-
 def record(
-    trials: Trials,
+    search: Any,
     recorder: TrainingRecorder,
     *,
-    seed: Any,
-    best_index: int | None,
     best_model_id: str | None,
     dataset: Any,
     max_child_runs: int | None,
 ) -> None:
-    """Record a search's candidates: all as a table, the best as child runs.
+    """Record a search's candidates, if it shows any: all as a table, the best as child runs.
 
     Args:
-        trials: The candidates.
+        search: The fitted search.
         recorder: What records the search.
-        seed: The estimator that the candidates are variants of.
-        best_index: The candidate that was refitted.
-        best_model_id: The logged model of that candidate.
+        best_model_id: The logged model of the candidate that was refitted.
         dataset: The dataset entity that they were trained on.
         max_child_runs: How many of them become child runs; None is all.
     """
+    trials = None
+    with recorder.step("search"):
+        results = getattr(search, "cv_results_", None)
+        if isinstance(results, Mapping) and "params" in results:
+            trials = Trials(results, getattr(search, "refit", None))
+    if trials is None:
+        return
     run_ids: dict[int, str] = {}
     with recorder.step("search"):
         recorder.artifacts({RESULTS_FILE: trials.as_csv()})
     with recorder.step("search"):
         chosen = trials.best(max_child_runs)
         _announce(trials, len(chosen))
-        children = _children(trials, chosen, seed, best_index, best_model_id, dataset)
+        children = _children(search, trials, chosen, best_model_id, dataset)
         for trial, child in zip(chosen, children, strict=True):
             run_id = recorder.child(child)
             if run_id is not None:
@@ -158,13 +153,13 @@ def record(
 
 
 def _children(
+    search: Any,
     trials: Trials,
     chosen: Sequence[int],
-    seed: Any,
-    best_index: int | None,
     best_model_id: str | None,
     dataset: Any,
 ) -> Iterator[ChildRun]:
+    seed, best_index = search.estimator, getattr(search, "best_index_", None)
     of_seed = {key: _text(value) for key, value in seed.get_params(deep=True).items()}
     kind = type(seed)
     tags = {

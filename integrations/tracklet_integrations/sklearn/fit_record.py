@@ -16,10 +16,10 @@ from tracklet_integrations.sklearn import (
     plots,
     training_metrics,
 )
+from tracklet_integrations.sklearn.estimators import untouched
 from tracklet_integrations.sklearn.inputs import TrainingData
 from tracklet_integrations.sklearn.options import SklearnOptions
 from tracklet_integrations.sklearn.training_metrics import Measured
-from tracklet_integrations.sklearn.untouched import untouched
 
 _logger = logging.getLogger("tracklet.autolog")
 
@@ -106,19 +106,13 @@ class FitRecord:
     def _record_trials(self) -> None:
         from tracklet_integrations.shared import trials  # most trainings are no search
 
-        estimator, found = self._estimator, None
-        with self._recorder.step("search"):
-            found = trials.trials_of(estimator)
-        if found is not None:
-            trials.record(
-                found,
-                self._recorder,
-                seed=estimator.estimator,
-                best_index=getattr(estimator, "best_index_", None),
-                best_model_id=self.best_model_id,
-                dataset=self._dataset,
-                max_child_runs=self._options.max_tuning_runs,
-            )
+        trials.record(
+            self._estimator,
+            self._recorder,
+            best_model_id=self.best_model_id,
+            dataset=self._dataset,
+            max_child_runs=self._options.max_tuning_runs,
+        )
 
     def _draw(self, measured: Measured) -> None:
         """Have plots and the HTML representation made, off the training path."""
@@ -174,12 +168,7 @@ class FitRecord:
     def _log_models(self, outcome: Outcome, predictions: Any, best_params: dict[str, str]) -> None:
         options, recorder = self._options, self._recorder
         signature = self._signature(outcome, predictions) if options.log_model_signatures else None
-        shared = {
-            # False rather than None: a missing one must not be made up by calling predict.
-            "signature": signature if signature is not None else False,
-            "input_example": self._data.example if options.log_input_examples else None,
-            "serialization_format": options.serialization_format,
-        }
+        shared = self._stored_with(signature)
         info = recorder.model(
             self._estimator,
             "model",
@@ -215,12 +204,18 @@ class FitRecord:
         self._recorder.model(
             estimator,
             "model",
-            signature=signature if signature is not None else False,
-            input_example=self._data.example if self._options.log_input_examples else None,
             params=self._texts,
             registered_model_name=self._options.registered_model_name,
-            serialization_format=self._options.serialization_format,
+            **self._stored_with(signature),
         )
+
+    def _stored_with(self, signature: Any) -> dict[str, Any]:
+        return {
+            # False rather than None: a missing one must not be made up by calling predict.
+            "signature": signature if signature is not None else False,
+            "input_example": self._data.example if self._options.log_input_examples else None,
+            "serialization_format": self._options.serialization_format,
+        }
 
     def _signature(self, outcome: Outcome, predictions: Any) -> Any:
         signature = None

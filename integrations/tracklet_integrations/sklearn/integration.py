@@ -20,7 +20,7 @@ from tracklet.autolog import (
 from tracklet.fluent.runs import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
-from tracklet_integrations.shared.subclasses import existing_classes
+from tracklet_integrations.shared.watched import FITTING_FOLDS, existing_classes
 from tracklet_integrations.sklearn import estimators, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
@@ -28,8 +28,8 @@ from tracklet_integrations.sklearn.options import SklearnOptions
 
 _BASE: Final = "BaseEstimator"
 
-# Their folds are no trainings of their own. The functions that do the fitting are watched as well,
-# because the public ones may have been imported by name before.
+# Their folds are no trainings of their own. What fits them is watched as well, because these may
+# have been imported by name before.
 _VALIDATING: Final = (
     "cross_validate",
     "cross_val_predict",
@@ -37,12 +37,6 @@ _VALIDATING: Final = (
     "learning_curve",
     "permutation_test_score",
     "validation_curve",
-)
-_FITTING_FOLDS: Final = (
-    "_fit_and_score",
-    "_fit_and_predict",
-    "_permutation_test_score",
-    "_incremental_fit_estimator",
 )
 
 
@@ -83,7 +77,7 @@ class SklearnIntegration(Integration):
         for module in ("sklearn.model_selection", "sklearn.model_selection._validation"):
             for function in _VALIDATING:
                 yield Patch(module, function, self.watch_validation)
-        for function in _FITTING_FOLDS:
+        for function in FITTING_FOLDS:
             yield Patch("sklearn.model_selection._validation", function, self.watch_validation)
         if options.log_post_training_metrics:
             yield from self._post_training.patches()
