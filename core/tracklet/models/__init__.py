@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tracklet.models.code import ModelConfig, set_model
     from tracklet.models.loading import get_model_info, load_model, set_signature, trust_model
     from tracklet.models.model import Model, ModelInfo
-    from tracklet.models.registering import register_model
     from tracklet.models.saving import log_model, save_model
     from tracklet.models.signature import ModelSignature, infer_signature
     from tracklet.models.trust import ChangedModel, UntrustedModel
+    from tracklet.models.uris import register_model
     from tracklet.types import (
         AnyType,
         Array,
@@ -77,10 +77,10 @@ _HOMES: Final = {
     "tracklet.models.code": "ModelConfig set_model",
     "tracklet.models.loading": "get_model_info load_model set_signature trust_model",
     "tracklet.models.model": "Model ModelInfo",
-    "tracklet.models.registering": "register_model",
     "tracklet.models.saving": "log_model save_model",
     "tracklet.models.signature": "ModelSignature infer_signature",
     "tracklet.models.trust": "ChangedModel UntrustedModel",
+    "tracklet.models.uris": "register_model",
     "tracklet.types": (
         "AnyType Array ColSpec DataType Map Object ParamSchema ParamSpec Property Schema TensorSpec"
     ),

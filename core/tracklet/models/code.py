@@ -15,13 +15,17 @@ from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.models import trust
-from tracklet.models.unpickle import mlflow_installed
-from tracklet.models.yaml_text import load_yaml
+from tracklet.models.model import load_yaml
+from tracklet.models.unpickle import HOMES, mlflow_installed
 
+# Of MLflow's modules, those that a model's code imports.
+_ALIASED: Final = (
+    "mlflow mlflow.models mlflow.pyfunc mlflow.types mlflow.types.type_hints mlflow.exceptions"
+).split()
 _NOT_SET: Any = object()
 _model: ContextVar[Any] = ContextVar("tracklet_model_from_code", default=None)
 _config: ContextVar[Any] = ContextVar("tracklet_model_config", default=None)
@@ -153,19 +157,11 @@ def mlflow_alias() -> Iterator[None]:
     if mlflow_installed():
         yield
         return
-    aliases = {
-        "mlflow": "tracklet",
-        "mlflow.models": "tracklet.models",
-        "mlflow.pyfunc": "tracklet.pyfunc",
-        "mlflow.types": "tracklet.types",
-        "mlflow.types.type_hints": "tracklet.types.type_hints",
-        "mlflow.exceptions": "tracklet.errors",
-    }
-    sys.modules.update({alias: importlib.import_module(name) for alias, name in aliases.items()})
+    sys.modules.update({alias: importlib.import_module(HOMES[alias]) for alias in _ALIASED})
     try:
         yield
     finally:
-        for alias in aliases:
+        for alias in _ALIASED:
             sys.modules.pop(alias, None)
 
 

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 import tracklet
 from tracklet.errors import InvalidParameterValue
-from tracklet.models.yaml_text import dump_yaml, load_yaml
+from tracklet.frozen import Frozen
+from tracklet.models.model import dump_yaml, load_yaml
 
 _logger = logging.getLogger(__name__)
 _OURS: Final = frozenset(("tracklet", "mlflow", "mlflow-skinny"))
@@ -56,27 +57,13 @@ _ALIASES: Final = {
     "yaml": "PyYAML",
 }
 
-# Never a requirement of a model: the standard library, ourselves and what installs packages.
-_NEVER: Final = frozenset(
-    (
-        "__main__",
-        "_pytest",
-        "conftest",
-        "mlflow",
-        "pip",
-        "pkg_resources",
-        "pytest",
-        "setuptools",
-        "tracklet",
-        "tracklet_flavors",
-        "tracklet_integrations",
-        "wheel",
-    )
-)
-
-
 _OWN_MODULES: Final = frozenset(
     ("__main__", "tracklet", "tracklet_flavors", "tracklet_integrations")
+)
+
+# Never a requirement of a model: the standard library, ourselves and what installs packages.
+_NEVER: Final = _OWN_MODULES.union(
+    ("_pytest", "conftest", "mlflow", "pip", "pkg_resources", "pytest", "setuptools", "wheel")
 )
 
 
@@ -254,7 +241,7 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-class Environment:
+class Environment(Frozen):
     """The environment of a model, ready to be written.
 
     Args:
@@ -263,15 +250,9 @@ class Environment:
         conda: The content of ``conda.yaml``; made from the requirements by default.
     """
 
-    def __init__(
-        self,
-        requirements: Sequence[str],
-        constraints: Sequence[str] = (),
-        conda: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.requirements = list(requirements)
-        self.constraints = list(constraints)
-        self.conda = dict(conda) if conda is not None else None
+    requirements: list[str]
+    constraints: Sequence[str] = ()
+    conda: Mapping[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``requirements.txt``, ``conda.yaml``, ``python_env.yaml``, ``constraints.txt``."""

@@ -36,6 +36,39 @@ class Predictor(Protocol):
         ...
 
 
+class MethodPredictor:
+    """Asks a method of a native model; params become its keyword arguments.
+
+    Args:
+        model: The model.
+        predict_fn: The method's name.
+    """
+
+    def __init__(self, model: Any, predict_fn: str) -> None:
+        self.model = model
+        self.predict_fn = predict_fn
+
+    def seen(self, data: Any) -> Any:
+        """The data in the form that the model takes; as it came by default."""
+        return data
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer."""
+        return getattr(self.model, self.predict_fn)(self.seen(data), **(params or {}))
+
+
+def check_method(model: Any, name: str) -> None:
+    """Refuse a model that cannot be asked by a method.
+
+    Raises:
+        InvalidParameterValue: It has none of that name.
+    """
+    if not hasattr(model, name):
+        raise InvalidParameterValue(
+            f"{type(model).__name__} has no method {name!r} to predict with"
+        )
+
+
 class FlavorConfig(Frozen):
     """What a flavor says of what it saved.
 
@@ -215,21 +248,18 @@ def flavor_of(model: Any) -> Flavor:
 
 def _closest(model: Any, names: Sequence[str], broken: list[str]) -> Flavor | None:
     """The one of these flavors that knows a model best; why others cannot say goes to a list."""
-    best: tuple[int, int, str] | None = None
-    chosen: Flavor | None = None
+    known: dict[tuple[int, int, str], Flavor] = {}
     for name in names:
         try:
             candidate = flavor(name)
         except PluginError as error:
             broken.append(error.message)
             continue
-        if not candidate.owns(model):
-            continue
-        distance = candidate.distance(model)
-        key = (10**6 if distance is None else distance, -candidate.priority, name)
-        if best is None or key < best:
-            best, chosen = key, candidate
-    return chosen
+        if candidate.owns(model):
+            distance = candidate.distance(model)
+            far = 10**6 if distance is None else distance
+            known[far, -candidate.priority, name] = candidate
+    return known[min(known)] if known else None
 
 
 def flavor_of_loader(loader_module: str) -> Flavor | None:

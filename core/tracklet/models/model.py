@@ -8,14 +8,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from tracklet.entities import LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.models.signature import ModelSignature
-from tracklet.models.yaml_text import dump_yaml, load_yaml
 from tracklet.types import ParamSchema, Schema
 
 FILE_NAME: Final = "MLmodel"
 PYFUNC: Final = "python_function"
+
+# The C library's, where it is installed.
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def dump_yaml(data: Any, *, sort_keys: bool = True) -> str:
+    """The text of data in block style, as models' files have it."""
+    return yaml.dump(
+        data, Dumper=_Dumper, sort_keys=sort_keys, default_flow_style=False, allow_unicode=True
+    )
+
+
+def load_yaml(text: str, source: Path | str) -> Any:
+    """The data of a text; plain values only, no objects.
+
+    Raises:
+        TrackletException: The text is no YAML; the message names ``source``.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise TrackletException(f"{source} is corrupt: it is no YAML ({error})") from error
 
 
 class Model:

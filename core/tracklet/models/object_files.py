@@ -5,6 +5,7 @@ For models whose framework has no format of its own.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -54,12 +55,7 @@ def dump(model: Any, folder: Path, kind: str) -> tuple[Path, set[str]]:
             _skops().dump(model, file)
             return file, {"skops", type(model).__module__.partition(".")[0]}
         with file.open("wb") as stream:
-            if kind == "cloudpickle":
-                cloudpickle.dump(model, stream)
-            else:
-                import pickle
-
-                pickle.dump(model, stream)
+            (cloudpickle if kind == "cloudpickle" else pickle).dump(model, stream)
     except (TrackletException, OSError):
         raise
     except Exception as error:

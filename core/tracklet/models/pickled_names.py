@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import pickletools
@@ -11,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tracklet.models.unpickle import COMPRESSED
+
 _SUFFIXES: Final = frozenset((".pkl", ".pickle", ".joblib", ".cloudpickle"))
-_COMPRESSED: Final[dict[str, Any]] = {".xz": lzma, ".bz2": bz2, ".gz": gzip}
 _MAX_BYTES: Final = 64 << 20
 _MAX_OPCODES: Final = 500_000
 _SHOWN: Final = 12
@@ -21,7 +20,7 @@ _SHOWN: Final = 12
 def is_pickle(path: Path) -> bool:
     """Whether a file looks like a pickle, by its name or its first bytes."""
     suffix = path.suffix
-    if suffix in _COMPRESSED:
+    if suffix in COMPRESSED:
         suffix = Path(path.stem).suffix
     if suffix in _SUFFIXES:
         return True
@@ -38,7 +37,7 @@ def of_file(path: Path) -> list[str]:
 
     A damaged file gives what could be read of it.
     """
-    opener = _COMPRESSED.get(path.suffix)
+    opener = COMPRESSED.get(path.suffix)
     try:
         with path.open("rb") if opener is None else opener.open(path, "rb") as stream:
             names = of_stream(io.BytesIO(stream.read(_MAX_BYTES)))

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric
+from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.fluent.models import initialize_logged_model
+from tracklet.frozen import replace
 from tracklet.models import folder
 from tracklet.models.flavor import Flavor
 from tracklet.models.folder import Description
@@ -69,17 +70,7 @@ def save_model(
         InvalidParameterValue: No flavor knows the model, or an argument is wrong. Nothing is
             written then.
     """
-    described = Description(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        options,
-        infer_code_paths,
-    )
+    described = Description.of(locals())
     chosen = folder.flavor_to_save(model, flavor, described)
     with folder.appearing(Path(path)) as partial:
         folder.write(chosen, model, partial, mlflow_model or Model(), described)
@@ -152,18 +143,8 @@ def log_model(
         >>> tracklet.load_model(info.model_uri).predict([[3.0]]).round(6).tolist()
         [7.0]
     """
+    described = Description.of(locals())
     chosen_name = _name(name, artifact_path)
-    described = Description(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        options,
-        infer_code_paths,
-    )
     chosen = folder.flavor_to_save(model, flavor, described)
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)
@@ -190,11 +171,9 @@ def log_model(
         raise
     info = about.get_model_info(logged)
     if registered_model_name is not None:
-        from tracklet.models import registering
+        from tracklet.models import uris
 
-        version = registering.register_model(
-            info.model_uri, registered_model_name, await_registration_for
-        )
+        version = uris.register_model(info.model_uri, registered_model_name, await_registration_for)
         info.registered_model_version = version.version
         versions = [{"name": version.name, "version": version.version}]
         store.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
@@ -240,16 +219,7 @@ def _link(store: TrackingStore, run_id: str, model_id: str, step: int) -> None:
     if run is not None:
         run.note_outputs([output])
     points = [
-        Metric(
-            point.key,
-            point.value,
-            point.timestamp,
-            point.step,
-            model_id,
-            point.dataset_name,
-            point.dataset_digest,
-            run_id,
-        )
+        replace(point, model_id=model_id, run_id=run_id)
         for point in store.last_points(run_id)
         if point.step == step and point.model_id is None
     ]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.frozen import Frozen
 from tracklet.models import manifest
-from tracklet.models.manifest import Finding
 
 Trust: TypeAlias = bool | Sequence[str] | None
 """True: run what the model holds. A list: types that skops may load from it. False: trust only own
@@ -40,23 +40,20 @@ class ChangedModel(TrackletException):
     code = "DATA_LOSS"
 
 
-class Grant:
+class Grant(Frozen):
     """What one model may do while it is loaded.
 
     Args:
         folder: Its folder.
-        finding: What its manifest says.
+        own: Whether this user wrote it.
         trusted: Whether the caller trusts its author.
         types: Types that the caller lets skops load.
     """
 
-    def __init__(
-        self, folder: Path, finding: Finding, trusted: bool, types: Sequence[str] = ()
-    ) -> None:
-        self.folder = folder
-        self.own = finding.own
-        self.trusted = trusted
-        self.types = tuple(types)
+    folder: Path
+    own: bool
+    trusted: bool
+    types: Sequence[str] = ()
 
     def permit(self, act: str) -> None:
         """Let the model run code.
@@ -127,7 +124,7 @@ def loading(folder: Path, trust: Trust = None) -> Iterator[Grant]:
             "change is yours, load it with trust=True, or run `tracklet models trust "
             f"{folder}` once; if not, fetch the model again"
         )
-    grant = Grant(folder, finding, given, types)
+    grant = Grant(folder, finding.own, given, types)
     token = _grant.set(grant)
     try:
         yield grant
@@ -138,7 +135,7 @@ def loading(folder: Path, trust: Trust = None) -> Iterator[Grant]:
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
     """Save a model inside the block: what is loaded again from there is the caller's own."""
-    token = _grant.set(Grant(folder, Finding(own=True), trusted=False))
+    token = _grant.set(Grant(folder, own=True, trusted=False))
     try:
         yield
     finally:

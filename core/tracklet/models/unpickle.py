@@ -7,10 +7,13 @@ is not installed, or where tracklet wrote the pickle.
 
 from __future__ import annotations
 
+import bz2
 import functools
+import gzip
 import importlib
 import importlib.util
 import io
+import lzma
 import pickle
 import sys
 from pathlib import Path
@@ -22,7 +25,7 @@ from tracklet.errors import TrackletException
 from tracklet.models import trust
 
 # MLflow's homes of the classes that a user's model derives from or refers to → ours.
-_HOMES: Final = {
+HOMES: Final = {
     "mlflow": "tracklet",
     "mlflow.pyfunc": "tracklet.pyfunc",
     "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
@@ -38,12 +41,15 @@ _HOMES: Final = {
     "mlflow.types.type_hints": "tracklet.types.type_hints",
 }
 
+COMPRESSED: Final[dict[str, Any]] = {".xz": lzma, ".bz2": bz2, ".gz": gzip}
+"""What opens a compressed file, by the ending of its name."""
+
 
 def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
     """The object that a pickle holds.
 
     Args:
-        source: The file, its bytes, or an open binary stream.
+        source: The file, which may be compressed, its bytes, or an open binary stream.
         own: Whether tracklet wrote it, so that ``mlflow.*`` names mean tracklet's classes even
             where MLflow is installed.
 
@@ -54,8 +60,9 @@ def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
     """
     _ask(source)
     if isinstance(source, Path):
+        opener = COMPRESSED.get(source.suffix)
         try:
-            with source.open("rb") as stream:
+            with source.open("rb") if opener is None else opener.open(source, "rb") as stream:
                 return _load(stream, str(source), own)
         except FileNotFoundError:
             raise TrackletException(f"the model is corrupt: {source} is missing") from None
@@ -114,9 +121,9 @@ class _Unpickler(pickle.Unpickler):
 
 def _import_module(name: str, package: str | None = None) -> ModuleType:
     if name == "mlflow" or name.startswith("mlflow."):
-        if name not in _HOMES:
+        if name not in HOMES:
             raise ModuleNotFoundError(f"tracklet has nothing in place of {name}", name=name)
-        name = _HOMES[name]
+        name = HOMES[name]
     return importlib.import_module(name, package)
 
 
@@ -128,7 +135,4 @@ def mlflow_installed() -> bool:
 
 def mlflow_home(module: str) -> str | None:
     """MLflow's name of one of our modules, for pickles that MLflow alone shall load."""
-    for theirs, ours in _HOMES.items():
-        if ours == module:
-            return theirs
-    return None
+    return next((theirs for theirs, ours in HOMES.items() if ours == module), None)

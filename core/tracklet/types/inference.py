@@ -70,14 +70,13 @@ def infer_schema(data: Any) -> Schema:
         CannotInferSchema: Nothing in the language of schemas describes the data.
     """
     if _is_from(data, "pandas"):
-        kind = type(data).__name__
         if hasattr(data, "columns") and hasattr(data, "iloc"):
             return _frame_schema(data)
         if hasattr(data, "to_frame") and hasattr(data, "iloc"):
             dtype, required = column_type(data)
             return Schema([ColSpec(dtype, data.name, required)])
         if not isinstance(data, dt.date):
-            raise CannotInferSchema(f"no schema describes a pandas {kind}")
+            raise CannotInferSchema(f"no schema describes a pandas {type(data).__name__}")
     if _is_from(data, "polars") and hasattr(data, "schema") and hasattr(data, "null_count"):
         return _polars_schema(data)
     if _is_ndarray(data) or _is_sparse(data):
@@ -157,10 +156,10 @@ def _object_type(series: Any) -> tuple[ColumnType, bool]:
 
 def _polars_schema(frame: Any) -> Schema:
     nulls = frame.null_count().row(0)
-    specs = []
-    for (name, dtype), count in zip(frame.schema.items(), nulls, strict=True):
-        specs.append(ColSpec(_polars_type(dtype), name, not count))
-    return Schema(specs)
+    return Schema(
+        ColSpec(_polars_type(dtype), name, not count)
+        for (name, dtype), count in zip(frame.schema.items(), nulls, strict=True)
+    )
 
 
 _BY_POLARS = {

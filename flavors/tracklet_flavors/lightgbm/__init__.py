@@ -18,7 +18,7 @@ from tracklet.models import (
     environment,
     object_files,
 )
-from tracklet.models.flavor import passes_on
+from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.trust import Trust
 
 __all__ = ["LightgbmFlavor", "load_model", "log_model", "save_model"]
@@ -86,10 +86,7 @@ class LightgbmFlavor(Flavor):
             return FlavorConfig(config, {"data": file.name}, frozenset({"lightgbm", "numpy"}))
         kind = object_files.format_of(options.get("serialization_format"))
         predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
-        if not hasattr(model, predict_fn):
-            raise InvalidParameterValue(
-                f"{type(model).__name__} has no method {predict_fn!r} to predict with"
-            )
+        check_method(model, predict_fn)
         file, modules = object_files.dump(model, path, kind)
         config |= {"data": file.name, "serialization_format": kind}
         if kind == "skops":
@@ -119,22 +116,27 @@ class LightgbmFlavor(Flavor):
         return LightgbmPredictor(model, str(config.get("predict_fn") or "predict"))
 
 
-class LightgbmPredictor:
+class LightgbmPredictor(MethodPredictor):
     """Asks a booster or a wrapper; params become keyword arguments.
 
     ``raw_score=True``, ``pred_contrib=True``, ``num_iteration`` and the others of LightGBM's
     ``predict`` are such params.
     """
 
-    def __init__(self, model: Any, predict_fn: str) -> None:
-        self.model = model
-        self.predict_fn = predict_fn
+    def seen(self, data: Any) -> Any:
+        """Texts as categories, where the booster was trained on categories.
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """The model's answer."""
+        LightGBM's files keep the categories of pandas columns, by their order among such columns.
+        """
         booster = self.model if not hasattr(self.model, "get_params") else self.model.booster_
-        seen = _with_categories(data, booster)
-        return getattr(self.model, self.predict_fn)(seen, **(params or {}))
+        if not getattr(booster, "pandas_categorical", None) or not hasattr(data, "iloc"):
+            return data
+        changed = {
+            name: data[name].astype("category")
+            for name in data.columns
+            if data[name].dtype.kind not in "iufbMm" and str(data[name].dtype) != "category"
+        }
+        return data.assign(**changed) if changed else data
 
 
 def _booster(file: Path, *, own: bool) -> Any:
@@ -147,21 +149,6 @@ def _booster(file: Path, *, own: bool) -> Any:
     import lightgbm
 
     return lightgbm.Booster(model_file=str(file))
-
-
-def _with_categories(data: Any, booster: Any) -> Any:
-    """Texts as categories, where the booster was trained on categories.
-
-    LightGBM's files keep the categories of pandas columns, by their order among such columns.
-    """
-    if not getattr(booster, "pandas_categorical", None) or not hasattr(data, "iloc"):
-        return data
-    changed = {
-        name: data[name].astype("category")
-        for name in data.columns
-        if data[name].dtype.kind not in "iufbMm" and str(data[name].dtype) != "category"
-    }
-    return data.assign(**changed) if changed else data
 
 
 @passes_on("lightgbm")

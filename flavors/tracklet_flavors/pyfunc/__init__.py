@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,7 +172,6 @@ class PyfuncFlavor(Flavor):
     _of_file: Any = None
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
-        own = bool(config.get("own"))
         loader = str(config.get("loader_module") or self.loader_module)
         if loader not in (self.loader_module, *self.other_loaders):
             return load_foreign(loader, path, config)
@@ -188,7 +184,8 @@ class PyfuncFlavor(Flavor):
             if not hasattr(model, "predict"):
                 model = FunctionModel(model)
         else:
-            model = _unpickled(path / str(config.get("python_model") or "python_model.pkl"), own)
+            file = path / str(config.get("python_model") or "python_model.pkl")
+            model = unpickle.load(file, own=bool(config.get("own")))
         if not hasattr(model, "predict"):
             raise TrackletException(
                 f"{path} holds a {type(model).__name__}, which has no method 'predict'"
@@ -261,16 +258,6 @@ def _context(path: Path, config: Mapping[str, Any]) -> PythonModelContext:
     }
     model_config = config.get("config")
     return PythonModelContext(artifacts, None if model_config is None else dict(model_config))
-
-
-def _unpickled(file: Path, own: bool) -> Any:
-    if not file.is_file():
-        raise TrackletException(f"the model is corrupt: {file} is missing")
-    opener = {".xz": lzma, ".bz2": bz2, ".gz": gzip}.get(file.suffix)
-    if opener is None:
-        return unpickle.load(file, own=own)
-    with opener.open(file, "rb") as stream:
-        return unpickle.load(stream, own=own)
 
 
 def _model(python_model: Any, loader_module: Any, data_path: Any, *, artifacts: Any) -> Any:

@@ -19,7 +19,7 @@ from tracklet.models import (
     environment,
     object_files,
 )
-from tracklet.models.flavor import passes_on
+from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.trust import Trust
 
 __all__ = ["SklearnFlavor", "load_model", "log_model", "save_model"]
@@ -88,23 +88,9 @@ class SklearnFlavor(Flavor):
         return self.load(path, {"pickled_model": file, "own": pyfunc.get("own")})
 
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
-        return SklearnPredictor(model, str(config.get("predict_fn") or "predict"))
-
-
-class SklearnPredictor:
-    """Asks an estimator's method; params become its keyword arguments."""
-
-    def __init__(self, model: Any, predict_fn: str) -> None:
-        if not hasattr(model, predict_fn):
-            raise InvalidParameterValue(
-                f"{type(model).__name__} has no method {predict_fn!r} to predict with"
-            )
-        self.model = model
-        self.predict_fn = predict_fn
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """The estimator's answer."""
-        return getattr(self.model, self.predict_fn)(data, **(params or {}))
+        predict_fn = str(config.get("predict_fn") or "predict")
+        check_method(model, predict_fn)
+        return MethodPredictor(model, predict_fn)
 
 
 def _save_extra_files(files: Any, path: Path) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from tracklet.models import (
     Predictor,
     environment,
 )
-from tracklet.models.flavor import passes_on
+from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.trust import Trust
 
 __all__ = ["XgboostFlavor", "load_model", "log_model", "save_model"]
@@ -90,10 +90,7 @@ class XgboostFlavor(Flavor):
         if hasattr(model, "get_params"):
             config["params"] = _plain_params(model)
             predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
-            if not hasattr(model, predict_fn):
-                raise InvalidParameterValue(
-                    f"{type(model).__name__} has no method {predict_fn!r} to predict with"
-                )
+            check_method(model, predict_fn)
             pyfunc["predict_fn"] = predict_fn
         own_module = type(model).__module__.partition(".")[0]
         return FlavorConfig(config, pyfunc, frozenset({own_module, "numpy"}))
@@ -118,44 +115,39 @@ class XgboostFlavor(Flavor):
     def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
         if hasattr(model, "get_params"):
             return WrapperPredictor(model, str(config.get("predict_fn") or "predict"))
-        return BoosterPredictor(model)
+        return BoosterPredictor(model, "predict")
 
 
-class BoosterPredictor:
+class BoosterPredictor(MethodPredictor):
     """Asks a booster; data becomes a ``DMatrix``, params its keyword arguments.
 
     Params such as ``output_margin=True``, ``pred_contribs=True`` or ``iteration_range`` go to
     ``Booster.predict``.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def seen(self, data: Any) -> Any:
+        """The data as a ``DMatrix``."""
+        import xgboost
+
+        if isinstance(data, xgboost.DMatrix):
+            return data
+        categorized = _with_categories(data, self.model.feature_types)
+        return xgboost.DMatrix(categorized, enable_categorical=True)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The booster's answer."""
-        import xgboost
-
         given = dict(params or {})
         if isinstance(given.get("iteration_range"), list):
             given["iteration_range"] = tuple(given["iteration_range"])
-        if not isinstance(data, xgboost.DMatrix):
-            data = xgboost.DMatrix(
-                _with_categories(data, self.model.feature_types), enable_categorical=True
-            )
-        return self.model.predict(data, **given)
+        return super().predict(data, given)
 
 
-class WrapperPredictor:
-    """Asks a method of a scikit-learn wrapper; params become its keyword arguments."""
+class WrapperPredictor(MethodPredictor):
+    """Asks a method of a scikit-learn wrapper."""
 
-    def __init__(self, model: Any, predict_fn: str) -> None:
-        self.model = model
-        self.predict_fn = predict_fn
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """The wrapper's answer."""
-        types = self.model.get_booster().feature_types
-        return getattr(self.model, self.predict_fn)(_with_categories(data, types), **(params or {}))
+    def seen(self, data: Any) -> Any:
+        """Texts as categories, where the wrapper was trained on categories."""
+        return _with_categories(data, self.model.get_booster().feature_types)
 
 
 @functools.cache

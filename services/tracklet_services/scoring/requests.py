@@ -12,11 +12,7 @@ from tracklet.models import examples, pyfunc
 from tracklet.models.trust import Trust
 from tracklet_services import scoring
 
-_MEDIA: Final = {
-    "json": "application/json",
-    "csv": "text/csv",
-    "parquet": "application/vnd.apache.parquet",
-}
+_MEDIA: Final = {"json": scoring.JSON, "csv": scoring.CSV, "parquet": scoring.PARQUET}
 
 
 def convert_input_example_to_serving_input(input_example: Any) -> str | None:

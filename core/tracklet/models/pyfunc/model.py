@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping
@@ -200,15 +201,9 @@ def load_model(
     ):
         predictor, raw = _loaded(path, about, grant.config(pyfunc), grant)
     if config and not hasattr(predictor, "model_config"):
-        _remember_config(predictor, config)
+        with contextlib.suppress(AttributeError):
+            predictor.model_config = config  # type: ignore[attr-defined]
     return PyFuncModel(about, predictor, raw)
-
-
-def _remember_config(predictor: Any, config: dict[str, Any]) -> None:
-    try:
-        predictor.model_config = config
-    except AttributeError:
-        return
 
 
 def _loaded(
