@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
-import pickletools
 import sys
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tracklet.models.unpickle import COMPRESSED
-
 _SUFFIXES: Final = frozenset((".pkl", ".pickle", ".joblib", ".cloudpickle"))
+COMPRESSED: Final[dict[str, Any]] = {".xz": lzma, ".bz2": bz2, ".gz": gzip}
+"""What opens a compressed file, by the ending of its name."""
 _MAX_BYTES: Final = 64 << 20
 _MAX_OPCODES: Final = 500_000
 _SHOWN: Final = 12
@@ -49,6 +50,8 @@ def of_file(path: Path) -> list[str]:
 
 def of_stream(stream: IO[bytes]) -> set[str]:
     """All globals that a pickle names."""
+    import pickletools  # who only loads a pickle does not need it
+
     found: set[str] = set()
     texts: list[Any] = []
     memo: dict[Any, Any] = {}

@@ -7,13 +7,10 @@ is not installed, or where tracklet wrote the pickle.
 
 from __future__ import annotations
 
-import bz2
 import functools
-import gzip
 import importlib
 import importlib.util
 import io
-import lzma
 import pickle
 import sys
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import IO, Any, Final
 from tracklet import settings
 from tracklet.errors import TrackletException
 from tracklet.models import trust
+from tracklet.models.pickled_names import COMPRESSED
 
 # MLflow's homes of the classes that a user's model derives from or refers to → ours.
 HOMES: Final = {
@@ -40,9 +38,6 @@ HOMES: Final = {
     "mlflow.types.schema": "tracklet.types",
     "mlflow.types.type_hints": "tracklet.types.type_hints",
 }
-
-COMPRESSED: Final[dict[str, Any]] = {".xz": lzma, ".bz2": bz2, ".gz": gzip}
-"""What opens a compressed file, by the ending of its name."""
 
 
 def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
