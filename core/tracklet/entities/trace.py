@@ -9,9 +9,7 @@ from typing import Any, Final
 
 from tracklet.entities.assessment import Assessment, iso_time, ms_of
 from tracklet.entities.entity import Entity
-from tracklet.entities.span import INPUTS_ATTRIBUTE as _INPUTS
-from tracklet.entities.span import OUTPUTS_ATTRIBUTE as _OUTPUTS
-from tracklet.entities.span import Span
+from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, Span
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
 
@@ -187,13 +185,13 @@ class TraceData(Entity):
     def request(self) -> str | None:
         """What went into the root, as JSON."""
         root = self.root
-        return None if root is None else root.attribute_texts.get(_INPUTS)
+        return None if root is None else root.attribute_texts.get(INPUTS_ATTRIBUTE)
 
     @property
     def response(self) -> str | None:
         """What came out of the root, as JSON."""
         root = self.root
-        return None if root is None else root.attribute_texts.get(_OUTPUTS)
+        return None if root is None else root.attribute_texts.get(OUTPUTS_ATTRIBUTE)
 
     @property
     def intermediate_outputs(self) -> dict[str, Any] | None:
