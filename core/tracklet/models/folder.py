@@ -54,11 +54,6 @@ class Description(Frozen):
     options: Mapping[str, Any] = field(default_factory=dict)
     infer_code_paths: bool = False
 
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Description:
-        """What a call's arguments say, which have the names of the fields."""
-        return cls(**{name: arguments[name] for name in cls._fields})
-
 
 def flavor_to_save(model: Any, asked: str | Flavor | None, described: Description) -> Flavor:
     """The flavor that is asked for, or the one that the model belongs to.

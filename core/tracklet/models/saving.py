@@ -70,7 +70,17 @@ def save_model(
         InvalidParameterValue: No flavor knows the model, or an argument is wrong. Nothing is
             written then.
     """
-    described = Description.of(locals())
+    described = Description(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        options,
+        infer_code_paths,
+    )
     chosen = folder.flavor_to_save(model, flavor, described)
     with folder.appearing(Path(path)) as partial:
         folder.write(chosen, model, partial, mlflow_model or Model(), described)
@@ -143,7 +153,17 @@ def log_model(
         >>> tracklet.load_model(info.model_uri).predict([[3.0]]).round(6).tolist()
         [7.0]
     """
-    described = Description.of(locals())
+    described = Description(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        options,
+        infer_code_paths,
+    )
     chosen_name = _name(name, artifact_path)
     chosen = folder.flavor_to_save(model, flavor, described)
     if registered_model_name is not None:
