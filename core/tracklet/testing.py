@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tracklet import lazy
 
 if TYPE_CHECKING:
     from tracklet_testing import FlavorContract, IntegrationContract, StoreContract, reset
@@ -11,14 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "reset"]
 
 
-def _resolve(name: str) -> Any:
-    # By name: the core does not know the kit that tests it.
-    return getattr(import_module("tracklet_testing"), name)
-
-
 def __dir__() -> list[str]:
     return sorted(__all__)
 
 
 if not TYPE_CHECKING:
-    __getattr__ = _resolve
+    # By name: the core does not know the kit that tests it.
+    __getattr__ = lazy.lookup(__name__, dict.fromkeys(__all__, "tracklet_testing"))
