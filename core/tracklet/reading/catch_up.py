@@ -408,14 +408,13 @@ class CatchUp:
         document = seen.document(folder)
         if document is None:
             raise ResourceDoesNotExist(folder)
-        meta = documents.loads(document, layout.meta(folder))
+        meta, lost = reader.settled(folder, documents.loads(document, layout.meta(folder)))
         inputs = seen.at_listed(f"{folder}/{layout.INPUTS}")
         outputs = seen.at_listed(f"{folder}/{layout.OUTPUTS}")
         params = _texts(seen.contents(f"{folder}/{layout.PARAMS}"))
         tags = _texts(seen.contents(f"{folder}/{layout.TAGS}"))
         info = reader.run_info(folder, meta, tags)
-        if info.status == "RUNNING" and leases.is_lost(folder):
-            info = reader.lost_info(info, folder)
+        if lost:
             tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
         metrics = f"{folder}/{layout.METRICS}"
         running = info.status == "RUNNING"

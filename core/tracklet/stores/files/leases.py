@@ -30,17 +30,19 @@ def paths(run_dir: str) -> list[str]:
     return [f"{private}/{name}" for name in names if name.startswith(layout.LEASE_PREFIX)]
 
 
-def is_dead(path: str) -> bool:
-    """Whether the process that left a lease is certainly dead."""
+def is_dead(path: str) -> bool | None:
+    """Whether the process that left a lease is certainly dead; None if the lease is gone."""
     data = disk.read_if_there(path)
-    lease = Lease.from_json(data) if data is not None else None
+    if data is None:
+        return None
+    lease = Lease.from_json(data)
     return lease is not None and is_alive(lease) is False
 
 
-def is_lost(run_dir: str) -> bool:
-    """Whether a run that is RUNNING by its files was lost."""
-    found = paths(run_dir)
-    return bool(found) and all(is_dead(path) for path in found)
+def is_lost(run_dir: str) -> bool | None:
+    """Whether a run that is RUNNING by its files was lost; None if nobody has a lease on it."""
+    found = [dead for path in paths(run_dir) if (dead := is_dead(path)) is not None]
+    return all(found) if found else None
 
 
 def drop_dead(run_dir: str) -> None:

@@ -74,14 +74,12 @@ def read_run(run_dir: Path) -> Run:
     and has the tag ``tracklet.end_reason`` = ``lost``, whatever its files still say.
     """
     folder = os.fspath(run_dir)
-    meta = contents.read_meta(folder, "run")
+    meta, lost = settled(folder, contents.read_meta(folder, "run"))
     tags = contents.read_texts(f"{folder}/{layout.TAGS}")
-    info = run_info(folder, meta, tags)
-    if info.status == "RUNNING" and leases.is_lost(folder):
-        info = lost_info(info, folder)
+    if lost:
         tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
     return Run(
-        info=info,
+        info=run_info(folder, meta, tags),
         data=RunData(
             metrics=dict(_latest_values(folder)),
             params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
@@ -95,12 +93,27 @@ def read_run(run_dir: Path) -> Run:
 def read_run_info(run_dir: Path) -> RunInfo:
     """The identity of a run and where it stands, without its data."""
     folder = os.fspath(run_dir)
-    meta = contents.read_meta(folder, "run")
+    meta, _ = settled(folder, contents.read_meta(folder, "run"))
     tags = {} if meta.get("run_name") or meta.get("name") else contents.read_texts(f"{folder}/tags")
-    info = run_info(folder, meta, tags)
-    if info.status == "RUNNING" and leases.is_lost(folder):
-        return lost_info(info, folder)
-    return info
+    return run_info(folder, meta, tags)
+
+
+def settled(folder: str, meta: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A run's document, ended where its process died before it could, and whether that is so.
+
+    Another reader may write the loss down and take the leases away in between, or another
+    process carry the run on: leases and document count when they were seen together.
+    """
+    while _status(meta) == RunStatus.RUNNING:
+        lost = leases.is_lost(folder)
+        if lost is False:
+            break
+        ended = {"status": RunStatus.KILLED, "end_time": lost and leases.last_sign_of_life(folder)}
+        now = contents.read_meta(folder, "run")
+        if now == meta:
+            return (meta | ended, True) if lost else (meta, False)
+        meta = now
+    return meta, False
 
 
 def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo:
@@ -111,12 +124,11 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
     run_id = meta.get("run_id") or meta.get("run_uuid")
     if not isinstance(run_id, str):  # all digits and unquoted: YAML made it a number
         run_id = folder_name
-    status = meta.get("status")
     return RunInfo(
         run_id=run_id,
         experiment_id=experiment_id,
         user_id=text(meta.get("user_id"), ""),
-        status=RunStatus.to_string(status) if status in RunStatus.all_status() else "RUNNING",
+        status=RunStatus.to_string(_status(meta)),
         start_time=integer(meta.get("start_time")),
         end_time=integer(meta.get("end_time")),
         lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
@@ -130,10 +142,9 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
     )
 
 
-def lost_info(info: RunInfo, folder: str) -> RunInfo:
-    """How a lost run stands."""
-    ended = {"status": "KILLED", "end_time": leases.last_sign_of_life(folder)}
-    return RunInfo(**dict(info) | ended)
+def _status(meta: dict[str, Any]) -> int:
+    status = meta.get("status")
+    return status if status in RunStatus.all_status() else RunStatus.RUNNING
 
 
 def read_metric_history(file: Path, key: str) -> MetricHistory:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import tracklet
 from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, contents, leases, reader, run_meta
+from tracklet.stores.files import FileStore, contents, layout, leases, reader, run_meta
 
 FORK = multiprocessing.get_context("fork")
 LOGGER = """
@@ -152,6 +154,55 @@ def test_several_readers_settle_a_lost_run_once(root):
     assert {(r.info.status, r.info.end_time) for r in found} == {
         ("KILLED", store.get_run(run_id).info.end_time)
     }
+
+
+@pytest.mark.parametrize("ask", ["get_run", "search_runs"])
+def test_a_reader_and_another_that_writes_the_loss_down_see_one_end(root, monkeypatch, ask):
+    """Before whichever look at the disk it is written, the reader tells what then stands there."""
+    child, run_id = start_logger(root, count=3)
+    kill(child)
+    run_dir, kept = root / "0" / run_id, root.parent / "kept"
+    shutil.copytree(run_dir, kept)
+    for number in itertools.count():
+        shutil.rmtree(run_dir)
+        shutil.copytree(kept, run_dir)
+        looks = iter(range(number))  # those before the loss is written down
+        with monkeypatch.context() as patch, contextlib.closing(FileStore(root)) as store:
+            monkeypatch.setenv("TRACKLET_CACHE_DIR", str(root.parent / f"cache{number}"))
+            settle_after(looks, patch, str(root), str(run_dir))
+            found = store.get_run(run_id) if ask == "get_run" else store.search_runs(["0"])[0]
+            if next(looks, None) is not None:
+                break
+        assert found == FileStore(root).get_run(run_id), number
+        assert found.info.status == "KILLED"
+    assert number > 5
+
+
+def settle_after(looks, patch, root, run_dir):
+    """Have the loss of a run written down once so many looks at the disk are over.
+
+    A reader that has the run's lock, to write it down itself, is left alone.
+    """
+    locked = disk.locked
+
+    def looked(call):
+        def wrapper(*args, **kwargs):
+            if next(looks, None) is None:
+                patch.undo()
+                run_meta.settle(root, run_dir)
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    for name in ("open_file", "names_in"):
+        patch.setattr(disk, name, looked(getattr(disk, name)))
+
+    def lock(path):
+        if path == layout.run_lock(run_dir):
+            patch.undo()
+        return locked(path)
+
+    patch.setattr(disk, "locked", lock)
 
 
 def test_a_lost_run_is_carried_on(root):
