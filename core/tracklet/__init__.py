@@ -41,7 +41,7 @@ _NAMES = {
         "delete_tag flush_async_logging log_input log_inputs log_metric log_metrics log_outputs "
         "log_param log_params set_tag set_tags"
     ),
-    "fluent.runs": "active_run end_run last_active_run start_run",
+    "fluent.starting": "active_run end_run last_active_run start_run",
     "fluent.searching": (
         "search_experiments search_logged_models search_model_versions search_registered_models "
         "search_runs"
@@ -148,7 +148,6 @@ if TYPE_CHECKING:
         set_tag,
         set_tags,
     )
-    from tracklet.fluent.runs import active_run, end_run, last_active_run, start_run
     from tracklet.fluent.searching import (
         search_experiments,
         search_logged_models,
@@ -156,6 +155,7 @@ if TYPE_CHECKING:
         search_registered_models,
         search_runs,
     )
+    from tracklet.fluent.starting import active_run, end_run, last_active_run, start_run
     from tracklet.fluent.system_metrics import (
         disable_system_metrics_logging,
         enable_system_metrics_logging,

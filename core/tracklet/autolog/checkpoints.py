@@ -22,7 +22,7 @@ from tracklet.autolog.recorder import Recorder
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
-from tracklet.fluent.runs import last_active_run
+from tracklet.fluent.starting import last_active_run
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"

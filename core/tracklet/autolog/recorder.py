@@ -27,7 +27,7 @@ from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
-from tracklet.fluent.runs import start_run
+from tracklet.fluent.starting import start_run
 from tracklet.names import now
 from tracklet.patching import Outcome, checkpoint, delivered, keep_state, report
 from tracklet.repositories import repository, validate_artifact_path

@@ -9,16 +9,16 @@ from tracklet import lazy
 if TYPE_CHECKING:
     from tracklet.fluent.active import ActiveRun
     from tracklet.fluent.models import ActiveModel
-    from tracklet.fluent.runs import active_run, end_run, start_run
+    from tracklet.fluent.starting import active_run, end_run, start_run
 else:
     __getattr__ = lazy.lookup(
         __name__,
         {
             "ActiveModel": "tracklet.fluent.models",
             "ActiveRun": "tracklet.fluent.active",
-            "active_run": "tracklet.fluent.runs",
-            "end_run": "tracklet.fluent.runs",
-            "start_run": "tracklet.fluent.runs",
+            "active_run": "tracklet.fluent.starting",
+            "end_run": "tracklet.fluent.starting",
+            "start_run": "tracklet.fluent.starting",
         },
     )
 

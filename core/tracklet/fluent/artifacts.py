@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tracklet.client import TrackletClient, images
 from tracklet.fluent import experiments
-from tracklet.fluent.runs import run_to_record
+from tracklet.fluent.starting import run_to_record
 
 if TYPE_CHECKING:
     import pandas as pd

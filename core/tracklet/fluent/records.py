@@ -11,7 +11,7 @@ from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun, _stack
-from tracklet.fluent.runs import run_to_record
+from tracklet.fluent.starting import run_to_record
 from tracklet.frozen import replace
 from tracklet.validation import (
     MAX_STEP,

@@ -32,14 +32,7 @@ from tracklet.reading.fingerprints import (
     kind_of,
     look,
 )
-from tracklet.stores.files import (
-    contents,
-    documents,
-    layout,
-    leases,
-    points,
-    reader,
-)
+from tracklet.stores.files import contents, documents, layout, points, reader, run_state
 
 SCHEMA: Final = """
 CREATE TABLE folders (
@@ -391,7 +384,7 @@ class CatchUp:
     def _is_known(self, fingerprint: int, entry: Entry | None, folder: str) -> bool:
         if entry is None or not fingerprint or fingerprint != entry.fingerprint:
             return False
-        return bool(entry.settled) or not leases.is_lost(folder)
+        return bool(entry.settled) or not run_state.is_lost(folder)
 
     def _absent(self, path: str, kind: Kind, entry: Entry | None) -> Found | None:
         """What to write down of a folder that has no document: it may be about to get one."""

@@ -15,17 +15,17 @@ machine that compares a store with a dictionary over random histories.
 
 from __future__ import annotations
 
-from tracklet_testing.store.experiments import ExperimentContract
+from tracklet_testing.store.experiment_contract import ExperimentContract
 from tracklet_testing.store.machine import store_machine
-from tracklet_testing.store.models import LoggedModelContract, RegistryContract
-from tracklet_testing.store.runs import (
+from tracklet_testing.store.model_contracts import LoggedModelContract, RegistryContract
+from tracklet_testing.store.run_contracts import (
     LinkContract,
     MetricContract,
     RunContract,
     TextContract,
     WriterContract,
 )
-from tracklet_testing.store.search import SearchContract
+from tracklet_testing.store.search_contract import SearchContract
 
 __all__ = ["StoreContract", "store_machine"]
 

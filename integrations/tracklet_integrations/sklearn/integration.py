@@ -17,7 +17,7 @@ from tracklet.autolog import (
     recording,
     session,
 )
-from tracklet.fluent.runs import active_run
+from tracklet.fluent.starting import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.watched import FITTING_FOLDS, existing_classes

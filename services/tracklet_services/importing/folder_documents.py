@@ -15,7 +15,7 @@ from tracklet import validation
 from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import disk
-from tracklet.stores.files import documents, layout, texts
+from tracklet.stores.files import documents, key_values, layout
 from tracklet.stores.files.folder import now_ms
 from tracklet_services.importing.merge import RunRecord
 
@@ -30,7 +30,7 @@ def encoded(kind: str, values: Mapping[str, str], refused: list[str]) -> dict[st
     data: dict[str, bytes] = {}
     for key, value in values.items():
         try:
-            data[key] = texts.encoded(kind, key, value)
+            data[key] = key_values.encoded(kind, key, value)
         except InvalidParameterValue as error:
             refused.append(error.message)
     return data
@@ -66,7 +66,7 @@ def put_tags(
     """Set tags of an entity that is in place already."""
     for key, data in encoded(kind, values, refused).items():
         try:
-            texts.put_tags(kind, folder, {key: data}, staging)
+            key_values.put_tags(kind, folder, {key: data}, staging)
         except InvalidParameterValue as error:
             refused.append(error.message)
 
@@ -77,7 +77,7 @@ def put_params(
     """Set params, new ones, of an entity that is in place already."""
     for key, data in encoded(kind, values, refused).items():
         try:
-            texts.put_params(kind, folder, {key: data}, staging, "it")
+            key_values.put_params(kind, folder, {key: data}, staging, "it")
         except InvalidParameterValue as error:
             refused.append(error.message)
 

@@ -29,19 +29,17 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.liveness import Lease
 from tracklet.stores import creation, disk
 from tracklet.stores.files import (
-    changes,
+    change_log,
     contents,
     documents,
+    key_values,
     layout,
-    leases,
     points,
     reader,
-    run_meta,
-    runs,
-    texts,
+    run_state,
 )
 from tracklet.stores.files.points import Appender
-from tracklet.stores.files.registry import _check_name
+from tracklet.stores.files.registry_verbs import _check_name
 from tracklet.stores.files.store import FileStore
 from tracklet_services.importing import folder_documents
 from tracklet_services.importing.artifacts import copy_missing
@@ -122,7 +120,7 @@ class FileTarget(ImportTarget):
             )
             disk.make_dirs(home)
             disk.rename(folder, f"{home}/{experiment_id}")
-        changes.announce(self.root, experiment_id)
+        change_log.announce(self.root, experiment_id)
 
     def _add_experiment_tags(self, folder: str, experiment: Experiment) -> Change:
         here = reader.read_experiment(folder)
@@ -135,7 +133,7 @@ class FileTarget(ImportTarget):
         folder_documents.put_tags("experiment tag", tags, new, folder, refused)
         if len(new) == len(refused):
             return Change.UNCHANGED
-        changes.announce(self.root, os.path.basename(folder))
+        change_log.announce(self.root, os.path.basename(folder))
         return Change.UPDATED
 
     # -- runs ----------------------------------------------------------------------------------
@@ -213,7 +211,7 @@ class FileTarget(ImportTarget):
             if here.info.artifact_uri == there.info.artifact_uri != uri:
                 values["artifact_uri"] = uri
         if values:
-            run_meta.edit(folder, lambda meta: meta.update(values))
+            run_state.edit(folder, lambda meta: meta.update(values))
         changed = bool(written or written_texts or linked or values or files)
         if changed:
             self.store._announce_run(folder)
@@ -241,7 +239,7 @@ class FileTarget(ImportTarget):
                 continue
             if isinstance(model, LoggedModelOutput):
                 place = f"{folder}/{layout.OUTPUTS}/{model.model_id}"
-                document = runs.output_document(model)
+                document = documents.model_output(model)
                 self.store._link_once(place, document, layout.private(folder))
             else:
                 self.store._link_input(folder, run_id, model.model_id)
@@ -386,7 +384,7 @@ class FileTarget(ImportTarget):
                 continue
             path = f"{metrics_dir}/{key}"
             try:
-                texts.check_free("metric", metrics_dir, (key,))
+                key_values.check_free("metric", metrics_dir, (key,))
                 data = disk.read_if_there(path) or b""
                 known = (
                     points.parse_run_points(data, key)
@@ -577,7 +575,7 @@ class _Staging:
 
 def _is_abandoned(path: str) -> bool:
     if os.path.exists(f"{path}/{_LEASE}"):
-        return leases.is_dead(f"{path}/{_LEASE}")
+        return run_state.is_dead(f"{path}/{_LEASE}")
     try:
         return time.time() - os.stat(path).st_mtime > _GRACE_SECONDS
     except FileNotFoundError:

@@ -14,7 +14,14 @@ from tracklet.entities import LifecycleStage, RunStatus
 from tracklet.errors import StorageError
 
 if TYPE_CHECKING:
-    from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel, RunInfo
+    from tracklet.entities import (
+        Experiment,
+        LoggedModel,
+        LoggedModelOutput,
+        ModelVersion,
+        RegisteredModel,
+        RunInfo,
+    )
     from tracklet.entities.entity import Entity
 
 _LINE: Final = re.compile(
@@ -99,6 +106,18 @@ def registered_model(model: RegisteredModel) -> dict[str, Any]:
 def model_version(version: ModelVersion) -> dict[str, Any]:
     """The document of a model version."""
     return _fields(version) | {"deployment_job_state": None, "workspace": "default"}
+
+
+def model_output(output: LoggedModelOutput) -> dict[str, Any]:
+    """The document that links a run to a logged model that it produced."""
+    return {
+        "destination_id": output.model_id,
+        "destination_type": "MODEL_OUTPUT",
+        "source_id": output.model_id,
+        "source_type": "RUN_OUTPUT",
+        "step": output.step,
+        "tags": {},
+    }
 
 
 def _fields(entity: Entity) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tracklet import entities, settings, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import disk
-from tracklet.stores.files import changes, contents, documents, layout
+from tracklet.stores.files import change_log, contents, documents, layout
 
 if TYPE_CHECKING:
     from tracklet.stores.files.writer import FileRunWriter
@@ -144,7 +144,7 @@ class Folder:
             for home in (self.root, layout.trash(self.root))
         ):
             self._write_experiment(experiment_id, layout.DEFAULT_EXPERIMENT_NAME, None)
-            changes.announce(self.root, experiment_id)
+            change_log.announce(self.root, experiment_id)
         self._has_default = True
 
     def _offer_default(self) -> None:

@@ -27,7 +27,7 @@ from tracklet.entities import (
     RunStatus,
 )
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import contents, layout, leases, points
+from tracklet.stores.files import contents, layout, points, run_state
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 
@@ -105,10 +105,11 @@ def settled(folder: str, meta: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     process carry the run on: leases and document count when they were seen together.
     """
     while _status(meta) == RunStatus.RUNNING:
-        lost = leases.is_lost(folder)
+        lost = run_state.is_lost(folder)
         if lost is False:
             break
-        ended = {"status": RunStatus.KILLED, "end_time": lost and leases.last_sign_of_life(folder)}
+        end_time = lost and run_state.last_sign_of_life(folder)
+        ended = {"status": RunStatus.KILLED, "end_time": end_time}
         now = contents.read_meta(folder, "run")
         if now == meta:
             return (meta | ended, True) if lost else (meta, False)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tracklet.entities import PagedList
 from tracklet.stores import disk
-from tracklet.stores.files.experiments import Experiments
-from tracklet.stores.files.logged_models import LoggedModels
-from tracklet.stores.files.registry import Registry
+from tracklet.stores.files.experiment_verbs import Experiments
+from tracklet.stores.files.logged_model_verbs import LoggedModels
+from tracklet.stores.files.registry_verbs import Registry
 from tracklet.stores.query import Query
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from tracklet.errors import (
 )
 from tracklet.search import TRACES, Key, OrderBy, Page, matches, parse_filter, parse_order_by
 from tracklet.stores import disk
-from tracklet.stores.files import layout, texts, trace_files
+from tracklet.stores.files import key_values, layout, trace_files
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.trace_files import TraceFolder
 from tracklet.stores.trace_store import TraceStore
@@ -73,14 +73,14 @@ class FileTraces(Folder, TraceStore):
                 f"the tag {key!r} of a trace says where it comes from and cannot be set; choose "
                 "another key"
             )
-        data = texts.encoded("trace tag", key, value)
+        data = key_values.encoded("trace tag", key, value)
         folder = self._trace_dir(trace_id)
-        texts.put_tags("trace tag", f"{folder}/{layout.TAGS}", {key: data}, folder)
+        key_values.put_tags("trace tag", f"{folder}/{layout.TAGS}", {key: data}, folder)
 
     @disk.reported("delete a tag of a trace")
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         folder = self._trace_dir(trace_id)
-        texts.remove("trace tag", f"{folder}/{layout.TAGS}", key, f"trace {trace_id}")
+        key_values.remove("trace tag", f"{folder}/{layout.TAGS}", key, f"trace {trace_id}")
 
     @disk.reported("delete traces")
     def delete_traces(

@@ -15,7 +15,7 @@ from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.state import in_child
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import changes, layout, points, run_meta, texts
+from tracklet.stores.files import change_log, key_values, layout, points, run_state
 from tracklet.stores.files.points import Appender
 from tracklet.stores.tracking_store import RunWriter
 
@@ -158,11 +158,11 @@ class FileRunWriter(RunWriter):
         self._model_files(linked)
         self._check_keys([metric.key for metric in metrics])
         folder = f"{self._run_dir}/{layout.PARAMS}"
-        data = {key: texts.encoded("param", key, value) for key, value in params.items()}
-        texts.check_params("param", folder, data, f"run {self.run_id}")
+        data = {key: key_values.encoded("param", key, value) for key, value in params.items()}
+        key_values.check_params("param", folder, data, f"run {self.run_id}")
         for key, value in tags.items():
-            texts.encoded("tag", key, value)
-        texts.check_free("tag", f"{self._run_dir}/{layout.TAGS}", tags)
+            key_values.encoded("tag", key, value)
+        key_values.check_free("tag", f"{self._run_dir}/{layout.TAGS}", tags)
 
     def _append(self, key: str, data: bytes) -> None:
         file = self._open.get(key) or self._opened(key)
@@ -183,7 +183,7 @@ class FileRunWriter(RunWriter):
                 model_dir = folders[model_id] = self._find_model(model_id)
             file = model_dir, f"{model_dir}/{layout.METRICS}/{metric.key}"
             if file not in files:
-                texts.check_free("metric", f"{model_dir}/{layout.METRICS}", (metric.key,))
+                key_values.check_free("metric", f"{model_dir}/{layout.METRICS}", (metric.key,))
                 files[file] = []
             files[file].append(line)
         return {file: b"".join(lines) for file, lines in files.items()}
@@ -201,14 +201,14 @@ class FileRunWriter(RunWriter):
                 self._unsynced.add(path)
         finally:
             if changed:
-                changes.announce(self.root, *changed)
+                change_log.announce(self.root, *changed)
 
     def _check_keys(self, keys: Iterable[str]) -> None:
         unknown = [key for key in keys if key not in self._keys]
         if unknown:
             for key in unknown:
                 validation.validate_key("metric", key)
-            texts.check_free("metric", self._metrics_dir, unknown)
+            key_values.check_free("metric", self._metrics_dir, unknown)
 
     def _appender(self, key: str) -> Appender:
         """The open file of a metric that was not open, for points that nobody announces."""
@@ -224,7 +224,7 @@ class FileRunWriter(RunWriter):
             if key in self._open:
                 return self._open[key]
             if key not in self._keys:
-                texts.check_free("metric", self._metrics_dir, (key,))
+                key_values.check_free("metric", self._metrics_dir, (key,))
             path = f"{self._metrics_dir}/{key}"
             while len(self._open) >= self._most_open:
                 self._shed()
@@ -233,7 +233,7 @@ class FileRunWriter(RunWriter):
                     file = Appender(path, self._run_dir)
                     break
                 except (NotADirectoryError, IsADirectoryError, FileExistsError):
-                    texts.check_free("metric", self._metrics_dir, [key])
+                    key_values.check_free("metric", self._metrics_dir, [key])
                     raise
                 except OSError as error:
                     if error.errno in _TOO_MANY_OPEN and self._open:
@@ -267,10 +267,10 @@ class FileRunWriter(RunWriter):
         new = {key: value for key, value in params.items() if known.get(key) != value}
         if not new:
             return
-        data = {key: texts.encoded("param", key, value) for key, value in new.items()}
+        data = {key: key_values.encoded("param", key, value) for key, value in new.items()}
         folder = f"{self._run_dir}/{layout.PARAMS}"
         private = layout.private(self._run_dir)
-        texts.put_params("param", folder, data, private, f"run {self.run_id}")
+        key_values.put_params("param", folder, data, private, f"run {self.run_id}")
         known.update(new)
         self._unsynced.update(f"{folder}/{key}" for key in new)
         if self._settled:
@@ -280,12 +280,12 @@ class FileRunWriter(RunWriter):
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing earlier values; ``mlflow.runName`` renames the run too."""
         self._check_open()
-        data = {key: texts.encoded("tag", key, value) for key, value in tags.items()}
+        data = {key: key_values.encoded("tag", key, value) for key, value in tags.items()}
         folder = f"{self._run_dir}/{layout.TAGS}"
-        texts.put_tags("tag", folder, data, layout.private(self._run_dir))
+        key_values.put_tags("tag", folder, data, layout.private(self._run_dir))
         name = tags.get(RUN_NAME_TAG)
         if name:
-            run_meta.edit(self._run_dir, lambda meta: meta.update(run_name=name))
+            run_state.edit(self._run_dir, lambda meta: meta.update(run_name=name))
         self._unsynced.update(f"{folder}/{key}" for key in tags)
         if self._settled:
             self._announce()
@@ -342,7 +342,7 @@ class FileRunWriter(RunWriter):
 
     def _announce(self) -> None:
         experiment_id = os.path.basename(os.path.dirname(self._run_dir))
-        changes.announce(self.root, f"{experiment_id}/{self.run_id}")
+        change_log.announce(self.root, f"{experiment_id}/{self.run_id}")
 
     def _check_open(self) -> None:
         if self._closed:

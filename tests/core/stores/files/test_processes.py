@@ -22,7 +22,7 @@ import tracklet
 from tracklet import liveness
 from tracklet.entities import Metric
 from tracklet.stores import disk
-from tracklet.stores.files import FileStore, contents, layout, leases, reader, run_meta
+from tracklet.stores.files import FileStore, contents, layout, reader, run_state
 
 FORK = multiprocessing.get_context("fork")
 LOGGER = """
@@ -82,7 +82,7 @@ def test_after_sigkill_every_point_is_there_and_the_run_is_killed(root):
     run_dir = root / "0" / run_id
     assert "status: 5\n" in (run_dir / "meta.yaml").read_text()
     assert (run_dir / "tags" / liveness.END_REASON_TAG).read_text() == "lost"
-    assert leases.paths(str(run_dir)) == []
+    assert run_state.leases(str(run_dir)) == []
     assert f"0/{run_id}\n" in (root / ".tracklet.changes").read_text()
     assert FileStore(root).get_run(run_id) == run
 
@@ -189,7 +189,7 @@ def settle_after(looks, patch, root, run_dir):
         def wrapper(*args, **kwargs):
             if next(looks, None) is None:
                 patch.undo()
-                run_meta.settle(root, run_dir)
+                run_state.settle(root, run_dir)
             return call(*args, **kwargs)
 
         return wrapper
@@ -212,7 +212,7 @@ def test_a_lost_run_is_carried_on(root):
     store = FileStore(root)
     assert store.get_run(run_id).info.status == "KILLED"
     writer = store.open_run(run_id)
-    run_meta.settle(str(root), str(root / "0" / run_id))
+    run_state.settle(str(root), str(root / "0" / run_id))
     run = store.get_run(run_id)
     assert (run.info.status, run.info.end_time) == ("RUNNING", None)
     assert liveness.END_REASON_TAG not in run.data.tags
@@ -271,9 +271,9 @@ def test_a_forked_child_logs_to_the_run_and_does_not_end_it(store):
     assert run.info.status == "RUNNING"
     assert [m.value for m in store.get_metric_history(run_id, "m")] == [0.0, 1.0, 2.0]
     assert run.data.params == {"child": "yes"}
-    assert len(leases.paths(str(store._run_dir(run_id)))) == 1
+    assert len(run_state.leases(str(store._run_dir(run_id)))) == 1
     writer.close()
-    assert leases.paths(str(store._run_dir(run_id))) == []
+    assert run_state.leases(str(store._run_dir(run_id))) == []
 
 
 def first_start(root, barrier, results):

@@ -14,7 +14,7 @@ from tracklet.errors import (
     TrackletException,
 )
 from tracklet.stores import creation, disk
-from tracklet.stores.files import changes, contents, documents, layout, reader, texts
+from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.reader import DELETED_STAGE
 from tracklet.stores.registry_store import RegistryStore
@@ -42,7 +42,7 @@ class Registry(Folder, RegistryStore):
         _check_description(description)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
         folder = layout.registered_model(self.root, name)
-        texts.check_free("model tag", f"{folder}/-", data)
+        key_values.check_free("model tag", f"{folder}/-", data)
         disk.make_dirs(layout.registry(self.root))
         with disk.locked(layout.lock_file(self.root)):
             if os.path.exists(layout.meta(folder)):
@@ -52,7 +52,7 @@ class Registry(Folder, RegistryStore):
             document = documents.registered_model(made)
             try:
                 disk.make_dir(folder)
-                texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
+                key_values.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
                 disk.publish(layout.meta(folder), documents.dumps(document), folder)
             except BaseException:
                 disk.remove_quietly(folder)
@@ -102,7 +102,7 @@ class Registry(Folder, RegistryStore):
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         data = {key: _tag(key, value)}
         folder = self._registered_dir(name)
-        texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
+        key_values.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
         self._edit(folder)
 
     @disk.reported("delete a tag of a registered model")
@@ -146,7 +146,7 @@ class Registry(Folder, RegistryStore):
         _check_description(description)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
         folder = self._registered_dir(name)
-        texts.check_free("model version tag", f"{folder}/-", data)
+        key_values.check_free("model version tag", f"{folder}/-", data)
         with disk.locked(layout.lock_file(self.root)):
             number = 1 + max(self._version_numbers(folder), default=0)
             now = now_ms()
@@ -170,7 +170,7 @@ class Registry(Folder, RegistryStore):
                 disk.mkdir(version_dir)
                 if data:
                     tags_dir = f"{version_dir}/{layout.TAGS}"
-                    texts.put_tags("model version tag", tags_dir, data, version_dir)
+                    key_values.put_tags("model version tag", tags_dir, data, version_dir)
                 disk.publish(layout.meta(version_dir), documents.dumps(document), version_dir)
             except BaseException:
                 disk.remove_quietly(version_dir)
@@ -225,7 +225,7 @@ class Registry(Folder, RegistryStore):
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
         data = {key: _tag(key, value)}
         folder = self._version_dir(name, version)
-        texts.put_tags("model version tag", f"{folder}/{layout.TAGS}", data, folder)
+        key_values.put_tags("model version tag", f"{folder}/{layout.TAGS}", data, folder)
         self._edit(folder)
 
     @disk.reported("delete a tag of a model version")
@@ -284,12 +284,12 @@ class Registry(Folder, RegistryStore):
         disk.publish(layout.meta(folder), documents.dumps(meta), folder)
 
     def _announce_name(self, name: str) -> None:
-        changes.announce(self.root, f"{layout.MODELS}/{name}")
+        change_log.announce(self.root, f"{layout.MODELS}/{name}")
 
 
 def _check_name(name: object) -> None:
     text = validation.validate_registered_model_name(name)
-    texts.encoded("registered model", "name", text)
+    key_values.encoded("registered model", "name", text)
     if len(text.encode()) > validation.MAX_PATH_COMPONENT_BYTES:
         raise InvalidParameterValue(
             f"{text[:60]!r}… cannot name a registered model: a name has at most "
@@ -304,11 +304,11 @@ def _check_name(name: object) -> None:
 
 def _check_description(description: object) -> None:
     if description is not None:
-        texts.encoded("registered model", "description", description)
+        key_values.encoded("registered model", "description", description)
 
 
 def _tag(key: str, value: object) -> bytes:
-    return texts.encoded("model tag", key, value, validation.MAX_REGISTRY_TAG_LENGTH)
+    return key_values.encoded("model tag", key, value, validation.MAX_REGISTRY_TAG_LENGTH)
 
 
 def _taken(name: str) -> TrackletException:
@@ -319,7 +319,7 @@ def _taken(name: str) -> TrackletException:
 
 def _removed(kind: str, folder: str, key: str) -> bool:
     try:
-        texts.remove(kind, folder, key, "it")
+        key_values.remove(kind, folder, key, "it")
     except ResourceDoesNotExist:
         return False
     return True

@@ -15,7 +15,15 @@ from tracklet.errors import (
     ResourceDoesNotExist,
 )
 from tracklet.stores import creation, disk
-from tracklet.stores.files import changes, contents, documents, layout, reader, run_meta, texts
+from tracklet.stores.files import (
+    change_log,
+    contents,
+    documents,
+    key_values,
+    layout,
+    reader,
+    run_state,
+)
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.tracking_store import TrackingStore
 
@@ -36,7 +44,7 @@ class Experiments(Folder, TrackingStore):
         _check_name(name)
         location = _artifact_location(artifact_location)
         data = {key: _tag(key, value) for key, value in (tags or {}).items()}
-        texts.check_free("experiment tag", f"{self.root}/-", data)
+        key_values.check_free("experiment tag", f"{self.root}/-", data)
         self._ensure_default()
         with disk.locked(layout.lock_file(self.root)):
             self._check_name_free(name)
@@ -45,12 +53,12 @@ class Experiments(Folder, TrackingStore):
             try:
                 if data:
                     disk.make_dirs(folder)
-                    texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
+                    key_values.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
                 self._write_experiment(experiment_id, name, location)
             except BaseException:
                 disk.remove_quietly(folder)
                 raise
-        changes.announce(self.root, experiment_id)
+        change_log.announce(self.root, experiment_id)
         return experiment_id
 
     @disk.reported("read an experiment")
@@ -103,9 +111,9 @@ class Experiments(Folder, TrackingStore):
         # From here on it is deleted by its place; the documents follow.
         now = now_ms()
         for run_dir in contents.run_dirs(trashed):
-            run_meta.edit(run_dir, lambda meta: bury(meta, now))
+            run_state.edit(run_dir, lambda meta: bury(meta, now))
         self._mark(trashed, lifecycle_stage=LifecycleStage.DELETED)
-        changes.announce(self.root, experiment_id)
+        change_log.announce(self.root, experiment_id)
 
     @disk.reported("restore an experiment")
     def restore_experiment(self, experiment_id: str) -> None:
@@ -115,23 +123,23 @@ class Experiments(Folder, TrackingStore):
                 f"experiment {experiment_id} is not deleted, so there is nothing to restore"
             )
         for run_dir in contents.run_dirs(folder):
-            run_meta.edit(run_dir, revive)
+            run_state.edit(run_dir, revive)
         self._mark(folder, lifecycle_stage=LifecycleStage.ACTIVE)
         disk.rename(folder, f"{self.root}/{experiment_id}")
-        changes.announce(self.root, experiment_id)
+        change_log.announce(self.root, experiment_id)
 
     @disk.reported("set a tag of an experiment")
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         data = {key: _tag(key, value)}
         folder = self._active_experiment_dir(experiment_id, "set a tag of")
-        texts.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
+        key_values.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
         self._mark(folder)
 
     @disk.reported("delete a tag of an experiment")
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         folder = self._active_experiment_dir(experiment_id, "delete a tag of")
         owner = f"experiment {experiment_id}"
-        texts.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
+        key_values.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
         self._mark(folder)
 
     @disk.reported("remove an experiment for good")
@@ -144,7 +152,7 @@ class Experiments(Folder, TrackingStore):
         for run_dir in contents.run_dirs(folder):
             disk.remove_tree(run_dir)
         disk.remove_tree(folder)
-        changes.announce(self.root, experiment_id)
+        change_log.announce(self.root, experiment_id)
 
     # -- names and documents -------------------------------------------------------------------
 
@@ -196,7 +204,7 @@ class Experiments(Folder, TrackingStore):
             change(meta)
             if meta != before:
                 disk.publish(layout.meta(folder), documents.dumps(meta), folder)
-        changes.announce(self.root, os.path.basename(folder))
+        change_log.announce(self.root, os.path.basename(folder))
 
 
 def bury(meta: dict[str, Any], now: int) -> None:
@@ -226,7 +234,7 @@ def _check_name(name: object) -> None:
 
 
 def _tag(key: str, value: object) -> bytes:
-    return texts.encoded("experiment tag", key, value, validation.MAX_EXPERIMENT_TAG_LENGTH)
+    return key_values.encoded("experiment tag", key, value, validation.MAX_EXPERIMENT_TAG_LENGTH)
 
 
 def _artifact_location(location: str | None) -> str | None:

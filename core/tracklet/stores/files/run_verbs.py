@@ -13,17 +13,16 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
-    changes,
+    change_log,
     contents,
     documents,
+    key_values,
     layout,
-    leases,
     points,
     reader,
-    run_meta,
-    texts,
+    run_state,
 )
-from tracklet.stores.files.experiments import bury, revive
+from tracklet.stores.files.experiment_verbs import bury, revive
 from tracklet.stores.files.folder import Folder, now_ms
 from tracklet.stores.files.writer import FileRunWriter
 from tracklet.stores.tracking_store import TrackingStore
@@ -86,8 +85,8 @@ class Runs(Folder, TrackingStore):
         texts_of_tags = dict(tags or {})
         name = creation.run_name(run_name, texts_of_tags)
         texts_of_tags[RUN_NAME_TAG] = name
-        data = {key: texts.encoded("tag", key, value) for key, value in texts_of_tags.items()}
-        texts.check_free("tag", f"{experiment_dir}/-", data)
+        data = {key: key_values.encoded("tag", key, value) for key, value in texts_of_tags.items()}
+        key_values.check_free("tag", f"{experiment_dir}/-", data)
         started = now_ms() if start_time is None else creation.time("start time", start_time)
         run_id = names.run_id()
         run_dir = f"{experiment_dir}/{run_id}"
@@ -115,8 +114,8 @@ class Runs(Folder, TrackingStore):
                 if "/" in key:
                     disk.make_dirs(os.path.dirname(path), run_dir)
                 disk.write_new(path, text)
-            lease = leases.leave(run_dir) if carried else None
-            run_meta.write(run_dir, meta)
+            lease = run_state.leave_lease(run_dir) if carried else None
+            run_state.write(run_dir, meta)
             self._remember_run(run_id, run_dir)
             run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
         except BaseException:
@@ -129,8 +128,8 @@ class Runs(Folder, TrackingStore):
         folder = self._run_dir(run_id)
         run = reader.read_run(folder)
         # Of a run whose process died without a word, the files then say so too.
-        if run.info.status == "KILLED" and leases.paths(folder):
-            run_meta.settle(self.root, folder)
+        if run.info.status == "KILLED" and run_state.leases(folder):
+            run_state.settle(self.root, folder)
         return run
 
     @disk.reported("open a run")
@@ -140,17 +139,17 @@ class Runs(Folder, TrackingStore):
         writer = FileRunWriter(
             self.root,
             folder,
-            lease=leases.leave(folder) if live else None,
+            lease=run_state.leave_lease(folder) if live else None,
             settled=settled and not live,
             find_model=self._active_model_dir,
         )
         if live:
             try:  # the lease is there already, so no reader takes the run for lost meanwhile
-                run_meta.edit(
+                run_state.edit(
                     folder, lambda meta: meta.update(status=RunStatus.RUNNING, end_time=None)
                 )
                 disk.discard(f"{folder}/{layout.TAGS}/{liveness.END_REASON_TAG}")
-                leases.drop_dead(folder)
+                run_state.drop_dead_leases(folder)
             except BaseException:
                 writer.close()
                 raise
@@ -174,12 +173,12 @@ class Runs(Folder, TrackingStore):
             given["end_time"] = creation.time("end time", end_time)
         if run_name:
             given["run_name"] = run_name
-        name = texts.encoded("tag", RUN_NAME_TAG, run_name) if run_name else None
+        name = key_values.encoded("tag", RUN_NAME_TAG, run_name) if run_name else None
         folder, _ = self._active_run_dir(run_id, "update")
-        meta = run_meta.edit(folder, lambda meta: meta.update(given))
+        meta = run_state.edit(folder, lambda meta: meta.update(given))
         if name is not None:
             tags_dir = f"{folder}/{layout.TAGS}"
-            texts.put_tags("tag", tags_dir, {RUN_NAME_TAG: name}, layout.private(folder))
+            key_values.put_tags("tag", tags_dir, {RUN_NAME_TAG: name}, layout.private(folder))
         self._announce_if_over(folder, meta)
         return reader.run_info(folder, meta, {})
 
@@ -187,7 +186,7 @@ class Runs(Folder, TrackingStore):
     def delete_run(self, run_id: str) -> None:
         folder = self._run_dir(run_id)
         now = now_ms()
-        run_meta.edit(folder, lambda meta: bury(meta, now))
+        run_state.edit(folder, lambda meta: bury(meta, now))
         self._announce_run(folder)
 
     @disk.reported("restore a run")
@@ -199,7 +198,7 @@ class Runs(Folder, TrackingStore):
                 f"cannot restore run {run_id}: its experiment {experiment_id} is deleted; "
                 "restore_experiment takes both back"
             )
-        run_meta.edit(folder, revive)
+        run_state.edit(folder, revive)
         self._announce_run(folder)
 
     @disk.reported("log a batch")
@@ -225,7 +224,7 @@ class Runs(Folder, TrackingStore):
     @disk.reported("delete a tag of a run")
     def delete_tag(self, run_id: str, key: str) -> None:
         folder, meta = self._active_run_dir(run_id, "delete a tag of")
-        texts.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
+        key_values.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
         self._announce_if_over(folder, meta)
 
     @disk.reported("read a metric")
@@ -298,7 +297,7 @@ class Runs(Folder, TrackingStore):
             validation.validate_step(f"output {model.model_id}", model.step)
         folder, meta = self._active_run_dir(run_id, "log outputs of")
         for model in models:
-            link = output_document(model)
+            link = documents.model_output(model)
             path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
             disk.publish(path, documents.dumps(link), layout.private(folder))
         self._announce_if_over(folder, meta)
@@ -345,7 +344,7 @@ class Runs(Folder, TrackingStore):
 
     def _announce_run(self, folder: str) -> None:
         experiment_id = os.path.basename(os.path.dirname(folder))
-        changes.announce(self.root, f"{experiment_id}/{os.path.basename(folder)}")
+        change_log.announce(self.root, f"{experiment_id}/{os.path.basename(folder)}")
 
     def _active_model_dir(self, model_id: str) -> str:
         """The folder of a logged model that is not deleted."""
@@ -356,16 +355,4 @@ def _check_dataset(given: DatasetInput) -> None:
     validation.validate_dataset_input(given)
     dataset: Dataset = given.dataset
     for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
-        texts.encoded("dataset", "field", text)
-
-
-def output_document(output: LoggedModelOutput) -> dict[str, Any]:
-    """What links a run to a logged model that it produced."""
-    return {
-        "destination_id": output.model_id,
-        "destination_type": "MODEL_OUTPUT",
-        "source_id": output.model_id,
-        "source_type": "RUN_OUTPUT",
-        "step": output.step,
-        "tags": {},
-    }
+        key_values.encoded("dataset", "field", text)

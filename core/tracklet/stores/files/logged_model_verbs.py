@@ -10,9 +10,9 @@ from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
-from tracklet.stores.files import changes, contents, documents, layout, reader, texts
+from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
 from tracklet.stores.files.folder import now_ms
-from tracklet.stores.files.runs import Runs
+from tracklet.stores.files.run_verbs import Runs
 
 
 class LoggedModels(Runs):
@@ -30,14 +30,16 @@ class LoggedModels(Runs):
     ) -> entities.LoggedModel:
         name = names.run_name() if name is None else validation.validate_logged_model_name(name)
         keyed = {
-            layout.TAGS: {k: texts.encoded("model tag", k, v) for k, v in (tags or {}).items()},
+            layout.TAGS: {
+                k: key_values.encoded("model tag", k, v) for k, v in (tags or {}).items()
+            },
             layout.PARAMS: {
-                k: texts.encoded("model param", k, v) for k, v in (params or {}).items()
+                k: key_values.encoded("model param", k, v) for k, v in (params or {}).items()
             },
         }
         experiment_dir = self._active_experiment_dir(experiment_id, "create a model in")
         for data in keyed.values():
-            texts.check_free("model param or tag", f"{experiment_dir}/-", data)
+            key_values.check_free("model param or tag", f"{experiment_dir}/-", data)
         model_id = names.model_id()
         folder = layout.logged_model(experiment_dir, model_id)
         location = reader.experiment_location(
@@ -95,9 +97,9 @@ class LoggedModels(Runs):
 
     @disk.reported("log params of a model")
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
-        data = {key: texts.encoded("model param", key, value) for key, value in params.items()}
+        data = {key: key_values.encoded("model param", key, value) for key, value in params.items()}
         folder = self._active_model_dir(model_id)
-        texts.put_params(
+        key_values.put_params(
             "model param",
             f"{folder}/{layout.PARAMS}",
             data,
@@ -108,15 +110,15 @@ class LoggedModels(Runs):
 
     @disk.reported("set tags of a model")
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
-        data = {key: texts.encoded("model tag", key, value) for key, value in tags.items()}
+        data = {key: key_values.encoded("model tag", key, value) for key, value in tags.items()}
         folder = self._active_model_dir(model_id)
-        texts.put_tags("model tag", f"{folder}/{layout.TAGS}", data, layout.private(folder))
+        key_values.put_tags("model tag", f"{folder}/{layout.TAGS}", data, layout.private(folder))
         self._edit_model(folder, {})
 
     @disk.reported("delete a tag of a model")
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         folder = self._active_model_dir(model_id)
-        texts.remove("model tag", f"{folder}/{layout.TAGS}", key, f"model {model_id}")
+        key_values.remove("model tag", f"{folder}/{layout.TAGS}", key, f"model {model_id}")
         self._edit_model(folder, {})
 
     @disk.reported("remove a logged model for good")
@@ -149,7 +151,7 @@ class LoggedModels(Runs):
     def _announce_model(self, folder: str) -> None:
         experiment_id = os.path.basename(os.path.dirname(os.path.dirname(folder)))
         entry = f"{experiment_id}/{layout.MODELS}/{os.path.basename(folder)}"
-        changes.announce(self.root, entry)
+        change_log.announce(self.root, entry)
 
 
 def _deleted(model_id: str) -> ResourceDoesNotExist:
