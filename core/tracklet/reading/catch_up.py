@@ -150,7 +150,7 @@ class CatchUp:
                 # The planner needs to know, roughly, how selective the indexes are.
                 self._unanalyzed = 0
                 with self._writing():
-                    self.db.execute("PRAGMA analysis_limit = 1000")
+                    self.db.execute("PRAGMA analysis_limit = 10000")
                     self.db.execute("ANALYZE")
 
     def _catch_up(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from tracklet.entities import (
@@ -206,8 +207,9 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     """The runs of rows, whole."""
     ids = [row[0] for row in rows]
     metrics: dict[int, dict[str, float]] = {id_: {} for id_ in ids}
-    for id_, key, value in _rows_of(reader, "run, key, value", "latest_metrics", "run", ids, "key"):
-        metrics[id_][key] = as_double(value)
+    points = _rows_of(reader, "run, key, value", "latest_metrics", "run", ids, "run, key")
+    for id_, key, value in points:
+        metrics[id_][key] = math.nan if value is None else value
     params = _texts(reader, "params", "run", rows)
     tags = _texts(reader, "tags", "run", rows)
     datasets = _dataset_inputs(reader, ids)
@@ -388,29 +390,29 @@ def _texts(
 ) -> dict[int, dict[str, str]]:
     """The keys and texts of each row, in a dictionary for each, perhaps empty."""
     found: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
-    for id_, key, value in _rows_of(reader, f"{owner}, key, value", table, owner, found, "key"):
+    columns = f"{owner}, key, value"
+    for id_, key, value in _rows_of(reader, columns, table, owner, found, f"{owner}, key"):
         found[id_][key] = value
     return found
 
 
 def _rows_of(
     reader: Reader, columns: str, source: str, owner: str, ids: Iterable[int], order: str
-) -> Iterator[Sequence[Any]]:
+) -> Iterable[Sequence[Any]]:
     """Rows that belong to any of the owners.
 
     The ids are our own integers, written into the statement: it is the same on every database,
     needs no compiling, and has no limit of parameters.
     """
     wanted = list(ids)
-    for start in range(0, len(wanted), _CHUNK):
-        listed = ",".join(map(str, wanted[start : start + _CHUNK]))
-        yield from reader.rows(
-            f"SELECT {columns} FROM {source} WHERE {owner} IN ({listed}) ORDER BY {order}"
+    return chain.from_iterable(
+        reader.rows(
+            f"SELECT {columns} FROM {source} "
+            f"WHERE {owner} IN ({','.join(map(str, wanted[start : start + _CHUNK]))}) "
+            f"ORDER BY {order}"
         )
-
-
-def _latest_first(column: str) -> tuple[str, str]:
-    return f"{column} IS NULL", f"{column} DESC"
+        for start in range(0, len(wanted), _CHUNK)
+    )
 
 
 _KINDS: Final[dict[str, _Kind]] = {
@@ -419,14 +421,14 @@ _KINDS: Final[dict[str, _Kind]] = {
         EXPERIMENTS,
         load_experiments,
         order=("experiments.experiment_id",),
-        default_order=_latest_first("experiments.creation_time"),
+        default_order=("experiments.creation_time DESC NULLS LAST",),
         viewed=True,
     ),
     "runs": _Kind(
         RUN,
         RUNS,
         load_runs,
-        order=(*_latest_first("runs.start_time"), "runs.run_id"),
+        order=("runs.start_time DESC NULLS LAST", "runs.run_id"),
         within=True,
         viewed=True,
     ),
@@ -450,7 +452,7 @@ _KINDS: Final[dict[str, _Kind]] = {
         MODEL_VERSIONS,
         load_model_versions,
         order=(
-            *_latest_first("model_versions.last_updated_timestamp"),
+            "model_versions.last_updated_timestamp DESC NULLS LAST",
             "registered_models.name",
             "model_versions.version DESC",
         ),
