@@ -21,7 +21,6 @@ uses on the wire, so code written against ``MlflowException`` keeps working.
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 HTTP_STATUS: dict[str, int] = {
@@ -75,6 +74,8 @@ class TrackletException(Exception):
 
     def serialize_as_json(self) -> str:
         """The body of a server's error answer."""
+        import json
+
         return json.dumps({"error_code": self.error_code, "message": self.message, **self.fields})
 
     @classmethod

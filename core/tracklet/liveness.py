@@ -7,7 +7,6 @@ process beyond doubt: host, boot, pid namespace, pid and the clock tick at which
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from functools import lru_cache
@@ -48,6 +47,8 @@ class Lease(Frozen):
     def from_json(cls, text: str | bytes) -> Lease | None:
         """The lease that a text holds; None if it holds none (it may be torn)."""
         try:
+            import json
+
             fields: dict[str, Any] = json.loads(text)
             *names, _, _ = cls._fields
             texts = {name: str(fields.get(name, "")) for name in names}
@@ -58,6 +59,8 @@ class Lease(Frozen):
 
     def to_json(self) -> str:
         """The lease as a JSON object."""
+        import json
+
         return json.dumps(as_dictionary(self))
 
 

@@ -8,14 +8,16 @@ logged and skipped.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracklet import lazy, plugins, settings
 from tracklet.state import remembered
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["commit_of", "tags", "user"]
 
@@ -54,7 +56,7 @@ def _process_tags() -> dict[str, str]:
         "mlflow.source.name": script or "<console>",
         "mlflow.source.type": "LOCAL",
     }
-    commit = commit_of(Path(script)) if script and not script.startswith("-") else None
+    commit = commit_of(script) if script and not script.startswith("-") else None
     if commit:
         found["mlflow.source.git.commit"] = commit
     return found
@@ -74,6 +76,8 @@ def _environment_tags() -> dict[str, str]:
     text = settings.option("RUN_CONTEXT")
     if not text:
         return {}
+    import json
+
     return {str(key): str(value) for key, value in json.loads(text).items()}
 
 
@@ -89,13 +93,15 @@ def _plugin_tags() -> dict[str, str]:
     return found
 
 
-def commit_of(path: Path) -> str | None:
+def commit_of(path: str | Path) -> str | None:
     """The hash that HEAD points at in the work tree holding ``path``; None outside of one.
 
     It is read from git's own files: no child process, no library.
     """
+    from pathlib import Path  # what a search of runs has no use for
+
     try:
-        git_dir = _git_dir(path.resolve())
+        git_dir = _git_dir(Path(path).resolve())
         return None if git_dir is None else _head(git_dir)
     except (OSError, UnicodeDecodeError):
         return None

@@ -8,11 +8,13 @@ Environment variables are read, never written.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy
 from tracklet.state import ProcessState
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_FOLDER: Final = "mlruns"
 
@@ -77,7 +79,7 @@ def tracking_uri() -> str:
     if _chosen.tracking_uri is not None:
         return _chosen.tracking_uri
     configured = option("TRACKING_URI")
-    return absolute_uri(configured) if configured else str(_working_directory() / DEFAULT_FOLDER)
+    return absolute_uri(configured) if configured else absolute_uri(DEFAULT_FOLDER)
 
 
 def registry_uri() -> str:
@@ -100,16 +102,22 @@ def absolute_uri(uri: str) -> str:
         return uri
     if scheme == "sqlite" and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         path = uri.removeprefix("sqlite:///")
-        if path in ("", ":memory:") or Path(path).is_absolute():
+        if path in ("", ":memory:") or os.path.isabs(path):
             return uri
-        return f"sqlite:///{_working_directory() / path}"
+        return f"sqlite:///{os.path.join(_working_directory(), path)}"
     if "://" in uri or scheme in ("databricks", "uc"):
         return uri
-    return str(_working_directory() / Path(uri).expanduser())
+    if uri.startswith("~"):
+        from pathlib import Path
+
+        uri = str(Path(uri).expanduser())
+    return os.path.normpath(os.path.join(_working_directory(), uri))
 
 
 def local_path(uri: str) -> Path | None:
     """The folder or file that a plain path or ``file:`` URI names; None for other schemes."""
+    from pathlib import Path  # with it come urllib and ipaddress: no run and no search needs them
+
     path = path_of(uri)
     return None if path is None else Path(path)
 
@@ -130,6 +138,8 @@ def path_of(uri: str) -> str | None:
 
 def cache_dir() -> Path:
     """The folder of what can be made again (the index); ``TRACKLET_CACHE_DIR`` overrides."""
+    from pathlib import Path
+
     configured = option("CACHE_DIR")
     if configured:
         return Path(configured)
@@ -140,6 +150,8 @@ def cache_dir() -> Path:
 
 def config_dir() -> Path:
     """The folder of the user's own configuration; ``TRACKLET_CONFIG_DIR`` overrides."""
+    from pathlib import Path
+
     configured = option("CONFIG_DIR")
     if configured:
         return Path(configured)
@@ -148,13 +160,13 @@ def config_dir() -> Path:
     return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
 
 
-def _working_directory() -> Path:
+def _working_directory() -> str:
     try:
-        return Path.cwd()
+        return os.getcwd()
     except FileNotFoundError:
         import tempfile
 
-        fallback = Path(tempfile.gettempdir()) / f"tracklet-{os.getuid()}"
+        fallback = os.path.join(tempfile.gettempdir(), f"tracklet-{os.getuid()}")
         _logger.warning(
             "the working directory was deleted; records go to %s. Set TRACKLET_TRACKING_URI to "
             "choose another place",
@@ -170,13 +182,14 @@ def _from_pyproject() -> dict[str, Any]:
         return {}
     read = _chosen.pyproject
     if folder not in read:
-        read[folder] = _read_pyproject(Path(folder) / "pyproject.toml")
+        read[folder] = _read_pyproject(os.path.join(folder, "pyproject.toml"))
     return read[folder]
 
 
-def _read_pyproject(path: Path) -> dict[str, Any]:
+def _read_pyproject(path: str) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError:
         return {}
     if b"[tool.tracklet" not in content:

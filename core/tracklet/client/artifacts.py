@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from tracklet import entities
 from tracklet.client.verbs import Verbs
-from tracklet.entities import FileInfo, LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.repositories import ArtifactRepository, repository, validate_artifact_path
+from tracklet.repositories import repository, validate_artifact_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracklet.entities import FileInfo, LoggedModel
+    from tracklet.repositories import ArtifactRepository
 
 
 class ArtifactVerbs(Verbs):
@@ -33,6 +38,8 @@ class ArtifactVerbs(Verbs):
         Raises:
             FileNotFoundError: There is nothing at ``local_path``.
         """
+        from pathlib import Path
+
         path = Path(local_path)
         if not path.exists():
             raise FileNotFoundError(f"there is no file or folder {str(local_path)!r} to log")
@@ -51,6 +58,8 @@ class ArtifactVerbs(Verbs):
         Raises:
             FileNotFoundError: There is no folder ``local_dir``.
         """
+        from pathlib import Path
+
         path = Path(local_dir)
         if not path.is_dir():
             raise FileNotFoundError(f"there is no folder {str(local_dir)!r} to log")
@@ -69,7 +78,7 @@ class ArtifactVerbs(Verbs):
         models = self._models_of(run_id)
         if not prefix:
             seen = {info.path for info in own}
-            shown = [FileInfo(name, True) for name in models if name not in seen]
+            shown = [entities.FileInfo(name, True) for name in models if name not in seen]
             return sorted([*own, *shown], key=lambda info: info.path)
         name, _, below = prefix.partition("/")
         if name not in models:
@@ -77,7 +86,7 @@ class ArtifactVerbs(Verbs):
         found = {info.path: info for info in own}
         for info in repository(models[name].artifact_location).list(below):
             path = f"{name}/{info.path}"
-            found.setdefault(path, FileInfo(path, info.is_dir, info.file_size))
+            found.setdefault(path, entities.FileInfo(path, info.is_dir, info.file_size))
         return [found[key] for key in sorted(found)]
 
     def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> str:
@@ -121,6 +130,7 @@ class ArtifactVerbs(Verbs):
         folder, _, name = target.rpartition("/")
         files = self.run_repository(run_id)
         import tempfile
+        from pathlib import Path
 
         with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
             path = Path(scratch) / name
@@ -144,6 +154,8 @@ class ArtifactVerbs(Verbs):
 def _existing_folder(path: Any) -> Path | None:
     if path is None:
         return None
+    from pathlib import Path
+
     folder = Path(path)
     if not folder.is_dir():
         raise InvalidParameterValue(f"{str(path)!r} is no folder to download to; create it first")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklet import lazy, validation
@@ -16,9 +14,12 @@ from tracklet.entities import Run
 from tracklet.errors import ResourceDoesNotExist
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 _PLOTLY_STATIC = (".png", ".jpeg", ".webp", ".svg", ".pdf")
+_TABLES_TAG = "mlflow.loggedArtifacts"
 _NO_TABLE_NAME = "\"',:[]{}"
 _IMAGE_KEY = r"[\w\-. /]+"
 
@@ -44,6 +45,8 @@ class ContentVerbs(ArtifactVerbs):
                     dictionary, default_flow_style=False, indent=2, allow_unicode=True
                 )
             else:
+                import json
+
                 text = json.dumps(dictionary, indent=2, default=str)
             path.write_bytes(text.encode())
 
@@ -140,7 +143,7 @@ class ContentVerbs(ArtifactVerbs):
         _validate_table_name(artifact_file)
         frame = self._with_images_stored(run_id, _as_frame(data), artifact_file)
         try:
-            earlier = _read(Path(self.download_artifacts(run_id, artifact_file)))
+            earlier = _read(self.download_artifacts(run_id, artifact_file))
         except ResourceDoesNotExist:
             earlier = None
         with self.artifact_to_write(run_id, artifact_file) as path:
@@ -167,7 +170,7 @@ class ContentVerbs(ArtifactVerbs):
         """
         frames = []
         for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
-            frame = _read(Path(self.download_artifacts(run.info.run_id, artifact_file)))
+            frame = _read(self.download_artifacts(run.info.run_id, artifact_file))
             for column in extra_columns or ():
                 frame[column] = _facts(run).get(column)
             frames.append(frame)
@@ -196,7 +199,7 @@ class ContentVerbs(ArtifactVerbs):
                 1000,
             )
         for run in candidates:
-            noted = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
+            noted = _tables_noted(run)
             if any(entry.get("path") == artifact_file for entry in noted):
                 yield run
 
@@ -225,11 +228,19 @@ class ContentVerbs(ArtifactVerbs):
             images.compressed(picture).save(path)
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
-        tag = "mlflow.loggedArtifacts"
-        noted = json.loads(self.store.get_run(run_id).data.tags.get(tag, "[]"))
+        import json
+
+        noted = _tables_noted(self.store.get_run(run_id))
         entry = {"path": artifact_file, "type": "table"}
         if entry not in noted:
-            self.store.log_batch(run_id, tags={tag: json.dumps([*noted, entry])})
+            self.store.log_batch(run_id, tags={_TABLES_TAG: json.dumps([*noted, entry])})
+
+
+def _tables_noted(run: Run) -> list[dict[str, Any]]:
+    """The tables of a run, by its tag."""
+    import json
+
+    return json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
 
 
 def _unique() -> str:
@@ -282,12 +293,15 @@ def _joined(*frames: pd.DataFrame | None) -> pd.DataFrame:
     return pandas.concat(present, ignore_index=True) if present else pandas.DataFrame()
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: str) -> pd.DataFrame:
     """A table from its file."""
     pandas = _pandas()
-    if path.suffix == ".parquet":
+    if path.endswith(".parquet"):
         return pandas.read_parquet(path)
-    document = json.loads(path.read_bytes())
+    import json
+
+    with open(path, "rb") as file:
+        document = json.load(file)
     return pandas.DataFrame(document["data"], columns=document["columns"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from tracklet import lazy
@@ -22,7 +22,7 @@ class Image:
     """
 
     def __init__(self, image: Any) -> None:
-        if isinstance(image, str | Path):
+        if isinstance(image, str | os.PathLike):
             with _pil().open(image) as opened:
                 opened.load()
                 self._image = opened.copy()
@@ -52,7 +52,7 @@ class Image:
         """A copy of another size: (width, height) in pixels."""
         return Image(self._image.resize(size))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file, in the format of its ending."""
         self._image.save(path)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import run_context, validation
 from tracklet.client.verbs import Verbs
-from tracklet.entities import ModelVersion, PagedList, RegisteredModel
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
 from tracklet.validation import as_strings
+
+if TYPE_CHECKING:
+    from tracklet.entities import ModelVersion, PagedList, RegisteredModel
 
 
 class RegistryVerbs(Verbs):

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracklet import names, run_context, validation
+from tracklet import entities, names, run_context, validation
 from tracklet.client.operations import RunOperations, carried_out
 from tracklet.client.verbs import Verbs
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    FileInfo,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    PagedList,
-    Param,
-    Run,
-    RunStatus,
-    RunTag,
-    ViewType,
-)
+from tracklet.entities import Metric, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue
 from tracklet.repositories import repository
 from tracklet.validation import as_strings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracklet.entities import (
+        DatasetInput,
+        Experiment,
+        FileInfo,
+        LoggedModel,
+        LoggedModelInput,
+        LoggedModelOutput,
+        LoggedModelStatus,
+        PagedList,
+        Param,
+        Run,
+        RunTag,
+    )
 
 
 class TrackingVerbs(Verbs):
@@ -272,7 +273,7 @@ class TrackingVerbs(Verbs):
         Raises:
             ValueError: The status is another one.
         """
-        final = LoggedModelStatus(status)
+        final = entities.LoggedModelStatus(status)
         if not final.is_finalized:
             raise ValueError(f"{status!r} is no final status; choose READY or FAILED")
         return self.store.finalize_logged_model(model_id, final)
@@ -313,6 +314,8 @@ class TrackingVerbs(Verbs):
         self, model_id: str, local_path: str | Path, artifact_path: str | None = None
     ) -> None:
         """Store a file with a model."""
+        from pathlib import Path
+
         location = self.get_logged_model(model_id).artifact_location
         repository(location).put_file(Path(local_path), artifact_path)
 
@@ -320,6 +323,8 @@ class TrackingVerbs(Verbs):
         self, model_id: str, local_dir: str | Path, artifact_path: str | None = None
     ) -> None:
         """Store a folder's contents with a model."""
+        from pathlib import Path
+
         location = self.get_logged_model(model_id).artifact_location
         repository(location).put_tree(Path(local_dir), artifact_path)
 

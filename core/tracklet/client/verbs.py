@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracklet import settings
 from tracklet.stores import RegistryStore, TrackingStore, open_registry, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Verbs:

@@ -5,23 +5,25 @@ This is how the index takes folders in: a first look at a large store writes mil
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    LoggedModel,
-    Metric,
-    ModelVersion,
-    RegisteredModel,
-    Run,
-)
 from tracklet.reading.compile import Subject
+from tracklet.reading.connection import sqlite3
 from tracklet.reading.queries import EXPERIMENT, LOGGED_MODEL, MODEL_VERSION, REGISTERED_MODEL, RUN
 from tracklet.reading.tables import TABLES
+
+if TYPE_CHECKING:
+    from tracklet.entities import (
+        DatasetInput,
+        Experiment,
+        LoggedModel,
+        Metric,
+        ModelVersion,
+        RegisteredModel,
+        Run,
+    )
 
 
 class _Insertion:

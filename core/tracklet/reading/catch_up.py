@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from tracklet import lazy, liveness
 from tracklet.entities import Metric, Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.reading import bulk
+from tracklet.reading.connection import sqlite3
 from tracklet.reading.fingerprints import (
     EXPERIMENT,
     LOGGED_MODEL,

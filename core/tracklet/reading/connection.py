@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    try:
+        import _sqlite3 as sqlite3  # the same one, without what turns dates into texts
+    except ImportError:
+        import sqlite3
 
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 

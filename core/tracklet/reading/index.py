@@ -11,19 +11,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sqlite3
 import threading
 import weakref
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tracklet import lazy, settings
 from tracklet.entities import PagedList
 from tracklet.errors import StorageError
 from tracklet.reading import catch_up, queries, tables
-from tracklet.reading.connection import Reader, SqliteReader, open_sqlite
+from tracklet.reading.connection import Reader, SqliteReader, open_sqlite, sqlite3
 from tracklet.stores import disk
 from tracklet.stores.query import Query, RegistrySearches, TrackingSearches
 
@@ -50,7 +48,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         root: The store's folder.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
         self.path = _path(self.root)
         self._lock = threading.RLock()
@@ -167,7 +165,7 @@ def _path(root: str) -> str:
     """Where the index of a store is kept."""
     name = blake2b(os.fsencode(root), digest_size=16).hexdigest()
     try:
-        folder = os.path.join(settings.cache_dir(), "index")
+        folder = os.path.join(settings.option("CACHE_DIR") or settings.cache_dir(), "index")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         os.chmod(folder, 0o700)
     except OSError as error:

@@ -8,21 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from tracklet import entities
 from tracklet.entities import (
-    Dataset,
-    DatasetInput,
-    Experiment,
-    InputTag,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    ModelVersion,
     PagedList,
-    RegisteredModel,
     Run,
     RunData,
     RunInfo,
@@ -50,6 +40,18 @@ from tracklet.search import (
 )
 from tracklet.stores.query import Query
 from tracklet.validation import validate_max_results, validate_view_type
+
+if TYPE_CHECKING:
+    from tracklet.entities import (
+        DatasetInput,
+        Experiment,
+        LoggedModel,
+        LoggedModelInput,
+        LoggedModelOutput,
+        Metric,
+        ModelVersion,
+        RegisteredModel,
+    )
 
 DATASET_CONTEXT: Final = "mlflow.data.context"
 
@@ -197,7 +199,10 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
 def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
     """The experiments of rows."""
     tags = _texts(reader, "experiment_tags", "experiment", rows)
-    return [Experiment(**fields, tags=tags[id_]) for id_, fields in _with_names(EXPERIMENT, rows)]
+    return [
+        entities.Experiment(**fields, tags=tags[id_])
+        for id_, fields in _with_names(EXPERIMENT, rows)
+    ]
 
 
 # -- runs --------------------------------------------------------------------------------------
@@ -215,12 +220,12 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     datasets = _dataset_inputs(reader, ids)
     inputs: dict[int, list[LoggedModelInput]] = {}
     for id_, model_id in _rows_of(reader, "run, model_id", "model_inputs", "run", ids, "id"):
-        inputs.setdefault(id_, []).append(LoggedModelInput(model_id))
+        inputs.setdefault(id_, []).append(entities.LoggedModelInput(model_id))
     outputs: dict[int, list[LoggedModelOutput]] = {}
     for id_, model_id, step in _rows_of(
         reader, "run, model_id, step", "model_outputs", "run", ids, "id"
     ):
-        outputs.setdefault(id_, []).append(LoggedModelOutput(model_id, step))
+        outputs.setdefault(id_, []).append(entities.LoggedModelOutput(model_id, step))
     found: list[Run] = []
     for id_, fields in _with_names(RUN, rows):
         fields["user_id"] = fields["user_id"] or ""
@@ -241,8 +246,8 @@ def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[Datas
     tags = _texts(reader, "input_tags", "input", uses)
     found: dict[int, list[DatasetInput]] = {}
     for use, run, *fields in uses:
-        given = [InputTag(key, value) for key, value in tags[use].items()]
-        found.setdefault(run, []).append(DatasetInput(Dataset(*fields), given))
+        given = [entities.InputTag(key, value) for key, value in tags[use].items()]
+        found.setdefault(run, []).append(entities.DatasetInput(entities.Dataset(*fields), given))
     return found
 
 
@@ -288,9 +293,11 @@ def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]
             of_model[identity] = point
     found: list[LoggedModel] = []
     for id_, fields in named.items():
-        fields["status"] = LoggedModelStatus(fields["status"])
+        fields["status"] = entities.LoggedModelStatus(fields["status"])
         metrics = list(latest[id_].values())
-        found.append(LoggedModel(**fields, params=params[id_], tags=tags[id_], metrics=metrics))
+        found.append(
+            entities.LoggedModel(**fields, params=params[id_], tags=tags[id_], metrics=metrics)
+        )
     return found
 
 
@@ -300,7 +307,7 @@ def model_points(reader: Reader, models: Mapping[int, str]) -> Iterator[tuple[in
     for id_, key, value, timestamp, step, *where in _rows_of(
         reader, columns, "logged_model_metrics", "model", models, "key, id"
     ):
-        yield id_, Metric(key, as_double(value), timestamp, step, models[id_], *where)
+        yield id_, entities.Metric(key, as_double(value), timestamp, step, models[id_], *where)
 
 
 def rank(point: Metric) -> tuple[int, int, float]:
@@ -333,7 +340,9 @@ def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[Register
     for row, version in zip(versions, load_model_versions(reader, versions), strict=True):
         newest[row[1]].append(version)
     return [
-        RegisteredModel(**fields, latest_versions=newest[id_], tags=tags[id_], aliases=aliases[id_])
+        entities.RegisteredModel(
+            **fields, latest_versions=newest[id_], tags=tags[id_], aliases=aliases[id_]
+        )
         for id_, fields in _with_names(REGISTERED_MODEL, rows)
     ]
 
@@ -346,7 +355,7 @@ def load_model_versions(reader: Reader, rows: Sequence[Any]) -> list[ModelVersio
     for id_, fields in _with_names(MODEL_VERSION, rows):
         targets = aliases[fields.pop("model")]
         named = [alias for alias, version in targets.items() if version == fields["version"]]
-        found.append(ModelVersion(**fields, tags=tags[id_], aliases=named))
+        found.append(entities.ModelVersion(**fields, tags=tags[id_], aliases=named))
     return found
 
 

@@ -6,10 +6,16 @@ every other scheme is looked up in the entry-point group ``tracklet.artifacts``.
 
 from __future__ import annotations
 
-from tracklet import plugins, settings
+from typing import TYPE_CHECKING
+
+from tracklet import lazy, plugins, settings
 from tracklet.errors import InvalidParameterValue
-from tracklet.repositories.local import LocalArtifacts
 from tracklet.repositories.repository import ArtifactRepository, validate_artifact_path
+
+if TYPE_CHECKING:
+    from tracklet.repositories.local import LocalArtifacts
+else:
+    __getattr__ = lazy.lookup(__name__, {"LocalArtifacts": "tracklet.repositories.local"})
 
 __all__ = ["ArtifactRepository", "LocalArtifacts", "repository", "validate_artifact_path"]
 
@@ -20,7 +26,9 @@ def repository(uri: str) -> ArtifactRepository:
     Raises:
         InvalidParameterValue: No repository is registered for the URI's scheme.
     """
-    if settings.local_path(uri) is not None:
+    if settings.path_of(uri) is not None:
+        from tracklet.repositories.local import LocalArtifacts
+
         return LocalArtifacts(uri)
     scheme = uri.partition(":")[0]
     known = plugins.entry_points("artifacts")

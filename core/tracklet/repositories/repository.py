@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracklet.errors import InvalidParameterValue
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tracklet.entities import FileInfo
 
 

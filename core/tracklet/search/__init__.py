@@ -20,7 +20,6 @@ from tracklet.search.fields import (
 from tracklet.search.order import OrderBy, parse_order_by
 from tracklet.search.page import Page
 from tracklet.search.parser import parse_filter
-from tracklet.search.predicate import matches
 from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or, keys
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "Page",
     "Vocabulary",
     "keys",
-    "matches",
     "parse_filter",
     "parse_order_by",
 ]

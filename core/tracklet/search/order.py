@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -74,15 +73,14 @@ def _example(vocabulary: Vocabulary) -> str:
     return "metrics.loss ASC" if "metric" in vocabulary.orderable else "name ASC"
 
 
-_UNQUOTED_ALIAS = r"\s*([A-Za-z]+ [A-Za-z]+?)(\s+(?:ASC|DESC))?\s*"
-
-
 def _from_text(item: str, vocabulary: Vocabulary) -> OrderBy:
     source = _OrderText(item, vocabulary)
-    alias = re.fullmatch(_UNQUOTED_ALIAS, item, re.IGNORECASE)
-    if alias and alias.group(1) in vocabulary.aliases:
-        descending = (alias.group(2) or "").strip().upper() == "DESC"
-        return OrderBy(Key("attribute", vocabulary.aliases[alias.group(1)]), not descending)
+    alias, *direction = item.strip().rsplit(None, 1) or [""]
+    if not direction or direction[0].upper() not in ("ASC", "DESC"):
+        alias, direction = item.strip(), ["ASC"]
+    if " " in alias and alias in vocabulary.aliases:  # of two words, without quotes
+        aliased = Key("attribute", vocabulary.aliases[alias])
+        return OrderBy(aliased, direction[0].upper() == "ASC")
     tokens = source.tokens()
     name = tokens[0]
     if name.kind not in ("name", "string") or name.source.startswith("'"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +32,7 @@ class Page:
         if not token:
             return cls(0, **request)
         import base64  # few searches have a second page
+        import json
 
         try:
             body = json.loads(base64.b64decode(token, validate=True))
@@ -57,10 +58,13 @@ class Page:
 
     def after(self, count: int) -> str:
         """The token of the page that follows ``count`` results."""
-        import base64
+        text = f'{{"offset": {self.offset + count}}}'
+        if self.request:
+            import json  # takes as long to load as the search takes
 
-        body = {**{k: _plain(v) for k, v in self.request.items()}, "offset": self.offset + count}
-        return base64.b64encode(json.dumps(body).encode()).decode()
+            bound = {name: _plain(value) for name, value in self.request.items()}
+            text = json.dumps({**bound, "offset": self.offset + count})
+        return b2a_base64(text.encode(), newline=False).decode()
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ import math
 import re
 from typing import Final, cast
 
-from tracklet.entities import LoggedModelStatus
+from tracklet import entities
 from tracklet.errors import InvalidParameterValue
 from tracklet.search.fields import ValueType, Vocabulary
 from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Operator, Or, Scalar
@@ -293,7 +293,7 @@ class _Parser:
         )
 
     def status_value(self, name: Token, token: Token) -> str:
-        names = [status.value for status in LoggedModelStatus]
+        names = [status.value for status in entities.LoggedModelStatus]
         if token.kind == "string":
             return token.text
         number = _number(token.source) if token.kind == "number" else None

@@ -67,7 +67,7 @@ def _opened(uri: str, contract: type[Any], what: str) -> Any:
 
 
 def _store_class(uri: str) -> Any:
-    if settings.local_path(uri) is not None:
+    if settings.path_of(uri) is not None:
         from tracklet.stores.files import FileStore
 
         return FileStore

@@ -21,7 +21,8 @@ from tracklet.entities import (
     TraceState,
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.search import TRACES, matches, parse_filter
+from tracklet.search import TRACES, parse_filter
+from tracklet.search.predicate import matches
 from tracklet.stores.files.traces import FileTraces
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from tracklet.entities.entity import Entity
 
-_LINE: Final = re.compile(
+_LINE: Final = (
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*):"
     r"(?: (?:(?P<int>-?(?:0|[1-9][0-9]*))"
     r"|(?P<hex>(?!0b[01]{30})(?=[0-9]*[a-f])[0-9a-f]{32})"
@@ -132,7 +132,7 @@ def _load_lines(text: str) -> dict[str, Any] | None:
     if not text.endswith("\n") or "\r" in text:
         return None
     mapping: dict[str, Any] = {}
-    match_line = _LINE.fullmatch
+    match_line = re.compile(_LINE).fullmatch
     for line in text[:-1].split("\n"):
         match = match_line(line)
         if match is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tracklet.entities import PagedList
@@ -39,7 +38,7 @@ class FileStore(Experiments, LoggedModels, Registry):
         """The index, opened at the first search."""
         if self._folder_index is None:
             # By name: whoever only records never loads what searches.
-            opened = import_module("tracklet.reading.index").FolderIndex(Path(self.root))
+            opened = import_module("tracklet.reading.index").FolderIndex(self.root)
             self._folder_index = cast("FolderIndex", opened)
         return self._folder_index
 

@@ -18,7 +18,8 @@ from tracklet.errors import (
     ResourceDoesNotExist,
     StorageError,
 )
-from tracklet.search import TRACES, Key, OrderBy, Page, matches, parse_filter, parse_order_by
+from tracklet.search import TRACES, Key, OrderBy, Page, parse_filter, parse_order_by
+from tracklet.search.predicate import matches
 from tracklet.stores import disk
 from tracklet.stores.files import key_values, layout, trace_files
 from tracklet.stores.files.folder import Folder, now_ms
