@@ -4,12 +4,19 @@ A module that keeps something for the whole process keeps it in the fields of on
 that derives from :class:`ProcessState`, made at module level. What must be put right in a forked
 child is a function marked with :func:`in_child`. No module has a ``global`` statement, and none
 registers a fork handler of its own.
+
+Locks: a signal handler, a finalizer that the garbage collector runs, or a fork may come in between
+any two steps of ours, and record. What records therefore has no lock: what it shares changes by
+steps that Python makes whole, such as ``dict.setdefault``. Elsewhere a lock is one of :func:`lock`;
+what is done under it bears being interrupted by more of the same, and calls nothing of the user's.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -22,6 +29,7 @@ _FIRST: Final = ("tracklet.autolog", "tracklet.tracing", "tracklet.fluent")
 
 _forgetting: list[tuple[str, Callable[[], object]]] = []
 _in_child: list[Callable[[], object]] = []
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class ProcessState:
@@ -55,6 +63,13 @@ def in_child(function: Callable[[], Any]) -> Callable[[], Any]:
     return function
 
 
+def lock() -> threading.RLock:
+    """A lock that its own thread never waits for, and that is free in a forked child."""
+    made = threading.RLock()
+    _locks.add(made)
+    return made
+
+
 def reset() -> None:
     """Forget all process state.
 
@@ -76,6 +91,8 @@ def forget(package: str) -> None:
 
 
 def _after_fork() -> None:
+    for each in list(_locks):
+        each._at_fork_reinit()  # as the standard library does: its holder may not be there
     for function in _in_child:
         function()
 

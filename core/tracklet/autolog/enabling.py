@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +33,7 @@ from tracklet.patching import (
     watch_in_this_process,
     when_imported,
 )
-from tracklet.state import ProcessState
+from tracklet.state import ProcessState, lock
 
 Origin = Literal["generic", "explicit"]
 State = Literal["waiting", "active", "declined", "broken", "disabled"]
@@ -75,7 +74,7 @@ class Enabled:
 class _Configured(ProcessState):
     """The integrations by name, and what is to be done to them under the lock."""
 
-    lock = threading.RLock()
+    lock = lock()
 
     def begin(self) -> None:
         self.entries: dict[str, Enabled] = {}

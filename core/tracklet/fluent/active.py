@@ -39,7 +39,7 @@ class _Runs(ProcessState):
     def begin(self) -> None:
         self.open: dict[str, ActiveRun] = {}
         # The runs that the option RUN_ID named, each of which is gone on with once.
-        self.resumed: set[str] = set()
+        self.resumed: dict[str, object] = {}
         # Whether any model may be active; the training path asks this before it asks which.
         self.linking = False
         # Whether new runs also record metrics of the machine; None leaves it to the option.
@@ -208,12 +208,12 @@ def _record_end(run: ActiveRun, status: str, reason: str | None) -> None:
 
 def _call_all(callbacks: list[Callable[[], object]], run_id: str) -> None:
     """Call each of them, once."""
-    for callback in callbacks:
+    while callbacks:
+        callback = callbacks.pop(0)  # before it is called: a signal handler may end the run as well
         try:
             callback()
         except Exception as error:  # noqa: BLE001 - a monitor must not keep a run from ending
             _logger.warning("run %s: %r on its end", run_id, error)
-    callbacks.clear()
 
 
 def abandon(run: ActiveRun) -> None:

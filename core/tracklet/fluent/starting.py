@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from tracklet.validation import as_strings
 
 if TYPE_CHECKING:
     from tracklet.stores import RunWriter, TrackingStore
-
-_lock = threading.Lock()
 
 
 def start_run(
@@ -138,11 +135,10 @@ def run_to_record() -> ActiveRun:
 def _configured_run_id() -> str | None:
     """The option ``RUN_ID``, the first time that a run is started; it is read, not unset."""
     run_id = settings.option("RUN_ID")
-    with _lock:
-        if run_id is None or run_id in active.process.resumed:
-            return None
-        active.process.resumed.add(run_id)
-        return run_id
+    if run_id is None:
+        return None
+    token = object()
+    return run_id if active.process.resumed.setdefault(run_id, token) is token else None
 
 
 def _create(

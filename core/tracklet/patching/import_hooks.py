@@ -19,6 +19,7 @@ from typing import Any
 from tracklet.patching import faults
 from tracklet.patching.kept_state import captured, put_back
 from tracklet.patching.suppression import suppressed
+from tracklet.state import lock
 
 ImportCallback = Callable[[ModuleType], None]
 
@@ -45,7 +46,7 @@ class ImportHook:
                 sys.meta_path.remove(_finder)
 
 
-_lock = threading.Lock()
+_lock = lock()
 _waiting: dict[str, list[ImportHook]] = {}
 
 

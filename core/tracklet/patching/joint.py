@@ -13,7 +13,6 @@ import functools
 import inspect
 import pkgutil
 import sys
-import threading
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,11 +22,12 @@ from tracklet.patching import weave
 from tracklet.patching.call import Outcome, PatchError
 from tracklet.patching.kept_state import captured
 from tracklet.patching.suppression import is_suppressed
+from tracklet.state import lock
 
 if TYPE_CHECKING:
     from tracklet.patching.patch import Patch
 
-_lock = threading.RLock()
+_lock = lock()
 _ABSENT: Any = object()
 
 

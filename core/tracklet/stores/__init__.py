@@ -7,7 +7,6 @@ group ``tracklet.stores``.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from tracklet import plugins, settings
@@ -22,18 +21,13 @@ __all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open
 class _Stores(ProcessState):
     """The open stores by URI."""
 
-    lock = threading.RLock()
-
     def begin(self) -> None:
         self.open: dict[str, Any] = {}
 
     def forget(self) -> None:
-        with self.lock:
-            for store in self.open.values():
-                close = getattr(store, "close", None)
-                if close is not None:
-                    close()
-            self.begin()
+        for store in self.open.values():
+            _close(store)
+        self.begin()
 
 
 _stores = _Stores()
@@ -57,13 +51,19 @@ def open_registry(uri: str) -> RegistryStore:
 def _opened(uri: str, contract: type[Any], what: str) -> Any:
     store = _stores.open.get(uri)
     if store is None:
-        with _stores.lock:
-            store = _stores.open.get(uri)
-            if store is None:
-                store = _stores.open[uri] = _store_class(uri)(uri)
+        made = _store_class(uri)(uri)
+        store = _stores.open.setdefault(uri, made)
+        if store is not made:  # another thread, or a signal handler, was quicker
+            _close(made)
     if not isinstance(store, contract):
         raise InvalidParameterValue(f"the store at {uri!r} keeps no {what}; choose another URI")
     return store
+
+
+def _close(store: Any) -> None:
+    close = getattr(store, "close", None)
+    if close is not None:
+        close()
 
 
 def _store_class(uri: str) -> Any:

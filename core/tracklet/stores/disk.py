@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from tracklet import lazy
 from tracklet.errors import StorageError
@@ -307,20 +308,35 @@ def lock_alone(fd: int) -> bool:
     return True
 
 
-def locked(path: str) -> AbstractContextManager[object]:
+class Lock(io.FileIO):
+    """The lock of a file, held while it is open.
+
+    Attributes:
+        changes: What the calls under it change: those of one thread, each inside of the other.
+    """
+
+    changes: list[Any]
+
+
+def locked(path: str) -> AbstractContextManager[Lock]:
     """Hold the lock of a file in a block, across threads and processes.
 
-    Where the file system has no locks, or the file cannot be created, the work goes on without.
+    A signal handler or a finalizer may want it while its thread has it: it gets it as well, and
+    whoever reads, changes and writes under it bears that (``contents.edit_meta`` does).
+    Where the file system has no locks, the work goes on without.
     """
-    if fcntl is None:
-        return nullcontext()
-    fd = _open_created(path)
+    key = path, threading.get_ident()
+    held = _held.get(key)
+    if held is not None and not held.closed:
+        return nullcontext(held)
     # A file leaves its block in C, where no interrupt strikes; and it closes when it is forgotten.
-    held = io.FileIO(fd, "r+")
+    held = Lock(_open_created(path), "r+")
+    held.changes = []
     try:
-        _held.add(held)
-        with suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        _held[key] = held
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(held.fileno(), fcntl.LOCK_EX)
     except BaseException:
         held.close()
         raise
@@ -330,11 +346,11 @@ def locked(path: str) -> AbstractContextManager[object]:
 @in_child
 def _release() -> None:
     # A lock is held until every copy of its descriptor is closed, and the child has copies.
-    for held in tuple(_held):
+    for held in tuple(_held.values()):
         held.close()
 
 
-_held: weakref.WeakSet[io.FileIO] = weakref.WeakSet()
+_held: weakref.WeakValueDictionary[tuple[str, int], Lock] = weakref.WeakValueDictionary()
 
 
 def _named(error: OSError, path: str) -> OSError:

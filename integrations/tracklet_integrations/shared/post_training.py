@@ -15,7 +15,6 @@ import logging
 import os
 import sys
 import sysconfig
-import threading
 import weakref
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -33,6 +32,7 @@ from tracklet.autolog.recorder import RunFiles
 from tracklet.entities import DatasetInput, InputTag, Metric
 from tracklet.names import now
 from tracklet.patching import Advice, Call, Outcome, Patch, keep_context
+from tracklet.state import lock
 from tracklet_integrations.shared.weak_table import WeakTable
 
 ANSWERING: Final = (
@@ -248,7 +248,7 @@ class RunEvaluations:
         self.run_id: str = run.info.run_id
         self._store = run.store
         self._files = RunFiles(run.info.artifact_uri)
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._calls: dict[str, int] = {}
         self._contents: dict[str, list[Any]] = {}
         self._info: dict[str, str] = {}

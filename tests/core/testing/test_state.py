@@ -1,13 +1,16 @@
 """``tracklet.testing.reset`` and the fixture ``tracklet_home``."""
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import tracklet
 from tracklet import plugins, stores
+from tracklet.state import lock as new_lock
 from tracklet.testing import reset
 
 SKLEARN = pytest.importorskip("sklearn.linear_model")
@@ -59,3 +62,24 @@ def test_the_home_of_a_test_is_inherited_by_its_processes(tracklet_home: Path) -
     code = "import tracklet; print(tracklet.get_tracking_uri())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == str(tracklet_home / "mlruns")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_lock_that_another_thread_holds_at_a_fork_is_free_in_the_child() -> None:
+    lock, held, done = new_lock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(blocking=False) else 1)
+    done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,12 +1,12 @@
 """What lies in an entity's folder, as it is there: the document, the keys, the folders below.
 
-Nothing here writes. A folder without ``meta.yaml`` is no entity, whatever else it holds.
+Only :func:`edit_meta` writes. A folder without ``meta.yaml`` is no entity, whatever else it holds.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -70,6 +70,40 @@ def meta_if_there(folder: str) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return documents.loads(data, path)
+
+
+def edit_meta(
+    folder: str,
+    kind: str,
+    change: Callable[[dict[str, Any]], object],
+    *,
+    lock: str,
+    staging: str,
+) -> dict[str, Any]:
+    """Apply a change to the document of an entity, and return what it is then.
+
+    Args:
+        folder: The entity's folder.
+        kind: What it is, for messages.
+        change: Changes the document's mapping; called again if the document changed meanwhile.
+        lock: The file whose lock orders the changes of processes and threads.
+        staging: A folder on the same file system in which no reader looks.
+    """
+    with disk.locked(lock) as held:
+        # A signal handler or finalizer may come in between any two steps of this thread and edit
+        # as well. Its change is in the list then, and who was interrupted writes it down again.
+        held.changes.append((folder, change))
+        while True:
+            known = len(held.changes)
+            meta = read_meta(folder, kind)
+            before = dict(meta)
+            for where, apply in held.changes[:known]:
+                if where == folder:
+                    apply(meta)
+            if meta != before:
+                disk.publish(layout.meta(folder), documents.dumps(meta), staging)
+            if known == len(held.changes):
+                return meta
 
 
 def read_texts(folder: str, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:

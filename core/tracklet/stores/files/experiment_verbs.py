@@ -198,12 +198,8 @@ class Experiments(Folder, TrackingStore):
 
     def _edit_experiment(self, folder: str, change: Callable[[dict[str, Any]], None]) -> None:
         """Apply a change to an experiment's document, one at a time."""
-        with disk.locked(layout.lock_file(self.root)):
-            meta = contents.read_meta(folder, "experiment")
-            before = dict(meta)
-            change(meta)
-            if meta != before:
-                disk.publish(layout.meta(folder), documents.dumps(meta), folder)
+        lock = layout.lock_file(self.root)
+        contents.edit_meta(folder, "experiment", change, lock=lock, staging=folder)
         change_log.announce(self.root, os.path.basename(folder))
 
 

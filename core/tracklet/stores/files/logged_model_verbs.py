@@ -142,10 +142,14 @@ class LoggedModels(Runs):
         return folder
 
     def _edit_model(self, folder: str, values: dict[str, Any]) -> None:
-        with disk.locked(f"{layout.private(folder)}/lock"):
-            meta = contents.read_meta(folder, "logged model")
-            meta.update(values, last_updated_timestamp=now_ms())
-            disk.publish(layout.meta(folder), documents.dumps(meta), layout.private(folder))
+        values = {**values, "last_updated_timestamp": now_ms()}
+        contents.edit_meta(
+            folder,
+            "logged model",
+            lambda meta: meta.update(values),
+            lock=layout.run_lock(folder),
+            staging=layout.private(folder),
+        )
         self._announce_model(folder)
 
     def _announce_model(self, folder: str) -> None:

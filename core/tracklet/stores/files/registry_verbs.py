@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, validation
@@ -148,7 +149,7 @@ class Registry(Folder, RegistryStore):
         folder = self._registered_dir(name)
         key_values.check_free("model version tag", f"{folder}/-", data)
         with disk.locked(layout.lock_file(self.root)):
-            number = 1 + max(self._version_numbers(folder), default=0)
+            number = self._new_version(folder)
             now = now_ms()
             document = documents.model_version(
                 entities.ModelVersion(
@@ -167,7 +168,6 @@ class Registry(Folder, RegistryStore):
             )
             version_dir = layout.version(folder, number)
             try:
-                disk.mkdir(version_dir)
                 if data:
                     tags_dir = f"{version_dir}/{layout.TAGS}"
                     key_values.put_tags("model version tag", tags_dir, data, version_dir)
@@ -255,14 +255,19 @@ class Registry(Folder, RegistryStore):
                 return folder
         raise ResourceDoesNotExist(f"the registered model {name!r} has no version {number}")
 
-    def _version_numbers(self, folder: str) -> list[int]:
-        """The numbers that are used, also by folders that lost their document."""
+    def _new_version(self, folder: str) -> int:
+        """The number of a new version, whose folder is made; lost documents keep theirs."""
         prefix = layout.VERSION_PREFIX
-        return [
-            int(name.removeprefix(prefix))
-            for name in os.listdir(folder)
-            if name.startswith(prefix) and name.removeprefix(prefix).isdecimal()
-        ]
+        while True:
+            numbers = [
+                int(name.removeprefix(prefix))
+                for name in os.listdir(folder)
+                if name.startswith(prefix) and name.removeprefix(prefix).isdecimal()
+            ]
+            number = 1 + max(numbers, default=0)
+            with suppress(FileExistsError):  # made by a handler that came in between
+                disk.mkdir(layout.version(folder, number))
+                return number
 
     def _edit(self, folder: str, **values: Any) -> None:
         """Change a document; a version's registered model counts as updated too."""
@@ -273,15 +278,18 @@ class Registry(Folder, RegistryStore):
             if is_version:
                 self._rewrite(folder, "model version", {**values, "last_updated_timestamp": now})
                 values = {}
-            aliases = {alias: str(v) for alias, v in reader.read_aliases(model_dir).items()}
-            values = {**values, "aliases": aliases, "last_updated_timestamp": now}
-            self._rewrite(model_dir, "registered model", values)
+            self._rewrite(model_dir, "registered model", {**values, "last_updated_timestamp": now})
         self._announce_name(os.path.basename(model_dir))
 
     def _rewrite(self, folder: str, kind: str, values: dict[str, Any]) -> None:
-        meta = contents.read_meta(folder, kind)
-        meta.update(values)
-        disk.publish(layout.meta(folder), documents.dumps(meta), folder)
+        def change(meta: dict[str, Any]) -> None:
+            meta.update(values)
+            if kind == "registered model":
+                aliases = reader.read_aliases(folder).items()
+                meta["aliases"] = {alias: str(version) for alias, version in aliases}
+
+        lock = layout.lock_file(self.root)
+        contents.edit_meta(folder, kind, change, lock=lock, staging=folder)
 
     def _announce_name(self, name: str) -> None:
         change_log.announce(self.root, f"{layout.MODELS}/{name}")

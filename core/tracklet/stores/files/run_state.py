@@ -18,15 +18,10 @@ from tracklet.stores import disk
 from tracklet.stores.files import change_log, contents, documents, layout
 
 
-def edit(run_dir: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def edit(run_dir: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Apply a change to a run's document under the run's lock, and return what it is then."""
-    with disk.locked(layout.run_lock(run_dir)):
-        meta = contents.read_meta(run_dir, "run")
-        before = dict(meta)
-        change(meta)
-        if meta != before:
-            write(run_dir, meta)
-        return meta
+    lock, staging = layout.run_lock(run_dir), layout.private(run_dir)
+    return contents.edit_meta(run_dir, "run", change, lock=lock, staging=staging)
 
 
 def write(run_dir: str, meta: dict[str, Any]) -> None:

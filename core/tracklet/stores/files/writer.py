@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from tracklet import names, validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
-from tracklet.state import in_child
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import change_log, key_values, layout, points, run_state
@@ -25,11 +23,13 @@ MAX_OPEN_FILES: Final = 128
 _TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MIN_STEP: Final = validation.MIN_STEP
 _MAX_STEP: Final = validation.MAX_STEP
-_writers: weakref.WeakSet[FileRunWriter] = weakref.WeakSet()
 
 
 class FileRunWriter(RunWriter):
     """Writes one run: a metric is one ``write(2)`` of one line to a file that stays open.
+
+    It has no lock: a signal handler, a finalizer or a forked child may come in between any two
+    steps and record as well. What is shared changes by single steps that Python makes whole.
 
     Args:
         root: The store's folder.
@@ -55,7 +55,6 @@ class FileRunWriter(RunWriter):
         self._find_model = find_model
         self._settled = settled
         self._pid = os.getpid()
-        self._lock = threading.Lock()
         self._open: dict[str, Appender] = {}
         self._most_open = MAX_OPEN_FILES
         self._keys: set[str] = set()
@@ -63,7 +62,6 @@ class FileRunWriter(RunWriter):
         self._unsynced: set[str] = set()
         self._closed = False
         self._lease = lease
-        _writers.add(self)
 
     # -- metrics -------------------------------------------------------------------------------
 
@@ -219,38 +217,36 @@ class FileRunWriter(RunWriter):
 
     def _opened(self, key: str) -> Appender:
         validation.validate_key("metric", key)
-        with self._lock:
+        if key not in self._keys:
+            key_values.check_free("metric", self._metrics_dir, (key,))
+        path = f"{self._metrics_dir}/{key}"
+        while True:
             self._check_open()
-            if key in self._open:
-                return self._open[key]
-            if key not in self._keys:
-                key_values.check_free("metric", self._metrics_dir, (key,))
-            path = f"{self._metrics_dir}/{key}"
             while len(self._open) >= self._most_open:
                 self._shed()
-            while True:
-                try:
-                    file = Appender(path, self._run_dir)
-                    break
-                except (NotADirectoryError, IsADirectoryError, FileExistsError):
-                    key_values.check_free("metric", self._metrics_dir, [key])
-                    raise
-                except OSError as error:
-                    if error.errno in _TOO_MANY_OPEN and self._open:
-                        # From now on leave some for documents, and for the user's own files.
-                        self._most_open = max(1, len(self._open) // 2)
-                        while len(self._open) >= self._most_open:
-                            self._shed()
-                        continue
+            try:
+                file = Appender(path, self._run_dir)
+                break
+            except (NotADirectoryError, IsADirectoryError, FileExistsError):
+                key_values.check_free("metric", self._metrics_dir, [key])
+                raise
+            except OSError as error:
+                if error.errno not in _TOO_MANY_OPEN or not self._open:
                     raise disk.storage_error("log a metric", error, path) from error
-            self._keys.add(key)
-            self._open[key] = file
+                # From now on leave some for documents, and for the user's own files.
+                self._most_open = max(1, len(self._open) // 2)
+        self._keys.add(key)
+        file = self._open.setdefault(key, file)  # another may have opened it meanwhile
+        if self._closed:
+            self._open.clear()
+            self._check_open()
         return file
 
     def _shed(self) -> None:
         """Close one file, by chance: of keys logged in turn, some still find theirs open."""
-        key = names.one_of(list(self._open))
-        self._unsynced.add(self._open.pop(key).path)
+        keys = list(self._open)
+        if keys:
+            self._forget(names.one_of(keys))
 
     def _forget(self, key: str) -> None:
         """Open the file anew next time, which looks for a torn line."""
@@ -309,10 +305,11 @@ class FileRunWriter(RunWriter):
 
     @disk.reported("flush a run to the disk")
     def flush(self) -> None:
-        with self._lock:
-            files = list(self._open.values())
-            paths = self._unsynced
-            self._unsynced = set()
+        files = list(self._open.values())
+        paths: set[str] = set()
+        with suppress(KeyError):
+            while True:
+                paths.add(self._unsynced.pop())
         folders = {os.path.dirname(file.path) for file in files}
         try:
             for file in files:
@@ -328,11 +325,10 @@ class FileRunWriter(RunWriter):
             raise
 
     def close(self) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._open.clear()
+        if self._closed:
+            return
+        self._closed = True
+        self._open.clear()
         if os.getpid() != self._pid:  # in a forked process, the claim is not ours
             return
         if self._lease is not None:
@@ -385,10 +381,3 @@ def _dataset_fields(metric: Metric) -> bytes:
                 "be printable text on one line, and a digest has no spaces"
             )
     return f" {name} {digest}".encode()
-
-
-@in_child
-def _renew_locks() -> None:
-    """In a forked child, no thread is left that could release a lock."""
-    for writer in list(_writers):
-        writer._lock = threading.Lock()

@@ -261,9 +261,8 @@ def test_a_forked_child_logs_to_the_run_and_does_not_end_it(store):
         writer.log_params({"child": "yes"})
         writer.close()
 
-    with writer._lock:  # as another thread of the parent may hold it
-        child = FORK.Process(target=in_child)
-        child.start()
+    child = FORK.Process(target=in_child)
+    child.start()
     child.join()
     assert child.exitcode == 0
     writer.log_metric("m", 2.0, 2, 1)

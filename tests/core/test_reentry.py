@@ -1,0 +1,142 @@
+"""A signal handler or a finalizer may record in between any two steps of a call of ours."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import tracklet
+
+HOME = Path(tracklet.__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _no_wait_for_ever() -> Iterator[None]:
+    """What waits for itself is interrupted, long after any slow machine is done."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError("a call of ours waits for the one that it interrupted")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def interrupted(
+    call: Callable[[], object], handler: Callable[[], object], package: str, only: int | None = None
+) -> int:
+    """Make a call, and call the handler at the lines of a package that it comes to.
+
+    Args:
+        call: The call.
+        handler: What comes in between.
+        package: Below ours.
+        only: The line at which it comes, by its number; by default it comes at each.
+
+    Returns:
+        How many lines there were.
+    """
+    seen: set[tuple[Any, int]] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.startswith(str(HOME / package)):
+            return None
+        place = frame.f_code, frame.f_lineno
+        if event == "line" and place not in seen:
+            if only in (None, len(seen)):
+                handler()
+            seen.add(place)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return len(seen)
+
+
+def _a_nested_run(number: int) -> None:
+    with tracklet.start_run(nested=True, run_name=f"n{number}"):
+        tracklet.log_metric("inside", 1.0)
+
+
+VERBS: dict[str, Callable[[int], object]] = {
+    "a new metric": lambda number: tracklet.log_metric(f"m{number}", 1.0),
+    "metrics": lambda number: tracklet.log_metrics({f"a{number}": 1.0, "same": 2.0}, step=number),
+    "params": lambda number: tracklet.log_params({f"p{number}": number}),
+    "a tag": lambda number: tracklet.set_tag(f"t{number}", number),
+    "a name": lambda number: tracklet.set_tag("mlflow.runName", f"name{number}"),
+    "a flush": lambda _: tracklet.flush_async_logging(),
+    "a nested run": _a_nested_run,
+    "an experiment": lambda number: tracklet.create_experiment(f"e{number}"),
+    "a logged model": lambda number: tracklet.initialize_logged_model(name=f"l{number}"),
+    "a version": lambda _: tracklet.TrackletClient().create_model_version("model", "somewhere"),
+    "another store": lambda number: tracklet.TrackletClient(f"s{number}").create_experiment("e"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_call_may_be_interrupted_anywhere_by_another_of_its_kind(
+    verb: str, tracklet_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits for the other, and both are on the record."""
+    monkeypatch.chdir(tracklet_home)
+    tracklet.TrackletClient().create_registered_model("model")
+    numbers = count()
+    with tracklet.start_run() as run:
+        VERBS[verb](next(numbers))
+        package = "fluent" if verb == "a nested run" else "stores"
+        times = interrupted(
+            lambda: VERBS[verb](next(numbers)), lambda: VERBS[verb](next(numbers)), package
+        )
+    assert times > 3
+    made = set(range(2 + times))
+    data = tracklet.get_run(run.info.run_id).data
+    client = tracklet.TrackletClient()
+    found: dict[str, Callable[[], object]] = {
+        "a new metric": lambda: {int(key[1:]) for key in data.metrics},
+        "metrics": lambda: {int(key[1:]) for key in data.metrics if key != "same"},
+        "params": lambda: {int(value) for value in data.params.values()},
+        "a tag": lambda: {int(key[1:]) for key in data.tags if not key.startswith("mlflow.")},
+        "a version": lambda: {
+            int(version.version) - 1
+            for version in client.search_model_versions("name = 'model'", max_results=1000)
+        },
+    }
+    if verb in found:
+        assert found[verb]() == made
+    if verb == "metrics":
+        points = client.get_metric_history(run.info.run_id, "same")
+        assert {point.step for point in points} == made
+
+
+def test_what_a_handler_writes_into_a_document_is_not_written_over(tracklet_home: Path) -> None:
+    """A run is renamed, and at some step of that it is ended: it is renamed and ended."""
+    client = tracklet.TrackletClient()
+
+    def renamed_and_ended(at: int) -> int:
+        run_id = client.create_run("0").info.run_id
+        lines = interrupted(
+            lambda: client.update_run(run_id, name="renamed"),
+            lambda: client.set_terminated(run_id, "KILLED"),
+            "stores/files/contents.py",
+            only=at,
+        )
+        info = client.get_run(run_id).info
+        assert at == lines or (info.run_name, info.status) == ("renamed", "KILLED")
+        return lines
+
+    lines = renamed_and_ended(0)
+    assert lines > 10
+    for at in range(1, lines):
+        renamed_and_ended(at)
