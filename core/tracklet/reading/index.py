@@ -48,7 +48,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         root: The store's folder.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(root)
         self.path = _path(self.root)
         self._lock = threading.RLock()

@@ -187,7 +187,12 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
             f"NOT EXISTS (SELECT 1 FROM {tags} AS x WHERE x.{owner} = {table}.id "
             f"AND x.key = {select.value(PROMPT_TAG)} AND x.value IN ('true', 'True'))"
         )
-    select.order += kind.order if orders else kind.default_order + kind.order
+    order = kind.order if orders else kind.default_order + kind.order
+    if tree is not None:
+        # Few may match: they are found first and then sorted, rather than looked for in order,
+        # which a database that cannot tell how few would rather do. A plus keeps it from that.
+        order = tuple(f"+{term}" if "_time" in term else term for term in order)
+    select.order += order
     rows = list(reader.rows(*select.statement(query.max_results + 1, page.offset)))
     token = page.after(query.max_results) if len(rows) > query.max_results else None
     return PagedList(kind.load(reader, rows[: query.max_results]), token)

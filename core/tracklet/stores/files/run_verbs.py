@@ -117,6 +117,7 @@ class Runs(Folder, TrackingStore):
             lease = run_state.leave_lease(run_dir) if carried else None
             run_state.write(run_dir, meta)
             self._remember_run(run_id, run_dir)
+            self._announce_run(run_dir)
             run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
         except BaseException:
             disk.remove_quietly(run_dir)

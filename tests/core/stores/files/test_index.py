@@ -514,6 +514,68 @@ def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
     assert ids(index.search_runs([experiment], "metrics.a = 2")) == {runs[-1]}
 
 
+def copied(root, experiment, run):
+    """A run that another program wrote."""
+    copy = root / experiment / f"c{run[1:]}"
+    shutil.copytree(root / experiment / run, copy)
+    meta = (copy / "meta.yaml").read_text().replace(run, copy.name)
+    (copy / "meta.yaml").write_text(meta)
+    return copy.name
+
+
+def test_a_folder_of_many_is_not_listed_for_what_was_announced(store, index, root, monkeypatch):
+    """A new run of ours costs no look at all others; those of other programs are found soon."""
+    monkeypatch.setattr(catch_up, "_QUICK_NS", -1)  # so that every folder is one of many
+    monkeypatch.setattr(catch_up, "_SPACING", 1 << 60)  # and its turn never comes
+    experiment = store.create_experiment("e")
+    ours = {run_with(store, experiment)}
+    assert ids(index.search_runs([experiment])) == ours
+    settle()
+    listed = []
+    monkeypatch.setattr(os, "listdir", lambda path, of=os.listdir: listed.append(path) or of(path))
+    ours.add(run_with(store, experiment, "RUNNING"))
+    theirs = copied(root, experiment, next(iter(ours)))
+    assert ids(index.search_runs([experiment])) == ours
+    assert str(root / experiment) not in listed
+    monkeypatch.setattr(catch_up, "_SPACING", 1e-9)
+    assert ids(search_anew(root, experiment)) == {*ours, theirs}
+    assert ids(index.search_runs([experiment])) == {*ours, theirs}
+
+
+def test_in_a_folder_of_many_what_nobody_announced_is_found_at_once(
+    store, index, root, monkeypatch
+):
+    """What no writer of ours accounts for is looked for, however many are there."""
+    monkeypatch.setattr(catch_up, "_QUICK_NS", -1)
+    monkeypatch.setattr(catch_up, "_SPACING", 1 << 60)
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    settle()
+    theirs = copied(root, experiment, run)
+    assert ids(index.search_runs([experiment])) == {run, theirs}
+
+
+def test_the_latest_runs_are_read_in_order_and_matches_are_found_first(store, index):
+    """Neither a listing nor a filter goes through all runs of an experiment."""
+    experiment = store.create_experiment("e")
+    run_with(store, experiment, metrics={"a": 1.0})
+    index.search_runs([experiment])
+
+    def plan(filter_string):
+        asked = []
+        index._db.set_trace_callback(asked.append)
+        index.search_runs([experiment], filter_string)
+        index._db.set_trace_callback(None)
+        (select,) = (one for one in asked if one.startswith("SELECT runs.id"))
+        return [row[3] for row in index._db.execute(f"EXPLAIN QUERY PLAN {select}")]
+
+    assert [step.partition("(")[0] for step in plan("")] == [
+        "SEARCH runs USING INDEX ix_runs_listing "
+    ]
+    assert plan("metrics.a > 0.5")[0].startswith("SEARCH x0 USING COVERING INDEX")
+
+
 def test_threads_share_one_index(store, index):
     """Searches from many threads take turns and all answer right."""
     experiment = store.create_experiment("e")
