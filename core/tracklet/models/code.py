@@ -12,12 +12,21 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from pathlib import Path
 from types import CodeType
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.frozen import Frozen
 from tracklet.models import trust
 from tracklet.models.model import load_yaml
 from tracklet.models.unpickle import HOMES, mlflow_installed
@@ -172,6 +181,30 @@ class _FromSource(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
+class _Sources(Frozen):
+    """A path hook that has modules below a folder made from their sources alone.
+
+    Args:
+        folder: The folder's absolute path.
+    """
+
+    folder: str
+
+    def holds(self, place: str) -> bool:
+        """Whether a folder is this one or lies in it."""
+        return Path(place).is_relative_to(self.folder)
+
+    def __call__(self, place: str) -> FileFinder:
+        if not self.holds(place):
+            raise ImportError(f"{place} is not below {self.folder}", path=place)
+        return FileFinder(
+            place,
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (_FromSource, SOURCE_SUFFIXES),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        )
+
+
 @contextmanager
 def importable(folder: Path | None) -> Iterator[None]:
     """Put a model's ``code`` folder at the front of ``sys.path``, for good if loading succeeds.
@@ -184,12 +217,16 @@ def importable(folder: Path | None) -> Iterator[None]:
         return
     if not folder.is_dir():
         raise TrackletException(f"the model is corrupt: its code folder {folder} is missing")
-    trust.permit(f"import modules from {folder.name}/", folder / "__init__.py")
-    entry = str(folder)
+    trust.permit(f"import modules from {folder.name}/", folder)
+    entry, hook = str(folder), _Sources(str(folder))
     added = entry not in sys.path
     if added:
         sys.path.insert(0, entry)
-        importlib.invalidate_caches()
+    if hook not in sys.path_hooks:
+        sys.path_hooks.insert(0, hook)
+        for known in filter(hook.holds, [*sys.path_importer_cache]):
+            del sys.path_importer_cache[known]
+    importlib.invalidate_caches()
     try:
         yield
     except BaseException:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models.manifest import member
 
 EXAMPLE_FILE: Final = "input_example.json"
 SERVING_FILE: Final = "serving_input_example.json"
@@ -168,7 +169,7 @@ def load(folder: Path, info: Mapping[str, Any]) -> Any:
 
 def load_with_params(folder: Path, info: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
     """The example and its parameters."""
-    path = folder / str(info["artifact_path"])
+    path = member(folder, info["artifact_path"])
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

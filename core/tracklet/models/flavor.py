@@ -94,6 +94,9 @@ class Flavor(ABC):
         loader_module: The name under which MLflow finds its own loader, so that it loads what we
             wrote.
         other_loaders: Further loader names in ``MLmodel`` files that mean this flavor.
+        imports: Keys of the flavor's entry in ``MLmodel`` files that name classes → the classes
+            that are imported for everyone; others only for trusted models, by
+            :func:`tracklet.models.trust.class_named`.
     """
 
     name: ClassVar[str]
@@ -101,6 +104,7 @@ class Flavor(ABC):
     modules: ClassVar[tuple[str, ...]] = ()
     loader_module: ClassVar[str]
     other_loaders: ClassVar[tuple[str, ...]] = ()
+    imports: ClassVar[Mapping[str, frozenset[str]]] = {}
     priority: ClassVar[int] = 0
     """Who wins where two flavors know a model equally well; the higher."""
 
@@ -148,7 +152,8 @@ class Flavor(ABC):
 
         Args:
             path: The model's folder.
-            config: The entry, and ``own``: whether tracklet wrote the folder.
+            config: The entry, and ``own``: whether tracklet wrote the folder. A path in it is
+                read by :func:`tracklet.models.manifest.member`.
 
         Raises:
             TrackletException: The files are missing or corrupt.

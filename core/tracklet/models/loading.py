@@ -13,7 +13,7 @@ from tracklet.models.flavor import Flavor, native_flavors
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature
-from tracklet.models.trust import Trust, what_would_run
+from tracklet.models.trust import Trust, refuse_ways_out, what_would_run
 from tracklet.models.trust import loading as loading_trusted
 
 
@@ -51,12 +51,13 @@ def load_model(
     path = uris.resolve(model_uri, dst_path)
     about = Model.load(path)
     name, config = _entry(about, flavor, str(model_uri))
-    environment.warn_of_differences(path)
-    entry = about.flavors.get(PYFUNC, {}).get("code") or config.get("code")
+    pyfunc = about.flavors.get(PYFUNC) or {}
+    entry = pyfunc.get("code") or config.get("code")
     with (
-        loading_trusted(path, trust) as grant,
-        code.importable(path / entry if entry else None),
+        loading_trusted(path, trust, pyfunc.get("python_version")) as grant,
+        code.importable(manifest.member(path, entry) if entry else None),
     ):
+        environment.warn_of_differences(path)
         own = about.tracklet_version is not None
         found = {**grant.config(config), "own": own, "path": str(path)}
         return loaded(flavor_named(name), path, found)
@@ -134,9 +135,14 @@ def trust_model(model_uri: str | Path) -> list[str]:
 
     Returns:
         What loading the model executes, one line each.
+
+    Raises:
+        ResourceDoesNotExist: There is no model there.
+        TrackletException: Something of it is not in its folder: it holds links, or its ``MLmodel``
+            names a path that leads out.
     """
     path = uris.resolve(model_uri)
-    Model.load(path)
+    refuse_ways_out(path)
     acts = what_would_run(path)
     manifest.sign(path)
     return acts

@@ -4,6 +4,9 @@ A folder whose manifest carries this user's signature, and whose files are those
 written by this user: it may hold pickles and code without anyone asking. The key lies in the
 user's configuration folder and never leaves this machine; whoever copies the folder elsewhere
 finds an unsigned one there.
+
+A model is what lies in its folder. A link in it, to a file or a folder, is never followed: what it
+leads to can be swapped at any time.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.frozen import Frozen
+from tracklet.repositories import beneath
 from tracklet.state import ProcessState
 
 FILE_NAME: Final = "tracklet.manifest.json"
@@ -37,6 +42,11 @@ _FREE: Final = frozenset(
         "serving_input_example.json",
     )
 )
+MODULES: Final = (".py", ".pyc", ".pyd", ".so")
+"""How the names of files end that Python imports."""
+SHOWN: Final = 8
+"""How many things an error names."""
+
 _KEY_BYTES: Final = 32
 _BYTECODE: Final = "__pycache__"
 
@@ -53,21 +63,37 @@ class _Keys(ProcessState):
 _keys = _Keys()
 
 
+class ChangedModel(TrackletException):
+    """What is in a model's folder is not what its manifest lists, or is no file of its own."""
+
+    code = "DATA_LOSS"
+
+
 class Finding(Frozen):
     """What a look at a folder found.
 
     Args:
         own: Whether this user's signature is on the manifest and nothing changed since.
         changed: Files that are not as the manifest says: other content, missing, or added.
+        listed: The files that the manifest lists.
     """
 
     own: bool
     changed: tuple[str, ...] = ()
+    listed: frozenset[str] = frozenset()
 
 
 def sign(folder: Path) -> None:
-    """Write the manifest of a folder, in place of an old one."""
-    hashes = {name: _hash(folder / name) for name in _files(folder) if name not in _FREE}
+    """Write the manifest of a folder, in place of an old one.
+
+    Raises:
+        ChangedModel: There are links in the folder.
+    """
+    names = [*files(folder)]
+    refuse_links(folder, names)
+    hashes = {
+        name: _hash(folder / name) for name in names if name not in _FREE and not _is_bytecode(name)
+    }
     document = {"files": hashes, "signature": _signature(hashes), "version": 1}
     partial = folder / f".{secrets.token_hex(8)}.tracklet-partial"
     partial.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
@@ -75,7 +101,13 @@ def sign(folder: Path) -> None:
 
 
 def examine(folder: Path) -> Finding:
-    """Compare a folder with its manifest, if it has one; every file is read."""
+    """Compare a folder with its manifest, if it has one; every file is read.
+
+    Raises:
+        ChangedModel: There are links in the folder.
+    """
+    present = [*files(folder)]
+    refuse_links(folder, present)
     try:
         document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         hashes = document["files"]
@@ -87,7 +119,6 @@ def examine(folder: Path) -> Finding:
     if not isinstance(hashes, dict) or not all(isinstance(known, str) for known in hashes.values()):
         return Finding(False, (FILE_NAME,))
     own = hmac.compare_digest(_signature(hashes).encode(), str(signature).encode(errors="replace"))
-    present = list(_files(folder))
     listed = {name for name in hashes if name not in _FREE}
     # Only what lies in the folder is opened: a foreign manifest may name anything.
     changed = [*listed.difference(present)]
@@ -96,17 +127,83 @@ def examine(folder: Path) -> Finding:
     for name in present:
         # Beside the listed files of the top level, nothing would be looked at.
         if name not in hashes and name.partition("/")[0] in folders:
-            if own and f"/{_BYTECODE}/" in name and _removed(folder / name):
+            if own and _is_bytecode(name) and _removed(folder / name):
                 continue
             changed.append(name)
-    return Finding(own and not changed, tuple(sorted(changed)))
+    return Finding(own and not changed, tuple(sorted(changed)), frozenset(listed))
 
 
-def _files(folder: Path) -> Iterator[str]:
+def files(folder: Path) -> Iterator[str]:
+    """The names of all that is in a folder and is no folder itself, links too."""
     for place, folders, names in os.walk(folder):
+        names += (name for name in folders if Path(place, name).is_symlink())
         folders.sort()
         for name in sorted(names):
             yield Path(place, name).relative_to(folder).as_posix()
+
+
+def member(folder: Path, named: Any) -> Path:
+    """The file or folder of a model that its ``MLmodel`` names; it need not be there.
+
+    Every path of an ``MLmodel`` is read by this.
+
+    Args:
+        folder: The model's folder.
+        named: The path, relative to it.
+
+    Raises:
+        TrackletException: The path leads out of the folder, or over a link.
+    """
+    text = str(named).replace("\\", "/")  # written on Windows
+    try:
+        found = beneath(folder, text)
+    except InvalidParameterValue as error:
+        raise TrackletException(
+            f"the model in {folder} names {text!r}, which is no file of its own: {error.message}"
+        ) from error
+    if found == folder:
+        raise TrackletException(f"the model in {folder} names {text!r}, which is all of it")
+    return found
+
+
+def added(folder: Path, listed: Collection[str], place: Path | None) -> list[str]:
+    """What of a file or of all below a folder the manifest does not list.
+
+    Args:
+        folder: The model's folder.
+        listed: The files that its manifest lists.
+        place: What lies in it; of anything else nothing is said.
+    """
+    if place is None or not place.is_relative_to(folder):
+        return []
+    below = [place / name for name in files(place)] if place.is_dir() else [place]
+    names = [path.relative_to(folder).as_posix() for path in below]
+    return [name for name in names if name not in listed and not _is_bytecode(name)]
+
+
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a model in whose folder there are links.
+
+    Raises:
+        ChangedModel: There are.
+    """
+    links = [name for name in names if (folder / name).is_symlink()]
+    if links:
+        raise ChangedModel(
+            f"the model in {folder} is not all there: {some(links)} "
+            f"{'is a link' if len(links) == 1 else 'are links'}, which are not followed, since "
+            "what they lead to can be swapped at any time. Fetch the model again, or make it "
+            "whole with `cp -rL` and look at it before you load it"
+        )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of the names, as an error shows them."""
+    return ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+
+
+def _is_bytecode(name: str) -> bool:
+    return f"/{_BYTECODE}/" in name
 
 
 def _differs(path: Path, known: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +12,15 @@ import yaml
 
 from tracklet.entities import LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.models.manifest import member
 from tracklet.models.signature import ModelSignature
 from tracklet.types import ParamSchema, Schema
 
 FILE_NAME: Final = "MLmodel"
 PYFUNC: Final = "python_function"
+
+_PATHS: Final = ("code", "data", "model_data", "model_path", "pickled_model", "python_model")
+"""Keys under which flavors, MLflow's too, name files of the model."""
 
 # The C library's, where it is installed.
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -91,6 +95,18 @@ class Model:
         self.tracklet_version = tracklet_version
         self.prompts = prompts
         self.extra = extra
+
+    def paths(self) -> Iterator[str]:
+        """The paths of the model's own files that are named here."""
+        entries = [entry for entry in self.flavors.values() if isinstance(entry, Mapping)]
+        for entry in entries:
+            yield from (str(entry[key]) for key in _PATHS if entry.get(key))
+            for several in (entry.get("artifacts"), entry.get("extra_files")):
+                files = several.values() if isinstance(several, Mapping) else several
+                if isinstance(files, Iterable):
+                    yield from (str(f.get("path")) for f in files if isinstance(f, Mapping))
+        if isinstance(self.saved_input_example_info, Mapping):
+            yield str(self.saved_input_example_info.get("artifact_path"))
 
     def add_flavor(self, name: str, **params: Any) -> Model:
         """Add or replace a flavor's configuration."""
@@ -186,13 +202,11 @@ class Model:
         from tracklet.models import uris
 
         place = uris.resolve(str(path))
-        file = place / FILE_NAME if place.is_dir() else place
+        file = member(place, FILE_NAME) if place.is_dir() else place
+        if not file.is_file():
+            raise ResourceDoesNotExist(f"{str(path)!r} holds no model: there is no file {file}")
         try:
             text = file.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ResourceDoesNotExist(
-                f"{str(path)!r} holds no model: there is no file {file}"
-            ) from None
         except UnicodeDecodeError as error:
             raise TrackletException(f"{file} is corrupt: it is no UTF-8 text ({error})") from error
         data = load_yaml(text, file)

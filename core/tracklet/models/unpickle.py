@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import io
 import pickle
+import platform
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,19 @@ HOMES: Final = {
     "mlflow.types.schema": "tracklet.types",
     "mlflow.types.type_hints": "tracklet.types.type_hints",
 }
+
+
+# What brings back a function that was pickled by value: cloudpickle's, older and newer, and dill's.
+_CODE_MAKERS: Final = frozenset(
+    (
+        "_create_code",
+        "_create_function",
+        "_fill_function",
+        "_function_setstate",
+        "_make_function",
+        "_make_skel_func",
+    )
+)
 
 
 def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
@@ -82,6 +96,7 @@ def _ask(source: Path | IO[bytes] | bytes) -> None:
 def _load(stream: IO[bytes], name: str, own: bool) -> Any:
     unpickler = _Unpickler(stream)
     unpickler.mapped = own or not mlflow_installed()
+    unpickler.source = name
     try:
         return unpickler.load()
     except ModuleNotFoundError as error:
@@ -101,8 +116,11 @@ def _load(stream: IO[bytes], name: str, own: bool) -> Any:
 
 class _Unpickler(pickle.Unpickler):
     mapped = False
+    source = ""
 
     def find_class(self, module: str, name: str) -> Any:
+        if name in _CODE_MAKERS and ("cloudpickle" in module or "dill" in module):
+            _refuse_code_of_another_python(self.source)
         if self.mapped:
             # The second is what cloudpickle calls to bring a module back.
             if (module == "importlib" and name == "import_module") or (
@@ -112,6 +130,25 @@ class _Unpickler(pickle.Unpickler):
             if module == "mlflow" or module.startswith("mlflow."):
                 return functools.reduce(getattr, name.split("."), _import_module(module))
         return super().find_class(module, name)
+
+
+def _refuse_code_of_another_python(source: str) -> None:
+    """A function that was pickled by value is compiled code: another Python dies of it.
+
+    Raises:
+        TrackletException: The model was saved under another minor version of Python.
+    """
+    wrote, here = trust.python_of_model(), platform.python_version()
+    if wrote is None or wrote.split(".")[:2] == here.split(".")[:2]:
+        return
+    if not settings.flag("ALLOW_OTHER_PYTHON"):
+        raise TrackletException(
+            f"{source} holds functions as they were compiled by Python {wrote}; this is Python "
+            f"{here}, which may be killed by them. Load the model under Python {wrote}; or save "
+            "it there from code (python_model='model.py'), or with its functions in a module "
+            "(code_paths), and it loads everywhere; or set TRACKLET_ALLOW_OTHER_PYTHON=true to "
+            "try it as it is"
+        )
 
 
 def _import_module(name: str, package: str | None = None) -> ModuleType:

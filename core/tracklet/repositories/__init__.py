@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING
 
 from tracklet import lazy, plugins, settings
 from tracklet.errors import InvalidParameterValue
-from tracklet.repositories.repository import ArtifactRepository, validate_artifact_path
+from tracklet.repositories.repository import ArtifactRepository, beneath, validate_artifact_path
 
 if TYPE_CHECKING:
     from tracklet.repositories.local import LocalArtifacts
 else:
     __getattr__ = lazy.lookup(__name__, {"LocalArtifacts": "tracklet.repositories.local"})
 
-__all__ = ["ArtifactRepository", "LocalArtifacts", "repository", "validate_artifact_path"]
+__all__ = [
+    "ArtifactRepository",
+    "LocalArtifacts",
+    "beneath",
+    "repository",
+    "validate_artifact_path",
+]
 
 
 def repository(uri: str) -> ArtifactRepository:

@@ -72,3 +72,20 @@ def validate_artifact_path(path: str | None) -> str:
         )
     canonical = "/".join(part for part in parts if part not in ("", "."))
     return canonical
+
+
+def beneath(root: Path, path: str | None) -> Path:
+    """Where a path below a local root lies. The root may be a link; nothing below it may.
+
+    Raises:
+        InvalidParameterValue: The path leaves the root, or a file or folder on it is a link.
+    """
+    at = root
+    for part in filter(None, validate_artifact_path(path).split("/")):
+        at /= part
+        if at.is_symlink():
+            raise InvalidParameterValue(
+                f"{at} is a link, and below {root} none is followed: it may lead anywhere, and "
+                "elsewhere tomorrow. Put what it leads to in its place"
+            )
+    return at

@@ -19,6 +19,7 @@ from tracklet.models import (
     object_files,
 )
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
+from tracklet.models.manifest import member
 from tracklet.models.trust import Trust
 
 __all__ = ["LightgbmFlavor", "load_model", "log_model", "save_model"]
@@ -97,7 +98,7 @@ class LightgbmFlavor(Flavor):
         return FlavorConfig(config, pyfunc, frozenset(modules | {"lightgbm"}))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
-        file = path / str(config.get("data") or "model.lgb")
+        file = member(path, config.get("data") or "model.lgb")
         if not file.is_file():
             raise TrackletException(f"the model is corrupt: {file} is missing")
         if str(config.get("model_class") or BOOSTER).endswith(".Booster"):

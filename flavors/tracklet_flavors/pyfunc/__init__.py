@@ -25,6 +25,7 @@ from tracklet.models import (
     uris,
 )
 from tracklet.models.flavor import passes_on
+from tracklet.models.manifest import member
 from tracklet.models.pyfunc import hints
 from tracklet.models.pyfunc.python_model import (
     ForeignPredictor,
@@ -177,14 +178,15 @@ class PyfuncFlavor(Flavor):
             return load_foreign(loader, path, config)
         if loader == _FROM_CODE:
             # The recorded path is that of another machine; the file lies beside MLmodel.
-            name = str(config.get("model_code_path") or "").replace("\\", "/").rpartition("/")[2]
-            if not (path / name).is_file():
-                raise TrackletException(f"the model is corrupt: its code {path / name} is missing")
-            model = code.run_file(path / name, config.get("config"))
+            recorded = str(config.get("model_code_path") or "").replace("\\", "/")
+            file = member(path, recorded.rpartition("/")[2])
+            if not file.is_file():
+                raise TrackletException(f"the model is corrupt: its code {file} is missing")
+            model = code.run_file(file, config.get("config"))
             if not hasattr(model, "predict"):
                 model = FunctionModel(model)
         else:
-            file = path / str(config.get("python_model") or "python_model.pkl")
+            file = member(path, config.get("python_model") or "python_model.pkl")
             model = unpickle.load(file, own=bool(config.get("own")))
         if not hasattr(model, "predict"):
             raise TrackletException(
@@ -205,7 +207,7 @@ class PyfuncFlavor(Flavor):
         # The user's instance is left as it is: its load_context was not called.
         path = Path(str(config["path"]))
         entry = config.get("code")
-        with code.importable(path / str(entry) if entry else None):
+        with code.importable(member(path, entry) if entry else None):
             return self.predictor(self.load(path, config), config)
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
@@ -253,7 +255,7 @@ def _save_artifacts(artifacts: Any, path: Path) -> dict[str, dict[str, str]]:
 
 def _context(path: Path, config: Mapping[str, Any]) -> PythonModelContext:
     artifacts = {
-        str(name): str(path / str(entry["path"]))
+        str(name): str(member(path, entry["path"]))
         for name, entry in (config.get("artifacts") or {}).items()
     }
     model_config = config.get("config")

@@ -20,6 +20,7 @@ from tracklet.models import (
     object_files,
 )
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
+from tracklet.models.manifest import member
 from tracklet.models.trust import Trust
 
 __all__ = ["SklearnFlavor", "load_model", "log_model", "save_model"]
@@ -76,7 +77,8 @@ class SklearnFlavor(Flavor):
         return FlavorConfig(config, pyfunc, frozenset(modules))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
-        file = path / str(config.get("pickled_model") or config.get("model_path") or "model.pkl")
+        named = config.get("pickled_model") or config.get("model_path") or "model.pkl"
+        file = member(path, named)
         if config.get("serialization_format") == "skops" or file.suffix == ".skops":
             return object_files.load_skops(file, config.get("skops_trusted_types") or ())
         from tracklet.models import unpickle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,12 +21,26 @@ from tracklet.models import (
     environment,
 )
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
-from tracklet.models.trust import Trust
+from tracklet.models.manifest import member
+from tracklet.models.trust import Trust, class_named
 
 __all__ = ["XgboostFlavor", "load_model", "log_model", "save_model"]
 
 MODEL_FORMATS: Final = ("ubj", "json", "xgb")
 BOOSTER: Final = "xgboost.core.Booster"
+
+# What a stranger's MLmodel may have imported and made.
+_CLASSES: Final = frozenset(
+    (
+        BOOSTER,
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBModel",
+        "xgboost.sklearn.XGBRanker",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRegressor",
+    )
+)
 
 # What other names than the module's an installation may have.
 _DISTRIBUTIONS: Final = ("xgboost", "xgboost-cpu")
@@ -47,6 +60,7 @@ class XgboostFlavor(Flavor):
     requires: ClassVar[str] = "xgboost>=2.0"
     modules: ClassVar[tuple[str, ...]] = ("xgboost",)
     loader_module: ClassVar[str] = "mlflow.xgboost"
+    imports: ClassVar[Mapping[str, frozenset[str]]] = {"model_class": _CLASSES}
 
     def options(self) -> frozenset[str]:
         return frozenset(("model_format", "pyfunc_predict_fn"))
@@ -96,11 +110,10 @@ class XgboostFlavor(Flavor):
         return FlavorConfig(config, pyfunc, frozenset({own_module, "numpy"}))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
-        file = path / str(config.get("data") or "model.xgb")
+        file = member(path, config.get("data") or "model.xgb")
         if not file.is_file():
             raise TrackletException(f"the model is corrupt: {file} is missing")
-        kind = _class_named(str(config.get("model_class") or BOOSTER))
-        model = kind()
+        model = class_named(str(config.get("model_class") or BOOSTER), _CLASSES, file)()
         model.load_model(_content(file))
         params = config.get("params")
         if isinstance(params, Mapping) and hasattr(model, "set_params"):
@@ -175,17 +188,6 @@ def _content(file: Path) -> Any:
     if file.suffix in (".json", ".ubj"):
         return str(file)
     return bytearray(content)
-
-
-def _class_named(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TrackletException(
-            f"the model's class {name!r} cannot be imported ({error}); install what the model's "
-            "requirements.txt lists, or give its module with code_paths"
-        ) from error
 
 
 def _plain_params(model: Any) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def show(model_uri: str, json_output: bool) -> None:
     from tracklet.models.model import Model
 
     path = uris.resolve(model_uri)
+    trust.refuse_ways_out(path)
     about = Model.load(path)
     facts: dict[str, Any] = {
         "flavors": sorted(about.flavors),
@@ -150,6 +151,7 @@ def trust(model_uri: str, yes: bool, json_output: bool) -> None:
     from tracklet.models import loading, trust, uris
 
     path = uris.resolve(model_uri)
+    trust.refuse_ways_out(path)
     if not yes:
         for act in trust.what_would_run(path):
             click.echo(f"  {act}", err=True)

@@ -169,9 +169,14 @@ def test_examples_of_old_versions_are_read(
     assert found == expected
 
 
-def test_python_models_of_old_versions_load(tmp_path: Path) -> None:
+def test_python_models_of_old_versions_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With artifacts, and an entry whose ``env`` is one text."""
     import cloudpickle
+
+    # Whose functions were compiled by another Python is refused, and this one was not.
+    monkeypatch.setenv("TRACKLET_ALLOW_OTHER_PYTHON", "true")
 
     class Old(pyfunc.PythonModel):
         def predict(self, context: Any, model_input: Any) -> Any:

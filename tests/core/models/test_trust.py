@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib.util
 import json
 import lzma
 import marshal
@@ -270,8 +271,15 @@ def test_files_that_run_nothing_may_be_edited(tmp_path: Path) -> None:
     assert pyfunc.load_model(path).predict(np.array([[3.0]])).round(6).tolist() == [3.0]
 
 
+def plant_bytecode(place: Path, source: str) -> None:
+    """Bytecode that Python takes without a look at the source beside it."""
+    place.parent.mkdir(exist_ok=True)
+    header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
+    place.write_bytes(header + marshal.dumps(compile(source, "x", "exec")))
+
+
 def test_planted_bytecode_and_modules_do_not_run(tmp_path: Path) -> None:
-    """Python would take bytecode beside the sources for theirs; it is thrown away, or seen."""
+    """Python would take bytecode beside the sources for theirs; own or trusted, none is used."""
     module = tmp_path / "doubling_4712.py"
     module.write_text("def twice(data):\n    return [2 * one for one in data]\n")
     code = "from doubling_4712 import twice\nimport tracklet\ntracklet.models.set_model(twice)\n"
@@ -291,18 +299,18 @@ print(pyfunc.load_model(sys.argv[1]).predict([2]))
 """
     command = [sys.executable, "-c", load, str(tmp_path / "m")]
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    for _ in range(2):  # the first one leaves bytecode behind
-        done = subprocess.run(command, capture_output=True, text=True, env=env)
+    code, marker = tmp_path / "m" / "code", tmp_path / "ran"
+    kept = Path(importlib.util.cache_from_source(str(code / "doubling_4712.py")))
+    plant_bytecode(kept, f"import os; os.mkdir({str(marker)!r})\ntwice = list")
+    for foreign in (False, True):
+        if foreign:
+            as_foreign(tmp_path / "m")
+            plant_bytecode(kept, f"import os; os.mkdir({str(marker)!r})\ntwice = list")
+        more = {"TRACKLET_TRUST": "true"} if foreign else {}
+        done = subprocess.run(command, capture_output=True, text=True, env=env | more)
         assert done.stdout.strip() == "[4]", done.stderr
+        assert not marker.exists()
     assert not (tmp_path / "m" / "__pycache__").exists()
-    (kept,) = (tmp_path / "m" / "code" / "__pycache__").iterdir()
-    header = kept.read_bytes()[:16]
-    marker = tmp_path / "ran"
-    planted = compile(f"import os; os.mkdir({str(marker)!r})\ntwice = list", "x", "exec")
-    kept.write_bytes(header + marshal.dumps(planted))
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert done.stdout.strip() == "[4]", done.stderr
-    assert not marker.exists()
 
 
 def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
@@ -326,6 +334,180 @@ def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
         file.write_bytes(content)
     assert refused
     pyfunc.load_model(path)
+
+
+def with_code(tmp_path: Path) -> Path:
+    module = tmp_path / "needed_4713.py"
+    module.write_text("")
+    return saved(tmp_path / "m", code_paths=[module])
+
+
+@pytest.mark.parametrize(
+    "name", ["model.pkl", "code/helper", "code/__pycache__", "code/needed_4713.py", "notes"]
+)
+def test_nothing_is_loaded_over_a_link(tmp_path: Path, name: str) -> None:
+    """What a link leads to can be swapped after the look at it: whoever is trusted, it is refused,
+    and cannot be made one's own; the model's folder itself may be a link."""
+    path, place = with_code(tmp_path), tmp_path / "elsewhere"
+    (tmp_path / "link").symlink_to(path)
+    flavor.load_model(tmp_path / "link")
+    target = path / name
+    if target.exists():
+        target.rename(place)
+    else:
+        place.mkdir()
+        (place / "planted.py").write_text("")
+    target.symlink_to(place)
+    for _ in range(2):
+        for load in (models.load_model, pyfunc.load_model):
+            for trust in (None, True):
+                with pytest.raises(ChangedModel, match=f"{name} is a link"):
+                    load(path, trust=trust)
+        with pytest.raises(ChangedModel, match=f"{name} is a link"):
+            models.trust_model(path)
+        as_foreign(path)
+
+
+def of_xgboost(folder: Path) -> None:
+    import xgboost
+
+    matrix = xgboost.DMatrix(np.array([[0.0], [1.0]]), np.array([0.0, 1.0]))
+    models.save_model(xgboost.train({}, matrix, 1), folder)
+
+
+def of_lightgbm(folder: Path) -> None:
+    import lightgbm
+
+    dataset = lightgbm.Dataset(np.zeros((2, 1)), np.array([0.0, 1.0]))
+    models.save_model(lightgbm.train({"verbosity": -1}, dataset, 1), folder)
+
+
+def of_function(folder: Path) -> None:
+    kept = folder.parent / "kept.txt"
+    kept.write_text("")
+    pyfunc.save_model(
+        folder, python_model=lambda model_input: model_input, artifacts={"kept": str(kept)}
+    )
+
+
+def of_code_file(folder: Path) -> None:
+    source = folder.parent / "model_code.py"
+    source.write_text("import tracklet\ntracklet.models.set_model(lambda model_input: 1)\n")
+    pyfunc.save_model(folder, python_model=source)
+
+
+PATHS = [
+    (saved, "sklearn", "pickled_model"),
+    (saved, "sklearn", "code"),
+    (of_xgboost, "xgboost", "data"),
+    (of_lightgbm, "lightgbm", "data"),
+    (of_function, "python_function", "python_model"),
+    (of_function, "python_function", "artifacts"),
+    (of_code_file, "python_function", "code"),
+]
+
+
+@pytest.mark.parametrize(("save", "entry", "key"), PATHS)
+def test_no_path_of_a_model_leads_out_of_its_folder(
+    tmp_path: Path, save: Any, entry: str, key: str
+) -> None:
+    """Such a file is in no list of what would run, and can be swapped when the model is trusted:
+    it is refused to everyone, and the model cannot be made one's own."""
+    path = tmp_path / "m"
+    save(path)
+    about = Model.load(path)
+    named = about.flavors[entry].get(key)
+    inside = named["kept"]["path"] if isinstance(named, dict) else named
+    outside = tmp_path / "outside.pkl"
+    if inside is None:
+        outside.mkdir()
+    else:
+        shutil.copyfile(path / inside, outside)
+    for leads_out in ("../outside.pkl", str(outside), "artifacts/../../outside.pkl", "..\\m", "."):
+        value = {"kept": {"path": leads_out}} if key == "artifacts" else leads_out
+        about.flavors[entry][key] = value
+        about.save(path / "MLmodel")
+        for trust in (None, True):
+            with pytest.raises(TrackletException):
+                models.load_model(path, trust=trust)
+        with pytest.raises(TrackletException, match="names"):
+            models.trust_model(path)
+
+
+def test_a_model_from_code_does_not_run_a_file_elsewhere(tmp_path: Path) -> None:
+    """The place that its ``MLmodel`` records is one of the machine that wrote it."""
+    of_code_file(tmp_path / "m")
+    (tmp_path / "model_code.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
+    assert pyfunc.load_model(tmp_path / "m").predict([1]) == 1
+    about = Model.load(tmp_path / "m")
+    for recorded in ("../..", "", "..\\.."):
+        about.flavors["python_function"]["model_code_path"] = recorded
+        about.save(tmp_path / "m" / "MLmodel")
+        with pytest.raises(TrackletException):
+            pyfunc.load_model(tmp_path / "m", trust=True)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["later.bin", "code"])
+def test_what_was_not_there_when_a_model_was_trusted_does_not_run(
+    tmp_path: Path, name: str
+) -> None:
+    """An author may name a file that comes later: the trust was in what was seen."""
+    path = as_foreign(saved(tmp_path / "m"))
+    about = Model.load(path)
+    about.flavors["sklearn"]["code" if name == "code" else "pickled_model"] = name
+    about.save(path / "MLmodel")
+    models.trust_model(path)
+    if name == "code":
+        (path / name).mkdir()
+        (path / name / "sklearn.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
+    else:
+        (path / name).write_bytes(pickle.dumps(Poison(tmp_path / "ran"), protocol=0))
+    with pytest.raises(ChangedModel, match=name):
+        models.load_model(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["os.abort", "xgboost.tracker.RabitTracker", "antigravity.fly"])
+def test_a_class_that_a_stranger_names_is_not_imported(tmp_path: Path, name: str) -> None:
+    """A format without code stays one: only the framework's models need no trust."""
+    of_xgboost(tmp_path / "m")
+    path = as_foreign(tmp_path / "m")
+    models.load_model(path)
+    about = Model.load(path)
+    about.flavors["xgboost"]["model_class"] = name
+    about.save(path / "MLmodel")
+    for load in (models.load_model, pyfunc.load_model):
+        with pytest.raises(UntrustedModel, match=f"import {name}"):
+            load(path)
+    assert "antigravity" not in sys.modules
+    assert models.trust_model(path) == [f"import {name}"]
+
+
+def test_functions_of_another_python_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled code of another minor version kills the interpreter; what is only named loads."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    pyfunc.save_model(tmp_path / "f", python_model=lambda model_input: model_input)
+    doubling = FunctionTransformer(lambda data: data * 2)
+    flavor.save_model(make_pipeline(doubling, line()), tmp_path / "p")
+    flavor.save_model(make_pipeline(FunctionTransformer(np.abs), line()), tmp_path / "n")
+    for name in "fpn":
+        about = Model.load(tmp_path / name)
+        about.flavors["python_function"]["python_version"] = "3.9.1"
+        about.save(tmp_path / name / "MLmodel")
+        models.trust_model(tmp_path / name)
+    models.load_model(tmp_path / "n")
+    for name in "fp":
+        for load in (models.load_model, pyfunc.load_model):
+            with pytest.raises(TrackletException, match=r"Python 3\.9\.1") as refused:
+                load(tmp_path / name)
+            assert "TRACKLET_ALLOW_OTHER_PYTHON" in str(refused.value)
+    monkeypatch.setenv("TRACKLET_ALLOW_OTHER_PYTHON", "true")
+    assert pyfunc.load_model(tmp_path / "f").predict([1]) == [1]
 
 
 def test_manifests_of_strangers_lead_nowhere(tmp_path: Path) -> None:

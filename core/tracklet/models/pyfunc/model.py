@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, environment, uris
+from tracklet.models import code, environment, manifest, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
 from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
@@ -190,15 +190,15 @@ def load_model(
         raise InvalidParameterValue(
             f"{str(model_uri)!r} has no pyfunc view; it has the flavors {', '.join(about.flavors)}"
         )
-    if not suppress_warnings:
-        _warn_of_python(pyfunc)
-        environment.warn_of_differences(path)
     config = _merged_config(pyfunc.get("config"), model_config)
     pyfunc = {**pyfunc, **({"config": config} if config is not None else {})}
     with (
-        loading_trusted(path, trust) as grant,
-        code.importable(path / pyfunc["code"] if pyfunc.get("code") else None),
+        loading_trusted(path, trust, pyfunc.get("python_version")) as grant,
+        code.importable(manifest.member(path, pyfunc["code"]) if pyfunc.get("code") else None),
     ):
+        if not suppress_warnings:
+            _warn_of_python(pyfunc)
+            environment.warn_of_differences(path)
         predictor, raw = _loaded(path, about, grant.config(pyfunc), grant)
     if config and not hasattr(predictor, "model_config"):
         with contextlib.suppress(AttributeError):
@@ -257,7 +257,7 @@ def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:
     files = {"pip": "requirements.txt", "conda": "conda.yaml"}
     if format not in files:
         raise InvalidParameterValue(f"format must be 'pip' or 'conda'; got {format!r}")
-    path = uris.resolve(model_uri) / files[format]
+    path = manifest.member(uris.resolve(model_uri), files[format])
     if not path.is_file():
         raise InvalidParameterValue(f"{str(model_uri)!r} has no file {files[format]}")
     return str(path)

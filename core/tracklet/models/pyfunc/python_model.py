@@ -10,6 +10,7 @@ from typing import Any
 
 from tracklet.errors import TrackletException
 from tracklet.models import trust
+from tracklet.models.manifest import member
 from tracklet.models.pyfunc import hints
 
 
@@ -177,7 +178,7 @@ def load_foreign(loader: str, path: Path, pyfunc: Mapping[str, Any]) -> Any:
     load_pyfunc = getattr(module, "_load_pyfunc", None)
     if load_pyfunc is None:
         raise TrackletException(f"{loader!r} is no loader: it has no _load_pyfunc")
-    data = str(path / pyfunc["data"] if pyfunc.get("data") else path)
+    data = str(member(path, pyfunc["data"]) if pyfunc.get("data") else path)
     if pyfunc.get("config") is not None:
         return load_pyfunc(data, pyfunc["config"])
     return load_pyfunc(data)
