@@ -294,7 +294,7 @@ class Appender:
 
     def _mend(self) -> None:
         """Take away a line that a crash left torn, or mark it when others append as well."""
-        size = os.fstat(self.fd).st_size
+        size = os.lseek(self.fd, 0, os.SEEK_END)
         if size == 0 or os.pread(self.fd, 1, size - 1) == b"\n":
             return
         if disk.lock_alone(self.fd):

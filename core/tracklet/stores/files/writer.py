@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from tracklet import names, validation
+from tracklet import validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.stores import disk
@@ -18,7 +18,7 @@ from tracklet.stores.files.points import Appender
 from tracklet.stores.tracking_store import RunWriter
 
 MAX_OPEN_FILES: Final = 128
-"""How many metric files a writer keeps open; beyond it, one is closed for each that is opened."""
+"""How many metric files a writer keeps open; beyond it, half of them are closed."""
 
 _TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _MIN_STEP: Final = validation.MIN_STEP
@@ -216,13 +216,13 @@ class FileRunWriter(RunWriter):
         return file
 
     def _opened(self, key: str) -> Appender:
-        validation.validate_key("metric", key)
-        if key not in self._keys:
+        if type(key) is not str or key not in self._keys:
+            validation.validate_key("metric", key)
             key_values.check_free("metric", self._metrics_dir, (key,))
         path = f"{self._metrics_dir}/{key}"
         while True:
             self._check_open()
-            while len(self._open) >= self._most_open:
+            if len(self._open) >= self._most_open:
                 self._shed()
             try:
                 file = Appender(path, self._run_dir)
@@ -243,10 +243,9 @@ class FileRunWriter(RunWriter):
         return file
 
     def _shed(self) -> None:
-        """Close one file, by chance: of keys logged in turn, some still find theirs open."""
-        keys = list(self._open)
-        if keys:
-            self._forget(names.one_of(keys))
+        """Close every other file: of keys logged in turn, some still find theirs open."""
+        for key in list(self._open)[::2]:
+            self._forget(key)
 
     def _forget(self, key: str) -> None:
         """Open the file anew next time, which looks for a torn line."""

@@ -19,7 +19,7 @@ import time
 import pytest
 
 import tracklet
-from tracklet import liveness
+from tracklet import liveness, validation
 from tracklet.entities import Metric
 from tracklet.stores import disk
 from tracklet.stores.files import FileStore, contents, layout, reader, run_state
@@ -383,6 +383,25 @@ def test_many_threads_write_many_keys(store, monkeypatch):
         points = store.get_metric_history(run_id, f"k/{key}")
         assert {m.value for m in points} == {float(key)}
         assert len(points) == 600
+
+
+def test_of_many_keys_logged_in_turn_some_find_their_files_open(store, monkeypatch):
+    """Beyond the limit a file is opened for some points, for no point twice, and checked once."""
+    from tracklet.stores.files import writer as writing_module
+
+    monkeypatch.setattr(writing_module, "MAX_OPEN_FILES", 16)
+    writer = store.open_run(store.create_run("0").info.run_id)
+    keys = [f"k{number}" for number in range(20)]
+    for key in keys:
+        writer.log_metric(key, 1.0, 0, 1)
+    opened = []
+    monkeypatch.setattr(disk, "open_file", lambda *a, of=os.open: opened.append(a[0]) or of(*a))
+    monkeypatch.setattr(validation, "validate_key", None)
+    for step in range(10):
+        for key in keys:
+            writer.log_metric(key, 1.0, step, 1)
+    writer.close()
+    assert 0 < len(opened) < 10 * len(keys)
 
 
 def test_a_process_with_few_descriptors_logs_many_keys(root):
