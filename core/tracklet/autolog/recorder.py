@@ -535,9 +535,9 @@ class recording:  # noqa: N801 (used as a function in `with`)
         tags = {**(self._options.extra_tags or {}), AUTOLOGGING_TAG: self._label}
         if self._resume is not None:
             with suppress(TrackletException):
-                return start_run(run_id=self._resume).__enter__()
+                return active.unshared(start_run(run_id=self._resume).__enter__())
         # As a context manager, so that nothing global watches over how the process ends.
-        return start_run(tags=tags).__enter__()
+        return active.unshared(start_run(tags=tags).__enter__())
 
     def _close(self, error: BaseException | None) -> None:
         recorder = self._recorder
@@ -578,7 +578,6 @@ class recording:  # noqa: N801 (used as a function in `with`)
             run.__exit__(type(cause) if cause is not None else None, cause, None)
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             self._fault(recorder, problem, "ending the run")
-            _let_go(run)
 
 
 def _let_go(run: ActiveRun) -> None:

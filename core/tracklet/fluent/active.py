@@ -1,20 +1,25 @@
 """The active run: a stack in a ContextVar, so that threads and tasks do not meet.
 
 A thread or task without a run of its own records into the process's single open run; only if
-there are several, or none, does a record without a run open one.
+there are several, or none, does a record without a run open one. Not every open run counts: see
+:func:`to_record`.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracklet import lazy, settings
 from tracklet.entities import Run, RunStatus
+from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.fluent import exits
 from tracklet.liveness import END_REASON_TAG
 from tracklet.names import now
@@ -24,6 +29,9 @@ from tracklet.stores import open_store
 if TYPE_CHECKING:
     from tracklet.entities import LoggedModelOutput
     from tracklet.stores import RunWriter, TrackingStore
+
+# How often a run is looked at that takes records of other threads, whether it was deleted.
+_SECONDS_PER_LOOK: Final = 1.0
 
 _logger = lazy.logger(__name__)
 
@@ -38,10 +46,14 @@ class _Runs(ProcessState):
 
     def begin(self) -> None:
         self.open: dict[str, ActiveRun] = {}
+        # Runs that were left but whose end could not be recorded; tried again at exit.
+        self.owed: list[tuple[ActiveRun, str, str | None, int]] = []
         # The runs that the option RUN_ID named, each of which is gone on with once.
         self.resumed: dict[str, object] = {}
         # Whether any model may be active; the training path asks this before it asks which.
         self.linking = False
+        # Whether it was said that a record started a run.
+        self.has_said = False
         # Whether new runs also record metrics of the machine; None leaves it to the option.
         self.watches_machine: bool | None = None
 
@@ -72,8 +84,11 @@ class ActiveRun(Run, init=False):
             "store": store,
             "writer": writer,
             "is_open": True,
+            "is_shared": True,
             "pid": os.getpid(),
-            "thread": threading.get_ident(),
+            "thread": weakref.ref(threading.current_thread()),
+            "stale_error": exits.last_error(),
+            "seen_at": -math.inf,
             "outputs_by_step": {},
             "on_end": [],
             "after_end": [],
@@ -84,8 +99,11 @@ class ActiveRun(Run, init=False):
     store: TrackingStore
     writer: RunWriter
     is_open: bool
+    is_shared: bool
     pid: int
-    thread: int
+    thread: weakref.ref[threading.Thread]
+    stale_error: int
+    seen_at: float
     outputs_by_step: dict[int, list[str]]
     on_end: list[Callable[[], object]]
     after_end: list[Callable[[], object]]
@@ -110,12 +128,13 @@ class ActiveRun(Run, init=False):
         if not self.is_open:
             return
         status, reason = exits.outcome_of(error)
-        if error is None:
-            finish(self, status, reason)
-            return
         try:
             finish(self, status, reason)
-        except Exception as failure:  # noqa: BLE001 - the user's exception goes first
+        except Exception as failure:
+            abandon(self, status, reason)  # the block is left, whatever the disk says
+            if error is None:
+                raise
+            # The user's exception goes first.
             _logger.error("run %s could not be ended: %s", self.info.run_id, failure)
 
 
@@ -145,20 +164,48 @@ def open_runs() -> tuple[ActiveRun, ...]:
 
 
 def to_record() -> ActiveRun | None:
-    """The run that a record of this context belongs to: its own, or the process's single one."""
-    run = top()
-    if run is None and len(process.open) == 1:
-        run = next(iter(process.open.values()), None)
-    return run
+    """The run that a record of this context belongs to: its own, or the process's single one.
+
+    Of a chain of nested runs that is the innermost. Runs do not count that autologging or a mere
+    record started, that were deleted, or whose thread is gone.
+    """
+    return top() or _single([run for run in list(process.open.values()) if _is_candidate(run)])
 
 
 def to_end() -> ActiveRun | None:
     """The run that ``end_run`` ends: this context's, or one whose context this thread lost."""
-    run = top()
-    if run is None and len(process.open) == 1:
-        other = next(iter(process.open.values()), None)
-        if other is not None and other.thread == threading.get_ident():
-            return other
+    mine = threading.current_thread()
+    return top() or _single([run for run in list(process.open.values()) if run.thread() is mine])
+
+
+def _single(runs: list[ActiveRun]) -> ActiveRun | None:
+    outer = {run.data.tags.get("mlflow.parentRunId") for run in runs}
+    innermost = [run for run in runs if run.info.run_id not in outer]
+    return innermost[0] if len(innermost) == 1 else None
+
+
+def _is_candidate(run: ActiveRun) -> bool:
+    if not run.is_shared:
+        return False
+    if run.pid == os.getpid():  # in a forked child, the thread is the parent's
+        thread = run.thread()
+        if thread is None or not thread.is_alive():
+            return False
+    if monotonic() - run.seen_at > _SECONDS_PER_LOOK:
+        try:
+            if run.store.deletion_time(run.info.run_id) is not None:
+                return False
+        except ResourceDoesNotExist:
+            return False
+        except TrackletException:
+            return True  # who records gets to know of it
+        vars(run)["seen_at"] = monotonic()
+    return True
+
+
+def unshared(run: ActiveRun) -> ActiveRun:
+    """The run, which from now on takes no records of threads without a run."""
+    vars(run)["is_shared"] = False
     return run
 
 
@@ -172,7 +219,9 @@ def last() -> tuple[TrackingStore, str] | None:
     return _last_run.get()
 
 
-def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
+def finish(
+    run: ActiveRun, status: str, reason: str | None = None, end_time: int | None = None
+) -> None:
     """End a run.
 
     In a forked child the run is only left: its process goes on with it.
@@ -181,25 +230,26 @@ def finish(run: ActiveRun, status: str, reason: str | None = None) -> None:
         run: The run.
         status: ``FINISHED``, ``FAILED`` or ``KILLED``; also ``RUNNING`` or ``SCHEDULED``.
         reason: Why it ended, if not by reaching its end; becomes the tag ``tracklet.end_reason``.
+        end_time: In ms since the epoch; now by default.
     """
     RunStatus.from_string(status)
     try:
-        _record_end(run, status, reason)
+        _record_end(run, status, reason, end_time)
     except Exception:
         raise
     except BaseException:  # Ctrl-C, perhaps because what is waited for takes too long
         run.on_end.clear()
-        _record_end(run, status, reason)
+        _record_end(run, status, reason, end_time)
         raise
 
 
-def _record_end(run: ActiveRun, status: str, reason: str | None) -> None:
+def _record_end(run: ActiveRun, status: str, reason: str | None, end_time: int | None) -> None:
     run_id = run.info.run_id
     if run.pid == os.getpid():
         _call_all(run.on_end, run_id)
         if reason is not None:
             run.writer.set_tags({END_REASON_TAG: reason})
-        run.store.update_run(run_id, status, now())
+        run.store.update_run(run_id, status, end_time or now())
         _call_all(run.after_end, run_id)
     run.writer.close()
     _let_go(run)
@@ -216,13 +266,14 @@ def _call_all(callbacks: list[Callable[[], object]], run_id: str) -> None:
             _logger.warning("run %s: %r on its end", run_id, error)
 
 
-def abandon(run: ActiveRun) -> None:
+def abandon(run: ActiveRun, status: str = "KILLED", reason: str | None = None) -> None:
     """Let go of a run whose end could not be recorded; it is active no more.
 
-    The writer is not closed: the lease stays, and when this process is gone a reader sees by it
-    that nobody carried the run on.
+    It is tried again when the process ends. The writer is not closed: the lease stays, and if that
+    fails too, a reader sees by it that nobody carried the run on.
     """
     _let_go(run)
+    process.owed.append((run, status, reason, now()))
 
 
 def _let_go(run: ActiveRun) -> None:
@@ -232,11 +283,15 @@ def _let_go(run: ActiveRun) -> None:
     _stack.set(tuple(other for other in _stack.get() if other.is_open))
 
 
-def _end_all(status: str, reason: str | None) -> None:
-    for run in reversed(list(process.open.values())):
+def _end_all() -> None:
+    left = [
+        (run, *exits.outcome_of_process(run.stale_error), None)
+        for run in reversed(list(process.open.values()))
+    ]
+    for run, status, reason, end_time in [*left, *process.owed]:
         if run.pid != os.getpid():
             continue
         try:
-            finish(run, status, reason)
+            finish(run, status, reason, end_time)
         except Exception as error:  # noqa: BLE001 - the interpreter is ending
             _logger.error("run %s could not be ended: %s", run.info.run_id, error)

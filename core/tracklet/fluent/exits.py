@@ -2,10 +2,12 @@
 
 What can be known without touching the user's signal handlers or ``sys.excepthook``:
 
-- An exception that nobody caught is in ``sys.last_value`` by the time exit functions run.
+- An exception that nobody caught is in ``sys.last_value`` by the time exit functions run. One that
+  was there when a run started says nothing of it.
 - ``sys.exit(3)`` leaves no trace. While a run is open outside of a ``with`` block, ``sys.exit`` is
-  wrapped; the wrapper hangs a witness on the exception, and the witness knows that the exception
-  reached the top, rather than being caught, if no Python frame is left when it dies.
+  wrapped, and so are ``exit`` of the interpreter and of modules that imported it; the wrapper hangs
+  a witness on the exception, and the witness knows that the exception reached the top, rather than
+  being caught, if no Python frame is left when it dies.
 - A signal or ``os._exit`` gives no chance to act: the next reader of the run finds the process
   gone (:mod:`tracklet.liveness`).
 """
@@ -13,14 +15,16 @@ What can be known without touching the user's signal handlers or ``sys.excepthoo
 from __future__ import annotations
 
 import atexit
+import builtins
 import functools
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from tracklet.state import ProcessState
 
-Ending = Callable[[str, "str | None"], None]
+Ending = Callable[[], object]
 
 
 class _Watch(ProcessState):
@@ -30,7 +34,8 @@ class _Watch(ProcessState):
         self.runs: set[str] = set()
         self.end_all: Ending | None = None
         self.exit_codes: list[object] = []
-        self.original_exit: Callable[..., Any] | None = None
+        # Where an exit was wrapped: owner, name, what was there, what is there.
+        self.wrapped: list[tuple[Any, str, Any, Any]] = []
 
     def forget(self) -> None:
         """Whoever holds a run has ended its watch by :func:`unwatch`; what is known stays."""
@@ -68,14 +73,28 @@ def unwatch(run_id: str) -> None:
 
 def _at_exit() -> None:
     if _watch.end_all is not None:
-        _watch.end_all(*_how_the_process_ends())
+        _watch.end_all()
 
 
-def _how_the_process_ends() -> tuple[str, str | None]:
+def last_error() -> int:
+    """Which exception nobody caught last; its id, for the exception holds the frames it passed."""
+    return id(_last_error())
+
+
+def _last_error() -> object:
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+def outcome_of_process(stale_error: int) -> tuple[str, str | None]:
+    """The status, and the reason to note, of a run that was open when the process ended.
+
+    Args:
+        stale_error: The :func:`last_error` of when the run started.
+    """
     if hasattr(sys, "ps1"):  # at a prompt, errors were shown and the session went on
         return "FINISHED", None
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    if isinstance(error, BaseException):
+    error = _last_error()
+    if isinstance(error, BaseException) and id(error) != stale_error:
         return outcome_of(error)
     codes = _watch.exit_codes
     return _outcome_of_code(codes[-1]) if codes else ("FINISHED", None)
@@ -101,22 +120,48 @@ class _Witness:
 
 
 def _wrap_exit() -> None:
-    if _watch.original_exit is not None:
+    if _watch.wrapped:
         return
-    original = _watch.original_exit = sys.exit
+    original: Any = sys.exit
+    places = [(sys, "exit"), *((module, "exit") for module in _callers_with(original))]
+    quitter: Any = type(getattr(builtins, "exit", None))
+    if quitter.__module__ == "_sitebuiltins":  # that of `site`: `exit` and `quit`
+        places.append((quitter, "__call__"))
+    for owner, name in places:
+        known = vars(owner)[name]
+        wrapper = _witnessed(known)
+        _watch.wrapped.append((owner, name, known, wrapper))
+        setattr(owner, name, wrapper)
 
+
+def _callers_with(exit: Any) -> list[ModuleType]:
+    """The modules that are being run and have ``exit`` from :mod:`sys`."""
+    found: dict[str, ModuleType] = {}
+    frame = sys._getframe()
+    while frame is not None:
+        names = frame.f_globals
+        if names.get("exit") is exit and names is not vars(sys):
+            module = sys.modules.get(names.get("__name__", ""))
+            if module is not None and vars(module) is names:
+                found[module.__name__] = module
+        frame = frame.f_back
+    return list(found.values())
+
+
+def _witnessed(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def exit(status: Any = None, /) -> Any:
+    def exit(*arguments: Any, **keywords: Any) -> Any:
         try:
-            original(status)
+            return original(*arguments, **keywords)
         except SystemExit as error:
             error.__dict__["_tracklet_witness"] = _Witness(error.code)
             raise
 
-    sys.exit = exit
+    return exit
 
 
 def _unwrap_exit() -> None:
-    original, _watch.original_exit = _watch.original_exit, None
-    if original is not None and getattr(sys.exit, "__wrapped__", None) is original:
-        sys.exit = original
+    while _watch.wrapped:
+        owner, name, original, wrapper = _watch.wrapped.pop()
+        if vars(owner).get(name) is wrapper:
+            setattr(owner, name, original)

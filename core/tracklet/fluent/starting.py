@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracklet import run_context, settings
+from tracklet import lazy, run_context, settings
 from tracklet.entities import LifecycleStage, Run, RunStatus
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet.fluent import active, experiments
@@ -14,6 +15,8 @@ from tracklet.validation import as_strings
 
 if TYPE_CHECKING:
     from tracklet.stores import RunWriter, TrackingStore
+
+_logger = lazy.logger(__name__)
 
 
 def start_run(
@@ -54,12 +57,15 @@ def start_run(
         'FINISHED'
     """
     current = active.top()
-    if current is not None and not nested:
+    # A forked child inherits its parent's run, and starts its own below it.
+    inherits = current is not None and current.pid != os.getpid()
+    if current is not None and not nested and not inherits:
         raise InvalidState(
             f"run {current.info.run_id} is active already. End it with tracklet.end_run(), or "
             "start the new run inside of it with nested=True"
         )
-    if current is not None and parent_run_id not in (None, current.info.run_id):
+    parent = parent_run_id or (current.info.run_id if current is not None else None)
+    if current is not None and not inherits and parent != current.info.run_id:
         raise InvalidParameterValue(
             f"parent_run_id={parent_run_id!r} is not the active run {current.info.run_id!r}; end "
             "the active run first, or leave parent_run_id out"
@@ -72,12 +78,11 @@ def start_run(
             )
         kept["mlflow.note.content"] = description
     store = active.store()
-    resumed_id = run_id or _configured_run_id()
+    resumed_id = run_id or (_configured_run_id() if parent is None else None)
     if resumed_id is not None:
         run = _resume(store, resumed_id, experiment_id, kept)
         writer = store.open_run(resumed_id, live=True)
     else:
-        parent = parent_run_id or (current.info.run_id if current is not None else None)
         run, writer = _create(store, experiment_id, run_name, parent, kept)
     started = None
     try:
@@ -129,7 +134,22 @@ def last_active_run() -> Run | None:
 
 def run_to_record() -> ActiveRun:
     """The run that a record belongs to; one is started if there is none."""
-    return active.to_record() or start_run()
+    run = active.to_record()
+    if run is not None:
+        return run
+    others = len(active.process.open)
+    run = active.unshared(start_run())
+    if not active.process.has_said:
+        active.process.has_said = True
+        say = _logger.warning if others else _logger.info
+        say(
+            "run %s was started by a record without an active run (open elsewhere: %d); it takes "
+            "what this thread records until end_run. Start one with start_run, or name another by "
+            "run_id",
+            run.info.run_id,
+            others,
+        )
+    return run
 
 
 def _configured_run_id() -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from sys import exit
 
 import pytest
 
@@ -15,8 +17,12 @@ import tracklet
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
 SCRIPT = """
-import os, signal, sys, time
+import os, signal, sys, time, types
 import tracklet
+
+helper = types.ModuleType("helper")
+exec("from sys import exit\\ndef leave(code): exit(code)\\ndef call(f): return f()", vars(helper))
+sys.modules["helper"] = helper
 
 def train():
     run = tracklet.active_run()
@@ -28,7 +34,7 @@ if {block}:
     with tracklet.start_run():
         train()
 else:
-    tracklet.start_run()
+    helper.call(tracklet.start_run)
     train()
 """
 
@@ -37,6 +43,9 @@ ENDINGS = {
     "exception": ("raise ValueError('x')", 1, "FAILED", "exception: ValueError"),
     "sys.exit(3)": ("sys.exit(3)", 3, "FAILED", "exit code: 3"),
     "sys.exit(0)": ("sys.exit(0)", 0, "FINISHED", None),
+    "exit(3)": ("exit(3)", 3, "FAILED", "exit code: 3"),
+    "quit('no')": ("quit('no')", 1, "FAILED", "exit code: 1"),
+    "from sys import exit": ("helper.leave(4)", 4, "FAILED", "exit code: 4"),
     "Ctrl-C": (
         "os.kill(os.getpid(), signal.SIGINT); time.sleep(5)",
         -signal.SIGINT,
@@ -99,14 +108,29 @@ def test_a_run_in_progress_in_another_process_stays_running() -> None:
     assert tracklet.get_run(run_id).info.status == "FINISHED"
 
 
-def test_sys_exit_is_the_users_own_again_as_soon_as_no_run_needs_it() -> None:
-    before = sys.exit
+def _exits() -> tuple[object, ...]:
+    return sys.exit, type(builtins.exit).__call__, exit
+
+
+def test_exits_are_the_users_own_again_as_soon_as_no_run_needs_them() -> None:
+    before = _exits()
     with tracklet.start_run():
-        assert sys.exit is before
+        assert _exits() == before
     tracklet.start_run()
-    assert sys.exit is not before
+    assert all(now is not then for now, then in zip(_exits(), before, strict=True))
     tracklet.end_run()
-    assert sys.exit is before
+    assert _exits() == before
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_exception_from_before_a_run_says_nothing_of_it(nested: bool) -> None:
+    """Interactive consoles and test runners leave the last error that they showed."""
+    later = "sys.last_value = ValueError(); print(tracklet.start_run(nested=True).info.run_id)"
+    script = SCRIPT.format(ending=later if nested else "pass", block=False)
+    script = f"import sys; sys.last_value = KeyError(){script}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    statuses = [tracklet.get_run(run_id).info.status for run_id in done.stdout.split()]
+    assert statuses == (["FAILED", "FINISHED"] if nested else ["FINISHED"])
 
 
 def test_neither_signal_handlers_nor_hooks_of_the_interpreter_are_touched() -> None:

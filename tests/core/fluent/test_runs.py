@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import os
 import random
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 import tracklet
-from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+from tracklet.errors import (
+    InvalidParameterValue,
+    InvalidState,
+    ResourceDoesNotExist,
+    StorageError,
+)
+from tracklet.fluent import exits
+from tracklet.stores import disk
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
@@ -261,6 +274,130 @@ def test_a_forked_child_records_into_the_run_and_does_not_end_it() -> None:
         assert stored.info.status == "RUNNING"
         assert stored.data.metrics == {"from_child": 2.0}
     assert tracklet.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_starts_its_own_run_below_its_parents() -> None:
+    """As `Pool(4).map(train)` does, with `start_run` in `train`, one after another."""
+    with tracklet.start_run() as run:
+        child = os.fork()
+        if child == 0:
+            try:
+                for number in range(2):
+                    with tracklet.start_run(run_name=f"child-{number}"):
+                        tracklet.log_metric("m", number)
+                tracklet.log_metric("between", 1.0)
+                with tracklet.start_run(parent_run_id="0" * 32):
+                    pass
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+    found = tracklet.search_runs(order_by=["start_time"], output_format="list")
+    below = {r.info.run_name: r for r in found if r.data.tags.get("mlflow.parentRunId")}
+    assert [r.data.metrics for r in (below["child-0"], below["child-1"])] == [{"m": 0}, {"m": 1}]
+    assert {r.info.status for r in found} == {"FINISHED"}
+    parents = [r.data.tags["mlflow.parentRunId"] for r in below.values()]
+    assert sorted(parents) == sorted([run.info.run_id] * 2 + ["0" * 32])
+    assert tracklet.get_run(run.info.run_id).data.metrics == {"between": 1.0}
+
+
+def test_the_option_run_id_names_no_run_below_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracklet.start_run() as earlier:
+        pass
+    monkeypatch.setenv("MLFLOW_RUN_ID", earlier.info.run_id)
+    with tracklet.start_run(parent_run_id=earlier.info.run_id) as child:
+        assert child.data.tags["mlflow.parentRunId"] == earlier.info.run_id
+    with tracklet.start_run() as resumed:
+        assert resumed.info.run_id == earlier.info.run_id
+
+
+def _in_a_thread(call: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(call).result()
+
+
+def _recorded_by_a_thread() -> str:
+    """The run that a thread without a run of its own records into."""
+    tracklet.set_tag("by", "a thread")
+    found = tracklet.search_runs(filter_string="tags.by = 'a thread'", output_format="list")
+    (run,) = found
+    tracklet.TrackletClient().delete_tag(run.info.run_id, "by")
+    tracklet.TrackletClient().set_tag(run.info.run_id, "had", "it")
+    return run.info.run_id
+
+
+def test_another_threads_record_goes_to_the_innermost_of_nested_runs() -> None:
+    with tracklet.start_run(), tracklet.start_run(nested=True) as inner:
+        assert _in_a_thread(_recorded_by_a_thread) == inner.info.run_id
+
+
+@pytest.mark.parametrize("other", ["started by a record", "deleted", "of a thread that is gone"])
+def test_runs_that_nobody_means_take_no_record_of_another_thread(other: str) -> None:
+    """They do not keep the one run that is meant from being found, either."""
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        if other == "started by a record":
+            executor.submit(lambda: tracklet.log_metric("m", 1.0)).result()
+            executor.submit(done.wait)  # its thread goes on
+        elif other == "deleted":
+            tracklet.delete_run(contextvars.Context().run(tracklet.start_run).info.run_id)
+        else:
+            _in_a_thread(tracklet.start_run)
+        known = {run.info.run_id for run in tracklet.search_runs(output_format="list")}
+        assert _in_a_thread(_recorded_by_a_thread) not in known
+        with tracklet.start_run() as run:
+            assert _in_a_thread(_recorded_by_a_thread) == run.info.run_id
+        done.set()
+
+
+def test_a_run_that_autologging_started_takes_no_record_of_another_thread() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    seen: list[str] = []
+
+    class Watching(linear.LinearRegression):
+        def fit(self, X: Any, y: Any) -> Any:
+            seen.append(_in_a_thread(_recorded_by_a_thread))
+            return super().fit(X, y)
+
+    tracklet.sklearn.autolog(log_models=False)
+    Watching().fit([[0.0], [1.0]], [0.0, 1.0])
+    (recorded,) = seen
+    tags = tracklet.get_run(recorded).data.tags
+    assert "mlflow.autologging" not in tags
+
+
+def test_a_run_that_a_record_starts_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    for _ in range(2):
+        tracklet.log_metric("m", 1.0)
+        tracklet.end_run()
+    assert len([line for line in caplog.messages if "was started by a record" in line]) == 1
+
+
+def test_a_block_that_is_left_is_left_even_if_its_end_cannot_be_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk that was full for a moment keeps no later run from being started."""
+
+    def full(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = tracklet.start_run()
+    with monkeypatch.context() as broken, pytest.raises(StorageError), run:
+        broken.setattr(disk, "write", full)
+    failed = tracklet.start_run()
+    with monkeypatch.context() as broken, pytest.raises(ValueError, match="theirs"), failed:  # noqa: PT012
+        broken.setattr(disk, "write", full)
+        raise ValueError("theirs")
+    assert tracklet.active_run() is None
+    with tracklet.start_run() as later:
+        tracklet.log_metric("m", 1.0)
+    assert tracklet.get_run(later.info.run_id).info.status == "FINISHED"
+    exits._at_exit()
+    ended = [tracklet.get_run(each.info.run_id).info for each in (run, failed)]
+    assert [info.status for info in ended] == ["FINISHED", "FAILED"]
+    assert all((info.end_time or 0) <= (later.info.start_time or 0) for info in ended)
 
 
 def test_names_do_not_come_from_the_users_random_generator() -> None:
