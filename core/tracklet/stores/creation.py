@@ -1,4 +1,4 @@
-"""What every store decides alike when it creates or changes something, and refuses alike."""
+"""What every store decides alike when it creates or changes something, and how it refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tracklet import entities, names, run_context, validation
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 
 RUN_NAME_TAG: Final = "mlflow.runName"
 USER_TAG: Final = "mlflow.user"
@@ -81,6 +81,58 @@ def version_stage(stage: str, archive_existing_versions: bool) -> str:
             f"archive_existing_versions goes with Staging or Production, not with {canonical}"
         )
     return canonical
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def missing(kind: str, entity_id: str, where: str) -> ResourceDoesNotExist:
+    """What to raise for an id that no experiment, run or logged model has."""
+    return ResourceDoesNotExist(
+        f"there is no {kind} with the id {entity_id!r} in {where}; "
+        f"search_{kind.replace(' ', '_')}s lists those that are there"
+    )
+
+
+def in_trash(action: str, kind: str, entity_id: str) -> InvalidParameterValue:
+    """What to raise for what cannot be done to a deleted experiment or run."""
+    return InvalidParameterValue(
+        f"cannot {action} {kind} {entity_id}: it is deleted; restore_{kind} takes it back"
+    )
+
+
+def not_in_trash(kind: str, entity_id: str) -> InvalidParameterValue:
+    """What to raise for an active experiment, run or model that is to be removed for good."""
+    verb = "delete_logged_model" if kind == "model" else f"delete_{kind}"
+    return InvalidParameterValue(f"{kind} {entity_id} is active; {verb} comes before its removal")
+
+
+def orphaned(run_id: str, experiment_id: str) -> InvalidParameterValue:
+    """What to raise for a run that is to be restored without its experiment."""
+    return InvalidParameterValue(
+        f"cannot restore run {run_id}: its experiment {experiment_id} is deleted; "
+        "restore_experiment takes both back"
+    )
+
+
+def deleted_model(model_id: str) -> ResourceDoesNotExist:
+    """What to raise for a deleted logged model."""
+    return ResourceDoesNotExist(f"the logged model {model_id} is deleted")
+
+
+def unknown_name(name: str, where: str) -> ResourceDoesNotExist:
+    """What to raise for a name under which no model is registered."""
+    return ResourceDoesNotExist(
+        f"there is no registered model {name!r} in {where}; create_registered_model makes one, "
+        "search_registered_models lists those that are there"
+    )
+
+
+def taken_name(name: str) -> ResourceAlreadyExists:
+    """What to raise for the name of a registered model that another one has."""
+    return ResourceAlreadyExists(
+        f"a registered model named {name!r} exists already; use it, or choose another name"
+    )
 
 
 def unknown_alias(name: str, alias: str) -> InvalidParameterValue:

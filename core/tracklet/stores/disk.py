@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
+from types import FunctionType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from tracklet import lazy
@@ -72,20 +73,26 @@ def storage_error(action: str, error: OSError, path: str | None = None) -> Stora
     return StorageError(f"could not {action}: {reason}: {str(where)!r}; {way_out}")
 
 
-def reported(action: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Turn an OSError of a store's method into a StorageError that says what was tried."""
+def reporting(verb: Callable[P, T]) -> Callable[P, T]:
+    """Have a store's verb turn an OSError into a StorageError that says what was tried."""
 
-    def decorate(method: Callable[P, T]) -> Callable[P, T]:
-        @wraps(method)
-        def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            try:
-                return method(*args, **kwargs)
-            except OSError as error:
-                raise storage_error(action, error, str(getattr(args[0], "root", ""))) from error
+    @wraps(verb)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return verb(*args, **kwargs)
+        except OSError as error:
+            action = verb.__name__.replace("_", " ")
+            raise storage_error(action, error, str(getattr(args[0], "root", ""))) from error
 
-        return call
+    return call
 
-    return decorate
+
+def reported(store: type[T]) -> type[T]:
+    """Have all public verbs of a class report so."""
+    for name, verb in list(vars(store).items()):
+        if isinstance(verb, FunctionType) and not name.startswith("_"):
+            setattr(store, name, reporting(verb))
+    return store
 
 
 def read_bytes(path: str) -> bytes:

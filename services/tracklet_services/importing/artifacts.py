@@ -80,6 +80,22 @@ def own_location(location: str | None, experiment_id: str) -> bool:
     return path is not None and path.name == experiment_id
 
 
+def settled(source: str, target: str, place: str, refused: list[str]) -> tuple[str, int]:
+    """Where artifacts are once they were copied, and how many files were.
+
+    Args:
+        source: Where they are.
+        target: Where to copy them to.
+        place: What that place is called from then on.
+        refused: Gets the reason when they cannot be copied.
+    """
+    try:
+        return place, copy_missing(source, target)
+    except InvalidParameterValue as error:
+        refused.append(f"its artifacts stay at {source}: {error.message}")
+        return source, 0
+
+
 def copy_missing(source: str, target: str) -> int:
     """Copy the files below ``source`` that ``target`` lacks or has in another size.
 

@@ -6,7 +6,7 @@ Every record is one transaction: it is there whole, or not at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -25,7 +25,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet.reading.compile import Subject
 from tracklet.stores import creation
-from tracklet_services.importing.artifacts import copy_missing
+from tracklet_services.importing.artifacts import settled
 from tracklet_services.importing.merge import (
     Change,
     ImportTarget,
@@ -34,16 +34,19 @@ from tracklet_services.importing.merge import (
     RegisteredModelRecord,
     RunRecord,
     by_key,
-    merged_info,
+    dated,
+    free_id,
     merged_registered_model,
     merged_texts,
     missing_points,
-    other_params,
+    missing_tags,
+    model_changes,
+    noting,
+    run_changes,
     version_changes,
 )
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import now_ms
 from tracklet_services.sql.store import SqlStore
 
 
@@ -63,6 +66,7 @@ class SqlTarget(ImportTarget):
         store = self.store
         store._check_name(experiment.name)
         tags = self._texts("experiment tag", experiment.tags, [])
+        experiment = replace(experiment, tags=tags)
         with store.writing() as connection:
             store._serialize(connection)
             row = connection.execute(
@@ -70,41 +74,28 @@ class SqlTarget(ImportTarget):
             ).first()
             if row is not None:
                 here = queries.load_experiments(t.SqlReader(connection), [row])[0]
-                same = (here.experiment_id, here.creation_time) == (
-                    experiment.experiment_id,
-                    experiment.creation_time,
-                )
-                new = merged_texts(here.tags, tags, overwrite=same)
+                new = missing_tags(here, experiment)
                 values.put_tags(connection, t.experiment_tags, "experiment", row.id, new)
                 return here.experiment_id, Change.UPDATED if new else Change.UNCHANGED
-            experiment_id = self._free_id(connection, experiment.experiment_id)
-            created = experiment.creation_time
-            created = now_ms() if created is None else created
-            updated = experiment.last_update_time
+
+            def is_taken(wanted: str) -> bool:
+                ids = t.experiments.c.experiment_id
+                return connection.execute(select(ids).where(ids == wanted)).first() is not None
+
+            experiment_id = free_id(experiment.experiment_id, is_taken)
             location = experiment.artifact_location
             row_id = values.add(
                 connection,
                 t.experiments,
                 **values.row_of(
                     t.experiments,
-                    experiment,
+                    dated(experiment),
                     experiment_id=experiment_id,
                     artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
-                    creation_time=created,
-                    last_update_time=created if updated is None else updated,
                 ),
             )
             values.put_tags(connection, t.experiment_tags, "experiment", row_id, tags)
         return experiment_id, Change.TAKEN
-
-    def _free_id(self, connection: Connection, wanted: str) -> str:
-        try:
-            validation.validate_experiment_id(wanted)
-        except InvalidParameterValue:
-            return names.experiment_id()
-        known = select(t.experiments.c.id).where(t.experiments.c.experiment_id == wanted)
-        taken = connection.execute(known).first() is not None
-        return names.experiment_id() if taken else wanted
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -138,7 +129,7 @@ class SqlTarget(ImportTarget):
                     t.runs,
                     info,
                     name=info.run_name,
-                    deleted_time=(record.deleted_time or now_ms()) if deleted else None,
+                    deleted_time=(record.deleted_time or names.now()) if deleted else None,
                     artifact_uri=uri,
                 )
             )
@@ -148,7 +139,8 @@ class SqlTarget(ImportTarget):
         values.put_tags(connection, t.tags, "run", row.id, run.data.tags)
         points = [point for history in record.histories.values() for point in history]
         values.put_points(connection, row.id, points)
-        self._put_links(connection, row, record)
+        self.store._put_inputs(connection, row, run.inputs.dataset_inputs, run.inputs.model_inputs)
+        self.store._put_outputs(connection, row, run.outputs.model_outputs)
         return len(points)
 
     def _update_run(
@@ -162,21 +154,16 @@ class SqlTarget(ImportTarget):
         there, here = record.run, queries.load_runs(t.SqlReader(connection), [row])[0]
         points = self._new_points(connection, row.id, record.histories)
         values.put_points(connection, row.id, points)
-        params = merged_texts(here.data.params, there.data.params, overwrite=False)
-        tags = merged_texts(here.data.tags, there.data.tags, overwrite=True)
-        values.put_tags(connection, t.params, "run", row.id, params)
-        values.put_tags(connection, t.tags, "run", row.id, tags)
-        refused += other_params(here, there)
-        linked = self._put_links(connection, row, record)
-        changes: dict[str, Any] = {}
-        info = merged_info(here.info, there.info)
-        if info != here.info:
-            changes.update(status=info.status, end_time=info.end_time, name=info.run_name)
-        if here.info.artifact_uri == there.info.artifact_uri != uri:
-            changes["artifact_uri"] = uri
-        if changes:
-            values.change(connection, t.runs, row.id, **changes)
-        return bool(points or params or tags or linked or changes), len(points)
+        changes = run_changes(here, there, uri, refused)
+        values.put_tags(connection, t.params, "run", row.id, changes.params)
+        values.put_tags(connection, t.tags, "run", row.id, changes.tags)
+        self.store._put_inputs(connection, row, changes.datasets, changes.inputs)
+        self.store._put_outputs(connection, row, changes.outputs)
+        if changes.info:
+            columns = {"run_name": "name"}
+            fields = {columns.get(name, name): value for name, value in changes.info.items()}
+            values.change(connection, t.runs, row.id, **fields)
+        return bool(points) or any(astuple(changes)), len(points)
 
     def _new_points(
         self, connection: Connection, row: int, histories: Mapping[str, Sequence[Metric]]
@@ -184,36 +171,6 @@ class SqlTarget(ImportTarget):
         new: list[Metric] = []
         for key, given in histories.items():
             new += missing_points(values.points_of(connection, row, key), given)
-        return new
-
-    def _put_links(self, connection: Connection, row: Any, record: RunRecord) -> int:
-        """Write what a run used and produced, and return how many links were new."""
-        run = record.run
-        new = 0
-        links = connection.execute(
-            select(t.datasets.c.name, t.datasets.c.digest)
-            .select_from(t.inputs.join(t.datasets, t.datasets.c.id == t.inputs.c.dataset))
-            .where(t.inputs.c.run == row.id)
-        )
-        known = {(name, digest) for name, digest in links}
-        for given in run.inputs.dataset_inputs:
-            if (given.dataset.name, given.dataset.digest) not in known:
-                self.store._put_input(connection, row, given)
-                new += 1
-        for table, models in (
-            (t.model_inputs, [{"model_id": m.model_id} for m in run.inputs.model_inputs]),
-            (
-                t.model_outputs,
-                [{"model_id": m.model_id, "step": m.step} for m in run.outputs.model_outputs],
-            ),
-        ):
-            rows = connection.execute(select(table.c.model_id).where(table.c.run == row.id))
-            present = {model_id for (model_id,) in rows}
-            for model in models:
-                if model["model_id"] not in present:
-                    connection.execute(table.insert().values(run=row.id, **model))
-                    present.add(model["model_id"])
-                    new += 1
         return new
 
     # -- logged models -------------------------------------------------------------------------
@@ -273,16 +230,11 @@ class SqlTarget(ImportTarget):
         given = by_key(points)
         new = [p for key in given for p in missing_points(known.get(key, ()), given[key])]
         _put_model_points(connection, row.id, new)
-        params = merged_texts(here.params, there.params, overwrite=False)
-        is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
-        tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
+        params, tags, changes = model_changes(here, there, uri)
         values.put_tags(connection, t.logged_model_params, "model", row.id, params)
         values.put_tags(connection, t.logged_model_tags, "model", row.id, tags)
-        changes: dict[str, Any] = {}
-        if there.status.is_finalized and not here.status.is_finalized:
-            changes.update(status=there.status.value, status_message=there.status_message)
-        if here.artifact_location == there.artifact_location != uri:
-            changes["artifact_location"] = uri
+        if "status" in changes:
+            changes["status"] = there.status.value
         changed = bool(new or params or tags or changes)
         if changed:
             changes["last_updated_timestamp"] = max(
@@ -363,11 +315,9 @@ class SqlTarget(ImportTarget):
         )
         datasets: list[DatasetInput] = []
         for given in record.run.inputs.dataset_inputs:
-            try:
+            with noting(refused):
                 checks.dataset(given, nul=self.store.keeps_nul)
                 datasets.append(given)
-            except InvalidParameterValue as error:
-                refused.append(error.message)
         inputs = replace(record.run.inputs, dataset_inputs=datasets)
         RunStatus.from_string(record.run.info.status)
         return RunRecord(
@@ -385,10 +335,8 @@ class SqlTarget(ImportTarget):
     def _texts(self, kind: str, given: Mapping[str, str], refused: list[str]) -> dict[str, str]:
         kept: dict[str, str] = {}
         for key, value in given.items():
-            try:
+            with noting(refused):
                 kept.update(checks.texts(kind, {key: value}, nul=self.store.keeps_nul))
-            except InvalidParameterValue as error:
-                refused.append(error.message)
         return kept
 
 
@@ -407,15 +355,9 @@ def _checked_points(points: Sequence[Metric], refused: list[str]) -> list[Metric
 
 def _artifacts(source: str | None, place: str, copy: bool, refused: list[str]) -> tuple[str, int]:
     """Where artifacts are from now on, and how many files were copied."""
-    if not source:
-        return place, 0
-    if not copy:
-        return source, 0
-    try:
-        return place, copy_missing(source, place)
-    except InvalidParameterValue as error:
-        refused.append(f"its artifacts stay at {source}: {error.message}")
-        return source, 0
+    if source and copy:
+        return settled(source, place, place, refused)
+    return source or place, 0
 
 
 def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:

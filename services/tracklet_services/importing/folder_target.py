@@ -22,7 +22,6 @@ from tracklet.entities import (
     LoggedModelOutput,
     Metric,
     ModelVersion,
-    Run,
     RunStatus,
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
@@ -41,8 +40,7 @@ from tracklet.stores.files import (
 from tracklet.stores.files.points import Appender
 from tracklet.stores.files.registry_verbs import _check_name
 from tracklet.stores.files.store import FileStore
-from tracklet_services.importing import folder_documents
-from tracklet_services.importing.artifacts import copy_missing
+from tracklet_services.importing.artifacts import settled
 from tracklet_services.importing.merge import (
     Change,
     ImportTarget,
@@ -51,19 +49,25 @@ from tracklet_services.importing.merge import (
     RegisteredModelRecord,
     RunRecord,
     by_key,
-    merged_info,
+    dated,
+    free_id,
     merged_registered_model,
     merged_texts,
     missing_points,
-    other_params,
+    missing_tags,
+    model_changes,
+    noting,
+    run_changes,
     version_changes,
 )
 
 _PREFIX: Final = f"{layout.PRIVATE}-import-"
 _LEASE: Final = "lease"
+_NOT_A_FILE: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
 _GRACE_SECONDS: Final = 60
 
 
+@disk.reported
 class FileTarget(ImportTarget):
     """Takes records into a file store.
 
@@ -81,7 +85,6 @@ class FileTarget(ImportTarget):
 
     # -- experiments ---------------------------------------------------------------------------
 
-    @disk.reported("import an experiment")
     def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
         validation.validate_experiment_name(experiment.name)
         is_default = experiment.name == layout.DEFAULT_EXPERIMENT_NAME
@@ -91,46 +94,40 @@ class FileTarget(ImportTarget):
         with disk.locked(layout.lock_file(self.root)):
             known = self.store._dir_of_name(experiment.name)
             if known is None:
-                experiment_id = self._free_id(experiment.experiment_id)
+                experiment_id = free_id(experiment.experiment_id, self._is_taken)
                 self._put_experiment(experiment_id, experiment)
                 return experiment_id, Change.TAKEN
         return os.path.basename(known), self._add_experiment_tags(known, experiment)
 
-    def _free_id(self, wanted: str) -> str:
-        try:
-            validation.validate_experiment_id(wanted)
-        except InvalidParameterValue:
-            return names.experiment_id()
-        taken = wanted in layout.NOT_EXPERIMENTS or any(
-            os.path.lexists(f"{home}/{wanted}") for home in (self.root, layout.trash(self.root))
+    def _is_taken(self, experiment_id: str) -> bool:
+        homes = (self.root, layout.trash(self.root))
+        return experiment_id in layout.NOT_EXPERIMENTS or any(
+            os.path.lexists(f"{home}/{experiment_id}") for home in homes
         )
-        return names.experiment_id() if taken else wanted
 
     def _put_experiment(self, experiment_id: str, experiment: Experiment) -> None:
         default = experiment_id == layout.DEFAULT_EXPERIMENT_ID  # it is never in the trash
         stage = LifecycleStage.ACTIVE if default else experiment.lifecycle_stage
         home = layout.trash(self.root) if stage == LifecycleStage.DELETED else self.root
         location = experiment.artifact_location or f"{self.root}/{experiment_id}"
+        here = replace(
+            dated(experiment),
+            experiment_id=experiment_id,
+            artifact_location=location,
+            lifecycle_stage=stage,
+        )
         with self._staging.folder() as folder:
-            tags = f"{folder}/{layout.TAGS}"
-            folder_documents.write_texts("experiment tag", tags, experiment.tags, [])
-            folder_documents.write_document(
-                folder,
-                folder_documents.experiment_document(experiment, experiment_id, location, stage),
-            )
+            _write_texts("experiment tag", f"{folder}/{layout.TAGS}", experiment.tags, [])
+            _write_document(folder, documents.experiment(here))
             disk.make_dirs(home)
             disk.rename(folder, f"{home}/{experiment_id}")
         change_log.announce(self.root, experiment_id)
 
     def _add_experiment_tags(self, folder: str, experiment: Experiment) -> Change:
-        here = reader.read_experiment(folder)
-        same = here.experiment_id == experiment.experiment_id and (
-            here.creation_time == experiment.creation_time
-        )
-        new = merged_texts(here.tags, experiment.tags, overwrite=same)
+        new = missing_tags(reader.read_experiment(folder), experiment)
         refused: list[str] = []
         tags = f"{folder}/{layout.TAGS}"
-        folder_documents.put_tags("experiment tag", tags, new, folder, refused)
+        _put_tags("experiment tag", tags, new, folder, refused)
         if len(new) == len(refused):
             return Change.UNCHANGED
         change_log.announce(self.root, os.path.basename(folder))
@@ -138,7 +135,6 @@ class FileTarget(ImportTarget):
 
     # -- runs ----------------------------------------------------------------------------------
 
-    @disk.reported("import a run")
     def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
         run = record.run
         run_id = validation.validate_run_id(run.info.run_id)
@@ -154,22 +150,14 @@ class FileTarget(ImportTarget):
             disk.mkdir(f"{folder}/{layout.ARTIFACTS}")
             data = run.data
             written = _write_data(folder, record.histories, data.params, data.tags, refused)
-            self._put_links(
-                folder,
-                experiment_dir,
-                run_id,
-                run.inputs.dataset_inputs,
-                [*run.inputs.model_inputs, *run.outputs.model_outputs],
-                refused,
-            )
+            links = run.inputs.dataset_inputs, run.inputs.model_inputs, run.outputs.model_outputs
+            self._put_links(folder, experiment_dir, run_id, *links, refused)
             uri, files = self._artifacts(
                 run.info.artifact_uri, copy_artifacts, experiment_dir, final, folder, refused
             )
             if uri == run.info.artifact_uri:
                 uri = _referring(uri)
-            folder_documents.write_document(
-                folder, folder_documents.run_document(record, os.path.basename(experiment_dir), uri)
-            )
+            _write_document(folder, _run_document(record, os.path.basename(experiment_dir), uri))
             disk.rename(folder, final)
         self.store._remember_run(run_id, final)
         self.store._announce_run(final)
@@ -177,39 +165,19 @@ class FileTarget(ImportTarget):
 
     def _update_run(self, folder: str, record: RunRecord, copy_artifacts: bool) -> Merge:
         there, here = record.run, reader.read_run(folder)
-        experiment_dir = os.path.dirname(folder)
+        experiment_dir, run_id = os.path.split(folder)
         refused: list[str] = []
-
         written = self._add_points(folder, record.histories, refused)
-        params = merged_texts(here.data.params, there.data.params, overwrite=False)
-        tags = merged_texts(here.data.tags, there.data.tags, overwrite=True)
-        written_texts = self._put_texts(folder, params, tags, refused)
-        refused += other_params(here, there)
-
-        datasets = [one for one in there.inputs.dataset_inputs if not _uses(here, one)]
-        outputs_here = {output.model_id for output in here.outputs.model_outputs}
-        models = [
-            *(one for one in there.inputs.model_inputs if one not in here.inputs.model_inputs),
-            *(one for one in there.outputs.model_outputs if one.model_id not in outputs_here),
-        ]
-        run_id = os.path.basename(folder)
-        linked = self._put_links(folder, experiment_dir, run_id, datasets, models, refused)
-
-        values: dict[str, Any] = {}
-        info = merged_info(here.info, there.info)
-        if info != here.info:
-            values.update(
-                status=RunStatus.from_string(info.status),
-                end_time=info.end_time,
-                run_name=info.run_name or "",
-            )
-        files = 0
+        uri, files = there.info.artifact_uri, 0
         if copy_artifacts:
-            uri, files = self._artifacts(
-                there.info.artifact_uri, True, experiment_dir, folder, folder, refused
-            )
-            if here.info.artifact_uri == there.info.artifact_uri != uri:
-                values["artifact_uri"] = uri
+            uri, files = self._artifacts(uri, True, experiment_dir, folder, folder, refused)
+        changes = run_changes(here, there, uri, refused)
+        written_texts = self._put_texts(folder, changes.params, changes.tags, refused)
+        links = changes.datasets, changes.inputs, changes.outputs
+        linked = self._put_links(folder, experiment_dir, run_id, *links, refused)
+        values = changes.info
+        if "status" in values:
+            values["status"] = RunStatus.from_string(values["status"])
         if values:
             run_state.edit(folder, lambda meta: meta.update(values))
         changed = bool(written or written_texts or linked or values or files)
@@ -223,7 +191,8 @@ class FileTarget(ImportTarget):
         experiment_dir: str,
         run_id: str,
         datasets: Iterable[DatasetInput],
-        models: Iterable[LoggedModelInput | LoggedModelOutput],
+        inputs: Iterable[LoggedModelInput],
+        outputs: Iterable[LoggedModelOutput],
         refused: list[str],
     ) -> int:
         """Write which datasets and models a run used and produced; return how many."""
@@ -231,24 +200,21 @@ class FileTarget(ImportTarget):
         for given in datasets:
             self.store._link_dataset(folder, run_id, given, experiment_dir)
             written += 1
-        for model in models:
-            try:
-                validation.validate_model_id(model.model_id)
-            except InvalidParameterValue as error:
-                refused.append(error.message)
-                continue
-            if isinstance(model, LoggedModelOutput):
-                place = f"{folder}/{layout.OUTPUTS}/{model.model_id}"
-                document = documents.model_output(model)
-                self.store._link_once(place, document, layout.private(folder))
-            else:
-                self.store._link_input(folder, run_id, model.model_id)
-            written += 1
+        for used in inputs:
+            with noting(refused):
+                validation.validate_model_id(used.model_id)
+                self.store._link_input(folder, run_id, used.model_id)
+                written += 1
+        for made in outputs:
+            with noting(refused):
+                validation.validate_model_id(made.model_id)
+                place = f"{folder}/{layout.OUTPUTS}/{made.model_id}"
+                self.store._link_once(place, documents.model_output(made), layout.private(folder))
+                written += 1
         return written
 
     # -- logged models -------------------------------------------------------------------------
 
-    @disk.reported("import a logged model")
     def merge_logged_model(
         self, record: LoggedModelRecord, *, copy_artifacts: bool = False
     ) -> Merge:
@@ -269,7 +235,7 @@ class FileTarget(ImportTarget):
             )
             experiment_id = os.path.basename(experiment_dir)
             here = replace(model, experiment_id=experiment_id, artifact_location=uri)
-            folder_documents.write_document(folder, documents.logged_model(here))
+            _write_document(folder, documents.logged_model(here))
             disk.make_dirs(os.path.dirname(final))
             disk.rename(folder, final)
         self.store._announce_model(final)
@@ -280,21 +246,14 @@ class FileTarget(ImportTarget):
         refused: list[str] = []
         histories = by_key(record.points)
         written = self._add_points(folder, histories, refused, here.model_id)
-        params = merged_texts(here.params, there.params, overwrite=False)
-        is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
-        tags = merged_texts(here.tags, there.tags, overwrite=is_newer)
-        written_texts = self._put_texts(folder, params, tags, refused)
-        values: dict[str, Any] = {}
-        if there.status.is_finalized and not here.status.is_finalized:
-            values.update(status=there.status.to_int(), status_message=there.status_message)
-        files = 0
+        uri, files = there.artifact_location, 0
         if copy_artifacts:
             experiment_dir = os.path.dirname(os.path.dirname(folder))
-            uri, files = self._artifacts(
-                there.artifact_location, True, experiment_dir, folder, folder, refused
-            )
-            if here.artifact_location == there.artifact_location != uri:
-                values["artifact_location"] = uri
+            uri, files = self._artifacts(uri, True, experiment_dir, folder, folder, refused)
+        params, tags, values = model_changes(here, there, uri)
+        written_texts = self._put_texts(folder, params, tags, refused)
+        if "status" in values:
+            values["status"] = there.status.to_int()
         changed = bool(written or written_texts or values or files)
         if changed:
             values["last_updated_timestamp"] = max(
@@ -307,7 +266,6 @@ class FileTarget(ImportTarget):
 
     # -- registered models ---------------------------------------------------------------------
 
-    @disk.reported("import a registered model")
     def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
         name = record.model.name
         _check_name(name)
@@ -329,10 +287,10 @@ class FileTarget(ImportTarget):
             for version in record.versions:
                 _write_version(layout.version(folder, version.version), version, refused)
             tags, aliases = f"{folder}/{layout.TAGS}", f"{folder}/{layout.ALIASES}"
-            folder_documents.write_texts("model tag", tags, record.model.tags, refused)
+            _write_texts("model tag", tags, record.model.tags, refused)
             numbers = {alias: str(number) for alias, number in record.model.aliases.items()}
-            folder_documents.write_texts("alias", aliases, numbers, refused)
-            folder_documents.write_document(folder, documents.registered_model(record.model))
+            _write_texts("alias", aliases, numbers, refused)
+            _write_document(folder, documents.registered_model(record.model))
             disk.rename(folder, final)
         return Merge(Change.TAKEN, refused=refused)
 
@@ -354,10 +312,10 @@ class FileTarget(ImportTarget):
         if merged != here:
             tags = merged_texts(here.tags, merged.tags, overwrite=True)
             tags_dir = f"{folder}/{layout.TAGS}"
-            folder_documents.put_tags("model tag", tags_dir, tags, folder, refused)
+            _put_tags("model tag", tags_dir, tags, folder, refused)
             numbers = {alias: str(number) for alias, number in merged.aliases.items()}
             aliases_dir = f"{folder}/{layout.ALIASES}"
-            folder_documents.put_tags("alias", aliases_dir, numbers, folder, refused)
+            _put_tags("alias", aliases_dir, numbers, folder, refused)
             values = {
                 "aliases": numbers,
                 "description": merged.description,
@@ -380,10 +338,9 @@ class FileTarget(ImportTarget):
         written = 0
         metrics_dir = f"{folder}/{layout.METRICS}"
         for key, given in histories.items():
-            if not folder_documents.is_key(key, refused):
-                continue
             path = f"{metrics_dir}/{key}"
-            try:
+            with noting(refused):
+                validation.validate_key("metric", key)
                 key_values.check_free("metric", metrics_dir, (key,))
                 data = disk.read_if_there(path) or b""
                 known = (
@@ -392,13 +349,10 @@ class FileTarget(ImportTarget):
                     else points.parse_model_points(data, key, model_id)
                 )
                 new = missing_points(known.points, given)
-                data = folder_documents.lines(new, model=model_id is not None)
-            except InvalidParameterValue as error:
-                refused.append(error.message)
-                continue
-            if data:
-                Appender(path, folder).write(data)
-                written += len(new)
+                data = _lines(new, model=model_id is not None)
+                if data:
+                    Appender(path, folder).write(data)
+                    written += len(new)
         return written
 
     def _put_texts(
@@ -412,8 +366,8 @@ class FileTarget(ImportTarget):
         staging = layout.private(folder)
         before = len(refused)
         params_dir, tags_dir = f"{folder}/{layout.PARAMS}", f"{folder}/{layout.TAGS}"
-        folder_documents.put_params("param", params_dir, params, staging, refused)
-        folder_documents.put_tags("tag", tags_dir, tags, staging, refused)
+        _put_params("param", params_dir, params, staging, refused)
+        _put_tags("tag", tags_dir, tags, staging, refused)
         return len(params) + len(tags) - (len(refused) - before)
 
     def _artifacts(
@@ -446,19 +400,9 @@ class FileTarget(ImportTarget):
         # Inside the run's own folder, which may lie in the trash, or be staged.
         own = f"{self.root}/{os.path.basename(experiment_dir)}/{tail}"
         inside = settings.path_of(place) == own
-        try:
-            target = f"{folder}/{layout.ARTIFACTS}" if inside else place
-            if settings.path_of(source) == own:
-                return place, 0
-            return place, copy_missing(source, target)
-        except InvalidParameterValue as error:
-            refused.append(f"its artifacts stay at {source}: {error.message}")
-            return source, 0
-
-
-def _uses(run: Run, given: DatasetInput) -> bool:
-    known = {(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs}
-    return (given.dataset.name, given.dataset.digest) in known
+        if settings.path_of(source) == own:
+            return place, 0
+        return settled(source, f"{folder}/{layout.ARTIFACTS}" if inside else place, place, refused)
 
 
 def _referring(location: str) -> str:
@@ -469,8 +413,8 @@ def _referring(location: str) -> str:
 def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> None:
     disk.make_dir(folder)
     tags = f"{folder}/{layout.TAGS}"
-    folder_documents.write_texts("model version tag", tags, version.tags, refused)
-    folder_documents.write_document(folder, documents.model_version(version))
+    _write_texts("model version tag", tags, version.tags, refused)
+    _write_document(folder, documents.model_version(version))
 
 
 def _change_version(
@@ -478,7 +422,7 @@ def _change_version(
 ) -> None:
     tags = merged_texts(here.tags, merged.tags, overwrite=True)
     tags_dir = f"{folder}/{layout.TAGS}"
-    folder_documents.put_tags("model version tag", tags_dir, tags, folder, refused)
+    _put_tags("model version tag", tags_dir, tags, folder, refused)
     _amend("model version", folder, folder, version_changes(merged))
 
 
@@ -486,6 +430,22 @@ def _amend(what: str, folder: str, staging: str, values: Mapping[str, Any]) -> N
     """Change the document of an entity that is in place."""
     meta = {**contents.read_meta(folder, what), **values}
     disk.publish(layout.meta(folder), documents.dumps(meta), staging)
+
+
+def _write_document(folder: str, document: dict[str, Any]) -> None:
+    """Write the document that makes a folder an entity."""
+    disk.write_new(layout.meta(folder), documents.dumps(document))
+
+
+def _run_document(record: RunRecord, experiment_id: str, artifact_uri: str) -> dict[str, Any]:
+    """What a run's ``meta.yaml`` says."""
+    info = record.run.info
+    name = info.run_name or ""
+    here = replace(info, experiment_id=experiment_id, artifact_uri=artifact_uri, run_name=name)
+    document = documents.run(here)
+    if info.lifecycle_stage == LifecycleStage.DELETED:
+        document["deleted_time"] = record.deleted_time or info.end_time or names.now()
+    return document
 
 
 def _write_data(
@@ -500,9 +460,9 @@ def _write_data(
     for part in (layout.METRICS, layout.PARAMS, layout.TAGS):
         disk.mkdir(f"{folder}/{part}")
     metrics = f"{folder}/{layout.METRICS}"
-    written = folder_documents.write_histories(metrics, histories, refused, model=bool(owner))
-    folder_documents.write_texts(f"{owner}param", f"{folder}/{layout.PARAMS}", params, refused)
-    folder_documents.write_texts(f"{owner}tag", f"{folder}/{layout.TAGS}", tags, refused)
+    written = _write_histories(metrics, histories, refused, model=bool(owner))
+    _write_texts(f"{owner}param", f"{folder}/{layout.PARAMS}", params, refused)
+    _write_texts(f"{owner}tag", f"{folder}/{layout.TAGS}", tags, refused)
     return written
 
 
@@ -520,6 +480,111 @@ def _check_absent(folder: str, reserved: bool = False) -> None:
         raise InvalidParameterValue(
             f"{folder!r} is in the way: it is there, but holds no {layout.META}; move it away"
         )
+
+
+# -- keys and their files ----------------------------------------------------------------------
+
+
+def _encoded(kind: str, values: Mapping[str, str], refused: list[str]) -> dict[str, bytes]:
+    """The keys and texts that files can carry."""
+    data: dict[str, bytes] = {}
+    for key, value in values.items():
+        with noting(refused):
+            data[key] = key_values.encoded(kind, key, value)
+    return data
+
+
+def _write_texts(kind: str, folder: str, values: Mapping[str, str], refused: list[str]) -> None:
+    """Write params, tags or aliases, a file each."""
+    for key, data in sorted(_encoded(kind, values, refused).items()):
+        _write_key(kind, folder, key, data, refused)
+
+
+def _write_key(kind: str, folder: str, key: str, data: bytes, refused: list[str]) -> bool:
+    """Write the file of a key; say whether that was possible."""
+    path = f"{folder}/{key}"
+    try:
+        try:
+            disk.write_new(path, data)
+        except FileNotFoundError:
+            disk.make_dirs(os.path.dirname(path))
+            disk.write_new(path, data)
+    except _NOT_A_FILE:
+        refused.append(
+            f"{kind} {key!r} cannot be a file beside the other keys: one is the beginning of "
+            "another"
+        )
+        return False
+    return True
+
+
+def _put_tags(
+    kind: str, folder: str, values: Mapping[str, str], staging: str, refused: list[str]
+) -> None:
+    """Set tags of an entity that is in place already."""
+    for key, data in _encoded(kind, values, refused).items():
+        with noting(refused):
+            key_values.put_tags(kind, folder, {key: data}, staging)
+
+
+def _put_params(
+    kind: str, folder: str, values: Mapping[str, str], staging: str, refused: list[str]
+) -> None:
+    """Set params, new ones, of an entity that is in place already."""
+    for key, data in _encoded(kind, values, refused).items():
+        with noting(refused):
+            key_values.put_params(kind, folder, {key: data}, staging, "it")
+
+
+# -- points ------------------------------------------------------------------------------------
+
+
+def _lines(points: Sequence[Metric], *, model: bool = False) -> bytes:
+    """Points as the lines of a metric file, of a run or of a logged model.
+
+    Raises:
+        InvalidParameterValue: A line cannot carry the name of the dataset.
+    """
+    if not model and not any(point.dataset_name for point in points):
+        return b"".join(b"%d %a %d\n" % (p.timestamp, float(p.value), p.step) for p in points)
+    return b"".join(_line(point, model=model) for point in points)
+
+
+def _line(point: Metric, *, model: bool) -> bytes:
+    fields = [str(point.timestamp), repr(float(point.value)), str(point.step)]
+    if model and (point.run_id or point.dataset_name):
+        fields.append(point.run_id or "-")
+    if point.dataset_name is not None and point.dataset_digest is not None:
+        name, digest = point.dataset_name, point.dataset_digest
+        if not name.isprintable() or not digest.isprintable() or " " in digest or not digest:
+            raise InvalidParameterValue(
+                f"the dataset {name!r} with the digest {digest!r} of metric {point.key!r} does "
+                "not fit the line of a point"
+            )
+        fields += [name, digest]
+    return (" ".join(fields) + "\n").encode()
+
+
+def _write_histories(
+    folder: str,
+    histories: Mapping[str, Sequence[Metric]],
+    refused: list[str],
+    *,
+    model: bool = False,
+) -> int:
+    """Write metric files and return how many points they hold."""
+    count = 0
+    for key in sorted(histories):
+        points = histories[key]
+        with noting(refused):
+            validation.validate_key("metric", key)
+            data = _lines(points, model=model)
+            if data and _write_key("metric", folder, key, data, refused):
+                count += len(points)
+    return count
+
+
+# -- what is being built ----------------------------------------------------------------------
 
 
 class _Staging:
@@ -575,7 +640,7 @@ class _Staging:
 
 def _is_abandoned(path: str) -> bool:
     if os.path.exists(f"{path}/{_LEASE}"):
-        return run_state.is_dead(f"{path}/{_LEASE}")
+        return run_state.is_dead(f"{path}/{_LEASE}") is True
     try:
         return time.time() - os.stat(path).st_mtime > _GRACE_SECONDS
     except FileNotFoundError:

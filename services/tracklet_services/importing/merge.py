@@ -10,13 +10,18 @@ import enum
 import struct
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from tracklet import names, validation
 from tracklet.entities import (
+    DatasetInput,
     Experiment,
     LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
     Metric,
     ModelVersion,
     RegisteredModel,
@@ -24,6 +29,7 @@ from tracklet.entities import (
     RunInfo,
     RunStatus,
 )
+from tracklet.errors import InvalidParameterValue
 from tracklet.stores.files.reader import DELETED_STAGE as DELETED_VERSION_STAGE
 
 _CHANGING: Final = (
@@ -144,6 +150,114 @@ class ImportTarget(ABC):
 # -- what all targets decide alike -------------------------------------------------------------
 
 
+@contextmanager
+def noting(refused: list[str]) -> Iterator[None]:
+    """Leave out what a store cannot keep, and note why."""
+    try:
+        yield
+    except InvalidParameterValue as error:
+        refused.append(error.message)
+
+
+def free_id(wanted: str, is_taken: Callable[[str], bool]) -> str:
+    """The id that an experiment gets: its own if that is one and is free."""
+    try:
+        validation.validate_experiment_id(wanted)
+    except InvalidParameterValue:
+        return names.experiment_id()
+    return names.experiment_id() if is_taken(wanted) else wanted
+
+
+def dated(experiment: Experiment) -> Experiment:
+    """An experiment with the times that its source does not know: now, and never changed since."""
+    created = experiment.creation_time
+    created = names.now() if created is None else created
+    updated = experiment.last_update_time
+    updated = created if updated is None else updated
+    return replace(experiment, creation_time=created, last_update_time=updated)
+
+
+def missing_tags(here: Experiment, there: Experiment) -> dict[str, str]:
+    """The tags to be set on an experiment that is here."""
+    same = here.experiment_id == there.experiment_id and here.creation_time == there.creation_time
+    return merged_texts(here.tags, there.tags, overwrite=same)
+
+
+@dataclass(frozen=True, slots=True)
+class RunChanges:
+    """What a run that is here lacks of what the source knows, besides points.
+
+    Attributes:
+        params: Params to be set.
+        tags: Tags to be set.
+        datasets: What it used, and is not linked to.
+        inputs: The logged models that it used likewise.
+        outputs: The logged models that it produced likewise.
+        info: The fields of its info that change.
+    """
+
+    params: dict[str, str]
+    tags: dict[str, str]
+    datasets: list[DatasetInput]
+    inputs: list[LoggedModelInput]
+    outputs: list[LoggedModelOutput]
+    info: dict[str, Any]
+
+
+def run_changes(here: Run, there: Run, uri: str | None, refused: list[str]) -> RunChanges:
+    """What a run becomes by a look at the source.
+
+    Args:
+        here: The run as it is here.
+        there: The run in the source.
+        uri: Where the source's artifacts are now, if they are to be found there.
+        refused: Gets a reason for every param that holds another value here; they are set once.
+    """
+    for key, value in there.data.params.items():
+        if here.data.params.get(key, value) != value:
+            refused.append(f"param {key!r} holds another value here")
+    used = {(one.dataset.name, one.dataset.digest) for one in here.inputs.dataset_inputs}
+    produced = {output.model_id for output in here.outputs.model_outputs}
+    info = _merged_info(here.info, there.info)
+    if here.info.artifact_uri == there.info.artifact_uri != uri:
+        info = replace(info, artifact_uri=uri)
+    return RunChanges(
+        params=merged_texts(here.data.params, there.data.params, overwrite=False),
+        tags=merged_texts(here.data.tags, there.data.tags, overwrite=True),
+        datasets=[
+            one
+            for one in there.inputs.dataset_inputs
+            if (one.dataset.name, one.dataset.digest) not in used
+        ],
+        inputs=[one for one in there.inputs.model_inputs if one not in here.inputs.model_inputs],
+        outputs=[one for one in there.outputs.model_outputs if one.model_id not in produced],
+        info={name: value for name, value in info if value != getattr(here.info, name)},
+    )
+
+
+def model_changes(
+    here: LoggedModel, there: LoggedModel, uri: str
+) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """The params and tags to be set on a logged model that is here, and the fields that change.
+
+    Args:
+        here: The model as it is here.
+        there: The model in the source.
+        uri: Where the source's artifacts are now.
+    """
+    is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
+    fields: dict[str, Any] = {}
+    if there.status.is_finalized and not here.status.is_finalized:
+        fields.update(status=there.status, status_message=there.status_message)
+    if here.artifact_location == there.artifact_location != uri:
+        fields["artifact_location"] = uri
+    return (
+        merged_texts(here.params, there.params, overwrite=False),
+        merged_texts(here.tags, there.tags, overwrite=is_newer),
+        fields,
+    )
+
+
 def missing_points(known: Iterable[Metric], given: Sequence[Metric]) -> list[Metric]:
     """The points that are not known yet; a point logged twice is two points."""
     left = Counter(map(_identity, known))
@@ -159,7 +273,7 @@ def missing_points(known: Iterable[Metric], given: Sequence[Metric]) -> list[Met
     return missing
 
 
-def merged_info(here: RunInfo, there: RunInfo) -> RunInfo:
+def _merged_info(here: RunInfo, there: RunInfo) -> RunInfo:
     """How a run that is here stands after a look at the source.
 
     An end that only the source knows is taken, and so is a later one: the run was resumed there.
@@ -249,13 +363,6 @@ def _merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredMo
         tags={**there.tags, **here.tags},
         aliases={**there.aliases, **here.aliases},
     )
-
-
-def other_params(here: Run, there: Run) -> Iterator[str]:
-    """Why params of the source are not taken: they are set once, and hold other values here."""
-    for key, value in there.data.params.items():
-        if here.data.params.get(key, value) != value:
-            yield f"param {key!r} holds another value here"
 
 
 def by_key(points: Iterable[Metric]) -> dict[str, list[Metric]]:

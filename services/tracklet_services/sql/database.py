@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy import exc as errors
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from tracklet import settings
+from tracklet import names, settings
 from tracklet.errors import InvalidParameterValue, MissingDependency, StorageError
 from tracklet.reading.connection import open_sqlite
 from tracklet.state import in_child
@@ -176,7 +175,7 @@ class Database:
             connection.execute(text(f"DROP TABLE {table.name}"))
 
     def _create_default(self, connection: Connection) -> None:
-        now = now_ms()
+        now = names.now()
         known = connection.execute(
             experiments.select().where(experiments.c.experiment_id == "0")
         ).first()
@@ -200,11 +199,6 @@ class Database:
         if self._path is None or self._path == ":memory:":
             return f"{os.getcwd()}/{ARTIFACTS}"
         return f"{os.path.dirname(self._path)}/{ARTIFACTS}"
-
-
-def now_ms() -> int:
-    """The time in ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def _sqlite_engine(path: str) -> Engine:

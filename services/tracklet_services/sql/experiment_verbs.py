@@ -20,7 +20,7 @@ from tracklet.stores import creation
 from tracklet.stores.tracking_store import TrackingStore
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import Database, now_ms
+from tracklet_services.sql.database import Database
 
 ACTIVE, DELETED = LifecycleStage.ACTIVE, LifecycleStage.DELETED
 
@@ -38,7 +38,7 @@ class Experiments(Database, TrackingStore):
         location = self._artifact_location(artifact_location)
         checked = self._checked_tags(tags or {})
         experiment_id = names.experiment_id()
-        now = now_ms()
+        now = names.now()
         with self.writing() as connection:
             self._serialize(connection)
             self._check_name_free(connection, name)
@@ -118,10 +118,7 @@ class Experiments(Database, TrackingStore):
         with self.writing() as connection:
             row = self._experiment_row(connection, experiment_id)
             if row.lifecycle_stage != DELETED:
-                raise InvalidParameterValue(
-                    f"experiment {experiment_id} is active; delete_experiment comes before its "
-                    "removal"
-                )
+                raise creation.not_in_trash("experiment", experiment_id)
             for table in (t.runs, t.logged_models, t.datasets, t.experiments):
                 connection.execute(delete(table).where(table.c.experiment_id == experiment_id))
 
@@ -133,10 +130,7 @@ class Experiments(Database, TrackingStore):
             t.select_all(queries.EXPERIMENT).where(t.experiments.c.experiment_id == experiment_id)
         ).first()
         if row is None:
-            raise ResourceDoesNotExist(
-                f"there is no experiment with the id {experiment_id!r} in {self._shown()}; "
-                "search_experiments lists those that are there"
-            )
+            raise creation.missing("experiment", experiment_id, self._shown())
         return row
 
     def _active_experiment_row(
@@ -144,14 +138,11 @@ class Experiments(Database, TrackingStore):
     ) -> Any:
         row = self._experiment_row(connection, experiment_id)
         if row.lifecycle_stage == DELETED:
-            raise InvalidParameterValue(
-                f"cannot {action} experiment {experiment_id}: it is deleted; "
-                "restore_experiment takes it back"
-            )
+            raise creation.in_trash(action, "experiment", experiment_id)
         return row
 
     def _move(self, experiment_id: str, source: str, target: str, problem: str) -> None:
-        now = now_ms()
+        now = names.now()
         with self.writing() as connection:
             row = self._experiment_row(connection, experiment_id)
             if row.lifecycle_stage != source:
@@ -170,7 +161,7 @@ class Experiments(Database, TrackingStore):
             )
 
     def _touch(self, connection: Connection, row: int, **changes: Any) -> None:
-        values.change(connection, t.experiments, row, last_update_time=now_ms(), **changes)
+        values.change(connection, t.experiments, row, last_update_time=names.now(), **changes)
 
     def _check_name(self, name: object) -> None:
         checks.text(

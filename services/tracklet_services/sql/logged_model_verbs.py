@@ -9,12 +9,10 @@ from sqlalchemy import Connection, delete
 
 from tracklet import names, validation
 from tracklet.entities import LoggedModel, LoggedModelStatus
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.stores import creation
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import now_ms
 from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED
 from tracklet_services.sql.run_verbs import Runs
 
@@ -37,7 +35,7 @@ class LoggedModels(Runs):
         checked_tags = checks.texts("model tag", tags or {}, nul=self.keeps_nul)
         checked_params = checks.texts("model param", params or {}, nul=self.keeps_nul)
         model_id = names.model_id()
-        now = now_ms()
+        now = names.now()
         with self.writing() as connection:
             experiment = self._active_experiment_row(connection, experiment_id, "create a model in")
             row = values.add(
@@ -64,7 +62,7 @@ class LoggedModels(Runs):
         with self.reading() as connection:
             row = self._model_row(connection, model_id)
             if row.lifecycle_stage == DELETED and not deleted:
-                raise _deleted(model_id)
+                raise creation.deleted_model(model_id)
             return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
@@ -113,9 +111,7 @@ class LoggedModels(Runs):
         with self.writing() as connection:
             row = self._model_row(connection, model_id)
             if row.lifecycle_stage != DELETED:
-                raise InvalidParameterValue(
-                    f"model {model_id} is active; delete_logged_model comes before its removal"
-                )
+                raise creation.not_in_trash("model", model_id)
             connection.execute(delete(t.logged_models).where(t.logged_models.c.id == row.id))
 
     # -- parts -------------------------------------------------------------------------------
@@ -125,17 +121,14 @@ class LoggedModels(Runs):
         statement = t.select_all(queries.LOGGED_MODEL).where(t.logged_models.c.model_id == model_id)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
-            raise ResourceDoesNotExist(
-                f"there is no logged model with the id {model_id!r} in {self._shown()}; "
-                "search_logged_models lists those that are there"
-            )
+            raise creation.missing("logged model", model_id, self._shown())
         return row
 
     def _active_model(self, connection: Connection, model_id: str) -> Any:
         """The row of a model that is not deleted, locked until the transaction ends."""
         row = self._model_row(connection, model_id, lock=True)
         if row.lifecycle_stage == DELETED:
-            raise _deleted(model_id)
+            raise creation.deleted_model(model_id)
         return row
 
     def _load_model(self, connection: Connection, model_id: str) -> LoggedModel:
@@ -143,8 +136,6 @@ class LoggedModels(Runs):
         return queries.load_logged_models(t.SqlReader(connection), [row])[0]
 
     def _touch_model(self, connection: Connection, row: int, **changes: Any) -> None:
-        values.change(connection, t.logged_models, row, last_updated_timestamp=now_ms(), **changes)
-
-
-def _deleted(model_id: str) -> ResourceDoesNotExist:
-    return ResourceDoesNotExist(f"the logged model {model_id} is deleted")
+        values.change(
+            connection, t.logged_models, row, last_updated_timestamp=names.now(), **changes
+        )

@@ -7,16 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from tracklet import validation
+from tracklet import names, validation
 from tracklet.entities import ModelVersion, RegisteredModel
-from tracklet.errors import ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.errors import ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.reading.queries import DELETED_STAGE
 from tracklet.stores import creation
 from tracklet.stores.registry_store import RegistryStore
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import Database, now_ms
+from tracklet_services.sql.database import Database
 
 
 class Registry(Database, RegistryStore):
@@ -36,7 +36,7 @@ class Registry(Database, RegistryStore):
         self._check_model_name(name)
         self._check_description(description)
         checked = self._model_tags(tags or {})
-        now = now_ms()
+        now = names.now()
         with self.writing() as connection:
             self._serialize(connection)
             self._check_model_name_free(connection, name)
@@ -72,7 +72,7 @@ class Registry(Database, RegistryStore):
             connection.execute(
                 update(t.model_versions)
                 .where(t.model_versions.c.model == model.id)
-                .values(last_updated_timestamp=now_ms())
+                .values(last_updated_timestamp=names.now())
             )
             return self._load_registered(connection, new_name)
 
@@ -132,7 +132,7 @@ class Registry(Database, RegistryStore):
         for value in (source, run_id, run_link, model_id, storage_location, user_id):
             checks.text("a field of a model version", value or "", nul=self.keeps_nul)
         checked = self._model_tags(tags or {})
-        now = now_ms()
+        now = names.now()
         v = t.model_versions.c
         with self.writing() as connection:
             model = self._registered(connection, name)
@@ -197,7 +197,7 @@ class Registry(Database, RegistryStore):
                 connection.execute(
                     update(t.model_versions)
                     .where(v.model == row.model, v.current_stage == canonical, v.id != row.id)
-                    .values(current_stage="Archived", last_updated_timestamp=now_ms())
+                    .values(current_stage="Archived", last_updated_timestamp=names.now())
                 )
             self._touch_version(connection, row, current_stage=canonical)
             return self._load_version(connection, name, version)
@@ -231,11 +231,7 @@ class Registry(Database, RegistryStore):
         statement = t.select_all(queries.REGISTERED_MODEL).where(t.registered_models.c.name == name)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
-            raise ResourceDoesNotExist(
-                f"there is no registered model {name!r} in {self._shown()}; "
-                "create_registered_model makes one, search_registered_models lists those that "
-                "are there"
-            )
+            raise creation.unknown_name(name, self._shown())
         return row
 
     def _load_registered(self, connection: Connection, name: str) -> RegisteredModel:
@@ -264,12 +260,12 @@ class Registry(Database, RegistryStore):
         return queries.load_model_versions(t.SqlReader(connection), [row])[0]
 
     def _touch_registered(self, connection: Connection, row: int, **changes: Any) -> None:
-        now = now_ms()
+        now = names.now()
         values.change(connection, t.registered_models, row, last_updated_timestamp=now, **changes)
 
     def _touch_version(self, connection: Connection, row: Any, **changes: Any) -> None:
         """Change a version; its registered model counts as updated too."""
-        now = now_ms()
+        now = names.now()
         values.change(connection, t.model_versions, row.id, last_updated_timestamp=now, **changes)
         self._touch_registered(connection, row.model)
 
@@ -283,9 +279,7 @@ class Registry(Database, RegistryStore):
     def _check_model_name_free(self, connection: Connection, name: str) -> None:
         known = select(t.registered_models.c.id).where(t.registered_models.c.name == name)
         if connection.execute(known).first() is not None:
-            raise ResourceAlreadyExists(
-                f"a registered model named {name!r} exists already; use it, or choose another name"
-            )
+            raise creation.taken_name(name)
 
     def _check_description(self, description: object) -> None:
         if description is not None:

@@ -17,13 +17,11 @@ from tracklet.entities import (
     RunInfo,
     RunStatus,
 )
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.stores import creation
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet_services.sql import checks, leases, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import now_ms
 from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED, Experiments
 
 
@@ -57,7 +55,7 @@ class Runs(Experiments):
         given = dict(tags or {})
         given[RUN_NAME_TAG] = creation.run_name(run_name, given)
         checked = checks.texts("tag", given, nul=self.keeps_nul)
-        started = now_ms() if start_time is None else creation.time("start time", start_time)
+        started = names.now() if start_time is None else creation.time("start time", start_time)
         user = checks.text("a user id", creation.user(user_id, given))
         run_id = names.run_id()
         experiment = self._active_experiment_row(connection, experiment_id, "create a run in")
@@ -121,7 +119,7 @@ class Runs(Experiments):
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             if row.lifecycle_stage == ACTIVE:
-                changes = {"lifecycle_stage": DELETED, "deleted_time": now_ms()}
+                changes = {"lifecycle_stage": DELETED, "deleted_time": names.now()}
                 values.change(connection, t.runs, row.id, **changes)
 
     def restore_run(self, run_id: str) -> None:
@@ -129,10 +127,7 @@ class Runs(Experiments):
             row = self._run_row(connection, run_id)
             experiment = self._experiment_row(connection, row.experiment_id)
             if experiment.lifecycle_stage == DELETED:
-                raise InvalidParameterValue(
-                    f"cannot restore run {run_id}: its experiment {row.experiment_id} is deleted; "
-                    "restore_experiment takes both back"
-                )
+                raise creation.orphaned(run_id, row.experiment_id)
             changes = {"lifecycle_stage": ACTIVE, "deleted_time": None}
             values.change(connection, t.runs, row.id, **changes)
 
@@ -195,13 +190,7 @@ class Runs(Experiments):
             validation.validate_model_id(model.model_id)
         with self.writing() as connection:
             row = self._active_run(connection, run_id, "log inputs of")
-            for given in datasets:
-                self._put_input(connection, row, given)
-            if models:
-                connection.execute(
-                    values.insert(connection, t.model_inputs).on_conflict_do_nothing(),
-                    [{"run": row.id, "model_id": model.model_id} for model in models],
-                )
+            self._put_inputs(connection, row, datasets, models)
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         for model in models:
@@ -209,15 +198,7 @@ class Runs(Experiments):
             validation.validate_step(f"output {model.model_id}", model.step)
         with self.writing() as connection:
             row = self._active_run(connection, run_id, "log outputs of")
-            statement = values.insert(connection, t.model_outputs)
-            statement = statement.on_conflict_do_update(
-                index_elements=[t.model_outputs.c.run, t.model_outputs.c.model_id],
-                set_={"step": statement.excluded.step},
-            )
-            for model in models:
-                connection.execute(
-                    statement, {"run": row.id, "model_id": model.model_id, "step": model.step}
-                )
+            self._put_outputs(connection, row, models)
 
     def deletion_time(self, run_id: str) -> int | None:
         with self.reading() as connection:
@@ -229,9 +210,7 @@ class Runs(Experiments):
         with self.writing() as connection:
             row = self._run_row(connection, run_id)
             if row.lifecycle_stage != DELETED:
-                raise InvalidParameterValue(
-                    f"run {run_id} is active; delete_run comes before its removal"
-                )
+                raise creation.not_in_trash("run", run_id)
             connection.execute(delete(t.runs).where(t.runs.c.id == row.id))
 
     # -- parts -------------------------------------------------------------------------------
@@ -241,25 +220,50 @@ class Runs(Experiments):
         statement = t.select_all(queries.RUN).where(t.runs.c.run_id == run_id)
         row = connection.execute(statement.with_for_update() if lock else statement).first()
         if row is None:
-            raise ResourceDoesNotExist(
-                f"there is no run with the id {run_id!r} in {self._shown()}; search_runs lists "
-                "those that are there"
-            )
+            raise creation.missing("run", run_id, self._shown())
         return row
 
     def _active_run(self, connection: Connection, run_id: str, action: str) -> Any:
         """The row of a run that is not deleted, locked until the transaction ends."""
         row = self._run_row(connection, run_id, lock=True)
         if row.lifecycle_stage == DELETED:
-            raise InvalidParameterValue(
-                f"cannot {action} run {run_id}: it is deleted; restore_run takes it back"
-            )
+            raise creation.in_trash(action, "run", run_id)
         return row
 
     def _load(self, connection: Connection, run_id: str) -> Run:
         return queries.load_runs(t.SqlReader(connection), [self._run_row(connection, run_id)])[0]
 
-    def _put_input(self, connection: Connection, run: Any, given: DatasetInput) -> None:
+    def _put_inputs(
+        self,
+        connection: Connection,
+        run: Any,
+        datasets: Sequence[DatasetInput],
+        models: Sequence[LoggedModelInput],
+    ) -> None:
+        """Write what a run used; what it is linked to already stays as it is."""
+        for given in datasets:
+            self._put_dataset(connection, run, given)
+        if models:
+            connection.execute(
+                values.insert(connection, t.model_inputs).on_conflict_do_nothing(),
+                [{"run": run.id, "model_id": model.model_id} for model in models],
+            )
+
+    def _put_outputs(
+        self, connection: Connection, run: Any, models: Sequence[LoggedModelOutput]
+    ) -> None:
+        """Write what a run produced."""
+        statement = values.insert(connection, t.model_outputs)
+        statement = statement.on_conflict_do_update(
+            index_elements=[t.model_outputs.c.run, t.model_outputs.c.model_id],
+            set_={"step": statement.excluded.step},
+        )
+        for model in models:
+            connection.execute(
+                statement, {"run": run.id, "model_id": model.model_id, "step": model.step}
+            )
+
+    def _put_dataset(self, connection: Connection, run: Any, given: DatasetInput) -> None:
         data = given.dataset
         experiment_id = run.experiment_id
         connection.execute(
@@ -293,10 +297,7 @@ class Runs(Experiments):
         )
         missing = [model_id for model_id in wanted if model_id not in rows]
         if missing:
-            raise ResourceDoesNotExist(
-                f"there is no logged model with the id {missing[0]!r} in {self._shown()}; "
-                "search_logged_models lists those that are there"
-            )
+            raise creation.missing("logged model", missing[0], self._shown())
         table = t.logged_model_metrics
         connection.execute(
             table.insert(),

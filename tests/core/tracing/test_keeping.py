@@ -27,8 +27,7 @@ from tracklet.entities import Span, Trace, TraceInfo, TraceLocation, TraceState
 from tracklet.entities.json_text import json_text
 from tracklet.errors import ResourceAlreadyExists, StorageError, TrackletException
 from tracklet.stores import disk
-from tracklet.stores.files import trace_files
-from tracklet.stores.files.traces import FileTraces
+from tracklet.stores.files.traces import FileTraces, TraceFolder, _fast_info, info_yaml, spans_json
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
@@ -118,7 +117,7 @@ def test_whatever_call_fails_nothing_half_written_is_seen_and_the_code_goes_on(
         now = folders(tracklet_home)
         assert not [f for f in now if f.name.startswith(".")]
         for folder in now:
-            assert trace_files.TraceFolder(str(folder)).trace().data.spans
+            assert TraceFolder(str(folder)).trace().data.spans
         if calls <= number:  # every call of the writing has failed once
             assert len(now) == before + 1
             break
@@ -277,7 +276,7 @@ def test_any_text_comes_back_from_the_document_by_us_and_by_yaml(
     request: str, response: str, own: str
 ) -> None:
     info = info_of(request_preview=request, response_preview=response, client_request_id=own)
-    data = trace_files.info_yaml(info)
+    data = info_yaml(info)
     expected = {
         "client_request_id": own,
         "request_preview": request,
@@ -291,7 +290,7 @@ def test_any_text_comes_back_from_the_document_by_us_and_by_yaml(
     for loader in {yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)}:
         read = yaml.load(data, loader)
         assert {k: v for k, v in read.items() if k != "trace_location"} == expected
-    fast = trace_files._fast_info(data)
+    fast = _fast_info(data)
     assert fast is None or {k: v for k, v in fast.items() if k != "experiment_id"} == expected
 
 
@@ -299,7 +298,7 @@ def test_any_text_comes_back_from_the_document_by_us_and_by_yaml(
 def test_any_json_value_comes_back_from_a_span(value: Any) -> None:
     assert json.loads(json_text(value)) == value
     span = Span(TRACE_ID, "01" * 8, None, "n", 1, 2, attributes={"k": json_text(value)})
-    content, sizes = trace_files.spans_json([span])
+    content, sizes = spans_json([span])
     read = Span.from_dict(json.loads(content)["spans"][0])
     assert read == span
     assert read.get_attribute("k") == value
@@ -373,7 +372,7 @@ import sys, tracklet
 with tracklet.start_run():
     tracklet.log_metric("m", 1.0)
 loaded = [m for m in sys.modules if m.startswith("tracklet.tracing") or m.endswith(
-    (".entities.span", ".entities.trace", ".files.traces", ".files.trace_files"))]
+    (".entities.span", ".entities.trace", ".files.traces"))]
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", script], cwd=tracklet_home, check=True)

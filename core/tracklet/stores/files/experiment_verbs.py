@@ -24,17 +24,17 @@ from tracklet.stores.files import (
     reader,
     run_state,
 )
-from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.files.folder import Folder
 from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment
 
 
+@disk.reported
 class Experiments(Folder, TrackingStore):
     """Experiments: folders of the root, or of its trash when they are deleted."""
 
-    @disk.reported("create an experiment")
     def create_experiment(
         self,
         name: str,
@@ -43,7 +43,7 @@ class Experiments(Folder, TrackingStore):
     ) -> str:
         _check_name(name)
         location = _artifact_location(artifact_location)
-        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        data = _encoded(tags or {})
         key_values.check_free("experiment tag", f"{self.root}/-", data)
         self._ensure_default()
         with disk.locked(layout.lock_file(self.root)):
@@ -61,18 +61,15 @@ class Experiments(Folder, TrackingStore):
         change_log.announce(self.root, experiment_id)
         return experiment_id
 
-    @disk.reported("read an experiment")
     def get_experiment(self, experiment_id: str) -> Experiment:
         return reader.read_experiment(self._experiment_dir(experiment_id))
 
-    @disk.reported("read the experiments")
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         if name == layout.DEFAULT_EXPERIMENT_NAME:
             self._offer_default()
         folder = self._dir_of_name(name)
         return None if folder is None else reader.read_experiment(folder)
 
-    @disk.reported("rename an experiment")
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         _check_name(new_name)
         folder = self._experiment_dir(experiment_id)
@@ -86,11 +83,10 @@ class Experiments(Folder, TrackingStore):
             if str(meta.get("name")) == new_name:
                 return
             self._check_name_free(new_name)
-            meta.update(name=new_name, last_update_time=now_ms())
+            meta.update(name=new_name, last_update_time=names.now())
 
         self._edit_experiment(folder, change)
 
-    @disk.reported("delete an experiment")
     def delete_experiment(self, experiment_id: str) -> None:
         if experiment_id == layout.DEFAULT_EXPERIMENT_ID:
             raise InvalidParameterValue(
@@ -109,13 +105,12 @@ class Experiments(Folder, TrackingStore):
                     "back"
                 )
         # From here on it is deleted by its place; the documents follow.
-        now = now_ms()
+        now = names.now()
         for run_dir in contents.run_dirs(trashed):
             run_state.edit(run_dir, lambda meta: bury(meta, now))
         self._mark(trashed, lifecycle_stage=LifecycleStage.DELETED)
         change_log.announce(self.root, experiment_id)
 
-    @disk.reported("restore an experiment")
     def restore_experiment(self, experiment_id: str) -> None:
         folder = self._experiment_dir(experiment_id)
         if not self._in_trash(folder):
@@ -128,27 +123,22 @@ class Experiments(Folder, TrackingStore):
         disk.rename(folder, f"{self.root}/{experiment_id}")
         change_log.announce(self.root, experiment_id)
 
-    @disk.reported("set a tag of an experiment")
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
-        data = {key: _tag(key, value)}
+        data = _encoded({key: value})
         folder = self._active_experiment_dir(experiment_id, "set a tag of")
         key_values.put_tags("experiment tag", f"{folder}/{layout.TAGS}", data, folder)
         self._mark(folder)
 
-    @disk.reported("delete a tag of an experiment")
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         folder = self._active_experiment_dir(experiment_id, "delete a tag of")
         owner = f"experiment {experiment_id}"
         key_values.remove("experiment tag", f"{folder}/{layout.TAGS}", key, owner)
         self._mark(folder)
 
-    @disk.reported("remove an experiment for good")
     def purge_experiment(self, experiment_id: str) -> None:
         folder = self._experiment_dir(experiment_id)
         if not self._in_trash(folder):
-            raise InvalidParameterValue(
-                f"experiment {experiment_id} is active; delete_experiment comes before its removal"
-            )
+            raise creation.not_in_trash("experiment", experiment_id)
         for run_dir in contents.run_dirs(folder):
             disk.remove_tree(run_dir)
         disk.remove_tree(folder)
@@ -194,7 +184,9 @@ class Experiments(Folder, TrackingStore):
         )
 
     def _mark(self, folder: str, **values: Any) -> None:
-        self._edit_experiment(folder, lambda meta: meta.update(values, last_update_time=now_ms()))
+        self._edit_experiment(
+            folder, lambda meta: meta.update(values, last_update_time=names.now())
+        )
 
     def _edit_experiment(self, folder: str, change: Callable[[dict[str, Any]], None]) -> None:
         """Apply a change to an experiment's document, one at a time."""
@@ -229,8 +221,8 @@ def _check_name(name: object) -> None:
         ) from None
 
 
-def _tag(key: str, value: object) -> bytes:
-    return key_values.encoded("experiment tag", key, value, validation.MAX_EXPERIMENT_TAG_LENGTH)
+def _encoded(tags: Mapping[str, object]) -> dict[str, bytes]:
+    return key_values.encoded_all("experiment tag", tags, validation.MAX_EXPERIMENT_TAG_LENGTH)
 
 
 def _artifact_location(location: str | None) -> str | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from tracklet import entities, settings, validation
+from tracklet import entities, names, settings, validation
 from tracklet.entities import LifecycleStage
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.stores import disk
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores import creation, disk
 from tracklet.stores.files import change_log, contents, documents, layout
 
 if TYPE_CHECKING:
@@ -63,18 +62,12 @@ class Folder:
             self._has_default = False  # all may have been removed since it was there
             self._ensure_default()
             return f"{self.root}/{experiment_id}"
-        raise ResourceDoesNotExist(
-            f"there is no experiment with the id {experiment_id!r} in {self.root}; "
-            "search_experiments lists those that are there"
-        )
+        raise creation.missing("experiment", experiment_id, self.root)
 
     def _active_experiment_dir(self, experiment_id: str, action: str) -> str:
         folder = self._experiment_dir(experiment_id)
         if self._in_trash(folder):
-            raise InvalidParameterValue(
-                f"cannot {action} experiment {experiment_id}: it is deleted; "
-                "restore_experiment takes it back"
-            )
+            raise creation.in_trash(action, "experiment", experiment_id)
         return folder
 
     def _in_trash(self, experiment_dir: str) -> bool:
@@ -91,10 +84,7 @@ class Folder:
             if folder is not None:
                 self._remember_run(run_id, folder)
                 return folder
-        raise ResourceDoesNotExist(
-            f"there is no run with the id {run_id!r} in {self.root}; search_runs lists those "
-            "that are there"
-        )
+        raise creation.missing("run", run_id, self.root)
 
     def _remember_run(self, run_id: str, folder: str) -> None:
         if len(self._run_dirs) >= _MAX_RUN_DIRS:
@@ -107,9 +97,7 @@ class Folder:
         meta = contents.read_meta(folder, "run")
         deleted = meta.get("lifecycle_stage") == LifecycleStage.DELETED
         if deleted or self._in_trash(os.path.dirname(folder)):
-            raise InvalidParameterValue(
-                f"cannot {action} run {run_id}: it is deleted; restore_run takes it back"
-            )
+            raise creation.in_trash(action, "run", run_id)
         return folder, meta
 
     def _model_dir(self, model_id: str) -> str:
@@ -117,10 +105,7 @@ class Folder:
         validation.validate_model_id(model_id)
         folder = self._below_experiments(f"{layout.MODELS}/{model_id}")
         if folder is None:
-            raise ResourceDoesNotExist(
-                f"there is no logged model with the id {model_id!r} in {self.root}; "
-                "search_logged_models lists those that are there"
-            )
+            raise creation.missing("logged model", model_id, self.root)
         return folder
 
     def _below_experiments(self, tail: str, document: str = layout.META) -> str | None:
@@ -157,7 +142,7 @@ class Folder:
     ) -> bool:
         """Make an experiment visible; False if one with this id is."""
         folder = f"{self.root}/{experiment_id}"
-        now = now_ms()
+        now = names.now()
         location = artifact_location or folder
         made = entities.Experiment(
             experiment_id, name, location, creation_time=now, last_update_time=now
@@ -171,8 +156,3 @@ class Folder:
             if not created:
                 disk.discard(staged)
         return created
-
-
-def now_ms() -> int:
-    """The time in ms since the epoch."""
-    return time.time_ns() // 1_000_000

@@ -27,6 +27,13 @@ def encoded(kind: str, key: str, value: object, limit: int | None = None) -> byt
         ) from None
 
 
+def encoded_all(
+    kind: str, values: Mapping[str, object], limit: int | None = None
+) -> dict[str, bytes]:
+    """The bytes of each key's text, all checked."""
+    return {key: encoded(kind, key, value, limit) for key, value in values.items()}
+
+
 def check_free(kind: str, folder: str, keys: Iterable[str], known: Iterable[str] = ()) -> None:
     """Refuse keys of which one would be both a file and a folder.
 

@@ -8,17 +8,15 @@ from typing import Any
 
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
 from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
-from tracklet.stores.files.folder import now_ms
 from tracklet.stores.files.run_verbs import Runs
 
 
+@disk.reported
 class LoggedModels(Runs):
     """Logged models: folders below ``models`` of their experiment's folder."""
 
-    @disk.reported("create a logged model")
     def create_logged_model(
         self,
         experiment_id: str,
@@ -30,12 +28,8 @@ class LoggedModels(Runs):
     ) -> entities.LoggedModel:
         name = names.run_name() if name is None else validation.validate_logged_model_name(name)
         keyed = {
-            layout.TAGS: {
-                k: key_values.encoded("model tag", k, v) for k, v in (tags or {}).items()
-            },
-            layout.PARAMS: {
-                k: key_values.encoded("model param", k, v) for k, v in (params or {}).items()
-            },
+            layout.TAGS: key_values.encoded_all("model tag", tags or {}),
+            layout.PARAMS: key_values.encoded_all("model param", params or {}),
         }
         experiment_dir = self._active_experiment_dir(experiment_id, "create a model in")
         for data in keyed.values():
@@ -45,7 +39,7 @@ class LoggedModels(Runs):
         location = reader.experiment_location(
             experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
-        now = now_ms()
+        now = names.now()
         model = entities.LoggedModel(
             experiment_id,
             model_id,
@@ -74,14 +68,12 @@ class LoggedModels(Runs):
             disk.remove_quietly(folder)
             raise
 
-    @disk.reported("read a logged model")
     def get_logged_model(self, model_id: str, *, deleted: bool = False) -> entities.LoggedModel:
         model = reader.read_logged_model(self._model_dir(model_id))
         if model.lifecycle_stage == LifecycleStage.DELETED and not deleted:
-            raise _deleted(model_id)
+            raise creation.deleted_model(model_id)
         return model
 
-    @disk.reported("finalize a logged model")
     def finalize_logged_model(
         self, model_id: str, status: entities.LoggedModelStatus
     ) -> entities.LoggedModel:
@@ -90,14 +82,12 @@ class LoggedModels(Runs):
         self._edit_model(folder, {"status": number})
         return reader.read_logged_model(folder)
 
-    @disk.reported("delete a logged model")
     def delete_logged_model(self, model_id: str) -> None:
         folder = self._active_model_dir(model_id)
         self._edit_model(folder, {"lifecycle_stage": LifecycleStage.DELETED})
 
-    @disk.reported("log params of a model")
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
-        data = {key: key_values.encoded("model param", key, value) for key, value in params.items()}
+        data = key_values.encoded_all("model param", params)
         folder = self._active_model_dir(model_id)
         key_values.put_params(
             "model param",
@@ -108,26 +98,21 @@ class LoggedModels(Runs):
         )
         self._edit_model(folder, {})
 
-    @disk.reported("set tags of a model")
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
-        data = {key: key_values.encoded("model tag", key, value) for key, value in tags.items()}
+        data = key_values.encoded_all("model tag", tags)
         folder = self._active_model_dir(model_id)
         key_values.put_tags("model tag", f"{folder}/{layout.TAGS}", data, layout.private(folder))
         self._edit_model(folder, {})
 
-    @disk.reported("delete a tag of a model")
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         folder = self._active_model_dir(model_id)
         key_values.remove("model tag", f"{folder}/{layout.TAGS}", key, f"model {model_id}")
         self._edit_model(folder, {})
 
-    @disk.reported("remove a logged model for good")
     def purge_logged_model(self, model_id: str) -> None:
         folder = self._model_dir(model_id)
         if reader.read_logged_model(folder).lifecycle_stage != LifecycleStage.DELETED:
-            raise InvalidParameterValue(
-                f"model {model_id} is active; delete_logged_model comes before its removal"
-            )
+            raise creation.not_in_trash("model", model_id)
         disk.remove_tree(folder)
         self._announce_model(folder)
 
@@ -138,11 +123,11 @@ class LoggedModels(Runs):
         meta = contents.read_meta(folder, "logged model")
         in_trash = self._in_trash(os.path.dirname(os.path.dirname(folder)))
         if in_trash or meta.get("lifecycle_stage") == LifecycleStage.DELETED:
-            raise _deleted(model_id)
+            raise creation.deleted_model(model_id)
         return folder
 
     def _edit_model(self, folder: str, values: dict[str, Any]) -> None:
-        values = {**values, "last_updated_timestamp": now_ms()}
+        values = {**values, "last_updated_timestamp": names.now()}
         contents.edit_meta(
             folder,
             "logged model",
@@ -156,7 +141,3 @@ class LoggedModels(Runs):
         experiment_id = os.path.basename(os.path.dirname(os.path.dirname(folder)))
         entry = f"{experiment_id}/{layout.MODELS}/{os.path.basename(folder)}"
         change_log.announce(self.root, entry)
-
-
-def _deleted(model_id: str) -> ResourceDoesNotExist:
-    return ResourceDoesNotExist(f"the logged model {model_id} is deleted")

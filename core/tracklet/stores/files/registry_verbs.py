@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tracklet import entities, validation
-from tracklet.errors import (
-    InvalidParameterValue,
-    ResourceAlreadyExists,
-    ResourceDoesNotExist,
-    TrackletException,
-)
+from tracklet import entities, names, validation
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
 from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
-from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.files.folder import Folder
 from tracklet.stores.files.reader import DELETED_STAGE
 from tracklet.stores.registry_store import RegistryStore
 
@@ -24,6 +19,7 @@ if TYPE_CHECKING:
     from tracklet.entities import ModelVersion, RegisteredModel
 
 
+@disk.reported
 class Registry(Folder, RegistryStore):
     """Registered models: folders below ``models`` of the root, one folder inside per version.
 
@@ -32,7 +28,6 @@ class Registry(Folder, RegistryStore):
 
     # -- registered models ---------------------------------------------------------------------
 
-    @disk.reported("create a registered model")
     def create_registered_model(
         self,
         name: str,
@@ -41,14 +36,14 @@ class Registry(Folder, RegistryStore):
     ) -> RegisteredModel:
         _check_name(name)
         _check_description(description)
-        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        data = _encoded(tags or {})
         folder = layout.registered_model(self.root, name)
         key_values.check_free("model tag", f"{folder}/-", data)
         disk.make_dirs(layout.registry(self.root))
         with disk.locked(layout.lock_file(self.root)):
             if os.path.exists(layout.meta(folder)):
-                raise _taken(name)
-            now = now_ms()
+                raise creation.taken_name(name)
+            now = names.now()
             made = entities.RegisteredModel(name, now, now, description)
             document = documents.registered_model(made)
             try:
@@ -61,28 +56,25 @@ class Registry(Folder, RegistryStore):
         self._announce_name(name)
         return reader.read_registered_model(folder)
 
-    @disk.reported("read a registered model")
     def get_registered_model(self, name: str) -> RegisteredModel:
         return reader.read_registered_model(self._registered_dir(name))
 
-    @disk.reported("update a registered model")
     def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
         _check_description(description)
         folder = self._registered_dir(name)
         self._edit(folder, description=description)
         return reader.read_registered_model(folder)
 
-    @disk.reported("rename a registered model")
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         folder = self._registered_dir(name)
         _check_name(new_name)
         target = layout.registered_model(self.root, new_name)
         with disk.locked(layout.lock_file(self.root)):
             if os.path.exists(layout.meta(target)):
-                raise _taken(new_name)
+                raise creation.taken_name(new_name)
             disk.rename(folder, target)
             # Renamed by its place from here on; readers of the documents follow.
-            now = now_ms()
+            now = names.now()
             values = {"name": new_name, "last_updated_timestamp": now}
             for version_dir in contents.model_version_dirs(target):
                 self._rewrite(version_dir, "model version", values)
@@ -91,7 +83,6 @@ class Registry(Folder, RegistryStore):
         self._announce_name(new_name)
         return reader.read_registered_model(target)
 
-    @disk.reported("delete a registered model")
     def delete_registered_model(self, name: str) -> None:
         folder = self._registered_dir(name)
         with disk.locked(layout.lock_file(self.root)):
@@ -99,20 +90,17 @@ class Registry(Folder, RegistryStore):
             disk.remove_tree(folder)
         self._announce_name(name)
 
-    @disk.reported("set a tag of a registered model")
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
-        data = {key: _tag(key, value)}
+        data = _encoded({key: value})
         folder = self._registered_dir(name)
         key_values.put_tags("model tag", f"{folder}/{layout.TAGS}", data, folder)
         self._edit(folder)
 
-    @disk.reported("delete a tag of a registered model")
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         folder = self._registered_dir(name)
         if _removed("model tag", f"{folder}/{layout.TAGS}", key):
             self._edit(folder)
 
-    @disk.reported("set an alias")
     def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
         validation.validate_alias(alias)
         folder = self._registered_dir(name)
@@ -121,7 +109,6 @@ class Registry(Folder, RegistryStore):
         disk.publish(f"{folder}/{layout.ALIASES}/{alias}", str(number).encode(), folder)
         self._edit(folder)
 
-    @disk.reported("delete an alias")
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         validation.validate_alias(alias)
         folder = self._registered_dir(name)
@@ -130,7 +117,6 @@ class Registry(Folder, RegistryStore):
 
     # -- versions ------------------------------------------------------------------------------
 
-    @disk.reported("create a model version")
     def create_model_version(
         self,
         name: str,
@@ -145,12 +131,12 @@ class Registry(Folder, RegistryStore):
     ) -> ModelVersion:
         validation.validate_model_source(source)
         _check_description(description)
-        data = {key: _tag(key, value) for key, value in (tags or {}).items()}
+        data = _encoded(tags or {})
         folder = self._registered_dir(name)
         key_values.check_free("model version tag", f"{folder}/-", data)
         with disk.locked(layout.lock_file(self.root)):
             number = self._new_version(folder)
-            now = now_ms()
+            now = names.now()
             document = documents.model_version(
                 entities.ModelVersion(
                     name,
@@ -178,11 +164,9 @@ class Registry(Folder, RegistryStore):
         self._edit(folder)
         return reader.read_model_version(version_dir)
 
-    @disk.reported("read a model version")
     def get_model_version(self, name: str, version: int) -> ModelVersion:
         return reader.read_model_version(self._version_dir(name, version))
 
-    @disk.reported("read a model version")
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         validation.validate_alias(alias)
         number = reader.read_aliases(self._registered_dir(name)).get(alias)
@@ -190,7 +174,6 @@ class Registry(Folder, RegistryStore):
             raise creation.unknown_alias(name, alias)
         return self.get_model_version(name, number)
 
-    @disk.reported("update a model version")
     def update_model_version(
         self, name: str, version: int, description: str | None
     ) -> ModelVersion:
@@ -199,7 +182,6 @@ class Registry(Folder, RegistryStore):
         self._edit(folder, description=description)
         return reader.read_model_version(folder)
 
-    @disk.reported("move a model version to a stage")
     def transition_model_version_stage(
         self, name: str, version: int, stage: str, archive_existing_versions: bool = False
     ) -> ModelVersion:
@@ -212,7 +194,6 @@ class Registry(Folder, RegistryStore):
                     self._edit(other, current_stage="Archived")
         return reader.read_model_version(folder)
 
-    @disk.reported("delete a model version")
     def delete_model_version(self, name: str, version: int) -> None:
         folder = self._version_dir(name, version)
         model_dir = os.path.dirname(folder)
@@ -221,14 +202,12 @@ class Registry(Folder, RegistryStore):
         self._edit(folder, current_stage=DELETED_STAGE)
         disk.remove_tree(f"{folder}/{layout.TAGS}")
 
-    @disk.reported("set a tag of a model version")
     def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
-        data = {key: _tag(key, value)}
+        data = _encoded({key: value})
         folder = self._version_dir(name, version)
         key_values.put_tags("model version tag", f"{folder}/{layout.TAGS}", data, folder)
         self._edit(folder)
 
-    @disk.reported("delete a tag of a model version")
     def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
         folder = self._version_dir(name, version)
         if _removed("model version tag", f"{folder}/{layout.TAGS}", key):
@@ -240,10 +219,7 @@ class Registry(Folder, RegistryStore):
         _check_name(name)
         folder = layout.registered_model(self.root, name)
         if not os.path.exists(layout.meta(folder)):
-            raise ResourceDoesNotExist(
-                f"there is no registered model {name!r} in {self.root}; create_registered_model "
-                "makes one, search_registered_models lists those that are there"
-            )
+            raise creation.unknown_name(name, self.root)
         return folder
 
     def _version_dir(self, name: str, version: object) -> str:
@@ -273,7 +249,7 @@ class Registry(Folder, RegistryStore):
         """Change a document; a version's registered model counts as updated too."""
         is_version = os.path.dirname(folder) != layout.registry(self.root)
         model_dir = os.path.dirname(folder) if is_version else folder
-        now = now_ms()
+        now = names.now()
         with disk.locked(layout.lock_file(self.root)):
             if is_version:
                 self._rewrite(folder, "model version", {**values, "last_updated_timestamp": now})
@@ -315,14 +291,8 @@ def _check_description(description: object) -> None:
         key_values.encoded("registered model", "description", description)
 
 
-def _tag(key: str, value: object) -> bytes:
-    return key_values.encoded("model tag", key, value, validation.MAX_REGISTRY_TAG_LENGTH)
-
-
-def _taken(name: str) -> TrackletException:
-    return ResourceAlreadyExists(
-        f"a registered model named {name!r} exists already; use it, or choose another name"
-    )
+def _encoded(tags: Mapping[str, object]) -> dict[str, bytes]:
+    return key_values.encoded_all("model tag", tags, validation.MAX_REGISTRY_TAG_LENGTH)
 
 
 def _removed(kind: str, folder: str, key: str) -> bool:

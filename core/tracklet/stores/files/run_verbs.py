@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import lazy, liveness, names, validation
 from tracklet.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunStatus
-from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
@@ -23,7 +22,7 @@ from tracklet.stores.files import (
     run_state,
 )
 from tracklet.stores.files.experiment_verbs import bury, revive
-from tracklet.stores.files.folder import Folder, now_ms
+from tracklet.stores.files.folder import Folder
 from tracklet.stores.files.writer import FileRunWriter
 from tracklet.stores.tracking_store import TrackingStore
 
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 _log = lazy.logger(__name__)
 
 
+@disk.reported
 class Runs(Folder, TrackingStore):
     """Runs: folders of their experiment's folder."""
 
-    @disk.reported("create a run")
     def create_run(
         self,
         experiment_id: str,
@@ -48,7 +47,6 @@ class Runs(Folder, TrackingStore):
         given = experiment_id, user_id, start_time, tags, run_name
         return self._create_run(*given, carried=False)[0]
 
-    @disk.reported("start a run")
     def start_run(
         self,
         experiment_id: str,
@@ -85,9 +83,9 @@ class Runs(Folder, TrackingStore):
         texts_of_tags = dict(tags or {})
         name = creation.run_name(run_name, texts_of_tags)
         texts_of_tags[RUN_NAME_TAG] = name
-        data = {key: key_values.encoded("tag", key, value) for key, value in texts_of_tags.items()}
+        data = key_values.encoded_all("tag", texts_of_tags)
         key_values.check_free("tag", f"{experiment_dir}/-", data)
-        started = now_ms() if start_time is None else creation.time("start time", start_time)
+        started = names.now() if start_time is None else creation.time("start time", start_time)
         run_id = names.run_id()
         run_dir = f"{experiment_dir}/{run_id}"
         location = reader.experiment_location(
@@ -124,7 +122,6 @@ class Runs(Folder, TrackingStore):
             raise
         return run, run_dir, lease
 
-    @disk.reported("read a run")
     def get_run(self, run_id: str) -> Run:
         folder = self._run_dir(run_id)
         run = reader.read_run(folder)
@@ -133,7 +130,6 @@ class Runs(Folder, TrackingStore):
             run_state.settle(self.root, folder)
         return run
 
-    @disk.reported("open a run")
     def open_run(self, run_id: str, *, live: bool = True) -> FileRunWriter:
         folder, meta = self._active_run_dir(run_id, "log to")
         settled = meta.get("status") != RunStatus.RUNNING
@@ -159,7 +155,6 @@ class Runs(Folder, TrackingStore):
             self._writers[run_id] = writer
         return writer
 
-    @disk.reported("update a run")
     def update_run(
         self,
         run_id: str,
@@ -183,26 +178,20 @@ class Runs(Folder, TrackingStore):
         self._announce_if_over(folder, meta)
         return reader.run_info(folder, meta, {})
 
-    @disk.reported("delete a run")
     def delete_run(self, run_id: str) -> None:
         folder = self._run_dir(run_id)
-        now = now_ms()
+        now = names.now()
         run_state.edit(folder, lambda meta: bury(meta, now))
         self._announce_run(folder)
 
-    @disk.reported("restore a run")
     def restore_run(self, run_id: str) -> None:
         folder = self._run_dir(run_id)
         if self._in_trash(os.path.dirname(folder)):
             experiment_id = os.path.basename(os.path.dirname(folder))
-            raise InvalidParameterValue(
-                f"cannot restore run {run_id}: its experiment {experiment_id} is deleted; "
-                "restore_experiment takes both back"
-            )
+            raise creation.orphaned(run_id, experiment_id)
         run_state.edit(folder, revive)
         self._announce_run(folder)
 
-    @disk.reported("log a batch")
     def log_batch(
         self,
         run_id: str,
@@ -222,13 +211,11 @@ class Runs(Folder, TrackingStore):
         finally:
             writer.close()
 
-    @disk.reported("delete a tag of a run")
     def delete_tag(self, run_id: str, key: str) -> None:
         folder, meta = self._active_run_dir(run_id, "delete a tag of")
         key_values.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
         self._announce_if_over(folder, meta)
 
-    @disk.reported("read a metric")
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         folder = self._run_dir(run_id)
         validation.validate_key("metric", key)
@@ -242,37 +229,30 @@ class Runs(Folder, TrackingStore):
             )
         return history.points
 
-    @disk.reported("read a run")
     def get_params(self, run_id: str) -> dict[str, str]:
         folder = f"{self._run_dir(run_id)}/{layout.PARAMS}"
         writer = self._writers.get(run_id)
         return contents.read_texts(folder, writer.known_params() if writer is not None else {})
 
-    @disk.reported("read a run")
     def last_points(self, run_id: str) -> list[Metric]:
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
         writer = self._writers.get(run_id)
         return points.last_points(folder, {}) if writer is None else writer.last_points(folder)
 
-    @disk.reported("read a run")
     def deletion_time(self, run_id: str) -> int | None:
         meta = contents.read_meta(self._run_dir(run_id), "run")
         return reader.integer(meta.get("deleted_time"))
 
-    @disk.reported("remove a run for good")
     def purge_run(self, run_id: str) -> None:
         folder = self._run_dir(run_id)
         if reader.read_run_info(folder).lifecycle_stage != LifecycleStage.DELETED:
-            raise InvalidParameterValue(
-                f"run {run_id} is active; delete_run comes before its removal"
-            )
+            raise creation.not_in_trash("run", run_id)
         disk.remove_tree(folder)
         self._run_dirs.pop(run_id, None)
         self._announce_run(folder)
 
     # -- what a run used and produced: small documents in its folder that name it ----------------
 
-    @disk.reported("log inputs")
     def log_inputs(
         self,
         run_id: str,
@@ -291,7 +271,6 @@ class Runs(Folder, TrackingStore):
             self._link_input(folder, run_id, model.model_id)
         self._announce_if_over(folder, meta)
 
-    @disk.reported("log outputs")
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         for model in models:
             validation.validate_model_id(model.model_id)

@@ -1,16 +1,26 @@
-"""The file store's traces: folders below ``traces`` of their experiment's folder."""
+"""The file store's traces: folders below ``traces`` of their experiment's folder.
+
+::
+
+    <experiment id>/traces/<trace id>/trace_info.yaml
+                                      {tags,request_metadata}/<key>
+                                      assessments/<assessment id>.yaml
+                                      artifacts/traces.json
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import Any, Final
 
-from tracklet import validation
-from tracklet.entities import Assessment, PagedList, Span, Trace, TraceInfo
+from tracklet import names, settings, validation
+from tracklet.entities import Assessment, PagedList, Span, Trace, TraceData, TraceInfo
 from tracklet.entities.json_text import json_text
 from tracklet.errors import (
     InvalidParameterValue,
@@ -18,19 +28,43 @@ from tracklet.errors import (
     ResourceDoesNotExist,
     StorageError,
 )
+from tracklet.frozen import replace
 from tracklet.search import TRACES, Key, OrderBy, Page, parse_filter, parse_order_by
 from tracklet.search.predicate import matches
 from tracklet.stores import disk
-from tracklet.stores.files import key_values, layout, trace_files
-from tracklet.stores.files.folder import Folder, now_ms
-from tracklet.stores.files.trace_files import TraceFolder
+from tracklet.stores.files import contents, documents, key_values, layout
+from tracklet.stores.files.folder import Folder
 from tracklet.stores.trace_store import TraceStore
 
-_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
-_FIXED_TAGS: Final = frozenset({"mlflow.user", trace_files.LOCATION_TAG})
+INFO: Final = "trace_info.yaml"
+METADATA: Final = "request_metadata"
+ASSESSMENTS: Final = "assessments"
+SPANS: Final = "traces.json"
+LOCATION_TAG: Final = "mlflow.artifactLocation"
+SIZE_METADATA: Final = "mlflow.trace.sizeBytes"
+STATISTICS_METADATA: Final = "mlflow.trace.sizeStats"
+
 _logger = logging.getLogger(__name__)
+_UNSAFE: Final = re.compile(
+    "[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_LINE: Final = re.compile(r'([a-z_]+): (?:(-?\d{1,18})|("(?:[^"\\]|\\[^xU])*"))')
+_MALFORMED: Final = (
+    InvalidParameterValue,
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a document raises that holds something else than it should."""
+
+_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
+_FIXED_TAGS: Final = frozenset({"mlflow.user", LOCATION_TAG})
 
 
+@disk.reported
 class FileTraces(Folder, TraceStore):
     """Traces: folders below ``traces`` of their experiment's folder.
 
@@ -40,7 +74,6 @@ class FileTraces(Folder, TraceStore):
 
     # -- writing -------------------------------------------------------------------------------
 
-    @disk.reported("log a trace")
     def log_trace(self, info: TraceInfo, spans: Sequence[Span]) -> None:
         _checked(info.trace_id)
         for key in (*info.tags, *info.trace_metadata):
@@ -50,7 +83,7 @@ class FileTraces(Folder, TraceStore):
         staged = _staging(folder)
         try:
             disk.make_dirs(staged, os.path.dirname(experiment_dir))
-            trace_files.write(staged, folder, info, spans)
+            write(staged, folder, info, spans)
             disk.rename(staged, folder)
         except BaseException as error:
             disk.remove_quietly(staged)
@@ -60,14 +93,12 @@ class FileTraces(Folder, TraceStore):
                 ) from error
             raise
 
-    @disk.reported("log spans")
     def log_spans(self, trace_id: str, spans: Sequence[Span]) -> None:
         folder = self._trace_dir(trace_id)
-        content, _ = trace_files.spans_json(spans)
-        path = f"{folder}/{layout.ARTIFACTS}/{trace_files.SPANS}"
+        content, _ = spans_json(spans)
+        path = f"{folder}/{layout.ARTIFACTS}/{SPANS}"
         disk.publish(path, content, folder)
 
-    @disk.reported("set a tag of a trace")
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         if key in _FIXED_TAGS:
             raise InvalidParameterValue(
@@ -78,12 +109,10 @@ class FileTraces(Folder, TraceStore):
         folder = self._trace_dir(trace_id)
         key_values.put_tags("trace tag", f"{folder}/{layout.TAGS}", {key: data}, folder)
 
-    @disk.reported("delete a tag of a trace")
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         folder = self._trace_dir(trace_id)
         key_values.remove("trace tag", f"{folder}/{layout.TAGS}", key, f"trace {trace_id}")
 
-    @disk.reported("delete traces")
     def delete_traces(
         self,
         experiment_id: str,
@@ -96,11 +125,11 @@ class FileTraces(Folder, TraceStore):
         if trace_ids is not None:
             home = f"{experiment_dir}/{layout.TRACES}"
             folders = [f"{home}/{_checked(trace_id)}" for trace_id in dict.fromkeys(trace_ids)]
-            folders = [folder for folder in folders if trace_files.is_trace(folder)]
+            folders = [folder for folder in folders if is_trace(folder)]
         else:
             entries = [
                 (entry.bare_info.request_time, entry.folder)
-                for entry in _readable(trace_files.trace_dirs(experiment_dir))
+                for entry in _readable(trace_dirs(experiment_dir))
             ]
             limit = max_timestamp_millis or 0
             folders = [folder for at, folder in sorted(entries) if at <= limit][:max_traces]
@@ -112,15 +141,12 @@ class FileTraces(Folder, TraceStore):
 
     # -- reading -------------------------------------------------------------------------------
 
-    @disk.reported("read a trace")
     def get_trace_info(self, trace_id: str) -> TraceInfo:
         return TraceFolder(self._trace_dir(trace_id)).info
 
-    @disk.reported("read a trace")
     def get_trace(self, trace_id: str) -> Trace:
         return TraceFolder(self._trace_dir(trace_id)).trace()
 
-    @disk.reported("search traces")
     def search_traces(
         self,
         experiment_ids: Sequence[str],
@@ -141,7 +167,7 @@ class FileTraces(Folder, TraceStore):
         found: list[TraceFolder] = []
         for experiment_id in dict.fromkeys(experiment_ids):
             validation.validate_experiment_id(experiment_id)
-            folders = trace_files.trace_dirs(f"{self.root}/{experiment_id}")
+            folders = trace_dirs(f"{self.root}/{experiment_id}")
             found += [e for e in _readable(folders) if matches(tree, partial(_values, e))]
         _sort(found, orders)
         traces: list[Trace] = []
@@ -157,28 +183,25 @@ class FileTraces(Folder, TraceStore):
 
     # -- assessments ---------------------------------------------------------------------------
 
-    @disk.reported("keep an assessment")
     def create_assessment(self, assessment: Assessment) -> Assessment:
         folder = self._trace_dir(str(assessment.trace_id))
-        now = now_ms()
+        now = names.now()
         created = assessment.with_changes(
             assessment_id=f"a-{os.urandom(16).hex()}",
             create_time_ms=assessment.create_time_ms or now,
             last_update_time_ms=assessment.last_update_time_ms or now,
             valid=True,
         )
-        document = trace_files.assessment_yaml(created)
+        document = assessment_yaml(created)
         if created.overrides is not None:
             earlier = self.get_assessment(str(assessment.trace_id), created.overrides)
             self._put_assessment(folder, earlier.with_changes(valid=False))
         disk.publish(_assessment_file(folder, created.assessment_id), document, folder)
         return created
 
-    @disk.reported("read an assessment")
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
         return self._assessment(self._trace_dir(trace_id), trace_id, assessment_id)
 
-    @disk.reported("change an assessment")
     def update_assessment(
         self, trace_id: str, assessment_id: str, assessment: Assessment
     ) -> Assessment:
@@ -196,12 +219,11 @@ class FileTraces(Folder, TraceStore):
             rationale=assessment.rationale or earlier.rationale,
             metadata=assessment.metadata or earlier.metadata,
             source=assessment.source or earlier.source,
-            last_update_time_ms=now_ms(),
+            last_update_time_ms=names.now(),
         )
         self._put_assessment(folder, updated)
         return updated
 
-    @disk.reported("delete an assessment")
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         folder = self._trace_dir(trace_id)
         earlier = self._assessment(folder, trace_id, assessment_id)
@@ -209,7 +231,7 @@ class FileTraces(Folder, TraceStore):
         if earlier.overrides is not None:
             path = _assessment_file(folder, earlier.overrides)
             if os.path.exists(path):
-                replaced = trace_files.read_assessment(path)
+                replaced = read_assessment(path)
                 self._put_assessment(folder, replaced.with_changes(valid=True))
 
     # -- parts ---------------------------------------------------------------------------------
@@ -220,16 +242,16 @@ class FileTraces(Folder, TraceStore):
             raise ResourceDoesNotExist(
                 f"trace {trace_id} has no assessment with the id {assessment_id!r}"
             )
-        return trace_files.read_assessment(path)
+        return read_assessment(path)
 
     def _put_assessment(self, folder: str, assessment: Assessment) -> None:
         path = _assessment_file(folder, assessment.assessment_id)
-        disk.publish(path, trace_files.assessment_yaml(assessment), folder)
+        disk.publish(path, assessment_yaml(assessment), folder)
 
     def _trace_dir(self, trace_id: str) -> str:
         """The folder of a trace, wherever it is."""
         tail = f"{layout.TRACES}/{_checked(trace_id)}"
-        folder = self._below_experiments(tail, trace_files.INFO)
+        folder = self._below_experiments(tail, INFO)
         if folder is None:
             raise ResourceDoesNotExist(
                 f"there is no trace with the id {trace_id!r} in {self.root}; search_traces lists "
@@ -259,7 +281,7 @@ def _values(entry: TraceFolder, key: Key) -> Iterable[Any]:
 
 def _attribute(entry: TraceFolder, name: str) -> Any:
     if name == "text":
-        return trace_files.spans_json(entry.spans)[0].decode()
+        return spans_json(entry.spans)[0].decode()
     if name == "name":
         return entry.tags.get("mlflow.traceName")
     if name == "run_id":
@@ -286,7 +308,7 @@ def _span_values(spans: Sequence[Span], name: str) -> Iterator[Any]:
         elif name == "status":
             yield str(span.status.status_code)
         elif name == "content":
-            yield trace_files.spans_json([span])[0].decode()
+            yield spans_json([span])[0].decode()
         elif name.startswith("attributes."):
             value = span.get_attribute(name.removeprefix("attributes.").strip('`"'))
             if value is not None:
@@ -340,7 +362,7 @@ def _checked(given: object, what: str = "trace", prefix: str = "tr-") -> str:
 
 def _assessment_file(folder: str, assessment_id: object) -> str:
     name = _checked(assessment_id, "assessment", "a-")
-    return f"{folder}/{trace_files.ASSESSMENTS}/{name}.yaml"
+    return f"{folder}/{ASSESSMENTS}/{name}.yaml"
 
 
 def _check_deletion(
@@ -360,3 +382,235 @@ def _check_deletion(
 def _staging(folder: str) -> str:
     home = os.path.dirname(folder)
     return f"{home}/.tracklet-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+
+
+# -- one trace's folder --------------------------------------------------------------------------
+
+
+def is_trace(folder: str) -> bool:
+    """Whether a folder is a trace's."""
+    return os.path.exists(f"{folder}/{INFO}")
+
+
+def trace_dirs(experiment_dir: str) -> list[str]:
+    """The folders of all traces of an experiment."""
+    home = f"{experiment_dir}/{layout.TRACES}"
+    return [f"{home}/{name}" for name in disk.names_in(home) if not name.startswith(".")]
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def write(folder: str, final: str, info: TraceInfo, spans: Sequence[Span]) -> None:
+    """Write a trace into a new folder that no reader looks at.
+
+    Args:
+        folder: The folder, which is there and empty.
+        final: Where it will be when it is renamed.
+        info: The trace.
+        spans: Its spans.
+    """
+    content, sizes = spans_json(spans)
+    artifacts = f"{final}/{layout.ARTIFACTS}"
+    metadata = {**info.trace_metadata, **_sizes(len(content), sizes)}
+    parts = (
+        (layout.TAGS, {**info.tags, LOCATION_TAG: artifacts}),
+        (METADATA, metadata),
+    )
+    for part, values in parts:
+        home = f"{folder}/{part}"
+        disk.mkdir(home)
+        for key, text in values.items():
+            path = f"{home}/{key}"
+            if "/" in key:
+                disk.make_dirs(os.path.dirname(path), folder)
+            disk.write_new(path, text.encode("utf-8", "replace"))
+    disk.mkdir(f"{folder}/{layout.ARTIFACTS}")
+    disk.write_new(f"{folder}/{layout.ARTIFACTS}/{SPANS}", content)
+    disk.write_new(f"{folder}/{INFO}", info_yaml(info))
+
+
+def spans_json(spans: Sequence[Span]) -> tuple[bytes, list[int]]:
+    """The document of a trace's spans, and the size of each in bytes."""
+    texts = [_encoded(span.to_dict()) for span in spans]
+    return b'{"spans": [' + b", ".join(texts) + b"]}", [len(text) for text in texts]
+
+
+def info_yaml(info: TraceInfo) -> bytes:
+    """The document of a trace, which is YAML of which each text is quoted."""
+    lines = [
+        f"{key}: {value if isinstance(value, int) else _quoted(value)}\n"
+        for key, value in sorted(info.to_dict().items())
+        if isinstance(value, int | str)
+    ]
+    place = (
+        "trace_location:\n  mlflow_experiment:\n"
+        f"    experiment_id: {_quoted(info.experiment_id or '')}\n"
+        f'  type: "{info.trace_location.type}"\n'
+    )
+    return ("".join(lines) + place).encode()
+
+
+def _encoded(document: Any) -> bytes:
+    try:
+        return json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
+        return json.dumps(document).encode()
+
+
+def _quoted(text: str) -> str:
+    """The text as a double-quoted scalar of YAML; JSON's escapes are YAML's too."""
+    return _UNSAFE.sub(_escape, json.dumps(text, ensure_ascii=False))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xD800 <= code <= 0xDFFF:
+        return "\\uFFFD"
+    return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}"
+
+
+def _sizes(total: int, sizes: list[int]) -> dict[str, str]:
+    ordered = sorted(sizes)
+    statistics: dict[str, int] = {"total_size_bytes": total, "num_spans": len(sizes)}
+    if ordered:
+        statistics["max"] = ordered[-1]
+        for percent in (25, 50, 75):
+            statistics[f"p{percent}"] = _quantile(ordered, percent / 100)
+    return {SIZE_METADATA: str(total), STATISTICS_METADATA: json.dumps(statistics)}
+
+
+def _quantile(ordered: list[int], fraction: float) -> int:
+    place = (len(ordered) - 1) * fraction
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return int(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+class TraceFolder:
+    """A trace's folder, of which each part is read when it is first asked for."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    @cached_property
+    def bare_info(self) -> TraceInfo:
+        """The document alone: no tags, metadata and assessments."""
+        path = f"{self.folder}/{INFO}"
+        data = disk.read_if_there(path)
+        if data is None:
+            raise ResourceDoesNotExist(f"there is no trace in {self.folder!r}: it has no {INFO}")
+        document = _fast_info(data) or documents.loads(data, path)
+        with _reported(path, "is no readable document of a trace", "move the folder away"):
+            return TraceInfo.from_dict(document)
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """The tags, with the present place of the artifacts."""
+        tags = {**self.bare_info.tags, **contents.read_texts(f"{self.folder}/{layout.TAGS}")}
+        here = f"{self.folder}/{layout.ARTIFACTS}"
+        recorded = tags.get(LOCATION_TAG)
+        if recorded is None or (settings.path_of(recorded) is not None and os.path.exists(here)):
+            tags[LOCATION_TAG] = here
+        return tags
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The metadata."""
+        kept = contents.read_texts(f"{self.folder}/{METADATA}")
+        return {**self.bare_info.trace_metadata, **kept}
+
+    @cached_property
+    def assessments(self) -> list[Assessment]:
+        """The assessments, the oldest first; what cannot be read is left out with a warning."""
+        found: list[Assessment] = []
+        for _, path in contents.key_files(f"{self.folder}/{ASSESSMENTS}"):
+            if not path.endswith(".yaml"):
+                continue
+            try:
+                found.append(read_assessment(path))
+            except (StorageError, ResourceDoesNotExist) as error:
+                _logger.warning("an assessment is left out: %s", error)
+        return sorted(found, key=lambda a: (a.create_time_ms or 0, a.assessment_id or ""))
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """The spans; none if their file is not there (yet)."""
+        path, data = self._spans_file()
+        if data is None:
+            return []
+        with _reported(path, "holds no readable spans", "remove the trace with delete_traces"):
+            return TraceData.from_dict(json.loads(data)).spans
+
+    @property
+    def info(self) -> TraceInfo:
+        """The whole info."""
+        parts = {"trace_metadata": self.metadata, "tags": self.tags}
+        return replace(self.bare_info, **parts, assessments=self.assessments)
+
+    def trace(self, include_spans: bool = True) -> Trace:
+        """The trace."""
+        return Trace(self.info, TraceData(list(self.spans) if include_spans else []))
+
+    def _spans_file(self) -> tuple[str, bytes | None]:
+        path = f"{self.folder}/{layout.ARTIFACTS}/{SPANS}"
+        data = disk.read_if_there(path)
+        recorded = self.tags.get(LOCATION_TAG, "") if data is None else ""
+        if recorded and settings.path_of(recorded) is not None:
+            path = f"{settings.path_of(recorded)}/{SPANS}"
+            data = disk.read_if_there(path)
+        elif recorded:
+            from tracklet.repositories import repository  # rare: MLflow put them elsewhere
+
+            fetched = repository(recorded).fetch(SPANS)
+            path, data = str(fetched), fetched.read_bytes()
+        return path, data
+
+
+def read_assessment(path: str) -> Assessment:
+    """The assessment of a document."""
+    data = disk.read_if_there(path)
+    if data is None:
+        raise ResourceDoesNotExist(f"there is no assessment at {path!r}")
+    document = documents.loads(data, path)
+    with _reported(path, "holds no readable assessment", "remove it"):
+        return Assessment.from_dictionary(document)
+
+
+@contextmanager
+def _reported(path: str, problem: str, way_out: str) -> Iterator[None]:
+    try:
+        yield
+    except _MALFORMED as error:
+        raise StorageError(
+            f"{path!r} {problem} ({error}); restore it from a copy, or {way_out}"
+        ) from error
+
+
+def assessment_yaml(assessment: Assessment) -> bytes:
+    """The document of an assessment."""
+    return documents.dumps(assessment.to_dictionary())
+
+
+def _fast_info(data: bytes) -> Mapping[str, Any] | None:
+    """What :func:`info_yaml` wrote, without a YAML library; None of any other document."""
+    head, marker, tail = data.decode("utf-8", "replace").partition("\ntrace_location:\n")
+    if not marker:
+        return None
+    document: dict[str, Any] = {}
+    for line in head.split("\n"):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            return None
+        try:
+            document[match[1]] = int(match[2]) if match[2] else json.loads(match[3])
+        except ValueError:
+            return None
+    place = tail.split('"')
+    if len(place) != 5 or place[0] != "  mlflow_experiment:\n    experiment_id: ":
+        return None
+    document["experiment_id"] = place[1]
+    return document

@@ -156,7 +156,7 @@ class FileRunWriter(RunWriter):
         self._model_files(linked)
         self._check_keys([metric.key for metric in metrics])
         folder = f"{self._run_dir}/{layout.PARAMS}"
-        data = {key: key_values.encoded("param", key, value) for key, value in params.items()}
+        data = key_values.encoded_all("param", params)
         key_values.check_params("param", folder, data, f"run {self.run_id}")
         for key, value in tags.items():
             key_values.encoded("tag", key, value)
@@ -255,14 +255,14 @@ class FileRunWriter(RunWriter):
 
     # -- params and tags -----------------------------------------------------------------------
 
-    @disk.reported("log params")
+    @disk.reporting
     def log_params(self, params: Mapping[str, str]) -> None:
         self._check_open()
         known = self._params
         new = {key: value for key, value in params.items() if known.get(key) != value}
         if not new:
             return
-        data = {key: key_values.encoded("param", key, value) for key, value in new.items()}
+        data = key_values.encoded_all("param", new)
         folder = f"{self._run_dir}/{layout.PARAMS}"
         private = layout.private(self._run_dir)
         key_values.put_params("param", folder, data, private, f"run {self.run_id}")
@@ -271,11 +271,11 @@ class FileRunWriter(RunWriter):
         if self._settled:
             self._announce()
 
-    @disk.reported("set tags")
+    @disk.reporting
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing earlier values; ``mlflow.runName`` renames the run too."""
         self._check_open()
-        data = {key: key_values.encoded("tag", key, value) for key, value in tags.items()}
+        data = key_values.encoded_all("tag", tags)
         folder = f"{self._run_dir}/{layout.TAGS}"
         key_values.put_tags("tag", folder, data, layout.private(self._run_dir))
         name = tags.get(RUN_NAME_TAG)
@@ -302,7 +302,7 @@ class FileRunWriter(RunWriter):
 
     # -- end -----------------------------------------------------------------------------------
 
-    @disk.reported("flush a run to the disk")
+    @disk.reporting
     def flush(self) -> None:
         files = list(self._open.values())
         paths: set[str] = set()
