@@ -10,12 +10,7 @@ from typing import Any, ClassVar, Final
 
 from tracklet.autolog import CommonOptions, LatePatches, switch
 from tracklet.patching import Call, Outcome, Patch, checkpoint, report
-from tracklet_integrations.shared.boosting import (
-    BoostingOptions,
-    BoostingRecord,
-    BoundCall,
-    decided,
-)
+from tracklet_integrations.shared import boosting
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
 from tracklet_integrations.shared.provenance import Origin, Origins, names_of
 
@@ -25,7 +20,7 @@ _IMPORTANCES: Final = ("split", "gain")
 
 
 @dataclass(frozen=True)
-class LightgbmOptions(BoostingOptions):
+class LightgbmOptions(boosting.BoostingOptions):
     """Record every training with LightGBM.
 
     Each outermost ``lightgbm.train``, ``lightgbm.cv`` and ``fit`` of a scikit-learn wrapper becomes
@@ -72,7 +67,7 @@ class RoundCallback:
     LightGBM wants a callable with attributes ``order`` and ``before_iteration``.
     """
 
-    def __init__(self, record: BoostingRecord) -> None:
+    def __init__(self, record: boosting.BoostingRecord) -> None:
         self.order = _FIRST
         self.before_iteration = False
         self._record = record
@@ -117,7 +112,7 @@ def _values(results: Sequence[Any]) -> Iterator[tuple[str, str, float]]:
         yield data, f"{metric}-stdv", deviation
 
 
-class LightgbmRecord(BoostingRecord):
+class LightgbmRecord(boosting.BoostingRecord):
     """Records one training with LightGBM."""
 
     library: ClassVar[str] = "lightgbm"
@@ -126,10 +121,12 @@ class LightgbmRecord(BoostingRecord):
     booster_class: ClassVar[str] = "lightgbm.basic.Booster"
     no_params: ClassVar[Iterable[str]] = ("valid_sets", "valid_names", "fobj", "init_model")
 
-    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+    def params_of(self, call: boosting.BoundCall) -> Mapping[str, Any]:
         return call.all["params"] or {}
 
-    def evaluated(self, call: BoundCall, origins: Origins) -> list[tuple[str, Origin | None]]:
+    def evaluated(
+        self, call: boosting.BoundCall, origins: Origins
+    ) -> list[tuple[str, Origin | None]]:
         sets = call.all.get("valid_sets")
         if sets is None:
             return []
@@ -145,7 +142,7 @@ class LightgbmRecord(BoostingRecord):
     def callback(self) -> RoundCallback:
         return RoundCallback(self)
 
-    def after_train(self, call: BoundCall, booster: Any) -> None:
+    def after_train(self, call: boosting.BoundCall, booster: Any) -> None:
         with self.recorder.step("early stopping"):
             best = int(booster.best_iteration or 0)
             if best > 0:
@@ -169,7 +166,7 @@ class LightgbmRecord(BoostingRecord):
 
     def before_distributed(self, wrapper: Any) -> None:
         with self.recorder.step("params"):
-            params = decided(wrapper.get_params())
+            params = boosting.decided(wrapper.get_params())
             params.pop("client", None)
             self.params(params, {})
 
@@ -200,7 +197,7 @@ class LightgbmIntegration(BoostingIntegration):
     modules: ClassVar[tuple[str, ...]] = ("lightgbm",)
     requires: ClassVar[str] = "lightgbm>=4.1"
     Options: ClassVar[type[CommonOptions]] = LightgbmOptions
-    Record: ClassVar[type[BoostingRecord]] = LightgbmRecord
+    Record: ClassVar[type[boosting.BoostingRecord]] = LightgbmRecord
     engine: ClassVar[str] = "lightgbm.engine"
     distributed: ClassVar[tuple[str, ...]] = ("lightgbm.dask",)
     omissions: ClassVar[Mapping[str, str]] = {
@@ -219,7 +216,7 @@ class LightgbmIntegration(BoostingIntegration):
     def wrapper_of(self, framework: ModuleType) -> type | None:
         return getattr(framework, "LGBMModel", None)
 
-    def is_worker(self, call: BoundCall) -> bool:
+    def is_worker(self, call: boosting.BoundCall) -> bool:
         return _names_machines(call.all.get("params") or {})
 
     def is_working(self, wrapper: Any) -> bool:

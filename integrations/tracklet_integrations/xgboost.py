@@ -15,12 +15,7 @@ from typing import Any, ClassVar, Final
 from tracklet.autolog import CommonOptions, LatePatches, recording, switch
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Call, Outcome, Patch, checkpoint, report
-from tracklet_integrations.shared.boosting import (
-    BoostingOptions,
-    BoostingRecord,
-    BoundCall,
-    decided,
-)
+from tracklet_integrations.shared import boosting
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
 from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
 
@@ -39,7 +34,7 @@ class _Importances:
 
 # The fields of the last base come first.
 @dataclass(frozen=True)
-class XgboostOptions(BoostingOptions, _Importances):
+class XgboostOptions(boosting.BoostingOptions, _Importances):
     """Record every training with XGBoost.
 
     Each outermost ``xgboost.train``, ``xgboost.cv`` and ``fit`` of a scikit-learn wrapper becomes a
@@ -98,7 +93,7 @@ class XgboostOptions(BoostingOptions, _Importances):
 _MORE_IS_BETTER = ("auc", "aucpr", "pre", "map", "ndcg")
 
 
-def round_callback(record: BoostingRecord) -> Any:
+def round_callback(record: boosting.BoostingRecord) -> Any:
     """A ``TrainingCallback`` that tells a record of rounds; it changes nothing of the training."""
     return _callback_class()(record)
 
@@ -110,7 +105,7 @@ def _callback_class() -> Any:
     class RoundCallback(TrainingCallback):
         """Reads what XGBoost has evaluated; nothing is evaluated for it."""
 
-        def __init__(self, record: BoostingRecord) -> None:
+        def __init__(self, record: boosting.BoostingRecord) -> None:
             super().__init__()
             self._record = record
             self._first = 0
@@ -186,7 +181,7 @@ def all_values(
         yield list(_values(log, step, trained))
 
 
-class XgboostRecord(BoostingRecord):
+class XgboostRecord(boosting.BoostingRecord):
     """Records one training with XGBoost."""
 
     library: ClassVar[str] = "xgboost"
@@ -199,16 +194,18 @@ class XgboostRecord(BoostingRecord):
     def model_options(options: Any) -> Mapping[str, Any]:
         return {"model_format": options.model_format}
 
-    def params_of(self, call: BoundCall) -> Mapping[str, Any]:
+    def params_of(self, call: boosting.BoundCall) -> Mapping[str, Any]:
         return _params(call.all["params"])
 
-    def evaluated(self, call: BoundCall, origins: Origins) -> list[tuple[str, Origin | None]]:
+    def evaluated(
+        self, call: boosting.BoundCall, origins: Origins
+    ) -> list[tuple[str, Origin | None]]:
         return [(str(name), origins.get(data)) for data, name in call.all.get("evals") or ()]
 
     def callback(self) -> Any:
         return round_callback(self)
 
-    def after_train(self, call: BoundCall, booster: Any) -> None:
+    def after_train(self, call: boosting.BoundCall, booster: Any) -> None:
         self._after(booster, _stops_early(call))
 
     def _after(self, booster: Any, stops_early: bool) -> None:
@@ -219,7 +216,7 @@ class XgboostRecord(BoostingRecord):
                 self.early_stopping(self.rounds.last_step, int(best), int(best))
         self.importances(options.importances, lambda kind: _importance(booster, kind))
 
-    def after_dask_train(self, call: BoundCall, result: Mapping[str, Any]) -> None:
+    def after_dask_train(self, call: boosting.BoundCall, result: Mapping[str, Any]) -> None:
         """Record what ``xgboost.dask.train`` has brought."""
         self._after_dask(result["booster"], result["history"], _stops_early(call))
 
@@ -229,7 +226,7 @@ class XgboostRecord(BoostingRecord):
                 "num_boost_round": wrapper.get_num_boosting_rounds(),
                 "early_stopping_rounds": wrapper.early_stopping_rounds,
             }
-            self.params(decided(wrapper.get_xgb_params()), arguments)
+            self.params(boosting.decided(wrapper.get_xgb_params()), arguments)
 
     def after_distributed(self, wrapper: Any) -> None:
         with self.recorder.step("params"):
@@ -278,7 +275,7 @@ def _params(params: Any) -> Mapping[str, Any]:
     return found
 
 
-def _stops_early(call: BoundCall) -> bool:
+def _stops_early(call: boosting.BoundCall) -> bool:
     if call.all.get("early_stopping_rounds"):
         return True
     callbacks = call.given.get("callbacks") or ()
@@ -313,7 +310,7 @@ class XgboostIntegration(BoostingIntegration):
     modules: ClassVar[tuple[str, ...]] = ("xgboost",)
     requires: ClassVar[str] = "xgboost>=2.0"
     Options: ClassVar[type[CommonOptions]] = XgboostOptions
-    Record: ClassVar[type[BoostingRecord]] = XgboostRecord
+    Record: ClassVar[type[boosting.BoostingRecord]] = XgboostRecord
     engine: ClassVar[str] = "xgboost.training"
     distributed: ClassVar[tuple[str, ...]] = ("xgboost.dask", "xgboost.spark")
     omissions: ClassVar[Mapping[str, str]] = {
@@ -334,7 +331,7 @@ class XgboostIntegration(BoostingIntegration):
     def wrapper_of(self, framework: ModuleType) -> type | None:
         return framework.XGBModel
 
-    def is_worker(self, call: BoundCall) -> bool:
+    def is_worker(self, call: boosting.BoundCall) -> bool:
         collective: Any = sys.modules.get("xgboost.collective")
         return collective is not None and bool(collective.is_distributed())
 
@@ -383,7 +380,7 @@ class XgboostIntegration(BoostingIntegration):
                 yield
                 return
             record = XgboostRecord(recorder, self.options)
-            bound = BoundCall(call, self._dask_train)
+            bound = boosting.BoundCall(call, self._dask_train)
             record.record_params(bound)
             outcome = yield
             recorder.finish(outcome)

@@ -19,20 +19,10 @@ from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any, Final, Literal
 
-from tracklet import plugins, settings
+from tracklet import patching, plugins, settings
 from tracklet.autolog import budget, session
 from tracklet.autolog.integration import CommonOptions, Integration, LatePatches, Options
 from tracklet.errors import InvalidParameterValue, PluginError, TrackletException
-from tracklet.patching import (
-    ImportHook,
-    Patch,
-    PatchError,
-    on_fault,
-    report,
-    strict_when,
-    watch_in_this_process,
-    when_imported,
-)
 from tracklet.state import ProcessState, lock
 
 Origin = Literal["generic", "explicit"]
@@ -63,9 +53,9 @@ class Enabled:
     version: str = ""
     framework: ModuleType | None = None
     integration: Integration | None = None
-    hooks: list[ImportHook] = field(default_factory=list)
+    hooks: list[patching.ImportHook] = field(default_factory=list)
     # Weak, because a patch lives as long as its target: patched classes may be collected.
-    patches: weakref.WeakSet[Patch] = field(default_factory=weakref.WeakSet)
+    patches: weakref.WeakSet[patching.Patch] = field(default_factory=weakref.WeakSet)
     skipped: dict[str, str] = field(default_factory=dict)
     skipping_was_said: bool = False
     asked: Mapping[str, Any] | None = None
@@ -200,11 +190,11 @@ def _replace(entry: Enabled) -> None:
 
 def _wait(entry: Enabled, modules: Iterable[str]) -> None:
     _listen()
-    watch_in_this_process()
+    patching.watch_in_this_process()
     for module in modules:
         if entry.state == "waiting":
             entry.reason = f"for {' or '.join(modules)}"
-        entry.hooks.append(when_imported(module, _activation(entry), entry.name))
+        entry.hooks.append(patching.when_imported(module, _activation(entry), entry.name))
 
 
 def _known(plugin: type[Integration], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,8 +265,8 @@ def _drain() -> None:
 
 def _listen() -> None:
     if _configured.stop_listening is None:
-        strict_when(settings.strict)
-        _configured.stop_listening = on_fault(_count)
+        patching.strict_when(settings.strict)
+        _configured.stop_listening = patching.on_fault(_count)
 
 
 def _count(error: Exception, place: str, label: str) -> bool:
@@ -322,7 +312,7 @@ def _activate(entry: Enabled, framework: ModuleType) -> None:
         _revert(entry)
         entry.state, entry.reason = "broken", f"{type(error).__name__}: {error}"
         entry.framework = None
-        report(error, f"the integration {entry.name!r}", entry.name)
+        patching.report(error, f"the integration {entry.name!r}", entry.name)
         return
     entry.state, entry.reason = "active", ""
     _say(entry, logging.INFO, "autologging of %s %s is on", entry.name, entry.version)
@@ -339,17 +329,21 @@ def _apply_all(entry: Enabled, framework: ModuleType) -> None:
     entry.skipped.clear()
     waiting = 0
     for patch in integration.patches(framework, entry.options):
-        if isinstance(patch, Patch):
+        if isinstance(patch, patching.Patch):
             patch.label = entry.name
             if patch.owner is not None or patch.module in sys.modules:
                 _apply(entry, patch)
                 continue
             patch = LatePatches(patch.module, lambda _, late=patch: (late,))
         waiting += 1
-        entry.hooks.append(when_imported(patch.module, _deferred(entry, patch), label=entry.name))
+        entry.hooks.append(
+            patching.when_imported(patch.module, _deferred(entry, patch), label=entry.name)
+        )
     if entry.skipped and not entry.patches and not waiting:
         reason = next(iter(entry.skipped.values()))
-        raise PatchError(f"nothing of it can be watched; first of {len(entry.skipped)}: {reason}")
+        raise patching.PatchError(
+            f"nothing of it can be watched; first of {len(entry.skipped)}: {reason}"
+        )
 
 
 def _say_what_is_skipped(entry: Enabled) -> None:
@@ -369,10 +363,10 @@ def _say_what_is_skipped(entry: Enabled) -> None:
     )
 
 
-def _apply(entry: Enabled, patch: Patch) -> None:
+def _apply(entry: Enabled, patch: patching.Patch) -> None:
     try:
         patch.apply()
-    except PatchError as error:
+    except patching.PatchError as error:
         # This version of the framework lacks the target; the others are watched all the same.
         entry.skipped[patch.place] = error.message
         logger.debug("%s: %s", entry.name, error)
@@ -388,7 +382,7 @@ def _deferred(entry: Enabled, late: LatePatches) -> Callable[[ModuleType], None]
     return activate
 
 
-def _apply_later(entry: Enabled, patch: Patch) -> None:
+def _apply_later(entry: Enabled, patch: patching.Patch) -> None:
     patch.label = entry.name
 
     def work() -> None:
@@ -402,7 +396,7 @@ def _apply_later(entry: Enabled, patch: Patch) -> None:
 def _reapply(entry: Enabled) -> None:
     """After a reload of the framework its functions are new ones."""
     for patch in tuple(entry.patches):
-        with suppress(PatchError):
+        with suppress(patching.PatchError):
             patch.apply()
 
 
@@ -419,7 +413,7 @@ def _revert(entry: Enabled) -> None:
         try:
             patch.revert()
         except Exception as error:  # noqa: BLE001 (the other patches are taken back all the same)
-            report(error, f"taking back {patch.place}", entry.name)
+            patching.report(error, f"taking back {patch.place}", entry.name)
     entry.patches.clear()
 
 

@@ -11,20 +11,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from tracklet.entities import Metric, Run, RunInfo
+from tracklet import entities
 from tracklet.stores.query import TrackingSearches
-
-if TYPE_CHECKING:
-    from tracklet.entities import (
-        DatasetInput,
-        Experiment,
-        LoggedModel,
-        LoggedModelInput,
-        LoggedModelOutput,
-        LoggedModelStatus,
-    )
 
 
 class RunWriter(ABC):
@@ -41,7 +30,7 @@ class RunWriter(ABC):
         """Append one point. ``value`` is a float already, ``step`` an int."""
 
     @abstractmethod
-    def log_metrics(self, metrics: Sequence[Metric]) -> None:
+    def log_metrics(self, metrics: Sequence[entities.Metric]) -> None:
         """Append points; all keys are checked before the first is written."""
 
     def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
@@ -49,9 +38,9 @@ class RunWriter(ABC):
 
         Stores that can do better than making :class:`Metric` objects override this.
         """
-        self.log_metrics([Metric(key, values[key], timestamp, step) for key in values])
+        self.log_metrics([entities.Metric(key, values[key], timestamp, step) for key in values])
 
-    def link_metrics(self, metrics: Sequence[Metric]) -> None:
+    def link_metrics(self, metrics: Sequence[entities.Metric]) -> None:
         """Add points that this run has already to the record of the models that they name.
 
         Stores that would otherwise write them to the run a second time override this.
@@ -102,7 +91,7 @@ class TrackingStore(TrackingSearches, ABC):
         """
 
     @abstractmethod
-    def get_experiment(self, experiment_id: str) -> Experiment:
+    def get_experiment(self, experiment_id: str) -> entities.Experiment:
         """The experiment, also when it is deleted.
 
         Raises:
@@ -111,7 +100,7 @@ class TrackingStore(TrackingSearches, ABC):
         """
 
     @abstractmethod
-    def get_experiment_by_name(self, name: str) -> Experiment | None:
+    def get_experiment_by_name(self, name: str) -> entities.Experiment | None:
         """The experiment of that name, also when it is deleted; None if there is none."""
 
     @abstractmethod
@@ -144,14 +133,14 @@ class TrackingStore(TrackingSearches, ABC):
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
-    ) -> Run:
+    ) -> entities.Run:
         """Create a RUNNING run in an active experiment.
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
         """
 
     @abstractmethod
-    def get_run(self, run_id: str) -> Run:
+    def get_run(self, run_id: str) -> entities.Run:
         """The run with all that was recorded, also when it is deleted.
 
         A run whose process died without a word is KILLED here, whatever its files still say.
@@ -178,7 +167,7 @@ class TrackingStore(TrackingSearches, ABC):
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
-    ) -> tuple[Run, RunWriter]:
+    ) -> tuple[entities.Run, RunWriter]:
         """Create a run that this process carries: ``create_run``, then ``open_run``.
 
         Stores whose leases outlive a process override this, so that no reader ever sees the run
@@ -194,7 +183,7 @@ class TrackingStore(TrackingSearches, ABC):
         status: str | None = None,
         end_time: int | None = None,
         run_name: str | None = None,
-    ) -> RunInfo:
+    ) -> entities.RunInfo:
         """Change what is given of an active run's status (a name), end time and name."""
 
     @abstractmethod
@@ -209,7 +198,7 @@ class TrackingStore(TrackingSearches, ABC):
     def log_batch(
         self,
         run_id: str,
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[entities.Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -220,14 +209,14 @@ class TrackingStore(TrackingSearches, ABC):
         """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
 
     @abstractmethod
-    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+    def get_metric_history(self, run_id: str, key: str) -> list[entities.Metric]:
         """All points of a metric in the order in which they were logged; [] if there are none."""
 
     def get_params(self, run_id: str) -> dict[str, str]:
         """The params of a run; stores that need not read all of it override this."""
         return self.get_run(run_id).data.params
 
-    def last_points(self, run_id: str) -> list[Metric]:
+    def last_points(self, run_id: str) -> list[entities.Metric]:
         """The point of each metric that was logged last, in no order.
 
         Stores that need not read whole histories override this.
@@ -239,13 +228,13 @@ class TrackingStore(TrackingSearches, ABC):
     def log_inputs(
         self,
         run_id: str,
-        datasets: Sequence[DatasetInput] = (),
-        models: Sequence[LoggedModelInput] = (),
+        datasets: Sequence[entities.DatasetInput] = (),
+        models: Sequence[entities.LoggedModelInput] = (),
     ) -> None:
         """Record what an active run uses; the same dataset again changes nothing."""
 
     @abstractmethod
-    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
         """Record which logged models an active run produced."""
 
     # -- logged models -------------------------------------------------------------------------
@@ -259,15 +248,17 @@ class TrackingStore(TrackingSearches, ABC):
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
-    ) -> LoggedModel:
+    ) -> entities.LoggedModel:
         """Create a PENDING model; a missing name is invented."""
 
     @abstractmethod
-    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+    def get_logged_model(self, model_id: str, *, deleted: bool = False) -> entities.LoggedModel:
         """The model; a deleted one only when asked for."""
 
     @abstractmethod
-    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+    def finalize_logged_model(
+        self, model_id: str, status: entities.LoggedModelStatus
+    ) -> entities.LoggedModel:
         """Set the final status."""
 
     @abstractmethod

@@ -8,16 +8,7 @@ from typing import Any, ClassVar, Final
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import (
-    Flavor,
-    FlavorConfig,
-    Model,
-    ModelInfo,
-    ModelSignature,
-    Predictor,
-    environment,
-    object_files,
-)
+from tracklet.models import Model, ModelInfo, ModelSignature, environment, object_files
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust
@@ -38,7 +29,7 @@ _OWN_TYPES: Final = (
 )
 
 
-class LightgbmFlavor(Flavor):
+class LightgbmFlavor(models.Flavor):
     """Boosters in LightGBM's text format, scikit-learn wrappers pickled or with skops.
 
     Options:
@@ -69,7 +60,7 @@ class LightgbmFlavor(Flavor):
             )
         object_files.format_of(options.get("serialization_format"))
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
         config: dict[str, Any] = {
             "lgb_version": environment.version("lightgbm"),
             "model_class": f"{type(model).__module__}.{type(model).__qualname__}",
@@ -84,7 +75,9 @@ class LightgbmFlavor(Flavor):
                     f"{type(model).__name__} cannot be saved: {type(error).__name__}: {error}"
                 ) from error
             config |= {"data": file.name, "serialization_format": None}
-            return FlavorConfig(config, {"data": file.name}, frozenset({"lightgbm", "numpy"}))
+            return models.FlavorConfig(
+                config, {"data": file.name}, frozenset({"lightgbm", "numpy"})
+            )
         kind = object_files.format_of(options.get("serialization_format"))
         predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
         check_method(model, predict_fn)
@@ -95,7 +88,7 @@ class LightgbmFlavor(Flavor):
             object_files.check_trusted(model, file, trusted)
             config["skops_trusted_types"] = trusted
         pyfunc = {"data": file.name, "predict_fn": predict_fn}
-        return FlavorConfig(config, pyfunc, frozenset(modules | {"lightgbm"}))
+        return models.FlavorConfig(config, pyfunc, frozenset(modules | {"lightgbm"}))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         file = member(path, config.get("data") or "model.lgb")
@@ -113,7 +106,7 @@ class LightgbmFlavor(Flavor):
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
         return self.load(path, {"data": pyfunc.get("data"), "own": pyfunc.get("own")})
 
-    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> models.Predictor:
         return LightgbmPredictor(model, str(config.get("predict_fn") or "predict"))
 
 

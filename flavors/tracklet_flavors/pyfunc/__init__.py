@@ -11,19 +11,9 @@ from typing import Any, ClassVar, Final
 
 import cloudpickle
 
+from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import (
-    Flavor,
-    FlavorConfig,
-    Model,
-    ModelInfo,
-    ModelSignature,
-    Predictor,
-    code,
-    environment,
-    unpickle,
-    uris,
-)
+from tracklet.models import Model, ModelInfo, ModelSignature, code, environment, unpickle, uris
 from tracklet.models.flavor import passes_on
 from tracklet.models.manifest import member
 from tracklet.models.pyfunc import hints
@@ -81,7 +71,7 @@ class LoaderModel:
         return {"loader_module": self.loader_module, "data": f"data/{source.name}"}
 
 
-class PyfuncFlavor(Flavor):
+class PyfuncFlavor(models.Flavor):
     """Instances of :class:`~tracklet.pyfunc.PythonModel`, functions, and files of Python code.
 
     Options:
@@ -128,7 +118,7 @@ class PyfuncFlavor(Flavor):
         if not isinstance(model, str | Path):
             hints.signature(hints_of(model), quiet=True)
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
         config: dict[str, Any] = {"cloudpickle_version": cloudpickle.__version__}
         model_config = options.get("model_config")
         if model_config is not None:
@@ -137,7 +127,7 @@ class PyfuncFlavor(Flavor):
             config |= {**model.save(path), "streamable": False}
             del config["cloudpickle_version"]
             modules = frozenset((model.loader_module.partition(".")[0],))
-            return FlavorConfig(config, config, modules)
+            return models.FlavorConfig(config, config, modules)
         if isinstance(model, str | Path):
             # Run once, so that a file that cannot be loaded is not logged.
             self._of_file = code.run_file(Path(model), config.get("config"))
@@ -158,7 +148,7 @@ class PyfuncFlavor(Flavor):
             config["artifacts"] = artifacts
         wanted = options.get("streamable")
         config["streamable"] = streams if wanted is None else bool(wanted)
-        return FlavorConfig(config, config, frozenset(modules))
+        return models.FlavorConfig(config, config, frozenset(modules))
 
     def own_signature(self, model: Any) -> ModelSignature | None:
         return hints.signature(hints_of(self._instance(model)))
@@ -197,13 +187,13 @@ class PyfuncFlavor(Flavor):
             prepare(_context(path, config))
         return model
 
-    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> models.Predictor:
         loader = str(config.get("loader_module") or self.loader_module)
         if loader not in (self.loader_module, *self.other_loaders):
             return ForeignPredictor(model, str(config.get("predict_fn") or "predict"))
         return PythonModelPredictor(model, _context(Path(str(config["path"])), config))
 
-    def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+    def sample_predictor(self, model: Any, config: Mapping[str, Any]) -> models.Predictor:
         # The user's instance is left as it is: its load_context was not called.
         path = Path(str(config["path"]))
         entry = config.get("code")

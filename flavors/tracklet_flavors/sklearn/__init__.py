@@ -9,16 +9,7 @@ from typing import Any, ClassVar
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue
-from tracklet.models import (
-    Flavor,
-    FlavorConfig,
-    Model,
-    ModelInfo,
-    ModelSignature,
-    Predictor,
-    environment,
-    object_files,
-)
+from tracklet.models import Model, ModelInfo, ModelSignature, environment, object_files
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust
@@ -26,7 +17,7 @@ from tracklet.models.trust import Trust
 __all__ = ["SklearnFlavor", "load_model", "log_model", "save_model"]
 
 
-class SklearnFlavor(Flavor):
+class SklearnFlavor(models.Flavor):
     """Estimators, pipelines and whatever else derives from scikit-learn's classes.
 
     Options:
@@ -56,7 +47,7 @@ class SklearnFlavor(Flavor):
         if not (is_instance and hasattr(model, "get_params") and hasattr(model, "fit")):
             super().check(model, options)
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
         kind = object_files.format_of(options.get("serialization_format"))
         trusted = options.get("skops_trusted_types")
         file, modules = object_files.dump(model, path, kind)
@@ -74,7 +65,7 @@ class SklearnFlavor(Flavor):
         pyfunc = None
         if hasattr(model, predict_fn):
             pyfunc = {"model_path": file.name, "predict_fn": predict_fn}
-        return FlavorConfig(config, pyfunc, frozenset(modules))
+        return models.FlavorConfig(config, pyfunc, frozenset(modules))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         named = config.get("pickled_model") or config.get("model_path") or "model.pkl"
@@ -89,7 +80,7 @@ class SklearnFlavor(Flavor):
         file = pyfunc.get("model_path") or pyfunc.get("data") or "model.pkl"
         return self.load(path, {"pickled_model": file, "own": pyfunc.get("own")})
 
-    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> models.Predictor:
         predict_fn = str(config.get("predict_fn") or "predict")
         check_method(model, predict_fn)
         return MethodPredictor(model, predict_fn)

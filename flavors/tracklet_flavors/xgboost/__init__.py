@@ -11,15 +11,7 @@ from typing import Any, ClassVar, Final
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import (
-    Flavor,
-    FlavorConfig,
-    Model,
-    ModelInfo,
-    ModelSignature,
-    Predictor,
-    environment,
-)
+from tracklet.models import Model, ModelInfo, ModelSignature, environment
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust, class_named
@@ -46,7 +38,7 @@ _CLASSES: Final = frozenset(
 _DISTRIBUTIONS: Final = ("xgboost", "xgboost-cpu")
 
 
-class XgboostFlavor(Flavor):
+class XgboostFlavor(models.Flavor):
     """Boosters and scikit-learn wrappers, in XGBoost's own file formats; nothing is pickled.
 
     Options:
@@ -82,7 +74,7 @@ class XgboostFlavor(Flavor):
                 f"model_format={kind!r} is unknown; choose from {', '.join(MODEL_FORMATS)}"
             )
 
-    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> FlavorConfig:
+    def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
         kind = str(options.get("model_format") or "ubj")
         file = path / f"model.{kind}"
         try:
@@ -107,7 +99,7 @@ class XgboostFlavor(Flavor):
             check_method(model, predict_fn)
             pyfunc["predict_fn"] = predict_fn
         own_module = type(model).__module__.partition(".")[0]
-        return FlavorConfig(config, pyfunc, frozenset({own_module, "numpy"}))
+        return models.FlavorConfig(config, pyfunc, frozenset({own_module, "numpy"}))
 
     def load(self, path: Path, config: Mapping[str, Any]) -> Any:
         file = member(path, config.get("data") or "model.xgb")
@@ -125,7 +117,7 @@ class XgboostFlavor(Flavor):
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
         return self.load(path, {"data": pyfunc.get("data")})
 
-    def predictor(self, model: Any, config: Mapping[str, Any]) -> Predictor:
+    def predictor(self, model: Any, config: Mapping[str, Any]) -> models.Predictor:
         if hasattr(model, "get_params"):
             return WrapperPredictor(model, str(config.get("predict_fn") or "predict"))
         return BoosterPredictor(model, "predict")

@@ -6,17 +6,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
-from tracklet.autolog import (
-    CommonOptions,
-    Explanation,
-    Integration,
-    LatePatches,
-    TrainingRecorder,
-    afterwards,
-    autologging_is_disabled,
-    recording,
-    session,
-)
+from tracklet import autolog
+from tracklet.autolog import session
 from tracklet.fluent.starting import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
@@ -40,7 +31,7 @@ _VALIDATING: Final = (
 )
 
 
-class SklearnIntegration(Integration):
+class SklearnIntegration(autolog.Integration):
     """Records every outermost ``fit`` of a scikit-learn estimator, also of the user's own.
 
     Every subclass of ``BaseEstimator`` is watched where it defines ``fit``, ``fit_transform`` or
@@ -51,14 +42,14 @@ class SklearnIntegration(Integration):
     name: ClassVar[str] = "sklearn"
     modules: ClassVar[tuple[str, ...]] = ("sklearn",)
     requires: ClassVar[str] = "scikit-learn>=1.3"
-    Options: ClassVar[type[CommonOptions]] = SklearnOptions
+    Options: ClassVar[type[autolog.CommonOptions]] = SklearnOptions
 
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
         super().__init__(options, add)
         self._post_training = PostTraining(self.name, self.watch)
         self._loops = Loops()
 
-    def continue_from(self, earlier: Integration) -> None:
+    def continue_from(self, earlier: autolog.Integration) -> None:
         """The loops that go on, and the models that were fitted before."""
         assert isinstance(earlier, SklearnIntegration)
         self._loops = earlier._loops
@@ -67,7 +58,7 @@ class SklearnIntegration(Integration):
 
     def patches(
         self, framework: ModuleType, options: SklearnOptions
-    ) -> Iterable[Patch | LatePatches]:
+    ) -> Iterable[Patch | autolog.LatePatches]:
         """The fits of every estimator class, the birth of new classes, and cross-validation."""
         from sklearn.base import BaseEstimator
 
@@ -82,7 +73,7 @@ class SklearnIntegration(Integration):
         if options.log_post_training_metrics:
             yield from self._post_training.patches()
 
-    def explain(self, options: SklearnOptions) -> Explanation:
+    def explain(self, options: SklearnOptions) -> autolog.Explanation:
         """What is recorded of a fit."""
         from tracklet_integrations.sklearn import explaining  # for whoever asks, not for a fit
 
@@ -103,7 +94,7 @@ class SklearnIntegration(Integration):
 
     def watch_validation(self, call: Call) -> Generator[None, Outcome, None]:
         """Cross-validation and curves: nothing inside is recorded."""
-        with recording(self.name, self.options, muted=True):
+        with autolog.recording(self.name, self.options, muted=True):
             yield
 
     def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
@@ -115,7 +106,7 @@ class SklearnIntegration(Integration):
         muted = estimators.prepares_data(type(estimator))
         warm = iterations.continues(estimator)
         resume = self._loops.run_of(estimator) if warm else None
-        with recording(self.name, self.options, muted=muted, resume=resume) as recorder:
+        with autolog.recording(self.name, self.options, muted=muted, resume=resume) as recorder:
             if recorder is None:
                 yield
                 return
@@ -142,11 +133,11 @@ class SklearnIntegration(Integration):
             with session.FitSession():
                 outcome = yield
             if outcome.error is None:
-                with afterwards(loop.run, self.name, "iterations"):
+                with autolog.afterwards(loop.run, self.name, "iterations"):
                     loop.advance(estimator, _data_of(call))
             return
         muted = isinstance(estimator, type) or estimators.prepares_data(type(estimator))
-        with recording(self.name, self.options, muted=muted) as recorder:
+        with autolog.recording(self.name, self.options, muted=muted) as recorder:
             if recorder is None:
                 yield
                 return
@@ -165,12 +156,12 @@ class SklearnIntegration(Integration):
 
     def _goes_on(self, loop: Loop) -> bool:
         """Whether a further call belongs to the loop's run, rather than to another active one."""
-        if autologging_is_disabled(self.name):
+        if autolog.autologging_is_disabled(self.name):
             return False
         run = active_run()
         return loop.managed if run is None else run is loop.run
 
-    def _link(self, record: FitRecord, recorder: TrainingRecorder) -> None:
+    def _link(self, record: FitRecord, recorder: autolog.TrainingRecorder) -> None:
         """What is computed of the fitted model later on belongs to its run."""
         with recorder.step("link"):
             seconds = self.options.dataset_seconds if self.options.log_datasets else None

@@ -11,46 +11,19 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from tracklet import names, validation
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    LifecycleStage,
-    LoggedModel,
-    Metric,
-    ModelVersion,
-    RunStatus,
-)
+from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet.reading.compile import Subject
 from tracklet.stores import creation
+from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import settled
-from tracklet_services.importing.merge import (
-    Change,
-    ImportTarget,
-    LoggedModelRecord,
-    Merge,
-    RegisteredModelRecord,
-    RunRecord,
-    by_key,
-    dated,
-    free_id,
-    merged_registered_model,
-    merged_texts,
-    missing_points,
-    missing_tags,
-    model_changes,
-    noting,
-    run_changes,
-    version_changes,
-)
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.store import SqlStore
 
 
-class SqlTarget(ImportTarget):
+class SqlTarget(merge.ImportTarget):
     """Takes records into a database.
 
     Args:
@@ -62,7 +35,7 @@ class SqlTarget(ImportTarget):
 
     # -- experiments ---------------------------------------------------------------------------
 
-    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: entities.Experiment) -> tuple[str, merge.Change]:
         store = self.store
         store._check_name(experiment.name)
         tags = self._texts("experiment tag", experiment.tags, [])
@@ -74,32 +47,32 @@ class SqlTarget(ImportTarget):
             ).first()
             if row is not None:
                 here = queries.load_experiments(t.SqlReader(connection), [row])[0]
-                new = missing_tags(here, experiment)
+                new = merge.missing_tags(here, experiment)
                 values.put_tags(connection, t.experiment_tags, "experiment", row.id, new)
-                return here.experiment_id, Change.UPDATED if new else Change.UNCHANGED
+                return here.experiment_id, merge.Change.UPDATED if new else merge.Change.UNCHANGED
 
             def is_taken(wanted: str) -> bool:
                 ids = t.experiments.c.experiment_id
                 return connection.execute(select(ids).where(ids == wanted)).first() is not None
 
-            experiment_id = free_id(experiment.experiment_id, is_taken)
+            experiment_id = merge.free_id(experiment.experiment_id, is_taken)
             location = experiment.artifact_location
             row_id = values.add(
                 connection,
                 t.experiments,
                 **values.row_of(
                     t.experiments,
-                    dated(experiment),
+                    merge.dated(experiment),
                     experiment_id=experiment_id,
                     artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
                 ),
             )
             values.put_tags(connection, t.experiment_tags, "experiment", row_id, tags)
-        return experiment_id, Change.TAKEN
+        return experiment_id, merge.Change.TAKEN
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
+    def merge_run(self, record: merge.RunRecord, *, copy_artifacts: bool = False) -> merge.Merge:
         run_id = validation.validate_run_id(record.run.info.run_id)
         refused: list[str] = []
         record = self._checked(record, refused)
@@ -114,14 +87,16 @@ class SqlTarget(ImportTarget):
             row = self._row(connection, queries.RUN, t.runs.c.run_id, run_id, lock=True)
             if row is None:
                 points = self._insert_run(connection, record, uri)
-                return Merge(Change.TAKEN, points, files, refused)
+                return merge.Merge(merge.Change.TAKEN, points, files, refused)
             changed, points = self._update_run(connection, row, record, uri, refused)
         changed = changed or bool(files)
-        return Merge(Change.UPDATED if changed else Change.UNCHANGED, points, files, refused)
+        return merge.Merge(
+            merge.Change.UPDATED if changed else merge.Change.UNCHANGED, points, files, refused
+        )
 
-    def _insert_run(self, connection: Connection, record: RunRecord, uri: str) -> int:
+    def _insert_run(self, connection: Connection, record: merge.RunRecord, uri: str) -> int:
         run, info = record.run, record.run.info
-        deleted = info.lifecycle_stage == LifecycleStage.DELETED
+        deleted = info.lifecycle_stage == entities.LifecycleStage.DELETED
         row = connection.execute(
             t.runs.insert()
             .values(
@@ -147,14 +122,14 @@ class SqlTarget(ImportTarget):
         self,
         connection: Connection,
         row: Any,
-        record: RunRecord,
+        record: merge.RunRecord,
         uri: str,
         refused: list[str],
     ) -> tuple[bool, int]:
         there, here = record.run, queries.load_runs(t.SqlReader(connection), [row])[0]
         points = self._new_points(connection, row.id, record.histories)
         values.put_points(connection, row.id, points)
-        changes = run_changes(here, there, uri, refused)
+        changes = merge.run_changes(here, there, uri, refused)
         values.put_tags(connection, t.params, "run", row.id, changes.params)
         values.put_tags(connection, t.tags, "run", row.id, changes.tags)
         self.store._put_inputs(connection, row, changes.datasets, changes.inputs)
@@ -166,18 +141,18 @@ class SqlTarget(ImportTarget):
         return bool(points) or any(astuple(changes)), len(points)
 
     def _new_points(
-        self, connection: Connection, row: int, histories: Mapping[str, Sequence[Metric]]
-    ) -> list[Metric]:
-        new: list[Metric] = []
+        self, connection: Connection, row: int, histories: Mapping[str, Sequence[entities.Metric]]
+    ) -> list[entities.Metric]:
+        new: list[entities.Metric] = []
         for key, given in histories.items():
-            new += missing_points(values.points_of(connection, row, key), given)
+            new += merge.missing_points(values.points_of(connection, row, key), given)
         return new
 
     # -- logged models -------------------------------------------------------------------------
 
     def merge_logged_model(
-        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
-    ) -> Merge:
+        self, record: merge.LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> merge.Merge:
         model_id = validation.validate_model_id(record.model.model_id)
         refused: list[str] = []
         model = replace(
@@ -197,13 +172,19 @@ class SqlTarget(ImportTarget):
             row = self._row(connection, queries.LOGGED_MODEL, ids, model_id, lock=True)
             if row is None:
                 self._insert_model(connection, model, points, uri)
-                return Merge(Change.TAKEN, len(points), files, refused)
+                return merge.Merge(merge.Change.TAKEN, len(points), files, refused)
             changed, written = self._update_model(connection, row, model, points, uri)
         changed = changed or bool(files)
-        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+        return merge.Merge(
+            merge.Change.UPDATED if changed else merge.Change.UNCHANGED, written, files, refused
+        )
 
     def _insert_model(
-        self, connection: Connection, model: LoggedModel, points: Sequence[Metric], uri: str
+        self,
+        connection: Connection,
+        model: entities.LoggedModel,
+        points: Sequence[entities.Metric],
+        uri: str,
     ) -> None:
         row = values.add(
             connection,
@@ -220,17 +201,17 @@ class SqlTarget(ImportTarget):
         self,
         connection: Connection,
         row: Any,
-        there: LoggedModel,
-        points: Sequence[Metric],
+        there: entities.LoggedModel,
+        points: Sequence[entities.Metric],
         uri: str,
     ) -> tuple[bool, int]:
         here = queries.load_logged_models(t.SqlReader(connection), [row])[0]
         found = queries.model_points(t.SqlReader(connection), {row.id: row.model_id})
-        known = by_key(point for _, point in found)
-        given = by_key(points)
-        new = [p for key in given for p in missing_points(known.get(key, ()), given[key])]
+        known = merge.by_key(point for _, point in found)
+        given = merge.by_key(points)
+        new = [p for key in given for p in merge.missing_points(known.get(key, ()), given[key])]
         _put_model_points(connection, row.id, new)
-        params, tags, changes = model_changes(here, there, uri)
+        params, tags, changes = merge.model_changes(here, there, uri)
         values.put_tags(connection, t.logged_model_params, "model", row.id, params)
         values.put_tags(connection, t.logged_model_tags, "model", row.id, tags)
         if "status" in changes:
@@ -245,7 +226,7 @@ class SqlTarget(ImportTarget):
 
     # -- registered models ---------------------------------------------------------------------
 
-    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
+    def merge_registered_model(self, record: merge.RegisteredModelRecord) -> merge.Merge:
         self.store._check_model_name(record.model.name)
         refused: list[str] = []
         model = replace(record.model, tags=self._texts("model tag", record.model.tags, refused))
@@ -260,9 +241,11 @@ class SqlTarget(ImportTarget):
                 connection, queries.REGISTERED_MODEL, names_of_models, model.name, lock=True
             )
             if row is not None:
-                record = RegisteredModelRecord(model, versions)
+                record = merge.RegisteredModelRecord(model, versions)
                 changed = self._update_registered_model(connection, row, record, refused)
-                return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+                return merge.Merge(
+                    merge.Change.UPDATED if changed else merge.Change.UNCHANGED, refused=refused
+                )
             row_id = values.add(
                 connection, t.registered_models, **values.row_of(t.registered_models, model)
             )
@@ -271,10 +254,14 @@ class SqlTarget(ImportTarget):
                 _insert_version(connection, row_id, version)
             for alias, number in model.aliases.items():
                 values.put_alias(connection, row_id, alias, number)
-        return Merge(Change.TAKEN, refused=refused)
+        return merge.Merge(merge.Change.TAKEN, refused=refused)
 
     def _update_registered_model(
-        self, connection: Connection, row: Any, record: RegisteredModelRecord, refused: list[str]
+        self,
+        connection: Connection,
+        row: Any,
+        record: merge.RegisteredModelRecord,
+        refused: list[str],
     ) -> bool:
         v = t.model_versions.c
         rows = connection.execute(
@@ -284,13 +271,13 @@ class SqlTarget(ImportTarget):
         known = {version.version: version for version in loaded}
         ids = {version.version: one.id for one, version in zip(rows, loaded, strict=True)}
         here = queries.load_registered_models(t.SqlReader(connection), [row])[0]
-        merged, new, changing = merged_registered_model(here, known, record, refused)
+        merged, new, changing = merge.merged_registered_model(here, known, record, refused)
         for version in new:
             _insert_version(connection, row.id, version)
         for old, version in changing:
             _change_version(connection, ids[version.version], old, version)
         if merged != here:
-            tags = merged_texts(here.tags, merged.tags, overwrite=True)
+            tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
             values.put_tags(connection, t.registered_model_tags, "model", row.id, tags)
             for alias, number in merged.aliases.items():
                 if here.aliases.get(alias) != number:
@@ -306,21 +293,21 @@ class SqlTarget(ImportTarget):
 
     # -- parts ---------------------------------------------------------------------------------
 
-    def _checked(self, record: RunRecord, refused: list[str]) -> RunRecord:
+    def _checked(self, record: merge.RunRecord, refused: list[str]) -> merge.RunRecord:
         """The record without what the database cannot keep."""
         data = replace(
             record.run.data,
             params=self._texts("param", record.run.data.params, refused),
             tags=self._texts("tag", record.run.data.tags, refused),
         )
-        datasets: list[DatasetInput] = []
+        datasets: list[entities.DatasetInput] = []
         for given in record.run.inputs.dataset_inputs:
-            with noting(refused):
+            with merge.noting(refused):
                 checks.dataset(given, nul=self.store.keeps_nul)
                 datasets.append(given)
         inputs = replace(record.run.inputs, dataset_inputs=datasets)
-        RunStatus.from_string(record.run.info.status)
-        return RunRecord(
+        entities.RunStatus.from_string(record.run.info.status)
+        return merge.RunRecord(
             replace(record.run, data=data, inputs=inputs),
             {key: _checked_points(h, refused) for key, h in record.histories.items()},
             record.deleted_time,
@@ -335,14 +322,14 @@ class SqlTarget(ImportTarget):
     def _texts(self, kind: str, given: Mapping[str, str], refused: list[str]) -> dict[str, str]:
         kept: dict[str, str] = {}
         for key, value in given.items():
-            with noting(refused):
+            with merge.noting(refused):
                 kept.update(checks.texts(kind, {key: value}, nul=self.store.keeps_nul))
         return kept
 
 
-def _checked_points(points: Sequence[Metric], refused: list[str]) -> list[Metric]:
+def _checked_points(points: Sequence[entities.Metric], refused: list[str]) -> list[entities.Metric]:
     """The points that the database can keep; the others are refused, once per metric."""
-    kept: list[Metric] = []
+    kept: list[entities.Metric] = []
     reasons: dict[str, str] = {}
     for point in points:
         try:
@@ -360,7 +347,7 @@ def _artifacts(source: str | None, place: str, copy: bool, refused: list[str]) -
     return source or place, 0
 
 
-def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]) -> None:
+def _put_model_points(connection: Connection, row: int, points: Sequence[entities.Metric]) -> None:
     if points:
         table = t.logged_model_metrics
         connection.execute(
@@ -368,7 +355,7 @@ def _put_model_points(connection: Connection, row: int, points: Sequence[Metric]
         )
 
 
-def _insert_version(connection: Connection, model: int, version: ModelVersion) -> None:
+def _insert_version(connection: Connection, model: int, version: entities.ModelVersion) -> None:
     row = values.add(
         connection, t.model_versions, **values.row_of(t.model_versions, version, model=model)
     )
@@ -376,8 +363,8 @@ def _insert_version(connection: Connection, model: int, version: ModelVersion) -
 
 
 def _change_version(
-    connection: Connection, row: int, here: ModelVersion, merged: ModelVersion
+    connection: Connection, row: int, here: entities.ModelVersion, merged: entities.ModelVersion
 ) -> None:
-    tags = merged_texts(here.tags, merged.tags, overwrite=True)
+    tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
     values.put_tags(connection, t.model_version_tags, "version", row, tags)
-    values.change(connection, t.model_versions, row, **version_changes(merged))
+    values.change(connection, t.model_versions, row, **merge.version_changes(merged))

@@ -13,17 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from tracklet import names, settings, validation
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    LifecycleStage,
-    LoggedModelInput,
-    LoggedModelOutput,
-    Metric,
-    ModelVersion,
-    RunStatus,
-)
+from tracklet import entities, names, settings, validation
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.liveness import Lease
 from tracklet.stores import creation, disk
@@ -40,26 +30,8 @@ from tracklet.stores.files import (
 from tracklet.stores.files.points import Appender
 from tracklet.stores.files.registry_verbs import _check_name
 from tracklet.stores.files.store import FileStore
+from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import settled
-from tracklet_services.importing.merge import (
-    Change,
-    ImportTarget,
-    LoggedModelRecord,
-    Merge,
-    RegisteredModelRecord,
-    RunRecord,
-    by_key,
-    dated,
-    free_id,
-    merged_registered_model,
-    merged_texts,
-    missing_points,
-    missing_tags,
-    model_changes,
-    noting,
-    run_changes,
-    version_changes,
-)
 
 _PREFIX: Final = f"{layout.PRIVATE}-import-"
 _LEASE: Final = "lease"
@@ -68,7 +40,7 @@ _GRACE_SECONDS: Final = 60
 
 
 @disk.reported
-class FileTarget(ImportTarget):
+class FileTarget(merge.ImportTarget):
     """Takes records into a file store.
 
     Args:
@@ -85,7 +57,7 @@ class FileTarget(ImportTarget):
 
     # -- experiments ---------------------------------------------------------------------------
 
-    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: entities.Experiment) -> tuple[str, merge.Change]:
         validation.validate_experiment_name(experiment.name)
         is_default = experiment.name == layout.DEFAULT_EXPERIMENT_NAME
         if is_default and experiment.experiment_id != layout.DEFAULT_EXPERIMENT_ID:
@@ -94,9 +66,9 @@ class FileTarget(ImportTarget):
         with disk.locked(layout.lock_file(self.root)):
             known = self.store._dir_of_name(experiment.name)
             if known is None:
-                experiment_id = free_id(experiment.experiment_id, self._is_taken)
+                experiment_id = merge.free_id(experiment.experiment_id, self._is_taken)
                 self._put_experiment(experiment_id, experiment)
-                return experiment_id, Change.TAKEN
+                return experiment_id, merge.Change.TAKEN
         return os.path.basename(known), self._add_experiment_tags(known, experiment)
 
     def _is_taken(self, experiment_id: str) -> bool:
@@ -105,13 +77,13 @@ class FileTarget(ImportTarget):
             os.path.lexists(f"{home}/{experiment_id}") for home in homes
         )
 
-    def _put_experiment(self, experiment_id: str, experiment: Experiment) -> None:
+    def _put_experiment(self, experiment_id: str, experiment: entities.Experiment) -> None:
         default = experiment_id == layout.DEFAULT_EXPERIMENT_ID  # it is never in the trash
-        stage = LifecycleStage.ACTIVE if default else experiment.lifecycle_stage
-        home = layout.trash(self.root) if stage == LifecycleStage.DELETED else self.root
+        stage = entities.LifecycleStage.ACTIVE if default else experiment.lifecycle_stage
+        home = layout.trash(self.root) if stage == entities.LifecycleStage.DELETED else self.root
         location = experiment.artifact_location or f"{self.root}/{experiment_id}"
         here = replace(
-            dated(experiment),
+            merge.dated(experiment),
             experiment_id=experiment_id,
             artifact_location=location,
             lifecycle_stage=stage,
@@ -123,19 +95,19 @@ class FileTarget(ImportTarget):
             disk.rename(folder, f"{home}/{experiment_id}")
         change_log.announce(self.root, experiment_id)
 
-    def _add_experiment_tags(self, folder: str, experiment: Experiment) -> Change:
-        new = missing_tags(reader.read_experiment(folder), experiment)
+    def _add_experiment_tags(self, folder: str, experiment: entities.Experiment) -> merge.Change:
+        new = merge.missing_tags(reader.read_experiment(folder), experiment)
         refused: list[str] = []
         tags = f"{folder}/{layout.TAGS}"
         _put_tags("experiment tag", tags, new, folder, refused)
         if len(new) == len(refused):
-            return Change.UNCHANGED
+            return merge.Change.UNCHANGED
         change_log.announce(self.root, os.path.basename(folder))
-        return Change.UPDATED
+        return merge.Change.UPDATED
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
+    def merge_run(self, record: merge.RunRecord, *, copy_artifacts: bool = False) -> merge.Merge:
         run = record.run
         run_id = validation.validate_run_id(run.info.run_id)
         known = _found(self.store._run_dir, run_id)
@@ -161,9 +133,11 @@ class FileTarget(ImportTarget):
             disk.rename(folder, final)
         self.store._remember_run(run_id, final)
         self.store._announce_run(final)
-        return Merge(Change.TAKEN, written, files, refused)
+        return merge.Merge(merge.Change.TAKEN, written, files, refused)
 
-    def _update_run(self, folder: str, record: RunRecord, copy_artifacts: bool) -> Merge:
+    def _update_run(
+        self, folder: str, record: merge.RunRecord, copy_artifacts: bool
+    ) -> merge.Merge:
         there, here = record.run, reader.read_run(folder)
         experiment_dir, run_id = os.path.split(folder)
         refused: list[str] = []
@@ -171,28 +145,30 @@ class FileTarget(ImportTarget):
         uri, files = there.info.artifact_uri, 0
         if copy_artifacts:
             uri, files = self._artifacts(uri, True, experiment_dir, folder, folder, refused)
-        changes = run_changes(here, there, uri, refused)
+        changes = merge.run_changes(here, there, uri, refused)
         written_texts = self._put_texts(folder, changes.params, changes.tags, refused)
         links = changes.datasets, changes.inputs, changes.outputs
         linked = self._put_links(folder, experiment_dir, run_id, *links, refused)
         values = changes.info
         if "status" in values:
-            values["status"] = RunStatus.from_string(values["status"])
+            values["status"] = entities.RunStatus.from_string(values["status"])
         if values:
             run_state.edit(folder, lambda meta: meta.update(values))
         changed = bool(written or written_texts or linked or values or files)
         if changed:
             self.store._announce_run(folder)
-        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+        return merge.Merge(
+            merge.Change.UPDATED if changed else merge.Change.UNCHANGED, written, files, refused
+        )
 
     def _put_links(
         self,
         folder: str,
         experiment_dir: str,
         run_id: str,
-        datasets: Iterable[DatasetInput],
-        inputs: Iterable[LoggedModelInput],
-        outputs: Iterable[LoggedModelOutput],
+        datasets: Iterable[entities.DatasetInput],
+        inputs: Iterable[entities.LoggedModelInput],
+        outputs: Iterable[entities.LoggedModelOutput],
         refused: list[str],
     ) -> int:
         """Write which datasets and models a run used and produced; return how many."""
@@ -201,12 +177,12 @@ class FileTarget(ImportTarget):
             self.store._link_dataset(folder, run_id, given, experiment_dir)
             written += 1
         for used in inputs:
-            with noting(refused):
+            with merge.noting(refused):
                 validation.validate_model_id(used.model_id)
                 self.store._link_input(folder, run_id, used.model_id)
                 written += 1
         for made in outputs:
-            with noting(refused):
+            with merge.noting(refused):
                 validation.validate_model_id(made.model_id)
                 place = f"{folder}/{layout.OUTPUTS}/{made.model_id}"
                 self.store._link_once(place, documents.model_output(made), layout.private(folder))
@@ -216,8 +192,8 @@ class FileTarget(ImportTarget):
     # -- logged models -------------------------------------------------------------------------
 
     def merge_logged_model(
-        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
-    ) -> Merge:
+        self, record: merge.LoggedModelRecord, *, copy_artifacts: bool = False
+    ) -> merge.Merge:
         model = record.model
         model_id = validation.validate_model_id(model.model_id)
         known = _found(self.store._model_dir, model_id)
@@ -228,7 +204,7 @@ class FileTarget(ImportTarget):
         _check_absent(final)
         refused: list[str] = []
         with self._staging.folder() as folder:
-            histories = by_key(record.points)
+            histories = merge.by_key(record.points)
             written = _write_data(folder, histories, model.params, model.tags, refused, "model ")
             uri, files = self._artifacts(
                 model.artifact_location, copy_artifacts, experiment_dir, final, folder, refused
@@ -239,18 +215,20 @@ class FileTarget(ImportTarget):
             disk.make_dirs(os.path.dirname(final))
             disk.rename(folder, final)
         self.store._announce_model(final)
-        return Merge(Change.TAKEN, written, files, refused)
+        return merge.Merge(merge.Change.TAKEN, written, files, refused)
 
-    def _update_model(self, folder: str, record: LoggedModelRecord, copy_artifacts: bool) -> Merge:
+    def _update_model(
+        self, folder: str, record: merge.LoggedModelRecord, copy_artifacts: bool
+    ) -> merge.Merge:
         there, here = record.model, reader.read_logged_model(folder)
         refused: list[str] = []
-        histories = by_key(record.points)
+        histories = merge.by_key(record.points)
         written = self._add_points(folder, histories, refused, here.model_id)
         uri, files = there.artifact_location, 0
         if copy_artifacts:
             experiment_dir = os.path.dirname(os.path.dirname(folder))
             uri, files = self._artifacts(uri, True, experiment_dir, folder, folder, refused)
-        params, tags, values = model_changes(here, there, uri)
+        params, tags, values = merge.model_changes(here, there, uri)
         written_texts = self._put_texts(folder, params, tags, refused)
         if "status" in values:
             values["status"] = there.status.to_int()
@@ -262,11 +240,13 @@ class FileTarget(ImportTarget):
             with disk.locked(f"{layout.private(folder)}/lock"):
                 _amend("logged model", folder, layout.private(folder), values)
             self.store._announce_model(folder)
-        return Merge(Change.UPDATED if changed else Change.UNCHANGED, written, files, refused)
+        return merge.Merge(
+            merge.Change.UPDATED if changed else merge.Change.UNCHANGED, written, files, refused
+        )
 
     # -- registered models ---------------------------------------------------------------------
 
-    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
+    def merge_registered_model(self, record: merge.RegisteredModelRecord) -> merge.Merge:
         name = record.model.name
         _check_name(name)
         folder = layout.registered_model(self.root, name)
@@ -276,11 +256,11 @@ class FileTarget(ImportTarget):
                 merged = self._update_registered_model(folder, record)
             else:
                 merged = self._put_registered_model(folder, record)
-        if merged.change is not Change.UNCHANGED:
+        if merged.change is not merge.Change.UNCHANGED:
             self.store._announce_name(name)
         return merged
 
-    def _put_registered_model(self, final: str, record: RegisteredModelRecord) -> Merge:
+    def _put_registered_model(self, final: str, record: merge.RegisteredModelRecord) -> merge.Merge:
         _check_absent(final)
         refused: list[str] = []
         with self._staging.folder() as folder:
@@ -292,15 +272,17 @@ class FileTarget(ImportTarget):
             _write_texts("alias", aliases, numbers, refused)
             _write_document(folder, documents.registered_model(record.model))
             disk.rename(folder, final)
-        return Merge(Change.TAKEN, refused=refused)
+        return merge.Merge(merge.Change.TAKEN, refused=refused)
 
-    def _update_registered_model(self, folder: str, record: RegisteredModelRecord) -> Merge:
+    def _update_registered_model(
+        self, folder: str, record: merge.RegisteredModelRecord
+    ) -> merge.Merge:
         refused: list[str] = []
         dirs = [layout.version(folder, version.version) for version in record.versions]
         found = [reader.read_model_version(d) for d in dirs if os.path.exists(layout.meta(d))]
         here = reader.read_registered_model(folder)
         known = {version.version: version for version in found}
-        merged, new, changing = merged_registered_model(here, known, record, refused)
+        merged, new, changing = merge.merged_registered_model(here, known, record, refused)
         for version in new:
             version_dir = layout.version(folder, version.version)
             _check_absent(version_dir)
@@ -310,7 +292,7 @@ class FileTarget(ImportTarget):
         for old, version in changing:
             _change_version(layout.version(folder, version.version), old, version, refused)
         if merged != here:
-            tags = merged_texts(here.tags, merged.tags, overwrite=True)
+            tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
             tags_dir = f"{folder}/{layout.TAGS}"
             _put_tags("model tag", tags_dir, tags, folder, refused)
             numbers = {alias: str(number) for alias, number in merged.aliases.items()}
@@ -323,14 +305,16 @@ class FileTarget(ImportTarget):
             }
             _amend("registered model", folder, folder, values)
         changed = new or changing or merged != here
-        return Merge(Change.UPDATED if changed else Change.UNCHANGED, refused=refused)
+        return merge.Merge(
+            merge.Change.UPDATED if changed else merge.Change.UNCHANGED, refused=refused
+        )
 
     # -- parts of runs and logged models ---------------------------------------------------------
 
     def _add_points(
         self,
         folder: str,
-        histories: Mapping[str, Sequence[Metric]],
+        histories: Mapping[str, Sequence[entities.Metric]],
         refused: list[str],
         model_id: str | None = None,
     ) -> int:
@@ -339,7 +323,7 @@ class FileTarget(ImportTarget):
         metrics_dir = f"{folder}/{layout.METRICS}"
         for key, given in histories.items():
             path = f"{metrics_dir}/{key}"
-            with noting(refused):
+            with merge.noting(refused):
                 validation.validate_key("metric", key)
                 key_values.check_free("metric", metrics_dir, (key,))
                 data = disk.read_if_there(path) or b""
@@ -348,7 +332,7 @@ class FileTarget(ImportTarget):
                     if model_id is None
                     else points.parse_model_points(data, key, model_id)
                 )
-                new = missing_points(known.points, given)
+                new = merge.missing_points(known.points, given)
                 data = _lines(new, model=model_id is not None)
                 if data:
                     Appender(path, folder).write(data)
@@ -410,7 +394,7 @@ def _referring(location: str) -> str:
     return f"{location.rstrip('/')}/" if settings.path_of(location) is not None else location
 
 
-def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> None:
+def _write_version(folder: str, version: entities.ModelVersion, refused: list[str]) -> None:
     disk.make_dir(folder)
     tags = f"{folder}/{layout.TAGS}"
     _write_texts("model version tag", tags, version.tags, refused)
@@ -418,12 +402,12 @@ def _write_version(folder: str, version: ModelVersion, refused: list[str]) -> No
 
 
 def _change_version(
-    folder: str, here: ModelVersion, merged: ModelVersion, refused: list[str]
+    folder: str, here: entities.ModelVersion, merged: entities.ModelVersion, refused: list[str]
 ) -> None:
-    tags = merged_texts(here.tags, merged.tags, overwrite=True)
+    tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
     tags_dir = f"{folder}/{layout.TAGS}"
     _put_tags("model version tag", tags_dir, tags, folder, refused)
-    _amend("model version", folder, folder, version_changes(merged))
+    _amend("model version", folder, folder, merge.version_changes(merged))
 
 
 def _amend(what: str, folder: str, staging: str, values: Mapping[str, Any]) -> None:
@@ -437,20 +421,20 @@ def _write_document(folder: str, document: dict[str, Any]) -> None:
     disk.write_new(layout.meta(folder), documents.dumps(document))
 
 
-def _run_document(record: RunRecord, experiment_id: str, artifact_uri: str) -> dict[str, Any]:
+def _run_document(record: merge.RunRecord, experiment_id: str, artifact_uri: str) -> dict[str, Any]:
     """What a run's ``meta.yaml`` says."""
     info = record.run.info
     name = info.run_name or ""
     here = replace(info, experiment_id=experiment_id, artifact_uri=artifact_uri, run_name=name)
     document = documents.run(here)
-    if info.lifecycle_stage == LifecycleStage.DELETED:
+    if info.lifecycle_stage == entities.LifecycleStage.DELETED:
         document["deleted_time"] = record.deleted_time or info.end_time or names.now()
     return document
 
 
 def _write_data(
     folder: str,
-    histories: Mapping[str, Sequence[Metric]],
+    histories: Mapping[str, Sequence[entities.Metric]],
     params: Mapping[str, str],
     tags: Mapping[str, str],
     refused: list[str],
@@ -489,7 +473,7 @@ def _encoded(kind: str, values: Mapping[str, str], refused: list[str]) -> dict[s
     """The keys and texts that files can carry."""
     data: dict[str, bytes] = {}
     for key, value in values.items():
-        with noting(refused):
+        with merge.noting(refused):
             data[key] = key_values.encoded(kind, key, value)
     return data
 
@@ -523,7 +507,7 @@ def _put_tags(
 ) -> None:
     """Set tags of an entity that is in place already."""
     for key, data in _encoded(kind, values, refused).items():
-        with noting(refused):
+        with merge.noting(refused):
             key_values.put_tags(kind, folder, {key: data}, staging)
 
 
@@ -532,14 +516,14 @@ def _put_params(
 ) -> None:
     """Set params, new ones, of an entity that is in place already."""
     for key, data in _encoded(kind, values, refused).items():
-        with noting(refused):
+        with merge.noting(refused):
             key_values.put_params(kind, folder, {key: data}, staging, "it")
 
 
 # -- points ------------------------------------------------------------------------------------
 
 
-def _lines(points: Sequence[Metric], *, model: bool = False) -> bytes:
+def _lines(points: Sequence[entities.Metric], *, model: bool = False) -> bytes:
     """Points as the lines of a metric file, of a run or of a logged model.
 
     Raises:
@@ -550,7 +534,7 @@ def _lines(points: Sequence[Metric], *, model: bool = False) -> bytes:
     return b"".join(_line(point, model=model) for point in points)
 
 
-def _line(point: Metric, *, model: bool) -> bytes:
+def _line(point: entities.Metric, *, model: bool) -> bytes:
     fields = [str(point.timestamp), repr(float(point.value)), str(point.step)]
     if model and (point.run_id or point.dataset_name):
         fields.append(point.run_id or "-")
@@ -567,7 +551,7 @@ def _line(point: Metric, *, model: bool) -> bytes:
 
 def _write_histories(
     folder: str,
-    histories: Mapping[str, Sequence[Metric]],
+    histories: Mapping[str, Sequence[entities.Metric]],
     refused: list[str],
     *,
     model: bool = False,
@@ -576,7 +560,7 @@ def _write_histories(
     count = 0
     for key in sorted(histories):
         points = histories[key]
-        with noting(refused):
+        with merge.noting(refused):
             validation.validate_key("metric", key)
             data = _lines(points, model=model)
             if data and _write_key("metric", folder, key, data, refused):

@@ -15,20 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from tracklet import names, validation
-from tracklet.entities import (
-    DatasetInput,
-    Experiment,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    Metric,
-    ModelVersion,
-    RegisteredModel,
-    Run,
-    RunInfo,
-    RunStatus,
-)
+from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores.files.reader import DELETED_STAGE as DELETED_VERSION_STAGE
 
@@ -52,8 +39,8 @@ class RunRecord:
         deleted_time: When it was deleted, in ms, if it was and that is known.
     """
 
-    run: Run
-    histories: Mapping[str, Sequence[Metric]]
+    run: entities.Run
+    histories: Mapping[str, Sequence[entities.Metric]]
     deleted_time: int | None = None
 
 
@@ -61,8 +48,8 @@ class RunRecord:
 class LoggedModelRecord:
     """A logged model with every point measured on it; ``model.metrics`` is not looked at."""
 
-    model: LoggedModel
-    points: Sequence[Metric] = ()
+    model: entities.LoggedModel
+    points: Sequence[entities.Metric] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +59,8 @@ class RegisteredModelRecord:
     Deleted versions have the stage :data:`DELETED_VERSION_STAGE`.
     """
 
-    model: RegisteredModel
-    versions: Sequence[ModelVersion] = ()
+    model: entities.RegisteredModel
+    versions: Sequence[entities.ModelVersion] = ()
 
 
 class Change(enum.Enum):
@@ -113,7 +100,7 @@ class ImportTarget(ABC):
     """
 
     @abstractmethod
-    def merge_experiment(self, experiment: Experiment) -> tuple[str, Change]:
+    def merge_experiment(self, experiment: entities.Experiment) -> tuple[str, Change]:
         """Take an experiment and return its id here.
 
         An experiment of the same name is the same one, whatever its id. Otherwise it keeps its
@@ -168,7 +155,7 @@ def free_id(wanted: str, is_taken: Callable[[str], bool]) -> str:
     return names.experiment_id() if is_taken(wanted) else wanted
 
 
-def dated(experiment: Experiment) -> Experiment:
+def dated(experiment: entities.Experiment) -> entities.Experiment:
     """An experiment with the times that its source does not know: now, and never changed since."""
     created = experiment.creation_time
     created = names.now() if created is None else created
@@ -177,7 +164,7 @@ def dated(experiment: Experiment) -> Experiment:
     return replace(experiment, creation_time=created, last_update_time=updated)
 
 
-def missing_tags(here: Experiment, there: Experiment) -> dict[str, str]:
+def missing_tags(here: entities.Experiment, there: entities.Experiment) -> dict[str, str]:
     """The tags to be set on an experiment that is here."""
     same = here.experiment_id == there.experiment_id and here.creation_time == there.creation_time
     return merged_texts(here.tags, there.tags, overwrite=same)
@@ -198,13 +185,15 @@ class RunChanges:
 
     params: dict[str, str]
     tags: dict[str, str]
-    datasets: list[DatasetInput]
-    inputs: list[LoggedModelInput]
-    outputs: list[LoggedModelOutput]
+    datasets: list[entities.DatasetInput]
+    inputs: list[entities.LoggedModelInput]
+    outputs: list[entities.LoggedModelOutput]
     info: dict[str, Any]
 
 
-def run_changes(here: Run, there: Run, uri: str | None, refused: list[str]) -> RunChanges:
+def run_changes(
+    here: entities.Run, there: entities.Run, uri: str | None, refused: list[str]
+) -> RunChanges:
     """What a run becomes by a look at the source.
 
     Args:
@@ -236,7 +225,7 @@ def run_changes(here: Run, there: Run, uri: str | None, refused: list[str]) -> R
 
 
 def model_changes(
-    here: LoggedModel, there: LoggedModel, uri: str
+    here: entities.LoggedModel, there: entities.LoggedModel, uri: str
 ) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
     """The params and tags to be set on a logged model that is here, and the fields that change.
 
@@ -258,12 +247,14 @@ def model_changes(
     )
 
 
-def missing_points(known: Iterable[Metric], given: Sequence[Metric]) -> list[Metric]:
+def missing_points(
+    known: Iterable[entities.Metric], given: Sequence[entities.Metric]
+) -> list[entities.Metric]:
     """The points that are not known yet; a point logged twice is two points."""
     left = Counter(map(_identity, known))
     if not left:
         return list(given)
-    missing: list[Metric] = []
+    missing: list[entities.Metric] = []
     for point in given:
         identity = _identity(point)
         if left[identity] > 0:
@@ -273,13 +264,13 @@ def missing_points(known: Iterable[Metric], given: Sequence[Metric]) -> list[Met
     return missing
 
 
-def _merged_info(here: RunInfo, there: RunInfo) -> RunInfo:
+def _merged_info(here: entities.RunInfo, there: entities.RunInfo) -> entities.RunInfo:
     """How a run that is here stands after a look at the source.
 
     An end that only the source knows is taken, and so is a later one: the run was resumed there.
     """
-    over_there = RunStatus.is_terminated(there.status)
-    over_here = RunStatus.is_terminated(here.status)
+    over_there = entities.RunStatus.is_terminated(there.status)
+    over_here = entities.RunStatus.is_terminated(here.status)
     later = (there.end_time or 0) > (here.end_time or 0)
     if over_there and (not over_here or later):
         here = replace(here, status=there.status, end_time=there.end_time)
@@ -300,11 +291,15 @@ def merged_texts(
 
 
 def merged_registered_model(
-    model: RegisteredModel,
-    versions: Mapping[int, ModelVersion],
+    model: entities.RegisteredModel,
+    versions: Mapping[int, entities.ModelVersion],
     record: RegisteredModelRecord,
     refused: list[str],
-) -> tuple[RegisteredModel, list[ModelVersion], list[tuple[ModelVersion, ModelVersion]]]:
+) -> tuple[
+    entities.RegisteredModel,
+    list[entities.ModelVersion],
+    list[tuple[entities.ModelVersion, entities.ModelVersion]],
+]:
     """What a registered model that is here becomes by a look at the source.
 
     Args:
@@ -316,8 +311,8 @@ def merged_registered_model(
     Returns:
         The model, the versions that are new, and those that change, as they are and will be.
     """
-    new: list[ModelVersion] = []
-    changed: list[tuple[ModelVersion, ModelVersion]] = []
+    new: list[entities.ModelVersion] = []
+    changed: list[tuple[entities.ModelVersion, entities.ModelVersion]] = []
     others: set[int] = set()
     for version in record.versions:
         here = versions.get(version.version)
@@ -334,19 +329,23 @@ def merged_registered_model(
     return _merged_model(model, replace(record.model, aliases=aliases)), new, changed
 
 
-def version_changes(version: ModelVersion) -> dict[str, Any]:
+def version_changes(version: entities.ModelVersion) -> dict[str, Any]:
     """The fields in which a version may follow the source, besides its tags."""
     return {name: getattr(version, name) for name in _CHANGING}
 
 
-def _merged_version(here: ModelVersion, there: ModelVersion) -> ModelVersion:
+def _merged_version(
+    here: entities.ModelVersion, there: entities.ModelVersion
+) -> entities.ModelVersion:
     """A version that is here after a look at the source: whoever changed it last is right."""
     if (here.last_updated_timestamp or 0) > (there.last_updated_timestamp or 0):
         return replace(here, tags={**there.tags, **here.tags})
     return replace(here, **version_changes(there), tags={**here.tags, **there.tags})
 
 
-def _merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredModel:
+def _merged_model(
+    here: entities.RegisteredModel, there: entities.RegisteredModel
+) -> entities.RegisteredModel:
     """A registered model that is here after a look at the source."""
     same = here.creation_timestamp == there.creation_timestamp
     if same and there.last_updated_timestamp >= here.last_updated_timestamp:
@@ -365,15 +364,15 @@ def _merged_model(here: RegisteredModel, there: RegisteredModel) -> RegisteredMo
     )
 
 
-def by_key(points: Iterable[Metric]) -> dict[str, list[Metric]]:
+def by_key(points: Iterable[entities.Metric]) -> dict[str, list[entities.Metric]]:
     """Points sorted into their metrics."""
-    histories: dict[str, list[Metric]] = {}
+    histories: dict[str, list[entities.Metric]] = {}
     for point in points:
         histories.setdefault(point.key, []).append(point)
     return histories
 
 
-def _identity(point: Metric) -> tuple[object, ...]:
+def _identity(point: entities.Metric) -> tuple[object, ...]:
     return (
         struct.pack("d", point.value) if point.value == point.value else b"nan",
         point.timestamp,

@@ -14,36 +14,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, column, func, select, table
 
-from tracklet.entities import (
-    Dataset,
-    DatasetInput,
-    Experiment,
-    InputTag,
-    LifecycleStage,
-    LoggedModel,
-    LoggedModelInput,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    ModelVersion,
-    RegisteredModel,
-    Run,
-    RunData,
-    RunInfo,
-    RunInputs,
-    RunOutputs,
-    RunStatus,
-)
+from tracklet import entities
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading.queries import rank
+from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import own_location
 from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase, Row, Tables
-from tracklet_services.importing.merge import (
-    DELETED_VERSION_STAGE,
-    LoggedModelRecord,
-    RegisteredModelRecord,
-    RunRecord,
-)
 from tracklet_services.importing.source import Unreadable
 
 _NEWEST: Final = "dc11669786a5"
@@ -125,7 +101,7 @@ class MlflowDatabase(DatabaseSource):
 
     # -- experiments ---------------------------------------------------------------------------
 
-    def experiments(self) -> Iterator[Experiment | Unreadable]:
+    def experiments(self) -> Iterator[entities.Experiment | Unreadable]:
         with self._database.reading() as connection:
             rows = self._tables.rows(connection, "experiments", order=("experiment_id",))
             tags = self._texts_by(connection, "experiment_tags", "experiment_id")
@@ -134,7 +110,7 @@ class MlflowDatabase(DatabaseSource):
             location = row["artifact_location"]
             own = own_location(location, experiment_id)
             workspace = row["workspace"] or _DEFAULT_WORKSPACE
-            yield Experiment(
+            yield entities.Experiment(
                 experiment_id=experiment_id,
                 name=self._name("experiments", str(row["name"]), workspace),
                 artifact_location="" if own else str(location),
@@ -147,7 +123,7 @@ class MlflowDatabase(DatabaseSource):
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def runs(self, experiment_id: str) -> Iterator[RunRecord | Unreadable]:
+    def runs(self, experiment_id: str) -> Iterator[merge.RunRecord | Unreadable]:
         yield from self._entities("run", self._run, self._ids("runs", "run_uuid", experiment_id))
 
     def _ids(self, name: str, key: str, experiment_id: str) -> Iterator[tuple[str, str]]:
@@ -157,7 +133,7 @@ class MlflowDatabase(DatabaseSource):
         for (entity_id,) in self._paged(statement, ids.c[key], ""):
             yield str(entity_id), str(entity_id)
 
-    def _run(self, connection: Connection, run_id: str) -> RunRecord | None:
+    def _run(self, connection: Connection, run_id: str) -> merge.RunRecord | None:
         rows = self._tables.rows(connection, "runs", run_uuid=run_id)
         if not rows:
             return None  # removed since
@@ -166,7 +142,7 @@ class MlflowDatabase(DatabaseSource):
         tags = self._texts(connection, "tags", run_uuid=run_id)
         histories = self._histories(connection, run_id)
         experiment_id = str(row["experiment_id"])
-        info = RunInfo(
+        info = entities.RunInfo(
             run_id=run_id,
             experiment_id=experiment_id,
             user_id=row["user_id"] or "",
@@ -181,19 +157,19 @@ class MlflowDatabase(DatabaseSource):
         )
         used, produced = self._links(connection, run_id)
         latest = {key: max(points, key=rank).value for key, points in histories.items() if points}
-        run = Run(info, RunData(latest, params, tags), used, produced)
-        return RunRecord(run, histories, row["deleted_time"])
+        run = entities.Run(info, entities.RunData(latest, params, tags), used, produced)
+        return merge.RunRecord(run, histories, row["deleted_time"])
 
-    def _histories(self, connection: Connection, run_id: str) -> dict[str, list[Metric]]:
+    def _histories(self, connection: Connection, run_id: str) -> dict[str, list[entities.Metric]]:
         order = ("key", "step", "timestamp")
         linked = self._linked_points(connection, run_id)
-        histories: dict[str, list[Metric]] = {}
+        histories: dict[str, list[entities.Metric]] = {}
         for row in self._tables.rows(connection, "metrics", order=order, run_uuid=run_id):
             key, timestamp, step = str(row["key"]), row["timestamp"] or 0, row["step"] or 0
             value = _double(row["value"], row["is_nan"])
             model_id, name, digest = linked.get((key, timestamp, step), (None, None, None))
             histories.setdefault(key, []).append(
-                Metric(key, value, timestamp, step, model_id, name, digest)
+                entities.Metric(key, value, timestamp, step, model_id, name, digest)
             )
         return histories
 
@@ -211,49 +187,53 @@ class MlflowDatabase(DatabaseSource):
             )
         }
 
-    def _links(self, connection: Connection, run_id: str) -> tuple[RunInputs, RunOutputs]:
+    def _links(
+        self, connection: Connection, run_id: str
+    ) -> tuple[entities.RunInputs, entities.RunOutputs]:
         def linked(**ends: str) -> list[Row]:
             return self._tables.rows(connection, "inputs", order=("input_uuid",), **ends)
 
         models = [
-            LoggedModelInput(str(link["destination_id"]))
+            entities.LoggedModelInput(str(link["destination_id"]))
             for link in linked(source_type="RUN_INPUT", source_id=run_id)
         ]
         outputs = [
-            LoggedModelOutput(str(link["destination_id"]), link["step"] or 0)
+            entities.LoggedModelOutput(str(link["destination_id"]), link["step"] or 0)
             for link in linked(source_type="RUN_OUTPUT", source_id=run_id)
         ]
-        datasets: list[DatasetInput] = []
+        datasets: list[entities.DatasetInput] = []
         of_run = {"destination_type": "RUN", "destination_id": run_id}
         for link in linked(**of_run, source_type="DATASET"):
             found = self._tables.rows(connection, "datasets", dataset_uuid=link["source_id"])
             if not found:
                 continue
             tags = [
-                InputTag(str(row["name"]), str(row["value"]))
+                entities.InputTag(str(row["name"]), str(row["value"]))
                 for row in self._tables.rows(
                     connection, "input_tags", order=("name",), input_uuid=link["input_uuid"]
                 )
             ]
-            datasets.append(DatasetInput(_dataset(found[0]), tags))
-        return RunInputs(datasets, models), RunOutputs(outputs)
+            datasets.append(entities.DatasetInput(_dataset(found[0]), tags))
+        return entities.RunInputs(datasets, models), entities.RunOutputs(outputs)
 
     # -- logged models -------------------------------------------------------------------------
 
-    def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
+    def logged_models(self, experiment_id: str) -> Iterator[merge.LoggedModelRecord | Unreadable]:
         if "logged_models" not in self._database.columns:
             return
         ids = self._ids("logged_models", "model_id", experiment_id)
         yield from self._entities("logged model", self._logged_model, ids)
 
-    def _logged_model(self, connection: Connection, model_id: str) -> LoggedModelRecord | None:
+    def _logged_model(
+        self, connection: Connection, model_id: str
+    ) -> merge.LoggedModelRecord | None:
         rows = self._tables.rows(connection, "logged_models", model_id=model_id)
         if not rows:
             return None
         row = rows[0]
         experiment_id = str(row["experiment_id"])
         tail = f"{experiment_id}/models/{model_id}/artifacts"
-        model = LoggedModel(
+        model = entities.LoggedModel(
             experiment_id=experiment_id,
             model_id=model_id,
             name=str(row["name"]),
@@ -272,9 +252,9 @@ class MlflowDatabase(DatabaseSource):
             ),
             lifecycle_stage=_stage(row["lifecycle_stage"]),
         )
-        return LoggedModelRecord(model, self._model_points(connection, model_id))
+        return merge.LoggedModelRecord(model, self._model_points(connection, model_id))
 
-    def _model_points(self, connection: Connection, model_id: str) -> list[Metric]:
+    def _model_points(self, connection: Connection, model_id: str) -> list[entities.Metric]:
         order = ("metric_name", "metric_step", "metric_timestamp_ms")
         rows = self._tables.rows(connection, "logged_model_metrics", order=order, model_id=model_id)
         # MLflow turns NaN into 0 here, and says so only in the metrics of the run.
@@ -284,7 +264,7 @@ class MlflowDatabase(DatabaseSource):
             for nan in self._tables.rows(connection, "metrics", run_uuid=run_id)
             if nan["is_nan"]
         }
-        points: list[Metric] = []
+        points: list[entities.Metric] = []
         for row in rows:
             key, timestamp, step = (
                 str(row["metric_name"]),
@@ -293,19 +273,21 @@ class MlflowDatabase(DatabaseSource):
             )
             value = _double(row["metric_value"], (row["run_id"], key, timestamp, step) in nans)
             points.append(
-                Metric(key, value, timestamp, step, model_id, *_dataset_of(row), row["run_id"])
+                entities.Metric(
+                    key, value, timestamp, step, model_id, *_dataset_of(row), row["run_id"]
+                )
             )
         return points
 
     # -- registered models ---------------------------------------------------------------------
 
-    def registered_models(self) -> Iterator[RegisteredModelRecord | Unreadable]:
+    def registered_models(self) -> Iterator[merge.RegisteredModelRecord | Unreadable]:
         with self._database.reading() as connection:
             rows = self._tables.rows(connection, "registered_models", order=("name",))
         named = ((row, str(row["name"])) for row in rows)
         yield from self._entities("registered model", self._registered_model, named)
 
-    def _registered_model(self, connection: Connection, row: Row) -> RegisteredModelRecord:
+    def _registered_model(self, connection: Connection, row: Row) -> merge.RegisteredModelRecord:
         name = self._registry_name(row)
         stored, workspace = str(row["name"]), row["workspace"]
         scope: dict[str, Any] = {"name": stored}
@@ -325,7 +307,7 @@ class MlflowDatabase(DatabaseSource):
             )
         ]
         created = row["creation_time"] or 0
-        model = RegisteredModel(
+        model = entities.RegisteredModel(
             name=name,
             creation_timestamp=created,
             last_updated_timestamp=row["last_updated_time"] or created,
@@ -333,7 +315,7 @@ class MlflowDatabase(DatabaseSource):
             tags=self._texts(connection, "registered_model_tags", **scope),
             aliases=aliases,
         )
-        return RegisteredModelRecord(model, versions)
+        return merge.RegisteredModelRecord(model, versions)
 
     # -- what tracklet does not keep -----------------------------------------------------------
 
@@ -401,11 +383,11 @@ class MlflowDatabase(DatabaseSource):
         return f"{name} ({workspace})"
 
 
-def _version(row: Row, name: str, tags: dict[str, str]) -> ModelVersion:
+def _version(row: Row, name: str, tags: dict[str, str]) -> entities.ModelVersion:
     source = row["source"]
     is_model = isinstance(source, str) and source.startswith("models:/m-")
-    deleted = row["current_stage"] == DELETED_VERSION_STAGE
-    return ModelVersion(
+    deleted = row["current_stage"] == merge.DELETED_VERSION_STAGE
+    return entities.ModelVersion(
         name=name,
         version=int(row["version"]),
         creation_timestamp=row["creation_time"] or 0,
@@ -437,9 +419,9 @@ def _double(value: Any, is_nan: Any) -> float:
     return number
 
 
-def _dataset(row: Row) -> Dataset:
+def _dataset(row: Row) -> entities.Dataset:
     """The dataset of a row of ``datasets``."""
-    return Dataset(
+    return entities.Dataset(
         name=str(row["name"]),
         digest=str(row["digest"]),
         source_type=str(row["dataset_source_type"]),
@@ -457,23 +439,23 @@ def _dataset_of(row: Row) -> tuple[str | None, str | None]:
 
 def _stage(value: Any) -> str:
     """The life-cycle stage."""
-    deleted = value == LifecycleStage.DELETED
-    return LifecycleStage.DELETED if deleted else LifecycleStage.ACTIVE
+    deleted = value == entities.LifecycleStage.DELETED
+    return entities.LifecycleStage.DELETED if deleted else entities.LifecycleStage.ACTIVE
 
 
 def _status(value: Any, end_time: Any) -> str:
     """The name of a run's status; one that is unknown is decided by the end time."""
     try:
-        return RunStatus.to_string(RunStatus.from_string(value))
+        return entities.RunStatus.to_string(entities.RunStatus.from_string(value))
     except InvalidParameterValue:
         return "RUNNING" if end_time is None else "FINISHED"
 
 
-def _model_status(value: Any) -> LoggedModelStatus:
+def _model_status(value: Any) -> entities.LoggedModelStatus:
     """The status of a logged model."""
-    if isinstance(value, int) and 0 <= value < len(LoggedModelStatus):
-        return LoggedModelStatus.from_int(value)
-    return LoggedModelStatus.UNSPECIFIED
+    if isinstance(value, int) and 0 <= value < len(entities.LoggedModelStatus):
+        return entities.LoggedModelStatus.from_int(value)
+    return entities.LoggedModelStatus.UNSPECIFIED
 
 
 def _string(value: Any) -> str:

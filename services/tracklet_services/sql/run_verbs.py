@@ -7,16 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from tracklet import names, validation
-from tracklet.entities import (
-    DatasetInput,
-    LoggedModelInput,
-    LoggedModelOutput,
-    Metric,
-    Run,
-    RunInfo,
-    RunStatus,
-)
+from tracklet import entities, names, validation
 from tracklet.reading import queries
 from tracklet.stores import creation
 from tracklet.stores.creation import RUN_NAME_TAG
@@ -35,7 +26,7 @@ class Runs(Experiments):
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
-    ) -> Run:
+    ) -> entities.Run:
         with self.writing() as connection:
             run_id, _ = self._insert_run(
                 connection, experiment_id, user_id, start_time, tags, run_name
@@ -75,7 +66,7 @@ class Runs(Experiments):
         values.put_tags(connection, t.tags, "run", row, checked)
         return run_id, row
 
-    def get_run(self, run_id: str) -> Run:
+    def get_run(self, run_id: str) -> entities.Run:
         """The run with all that was recorded, also when it is deleted.
 
         A run whose process died without a word is KILLED here, and the record then says so too.
@@ -99,10 +90,10 @@ class Runs(Experiments):
         status: str | None = None,
         end_time: int | None = None,
         run_name: str | None = None,
-    ) -> RunInfo:
+    ) -> entities.RunInfo:
         changes: dict[str, Any] = {}
         if status is not None:
-            changes["status"] = RunStatus.to_string(RunStatus.from_string(status))
+            changes["status"] = entities.RunStatus.to_string(entities.RunStatus.from_string(status))
         if end_time is not None:
             changes["end_time"] = creation.time("end time", end_time)
         name = checks.texts("tag", {RUN_NAME_TAG: run_name}, nul=self.keeps_nul) if run_name else {}
@@ -134,7 +125,7 @@ class Runs(Experiments):
     def log_batch(
         self,
         run_id: str,
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[entities.Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -150,7 +141,7 @@ class Runs(Experiments):
         connection: Connection,
         row: int,
         run_id: str,
-        points: Sequence[Metric] = (),
+        points: Sequence[entities.Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -172,7 +163,7 @@ class Runs(Experiments):
             row = self._active_run(connection, run_id, "delete a tag of")
             values.remove_tag(connection, t.tags, "run", row.id, key, f"run {run_id}")
 
-    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+    def get_metric_history(self, run_id: str, key: str) -> list[entities.Metric]:
         with self.reading() as connection:
             row = self._run_row(connection, run_id)
             validation.validate_key("metric", key)
@@ -181,8 +172,8 @@ class Runs(Experiments):
     def log_inputs(
         self,
         run_id: str,
-        datasets: Sequence[DatasetInput] = (),
-        models: Sequence[LoggedModelInput] = (),
+        datasets: Sequence[entities.DatasetInput] = (),
+        models: Sequence[entities.LoggedModelInput] = (),
     ) -> None:
         for given in datasets:
             checks.dataset(given, nul=self.keeps_nul)
@@ -192,7 +183,7 @@ class Runs(Experiments):
             row = self._active_run(connection, run_id, "log inputs of")
             self._put_inputs(connection, row, datasets, models)
 
-    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
         for model in models:
             validation.validate_model_id(model.model_id)
             validation.validate_step(f"output {model.model_id}", model.step)
@@ -230,15 +221,15 @@ class Runs(Experiments):
             raise creation.in_trash(action, "run", run_id)
         return row
 
-    def _load(self, connection: Connection, run_id: str) -> Run:
+    def _load(self, connection: Connection, run_id: str) -> entities.Run:
         return queries.load_runs(t.SqlReader(connection), [self._run_row(connection, run_id)])[0]
 
     def _put_inputs(
         self,
         connection: Connection,
         run: Any,
-        datasets: Sequence[DatasetInput],
-        models: Sequence[LoggedModelInput],
+        datasets: Sequence[entities.DatasetInput],
+        models: Sequence[entities.LoggedModelInput],
     ) -> None:
         """Write what a run used; what it is linked to already stays as it is."""
         for given in datasets:
@@ -250,7 +241,7 @@ class Runs(Experiments):
             )
 
     def _put_outputs(
-        self, connection: Connection, run: Any, models: Sequence[LoggedModelOutput]
+        self, connection: Connection, run: Any, models: Sequence[entities.LoggedModelOutput]
     ) -> None:
         """Write what a run produced."""
         statement = values.insert(connection, t.model_outputs)
@@ -263,7 +254,7 @@ class Runs(Experiments):
                 statement, {"run": run.id, "model_id": model.model_id, "step": model.step}
             )
 
-    def _put_dataset(self, connection: Connection, run: Any, given: DatasetInput) -> None:
+    def _put_dataset(self, connection: Connection, run: Any, given: entities.DatasetInput) -> None:
         data = given.dataset
         experiment_id = run.experiment_id
         connection.execute(
@@ -283,7 +274,7 @@ class Runs(Experiments):
             values.put_tags(connection, t.input_tags, "input", link, tags)
 
     def _put_model_points(
-        self, connection: Connection, run_id: str, points: Sequence[Metric]
+        self, connection: Connection, run_id: str, points: Sequence[entities.Metric]
     ) -> None:
         """Record points on the logged models that they belong to."""
         if not points:

@@ -10,18 +10,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet.entities import LifecycleStage, RunStatus
+from tracklet import entities
 from tracklet.errors import StorageError
 
 if TYPE_CHECKING:
-    from tracklet.entities import (
-        Experiment,
-        LoggedModel,
-        LoggedModelOutput,
-        ModelVersion,
-        RegisteredModel,
-        RunInfo,
-    )
     from tracklet.entities.entity import Entity
 
 _LINE: Final = (
@@ -68,32 +60,32 @@ def dumps(mapping: dict[str, Any]) -> bytes:
 # -- what the document of each entity says -----------------------------------------------------
 
 
-def experiment(given: Experiment) -> dict[str, Any]:
+def experiment(given: entities.Experiment) -> dict[str, Any]:
     """The document of an experiment."""
     return _fields(given) | {"effective_trace_archival_retention": None}
 
 
-def run(info: RunInfo) -> dict[str, Any]:
+def run(info: entities.RunInfo) -> dict[str, Any]:
     """The document of a run."""
     return _fields(info) | {
         "entry_point_name": "",
         "source_name": "",
         "source_type": 4,
         "source_version": "",
-        "status": RunStatus.from_string(info.status),
+        "status": entities.RunStatus.from_string(info.status),
         "tags": [],
     }
 
 
-def logged_model(model: LoggedModel) -> dict[str, Any]:
+def logged_model(model: entities.LoggedModel) -> dict[str, Any]:
     """The document of a logged model, which mentions the trash only for one that is there."""
     document = _fields(model) | {"status": model.status.to_int()}
-    if model.lifecycle_stage != LifecycleStage.DELETED:
+    if model.lifecycle_stage != entities.LifecycleStage.DELETED:
         del document["lifecycle_stage"]
     return document
 
 
-def registered_model(model: RegisteredModel) -> dict[str, Any]:
+def registered_model(model: entities.RegisteredModel) -> dict[str, Any]:
     """The document of a registered model."""
     return _fields(model) | {
         "aliases": {alias: str(version) for alias, version in model.aliases.items()},
@@ -103,12 +95,12 @@ def registered_model(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
-def model_version(version: ModelVersion) -> dict[str, Any]:
+def model_version(version: entities.ModelVersion) -> dict[str, Any]:
     """The document of a model version."""
     return _fields(version) | {"deployment_job_state": None, "workspace": "default"}
 
 
-def model_output(output: LoggedModelOutput) -> dict[str, Any]:
+def model_output(output: entities.LoggedModelOutput) -> dict[str, Any]:
     """The document that links a run to a logged model that it produced."""
     return {
         "destination_id": output.model_id,

@@ -16,16 +16,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tracklet import entities, liveness, settings
-from tracklet.entities import (
-    LifecycleStage,
-    Metric,
-    Run,
-    RunData,
-    RunInfo,
-    RunInputs,
-    RunOutputs,
-    RunStatus,
-)
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import contents, layout, points, run_state
 from tracklet.stores.files.layout import Path
@@ -47,7 +37,7 @@ def read_experiment(experiment_dir: Path) -> entities.Experiment:
         experiment_id=experiment_id,
         name=text(meta.get("name"), experiment_id),
         artifact_location=experiment_location(folder, meta),
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
+        lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
         tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         creation_time=integer(meta.get("creation_time")),
         last_update_time=integer(meta.get("last_update_time")),
@@ -67,7 +57,7 @@ def experiment_location(folder: str, meta: dict[str, Any]) -> str:
 # -- runs --------------------------------------------------------------------------------------
 
 
-def read_run(run_dir: Path) -> Run:
+def read_run(run_dir: Path) -> entities.Run:
     """The run of a folder with all that was recorded.
 
     A run whose process died without a word is KILLED, ended when its newest file was written,
@@ -78,9 +68,9 @@ def read_run(run_dir: Path) -> Run:
     tags = contents.read_texts(f"{folder}/{layout.TAGS}")
     if lost:
         tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
-    return Run(
+    return entities.Run(
         info=run_info(folder, meta, tags),
-        data=RunData(
+        data=entities.RunData(
             metrics=dict(_latest_values(folder)),
             params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
             tags=tags,
@@ -90,7 +80,7 @@ def read_run(run_dir: Path) -> Run:
     )
 
 
-def read_run_info(run_dir: Path) -> RunInfo:
+def read_run_info(run_dir: Path) -> entities.RunInfo:
     """The identity of a run and where it stands, without its data."""
     folder = os.fspath(run_dir)
     meta, _ = settled(folder, contents.read_meta(folder, "run"))
@@ -104,12 +94,12 @@ def settled(folder: str, meta: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     Another reader may write the loss down and take the leases away in between, or another
     process carry the run on: leases and document count when they were seen together.
     """
-    while _status(meta) == RunStatus.RUNNING:
+    while _status(meta) == entities.RunStatus.RUNNING:
         lost = run_state.is_lost(folder)
         if lost is False:
             break
         end_time = lost and run_state.last_sign_of_life(folder)
-        ended = {"status": RunStatus.KILLED, "end_time": end_time}
+        ended = {"status": entities.RunStatus.KILLED, "end_time": end_time}
         now = contents.read_meta(folder, "run")
         if now == meta:
             return (meta | ended, True) if lost else (meta, False)
@@ -117,7 +107,7 @@ def settled(folder: str, meta: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return meta, False
 
 
-def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo:
+def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> entities.RunInfo:
     """What a run's ``meta.yaml`` says."""
     experiment_dir, folder_name = os.path.split(folder)
     experiment_id = os.path.basename(experiment_dir)
@@ -125,14 +115,14 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
     run_id = meta.get("run_id") or meta.get("run_uuid")
     if not isinstance(run_id, str):  # all digits and unquoted: YAML made it a number
         run_id = folder_name
-    return RunInfo(
+    return entities.RunInfo(
         run_id=run_id,
         experiment_id=experiment_id,
         user_id=text(meta.get("user_id"), ""),
-        status=RunStatus.to_string(_status(meta)),
+        status=entities.RunStatus.to_string(_status(meta)),
         start_time=integer(meta.get("start_time")),
         end_time=integer(meta.get("end_time")),
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
+        lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
         artifact_uri=relocated(
             text(meta.get("artifact_uri"), ""),
             f"{home}/{folder_name}/{layout.ARTIFACTS}",
@@ -145,7 +135,7 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> RunInfo
 
 def _status(meta: dict[str, Any]) -> int:
     status = meta.get("status")
-    return status if status in RunStatus.all_status() else RunStatus.RUNNING
+    return status if status in entities.RunStatus.all_status() else entities.RunStatus.RUNNING
 
 
 def read_metric_history(file: Path, key: str) -> MetricHistory:
@@ -154,7 +144,7 @@ def read_metric_history(file: Path, key: str) -> MetricHistory:
     return points.parse_run_points(data, key) if data is not None else MetricHistory([])
 
 
-def read_inputs(run_dir: Path) -> RunInputs:
+def read_inputs(run_dir: Path) -> entities.RunInputs:
     """The datasets and logged models that a run used."""
     folder = os.fspath(run_dir)
     datasets: list[entities.DatasetInput] = []
@@ -171,10 +161,10 @@ def read_inputs(run_dir: Path) -> RunInputs:
         if dataset is not None:
             tags = [entities.InputTag(str(k), str(v)) for k, v in (link.get("tags") or {}).items()]
             datasets.append(entities.DatasetInput(dataset, tags))
-    return RunInputs(datasets, models)
+    return entities.RunInputs(datasets, models)
 
 
-def read_outputs(run_dir: Path) -> RunOutputs:
+def read_outputs(run_dir: Path) -> entities.RunOutputs:
     """The logged models that a run produced."""
     outputs: list[entities.LoggedModelOutput] = []
     for link_dir in sorted(contents.folders(f"{os.fspath(run_dir)}/{layout.OUTPUTS}")):
@@ -182,7 +172,7 @@ def read_outputs(run_dir: Path) -> RunOutputs:
         if link is not None:
             model_id = str(link.get("destination_id") or os.path.basename(link_dir))
             outputs.append(entities.LoggedModelOutput(model_id, integer(link.get("step")) or 0))
-    return RunOutputs(outputs)
+    return entities.RunOutputs(outputs)
 
 
 def _dataset(folder: str) -> entities.Dataset | None:
@@ -218,7 +208,7 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
     tail = f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
-    metrics: list[Metric] = []
+    metrics: list[entities.Metric] = []
     for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
         history = points.parse_model_points(contents.read_key(path) or b"", key, model_id)
         metrics.extend(points.latest_per_dataset(history.points))
@@ -242,7 +232,7 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
         tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
         metrics=metrics,
-        lifecycle_stage=LifecycleStage.DELETED if in_trash else stage(meta),
+        lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
     )
 
 
@@ -404,5 +394,5 @@ def integer(value: object) -> int | None:
 
 def stage(meta: dict[str, Any]) -> str:
     """Whether the entity of a document is active or deleted."""
-    deleted = meta.get("lifecycle_stage") == LifecycleStage.DELETED
-    return LifecycleStage.DELETED if deleted else LifecycleStage.ACTIVE
+    deleted = meta.get("lifecycle_stage") == entities.LifecycleStage.DELETED
+    return entities.LifecycleStage.DELETED if deleted else entities.LifecycleStage.ACTIVE

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tracklet import lazy, liveness, names, validation
-from tracklet.entities import LifecycleStage, Metric, Run, RunData, RunInfo, RunStatus
+from tracklet import entities, lazy, liveness, names, validation
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
@@ -26,9 +25,6 @@ from tracklet.stores.files.folder import Folder
 from tracklet.stores.files.writer import FileRunWriter
 from tracklet.stores.tracking_store import TrackingStore
 
-if TYPE_CHECKING:
-    from tracklet.entities import Dataset, DatasetInput, LoggedModelInput, LoggedModelOutput
-
 _log = lazy.logger(__name__)
 
 
@@ -43,7 +39,7 @@ class Runs(Folder, TrackingStore):
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
-    ) -> Run:
+    ) -> entities.Run:
         given = experiment_id, user_id, start_time, tags, run_name
         return self._create_run(*given, carried=False)[0]
 
@@ -54,7 +50,7 @@ class Runs(Folder, TrackingStore):
         start_time: int | None = None,
         tags: Mapping[str, str] | None = None,
         run_name: str | None = None,
-    ) -> tuple[Run, FileRunWriter]:
+    ) -> tuple[entities.Run, FileRunWriter]:
         """Create a run that this process carries; its lease is there before a reader sees it."""
         given = experiment_id, user_id, start_time, tags, run_name
         run, folder, lease = self._create_run(*given, carried=True)
@@ -77,7 +73,7 @@ class Runs(Folder, TrackingStore):
         run_name: str | None,
         *,
         carried: bool,
-    ) -> tuple[Run, str, str | None]:
+    ) -> tuple[entities.Run, str, str | None]:
         """A new run, its folder, and this process's lease on it if it carries the run."""
         experiment_dir = self._active_experiment_dir(experiment_id, "create a run in")
         texts_of_tags = dict(tags or {})
@@ -92,7 +88,7 @@ class Runs(Folder, TrackingStore):
             experiment_dir, contents.read_meta(experiment_dir, "experiment")
         )
         meta = documents.run(
-            RunInfo(
+            entities.RunInfo(
                 run_id,
                 experiment_id,
                 creation.user(user_id, texts_of_tags),
@@ -116,13 +112,14 @@ class Runs(Folder, TrackingStore):
             run_state.write(run_dir, meta)
             self._remember_run(run_id, run_dir)
             self._announce_run(run_dir)
-            run = Run(reader.run_info(run_dir, meta, texts_of_tags), RunData(tags=texts_of_tags))
+            info = reader.run_info(run_dir, meta, texts_of_tags)
+            run = entities.Run(info, entities.RunData(tags=texts_of_tags))
         except BaseException:
             disk.remove_quietly(run_dir)
             raise
         return run, run_dir, lease
 
-    def get_run(self, run_id: str) -> Run:
+    def get_run(self, run_id: str) -> entities.Run:
         folder = self._run_dir(run_id)
         run = reader.read_run(folder)
         # Of a run whose process died without a word, the files then say so too.
@@ -132,7 +129,7 @@ class Runs(Folder, TrackingStore):
 
     def open_run(self, run_id: str, *, live: bool = True) -> FileRunWriter:
         folder, meta = self._active_run_dir(run_id, "log to")
-        settled = meta.get("status") != RunStatus.RUNNING
+        settled = meta.get("status") != entities.RunStatus.RUNNING
         writer = FileRunWriter(
             self.root,
             folder,
@@ -143,7 +140,8 @@ class Runs(Folder, TrackingStore):
         if live:
             try:  # the lease is there already, so no reader takes the run for lost meanwhile
                 run_state.edit(
-                    folder, lambda meta: meta.update(status=RunStatus.RUNNING, end_time=None)
+                    folder,
+                    lambda meta: meta.update(status=entities.RunStatus.RUNNING, end_time=None),
                 )
                 disk.discard(f"{folder}/{layout.TAGS}/{liveness.END_REASON_TAG}")
                 run_state.drop_dead_leases(folder)
@@ -161,10 +159,10 @@ class Runs(Folder, TrackingStore):
         status: str | None = None,
         end_time: int | None = None,
         run_name: str | None = None,
-    ) -> RunInfo:
+    ) -> entities.RunInfo:
         given: dict[str, Any] = {}
         if status is not None:
-            given["status"] = RunStatus.from_string(status)
+            given["status"] = entities.RunStatus.from_string(status)
         if end_time is not None:
             given["end_time"] = creation.time("end time", end_time)
         if run_name:
@@ -195,7 +193,7 @@ class Runs(Folder, TrackingStore):
     def log_batch(
         self,
         run_id: str,
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[entities.Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -216,7 +214,7 @@ class Runs(Folder, TrackingStore):
         key_values.remove("tag", f"{folder}/{layout.TAGS}", key, f"run {run_id}")
         self._announce_if_over(folder, meta)
 
-    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+    def get_metric_history(self, run_id: str, key: str) -> list[entities.Metric]:
         folder = self._run_dir(run_id)
         validation.validate_key("metric", key)
         path = f"{folder}/{layout.METRICS}/{key}"
@@ -234,7 +232,7 @@ class Runs(Folder, TrackingStore):
         writer = self._writers.get(run_id)
         return contents.read_texts(folder, writer.known_params() if writer is not None else {})
 
-    def last_points(self, run_id: str) -> list[Metric]:
+    def last_points(self, run_id: str) -> list[entities.Metric]:
         folder = f"{self._run_dir(run_id)}/{layout.METRICS}"
         writer = self._writers.get(run_id)
         return points.last_points(folder, {}) if writer is None else writer.last_points(folder)
@@ -245,7 +243,7 @@ class Runs(Folder, TrackingStore):
 
     def purge_run(self, run_id: str) -> None:
         folder = self._run_dir(run_id)
-        if reader.read_run_info(folder).lifecycle_stage != LifecycleStage.DELETED:
+        if reader.read_run_info(folder).lifecycle_stage != entities.LifecycleStage.DELETED:
             raise creation.not_in_trash("run", run_id)
         disk.remove_tree(folder)
         self._run_dirs.pop(run_id, None)
@@ -256,8 +254,8 @@ class Runs(Folder, TrackingStore):
     def log_inputs(
         self,
         run_id: str,
-        datasets: Sequence[DatasetInput] = (),
-        models: Sequence[LoggedModelInput] = (),
+        datasets: Sequence[entities.DatasetInput] = (),
+        models: Sequence[entities.LoggedModelInput] = (),
     ) -> None:
         for given in datasets:
             _check_dataset(given)
@@ -271,7 +269,7 @@ class Runs(Folder, TrackingStore):
             self._link_input(folder, run_id, model.model_id)
         self._announce_if_over(folder, meta)
 
-    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
         for model in models:
             validation.validate_model_id(model.model_id)
             validation.validate_step(f"output {model.model_id}", model.step)
@@ -283,7 +281,7 @@ class Runs(Folder, TrackingStore):
         self._announce_if_over(folder, meta)
 
     def _link_dataset(
-        self, folder: str, run_id: str, given: DatasetInput, experiment_dir: str
+        self, folder: str, run_id: str, given: entities.DatasetInput, experiment_dir: str
     ) -> None:
         """Say in a run's folder that it used a dataset, which the experiment's folder describes."""
         dataset_id = layout.dataset_id(given.dataset.name, given.dataset.digest)
@@ -319,7 +317,7 @@ class Runs(Folder, TrackingStore):
     # -- parts ---------------------------------------------------------------------------------
 
     def _announce_if_over(self, folder: str, meta: dict[str, Any]) -> None:
-        if meta.get("status") != RunStatus.RUNNING:
+        if meta.get("status") != entities.RunStatus.RUNNING:
             self._announce_run(folder)
 
     def _announce_run(self, folder: str) -> None:
@@ -331,8 +329,8 @@ class Runs(Folder, TrackingStore):
         raise NotImplementedError
 
 
-def _check_dataset(given: DatasetInput) -> None:
+def _check_dataset(given: entities.DatasetInput) -> None:
     validation.validate_dataset_input(given)
-    dataset: Dataset = given.dataset
+    dataset: entities.Dataset = given.dataset
     for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
         key_values.encoded("dataset", "field", text)
