@@ -1,8 +1,8 @@
 """The limits of keys, values and names, what counts as a value, and the errors that explain both.
 
 The limits are MLflow's, so that what we accept its stores and servers accept too; where tracklet
-is deliberately wider (any Unicode key that the file layout can carry, values of any length) the
-function says so.
+is deliberately wider (any Unicode key that the file layout can carry, values of nearly any length)
+the function says so.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ MAX_INPUT_TAG_KEY_LENGTH: Final = 255
 MAX_INPUT_TAG_LENGTH: Final = 500
 MAX_ARTIFACT_LOCATION_LENGTH: Final = 2048
 MAX_PATH_COMPONENT_BYTES: Final = 255
+MAX_TEXT_LENGTH: Final = 16 << 20
 
-MIN_STEP: Final = -(2**63)
-MAX_STEP: Final = 2**63 - 1
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**63 - 1
+"""What the databases hold; each step and time is checked when it is written and when it is read."""
+MAX_TIME: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, the last that calendars show."""
 
 _MLFLOW_KEY = re.compile(r"[/\w.\- :]*")
 _warned_keys: set[str] = set()
@@ -125,19 +129,28 @@ def validate_metric(metric: Metric) -> Metric:
 
 def validate_step(key: str, step: object) -> int:
     """Check a step: any 64-bit signed integer."""
-    if isinstance(step, bool) or not isinstance(step, int) or not MIN_STEP <= step <= MAX_STEP:
+    if (
+        isinstance(step, bool)
+        or not isinstance(step, int)
+        or not MIN_INTEGER <= step <= MAX_INTEGER
+    ):
         raise InvalidParameterValue(
-            f"the step of metric {key!r} must be an integer from -2**63 to 2**63-1; got {step!r}"
+            f"the step of metric {key!r} must be an integer from -2**63 to 2**63-1; got "
+            f"{shown(step)}"
         )
     return step
 
 
 def validate_timestamp(key: str, timestamp: object) -> int:
-    """Check a timestamp: non-negative integer milliseconds since the epoch."""
-    if isinstance(timestamp, bool) or not isinstance(timestamp, int) or timestamp < 0:
+    """Check a timestamp: integer milliseconds since the epoch, from 0 to 2**63-1."""
+    if (
+        isinstance(timestamp, bool)
+        or not isinstance(timestamp, int)
+        or not 0 <= timestamp <= MAX_INTEGER
+    ):
         raise InvalidParameterValue(
             f"the timestamp of metric {key!r} must be non-negative integer milliseconds since "
-            f"the epoch; got {timestamp!r}"
+            f"the epoch, below 2**63; got {shown(timestamp)}"
         )
     return timestamp
 
@@ -193,12 +206,19 @@ def metric_timestamp(key: str, timestamp: Any) -> int:
 
 
 def _no_number(key: str, value: Any) -> str:
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else shown[:77] + "…"
     return (
-        f"the value of metric {key!r} must be one number; got {shown} of type "
+        f"the value of metric {key!r} must be one number; got {shown(value)} of type "
         f"{type(value).__name__}"
     )
+
+
+def shown(value: Any) -> str:
+    """A value in a message: its form in code, of a long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"an integer of {value.bit_length()} bits"
+    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def as_strings(values: Mapping[str, Any] | None) -> dict[str, str]:
@@ -207,15 +227,17 @@ def as_strings(values: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def validate_text(kind: str, key: str, value: object, limit: int | None = None) -> str:
-    """Check the value of a param or tag: text of any length, unless a limit is given."""
+    """Check the value of a param or tag: text, as long as a text is read at all unless limited."""
     if not isinstance(value, str):
         raise InvalidParameterValue(
             f"the value of {kind} {key!r} must be text; got {value!r} of type "
             f"{type(value).__name__}"
         )
-    if limit is not None and len(value) > limit:
+    limit = MAX_TEXT_LENGTH if limit is None else limit
+    if len(value) > limit:
         raise InvalidParameterValue(
-            f"the value of {kind} {key!r} has {len(value)} characters; at most {limit} are kept"
+            f"the value of {kind} {key!r} has {len(value)} characters; at most {limit} are kept. "
+            "log_text keeps longer ones, as files"
         )
     return value
 

@@ -14,8 +14,8 @@ from tracklet.fluent.active import ActiveRun, _stack
 from tracklet.fluent.starting import run_to_record
 from tracklet.frozen import replace
 from tracklet.validation import (
-    MAX_STEP,
-    MIN_STEP,
+    MAX_INTEGER,
+    MIN_INTEGER,
     as_strings,
     metric_step,
     metric_timestamp,
@@ -82,7 +82,7 @@ def log_metric(
             value = metric_value(key, value)
         if step is None:
             step = 0
-        elif type(step) is not int or not MIN_STEP <= step <= MAX_STEP:
+        elif type(step) is not int or not MIN_INTEGER <= step <= MAX_INTEGER:
             step = metric_step(key, step)
         if timestamp:
             timestamp = metric_timestamp(key, timestamp)

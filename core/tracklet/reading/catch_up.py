@@ -13,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tracklet import lazy, liveness
+from tracklet import liveness
 from tracklet.entities import Metric, Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.reading import bulk
@@ -29,9 +29,11 @@ from tracklet.reading.fingerprints import (
     RUN,
     Kind,
     Look,
+    changed_ns,
     kind_of,
     look,
 )
+from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout, points, reader, run_state
 
 SCHEMA: Final = """
@@ -51,6 +53,9 @@ CREATE TABLE homes (
     took INTEGER NOT NULL,
     due INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE left_out (
+    folder TEXT, path TEXT, reason TEXT NOT NULL, PRIMARY KEY (folder, path)
+) WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 
@@ -62,10 +67,22 @@ _MAX_TURN_SECONDS: Final = 0.002
 _QUICK_NS: Final = 2_000_000
 _BATCH: Final = 500
 _MAX_LOG_BYTES: Final = 4 << 20
-_log = lazy.logger(__name__)
+_LISTING: Final = "*"
 
 # What says that an entity does not fit into the tables.
-_UNFIT: Final = (sqlite3.IntegrityError, OverflowError, UnicodeError)
+_UNFIT: Final = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+# What reading a folder raises that holds anything: it costs that folder, not the search.
+_UNREADABLE: Final = (
+    TrackletException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 Put = Callable[[sqlite3.Connection], int]
 
@@ -119,6 +136,7 @@ class Found(NamedTuple):
     run: tuple[Run, Iterable[Any]] | None = None
     put: Put | None = None
     gone: bool = False
+    left_out: Mapping[str, str] = {}
 
     @property
     def settled(self) -> bool:
@@ -144,7 +162,7 @@ class CatchUp:
         self._experiments: set[str] = set()
         self._tails = Tails()
         self._watched: dict[str, None] = {}
-        self._warned: set[str] = set()
+        self._unlisted: dict[str, Mapping[str, str]] = {}
         self._turned = False
         self._turned_at = 0.0
         self._turn_ended = ""
@@ -191,6 +209,7 @@ class CatchUp:
         """Start from what is written, after a run that could not write what it had found."""
         self._version = None
         self._noticed.clear()
+        self._unlisted.clear()
         self._tails = Tails()
 
     # -- what to look at -----------------------------------------------------------------------
@@ -207,9 +226,13 @@ class CatchUp:
             return offset, []
         if size < offset:  # emptied, or another log: only a look at all can tell
             return 0, [path for (path,) in self.db.execute("SELECT path FROM folders")]
-        with open(path, "rb") as file:
-            file.seek(offset)
-            data = file.read()
+        try:
+            with disk.opened(path) as file:
+                file.seek(offset)
+                data = file.read()
+        except OSError as error:
+            contents.pass_over(path, error)
+            return offset, []
         end = data.rfind(b"\n") + 1
         lines = dict.fromkeys(data[:end].decode("utf-8", "replace").split("\n"))
         offset += end
@@ -273,9 +296,12 @@ class CatchUp:
         folder = f"{self.root}/{home}" if home else self.root
         now = time.time_ns()
         try:
-            changed = os.stat(folder).st_mtime_ns
+            changed = changed_ns(os.stat(folder))
         except (FileNotFoundError, NotADirectoryError):
             changed = 0
+        except OSError as error:
+            contents.pass_over(folder, error)
+            return
         known = self._homes.get(home, Home())
         if known.changed == changed and not known.due:
             return
@@ -284,10 +310,13 @@ class CatchUp:
             if known.changed != changed:
                 self._notice(home, known._replace(changed=changed, due=True))
             return
+        prefix = f"{home}/" if home else ""
         began = time.perf_counter_ns()
-        found = self._differences(folder, f"{home}/" if home else "", kind)
+        with contents.noting() as left_out:
+            found = self._differences(folder, prefix, kind)
         settled = now - changed > (20_000_000 if changed % 1_000_000_000 else 2_000_000_000)
         self._notice(home, Home(changed, now, time.perf_counter_ns() - began, not settled))
+        self._unlisted[f"{prefix}{_LISTING}"] = left_out
         yield from found
 
     def _notice(self, home: str, known: Home) -> None:
@@ -296,8 +325,10 @@ class CatchUp:
     def _differences(self, folder: str, prefix: str, kind: Kind) -> list[str]:
         """The unknown and the vanished folders in one folder."""
         names: list[str] = []
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        try:
             names = os.listdir(folder)
+        except OSError as error:
+            contents.pass_over(folder, error)
         present = {prefix + name for name in names}
         known = self._known(prefix, kind)
         return [
@@ -308,8 +339,10 @@ class CatchUp:
     def _may_hold(self, path: str, start: int, kind: Kind) -> bool:
         """Whether an entity of some kind may lie at a path whose name starts there."""
         name = path[start:]
-        ours = name in kind.skipped or name.startswith(layout.PRIVATE)
-        return not ours and os.path.isdir(f"{self.root}/{path}")
+        if name in kind.skipped or name.startswith(layout.PRIVATE):
+            return False
+        folder = f"{self.root}/{path}"
+        return contents.is_named(name, folder) and os.path.isdir(folder)
 
     def _known(self, prefix: str, kind: Kind) -> set[str]:
         """The known folders of one kind that lie next below a folder."""
@@ -405,6 +438,11 @@ class CatchUp:
 
     def _look(self, path: str, kind: Kind, entry: Entry | None, changed: bool) -> Found | None:
         """What to write down of a folder; None if it is as the index knows it."""
+        with contents.noting() as left_out:
+            found = self._seen(path, kind, entry, changed)
+        return found._replace(left_out=left_out) if found is not None and left_out else found
+
+    def _seen(self, path: str, kind: Kind, entry: Entry | None, changed: bool) -> Found | None:
         folder = f"{self.root}/{path}"
         fingerprint: int | None = 0
         try:
@@ -421,9 +459,13 @@ class CatchUp:
             return Found(path, kind, fingerprint, put=_READERS[kind](folder))
         except (ResourceDoesNotExist, FileNotFoundError):
             return self._absent(path, kind, entry)
-        except (TrackletException, OSError, ValueError) as error:
-            self._warn(path, error)
-            return Found(path, kind, fingerprint or look(folder, kind) or 0)
+        except _UNREADABLE as error:
+            if isinstance(error, OSError) and not disk.spoils(error):
+                raise
+            contents.leave_out(folder, error)
+            fingerprint = fingerprint or _fingerprint(folder, kind)
+            known = entry is not None and entry.pending and not fingerprint
+            return None if known else Found(path, kind, fingerprint)
 
     def _is_known(self, fingerprint: int, entry: Entry | None, folder: str) -> bool:
         if entry is None or not fingerprint or fingerprint != entry.fingerprint:
@@ -461,8 +503,12 @@ class CatchUp:
             latest = self._tails.latest(metrics)
         else:
             self._tails.forget(metrics)
-            files = seen.contents(metrics).items()
-            latest = [point for key, data in files if (point := points.latest_point(data, key))]
+            files = seen.contents(metrics, most=None).items()
+            latest = [
+                point
+                for key, data in files
+                if (point := points.latest_in(f"{metrics}/{key}", data, key))
+            ]
         run = Run(
             info,
             RunData({}, params, tags),
@@ -470,11 +516,6 @@ class CatchUp:
             reader.read_outputs(folder) if outputs else RunOutputs(),
         )
         return Found(path, RUN, seen.fingerprint(), running, (run, latest))
-
-    def _warn(self, path: str, error: Exception) -> None:
-        if path not in self._warned:
-            self._warned.add(path)
-            _log.warning("left out of searches: %s/%s: %s", self.root, path, error)
 
     # -- the database --------------------------------------------------------------------------
 
@@ -554,8 +595,11 @@ class CatchUp:
                 "INSERT OR REPLACE INTO homes VALUES (?, ?, ?, ?, ?)",
                 [(home, *known) for home, known in self._noticed.items()],
             )
+            for listing, left_out in self._unlisted.items():
+                self._put_left_out(listing, left_out)
         self._states.update(changed)
         self._noticed.clear()
+        self._unlisted.clear()
 
     def _batch(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._filling else self._writing()
@@ -570,7 +614,14 @@ class CatchUp:
                 if not self._filling:
                     self._clear(item)
             kept = [item for item in found if not item.gone]
-            rows = self._put(kept)
+            with contents.noting() as unfit:
+                rows = self._put(kept)
+            for item in kept:
+                left_out = {**item.left_out}
+                if (folder := f"{self.root}/{item.path}") in unfit:
+                    left_out[folder] = unfit[folder]
+                if left_out or not self._filling:
+                    self._put_left_out(item.path, left_out)
             self.db.executemany(
                 "INSERT OR REPLACE INTO folders (path, kind, entity, fingerprint, settled) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -593,13 +644,21 @@ class CatchUp:
         if not item.gone:
             return
         db.execute("DELETE FROM folders WHERE path = ?", (path,))
-        db.execute("DELETE FROM homes WHERE path IN (?, ?)", (path, f"{path}/{layout.MODELS}"))
+        self._put_left_out(path, {})
         for gone in (path, f"{path}/{layout.MODELS}"):
             self._homes.pop(gone, None)
             self._noticed.pop(gone, None)
+            db.execute("DELETE FROM homes WHERE path = ?", (gone,))
+            self._put_left_out(f"{gone}/{_LISTING}", {})
         self._experiments.discard(path)
         self._watched.pop(path, None)
         self._tails.forget(f"{self.root}/{path}/{layout.METRICS}")
+
+    def _put_left_out(self, folder: str, left_out: Mapping[str, str]) -> None:
+        """Note what could not be read in a folder, in place of what was noted before."""
+        self.db.execute("DELETE FROM left_out WHERE folder = ?", (folder,))
+        rows = [(folder, path, reason) for path, reason in left_out.items()]
+        self.db.executemany("INSERT INTO left_out VALUES (?, ?, ?)", rows)
 
     def _put(self, found: Sequence[Found]) -> Sequence[int | None]:
         """Take entities in and return their rows: runs all at once, if none is there already."""
@@ -617,7 +676,7 @@ class CatchUp:
                     return bulk.put_run(self.db, *item.run)
                 return None if item.put is None else item.put(self.db)
         except _UNFIT as error:
-            self._warn(item.path, error)
+            contents.leave_out(f"{self.root}/{item.path}", error)
             return None
 
     @contextlib.contextmanager
@@ -634,6 +693,14 @@ class CatchUp:
                 self.db.execute("RELEASE entity")
 
 
+def _fingerprint(folder: str, kind: Kind) -> int:
+    """The fingerprint of a folder that could not be read; 0 if not even a look is allowed."""
+    try:
+        return look(folder, kind) or 0
+    except OSError:
+        return 0
+
+
 def _texts(files: dict[str, bytes]) -> dict[str, str]:
     return {key: data.decode("utf-8", "replace") for key, data in files.items()}
 
@@ -647,19 +714,14 @@ def _logged_model(folder: str) -> Put:
     measured = [
         point
         for key, path in contents.key_files(f"{folder}/{layout.METRICS}")
-        for point in points.parse_model_points(
-            contents.read_key(path) or b"", key, model.model_id
-        ).points
+        for point in points.read_model_points(path, key, model.model_id).points
     ]
     return partial(bulk.put_logged_model, model=model, points=measured)
 
 
 def _registered_model(folder: str) -> Put:
     model = reader.read_registered_model(folder)
-    versions = [
-        reader.read_model_version(version_dir, model.aliases)
-        for version_dir in contents.model_version_dirs(folder)
-    ]
+    versions = reader.read_model_versions(folder, dict(model.aliases))
     return partial(bulk.put_registered_model, model=model, versions=versions)
 
 
@@ -686,8 +748,14 @@ class Tails:
         for key, path in contents.key_files(folder):
             try:
                 fresh[key] = _read_on(path, key, known.get(key))
-            except (FileNotFoundError, IsADirectoryError):
+            except FileNotFoundError:
                 continue
+            except OSError as error:
+                contents.pass_over(path, error)
+                continue
+            _, offset, point = fresh[key]
+            if point is None and offset:
+                contents.leave_out(path, points.NO_POINT)
         self._known[folder] = fresh
         return [point for _, _, point in fresh.values() if point is not None]
 
@@ -700,7 +768,7 @@ def _read_on(
     path: str, key: str, known: tuple[int, int, Metric | None] | None
 ) -> tuple[int, int, Metric | None]:
     """The file's number, how far it was read, and its latest point."""
-    with open(path, "rb", buffering=0) as file:
+    with disk.opened(path) as file:
         status = os.fstat(file.fileno())
         offset, best = 0, None
         if known is not None and known[0] == status.st_ino and status.st_size >= known[1]:

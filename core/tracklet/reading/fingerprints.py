@@ -1,8 +1,9 @@
 """Fingerprints of folders: numbers that change when a file in a folder does.
 
 They are made of the times and sizes of the files, also of those that another program changes in
-place. What a run holds is read in the same pass that takes its fingerprint, through descriptors
-that are open anyway.
+place. The time is that of the file system's own note of a change: unlike the time of the content,
+nobody sets it to the past or the future, and it tells that a file may be read again. What a run
+holds is read in the same pass that takes its fingerprint, through descriptors that are open anyway.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from typing import Final, NamedTuple
 
 from tracklet.stores import disk
-from tracklet.stores.files import layout
+from tracklet.stores.files import contents, layout
 
 _TICK_NS: Final = 20_000_000
 _COARSE_TICK_NS: Final = 2_000_000_000
@@ -68,6 +69,12 @@ def kind_of(path: str) -> Kind | None:
     return None
 
 
+def changed_ns(status: os.stat_result) -> int:
+    """When a file or folder was last changed, in ns."""
+    # Windows has the time of creation in that place.
+    return status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
+
+
 class Look:
     """A pass over the files of a folder, which gathers its fingerprint.
 
@@ -99,7 +106,7 @@ class Look:
     def at_listed(self, folder: str) -> bool:
         """Look at a folder in which files only come and go; whether it is there."""
         try:
-            changed = os.stat(folder).st_mtime_ns
+            changed = changed_ns(os.stat(folder))
         except (FileNotFoundError, NotADirectoryError):
             self._marks.append(0)
             return False
@@ -109,12 +116,12 @@ class Look:
 
     def at_files(self, folder: str) -> None:
         """Look at all files below a folder."""
-        self._walk(folder, "", None)
+        self._walk(folder, None)
 
-    def contents(self, folder: str) -> dict[str, bytes]:
-        """What the files below a folder hold, by their paths below it."""
+    def contents(self, folder: str, most: int | None = disk.MAX_BYTES) -> dict[str, bytes]:
+        """What the files below a folder hold, by their paths below it; none larger than that."""
         found: dict[str, bytes] = {}
-        self._walk(folder, "", found)
+        self._walk(folder, found, most)
         return found
 
     def fingerprint(self) -> int:
@@ -129,42 +136,40 @@ class Look:
         return hash((*self._marks, self._count, self._times, self._sizes)) or 1
 
     def _mark(self, status: os.stat_result) -> None:
-        changed = status.st_mtime_ns
+        changed = changed_ns(status)
         self._marks += (changed, status.st_size, status.st_ino)
         self._newest = max(self._newest, changed)
 
-    def _walk(self, folder: str, prefix: str, found: dict[str, bytes] | None) -> None:
-        count = times = sizes = 0
+    def _walk(self, folder: str, found: dict[str, bytes] | None, most: int | None = None) -> None:
         newest = self._newest
-        below: list[tuple[str, str]] = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    path, name = entry.path, prefix + entry.name
-                    try:
-                        if entry.is_dir():
-                            status = entry.stat()
-                            below.append((path, name + "/"))
-                        elif found is None:
-                            status = entry.stat()
-                        else:
-                            status, found[name] = disk.look_and_read(path)
-                    except FileNotFoundError:
-                        continue
-                    changed = status.st_mtime_ns
-                    count += 1
-                    times += changed
-                    sizes += status.st_size
-                    if changed > newest:
-                        newest = changed
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        for name, entry, is_folder in contents.walk(folder):
+            try:
+                status = entry.stat() if is_folder else self._file(entry, name, found, most)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                contents.pass_over(entry.path, error)
+                continue
+            changed = changed_ns(status)
+            self._count += 1
+            self._times += changed
+            self._sizes += status.st_size
+            if changed > newest:
+                newest = changed
         self._newest = newest
-        self._count += count
-        self._times += times
-        self._sizes += sizes
-        for path, name in below:
-            self._walk(path, name, found)
+
+    def _file(
+        self, entry: os.DirEntry[str], name: str, found: dict[str, bytes] | None, most: int | None
+    ) -> os.stat_result:
+        if found is not None:
+            try:
+                status, found[name] = disk.look_and_read(entry.path, most)
+                return status
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                contents.pass_over(entry.path, error)
+        return entry.stat()
 
 
 def look(folder: str, kind: Kind) -> int | None:

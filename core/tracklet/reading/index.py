@@ -62,6 +62,15 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         """A page of what a query asks for, after a look at what changed."""
         return self._search(lambda reader: queries.search(reader, query))
 
+    def left_out(self) -> list[tuple[str, str]]:
+        """The paths of the record that cannot be read, each with the reason."""
+        return self._search(
+            lambda reader: [
+                (path, reason)
+                for path, reason in reader.rows("SELECT path, reason FROM left_out ORDER BY path")
+            ]
+        )
+
     # -- life --------------------------------------------------------------------------------
 
     def rebuild(self) -> None:

@@ -11,8 +11,6 @@ from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, Resour
 RUN_NAME_TAG: Final = "mlflow.runName"
 USER_TAG: Final = "mlflow.user"
 
-_MAX_TIME: Final = 2**63 - 1
-
 
 def run_name(given: str | None, tags: Mapping[str, str]) -> str:
     """The name of a run; one is invented if neither argument nor tag says any.
@@ -35,15 +33,17 @@ def user(given: str | None, tags: Mapping[str, str]) -> str:
 
 
 def time(kind: str, value: object) -> int:
-    """Check a time: milliseconds since the epoch.
+    """Check a time: milliseconds since the epoch, at most in the year 9999.
 
     Raises:
         InvalidParameterValue: It is no such number.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_TIME:
+    latest = validation.MAX_TIME
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= latest:
         raise InvalidParameterValue(
             f"the {kind} of a run must be integer milliseconds since the epoch, from 0 to "
-            f"{_MAX_TIME}; got {value!r}"
+            f"{latest} (the year 9999); got {validation.shown(value)}. Of microseconds, give "
+            "value // 1000"
         )
     return int(value)
 

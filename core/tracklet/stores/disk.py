@@ -2,7 +2,8 @@
 
 The calls are module attributes, looked up at each use, so a test can replace one and make the
 Nth call fail. Documents become visible whole or not at all: they are staged under a name that no
-reader lists, then renamed or linked.
+reader lists, then renamed or linked. Whatever somebody put into the record, reading it ends: only
+regular files are opened, without waiting, and what is read whole has a largest size.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import threading
 import weakref
 from collections.abc import Callable
@@ -40,8 +42,32 @@ unlink = os.unlink
 mkdir = os.mkdir
 rmdir = os.rmdir
 
+MAX_BYTES: Final = 64 << 20
+"""The largest document, param or tag that is read."""
+
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# A pipe without a writer would keep a process waiting for ever, in an open as in a read.
+_READ: Final = os.O_RDONLY | _CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _CHUNK: Final = 1 << 16
+# What says that one path is in trouble; all else is about the disk, this process, or comes from a
+# signal handler of the user's.
+_OF_THE_PATH: Final = frozenset(
+    {
+        errno.EACCES,
+        errno.EFBIG,
+        errno.EINVAL,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENODEV,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+        errno.ESTALE,
+    }
+)
 _LINK_UNSUPPORTED: Final = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 )
@@ -58,6 +84,8 @@ _WAYS_OUT: Final = {
     errno.ENFILE: "the system has too many open files",
     errno.EIO: "the disk reports an error: check it, then try again",
     errno.ENAMETOOLONG: "use a shorter key or name",
+    errno.EINVAL: "move it away, or put a regular file in its place",
+    errno.EFBIG: "move it away, or put a smaller file in its place",
 }
 
 _log = lazy.logger(__name__)
@@ -95,16 +123,29 @@ def reported(store: type[T]) -> type[T]:
     return store
 
 
-def read_bytes(path: str) -> bytes:
-    """The content of a file."""
-    return look_and_read(path)[1]
+def spoils(error: OSError) -> bool:
+    """Whether an error is about the path, so that all else can still be read."""
+    return error.errno in _OF_THE_PATH
 
 
-def look_and_read(path: str) -> tuple[os.stat_result, bytes]:
-    """What a file looked like before it was read, and its content."""
-    fd = open_file(path, os.O_RDONLY | _CLOEXEC)
+def read_bytes(path: str, most: int | None = MAX_BYTES) -> bytes:
+    """The content of a file; see :func:`look_and_read`."""
+    return look_and_read(path, most)[1]
+
+
+def look_and_read(path: str, most: int | None = MAX_BYTES) -> tuple[os.stat_result, bytes]:
+    """What a file looked like before it was read, and its content.
+
+    Args:
+        path: The file.
+        most: How many bytes it may have; None for files that grow with what is logged.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or is larger.
+    """
+    fd = open_file(path, _READ)
     try:
-        status = os.fstat(fd)
+        status = regular(fd, most)
         data = read(fd, _CHUNK)
         if len(data) == _CHUNK:
             chunks = [data]
@@ -119,6 +160,33 @@ def look_and_read(path: str) -> tuple[os.stat_result, bytes]:
         close(fd)
 
 
+def opened(path: str) -> io.FileIO:
+    """A regular file, open for reading; closed by a ``with`` block."""
+    file = io.FileIO(path, "r", opener=lambda path, _: open_file(path, _READ))
+    try:
+        regular(file.fileno())
+    except OSError as error:
+        file.close()
+        raise _named(error, path) from error
+    return file
+
+
+def regular(fd: int, most: int | None = None) -> os.stat_result:
+    """What a descriptor's file looks like.
+
+    Raises:
+        OSError: It is no regular file, or larger than that.
+    """
+    status = os.fstat(fd)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+    if most is not None and status.st_size > most:
+        raise OSError(errno.EFBIG, f"Larger than {most >> 20} MiB")
+    return status
+
+
 def names_in(folder: str) -> list[str]:
     """What a folder holds; nothing if there is none."""
     try:
@@ -127,10 +195,23 @@ def names_in(folder: str) -> list[str]:
         return []
 
 
-def read_if_there(path: str) -> bytes | None:
-    """The content of a file, or None if there is none."""
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link that leads to one."""
     try:
-        return read_bytes(path)
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8, as every key and id is."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def read_if_there(path: str, most: int | None = MAX_BYTES) -> bytes | None:
+    """The content of a file, or None if there is none; see :func:`look_and_read`."""
+    try:
+        return read_bytes(path, most)
     except FileNotFoundError:
         return None
 
@@ -269,7 +350,7 @@ def remove_quietly(folder: str) -> None:
 def sync_path(path: str) -> None:
     """Make a file or folder survive a power cut; one that is gone is fine."""
     try:
-        fd = open_file(path, os.O_RDONLY | _CLOEXEC)
+        fd = open_file(path, _READ)
     except FileNotFoundError:
         return
     try:
@@ -289,7 +370,7 @@ def open_append(path: str, below: str = "") -> int:
 
 
 def _open_created(path: str, how: int = 0, below: str = "") -> int:
-    flags = os.O_RDWR | os.O_CREAT | _CLOEXEC | how
+    flags = os.O_RDWR | os.O_CREAT | _READ | how
     try:
         return open_file(path, flags, 0o666)
     except FileNotFoundError:

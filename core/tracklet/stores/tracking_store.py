@@ -277,6 +277,13 @@ class TrackingStore(TrackingSearches, ABC):
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag; a missing one is ResourceDoesNotExist."""
 
+    def left_out(self) -> list[tuple[str, str]]:
+        """The parts of the record that cannot be read and no search finds, and the reasons.
+
+        Stores whose record others can damage override this.
+        """
+        return []
+
     # -- the trash -----------------------------------------------------------------------------
 
     @abstractmethod

@@ -154,6 +154,41 @@ class MetricContract(StoreFixtures):
         assert history == given
         assert math.copysign(1, history[4][0]) == -1
 
+    @pytest.mark.parametrize("timestamp", [2**63, -1, pytest.param(10**5000, id="long")])
+    def test_a_time_that_no_store_holds_is_refused(
+        self, store: Any, run_id: str, timestamp: int
+    ) -> None:
+        """By every way of writing, and nothing of the call is kept."""
+        writer = store.open_run(run_id)
+        try:
+            for write in (
+                lambda: writer.log_metric("m", 1.0, 0, timestamp),
+                lambda: writer.log_metrics([Metric("m", 1.0, timestamp, 0)]),
+                lambda: writer.log_values({"m": 1.0}, 0, timestamp),
+                lambda: store.log_batch(
+                    run_id, [Metric("m", 1.0, 1, 0), Metric("m", 1.0, timestamp, 0)]
+                ),
+            ):
+                with pytest.raises(InvalidParameterValue, match="milliseconds"):
+                    write()
+        finally:
+            writer.close()
+        assert store.get_metric_history(run_id, "m") == []
+
+    def test_times_of_runs_are_ones_that_calendars_show(
+        self, store: Any, experiment_id: str, run_id: str
+    ) -> None:
+        """Microseconds are refused where milliseconds are asked for, with the way out."""
+        last = 253_402_300_799_999
+        assert store.create_run(experiment_id, start_time=last).info.start_time == last
+        microseconds = 1_790_000_000_000_000
+        for write in (
+            lambda: store.create_run(experiment_id, start_time=microseconds),
+            lambda: store.update_run(run_id, end_time=microseconds),
+        ):
+            with pytest.raises(InvalidParameterValue, match="microseconds"):
+                write()
+
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     def test_nan_and_infinity_are_kept(self, store: Any, run_id: str, value: float) -> None:
         """They are values like others, in the history and as the latest value."""

@@ -17,8 +17,10 @@ import click
 
 import tracklet
 from tracklet import plugins, settings
+from tracklet.stores import open_store
 from tracklet_services.cli import options, output
 
+_SHOWN = 20
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|KEY|AUTH", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
@@ -41,6 +43,7 @@ def doctor(json_output: bool) -> None:
     }
     checks = {
         "record": _attempt(_check_record),
+        "left out": _attempt(_check_left_out),
         "cache folder": _attempt(lambda: _check_writable(settings.cache_dir())),
         "dependencies": _attempt(_check_dependencies),
         "plugins": _attempt(_check_plugins),
@@ -101,6 +104,18 @@ def _check_record() -> str:
         _check_writable(folder)
     more = " or more" if experiments.token else ""
     return f"{len(experiments)}{more} experiments, {last}"
+
+
+def _check_left_out() -> str:
+    folder = settings.local_path(settings.tracking_uri())
+    found = open_store(settings.tracking_uri()).left_out() if not folder or folder.exists() else []
+    if found:
+        shown = [f"{path}: {reason}" for path, reason in found[:_SHOWN]]
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise _Problem(
+            f"{len(found)} cannot be read and are in no search: {'; '.join(shown)}{more}"
+        )
+    return "nothing: all of the record can be read"
 
 
 def _check_writable(folder: Path) -> str:

@@ -326,7 +326,7 @@ class FileTarget(merge.ImportTarget):
             with merge.noting(refused):
                 validation.validate_key("metric", key)
                 key_values.check_free("metric", metrics_dir, (key,))
-                data = disk.read_if_there(path) or b""
+                data = disk.read_if_there(path, most=None) or b""
                 known = (
                     points.parse_run_points(data, key)
                     if model_id is None

@@ -72,7 +72,7 @@ class MlrunsSource(ImportSource):
         run = reader.read_run(folder)
         histories: dict[str, list[Metric]] = {}
         for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-            history = reader.read_metric_history(path, key)
+            history = points.parse_run_points(contents.read_key(path, most=None) or b"", key)
             histories[key] = history.points
             if history.skipped:
                 self.oddities[_TORN] += history.skipped
@@ -92,8 +92,7 @@ class MlrunsSource(ImportSource):
         model = reader.read_logged_model(folder)
         measured: list[Metric] = []
         for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-            data = disk.read_if_there(path) or b""
-            history = points.parse_model_points(data, key, model.model_id)
+            history = points.read_model_points(path, key, model.model_id)
             measured += history.points
             if history.skipped:
                 self.oddities[_TORN] += history.skipped

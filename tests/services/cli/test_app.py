@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+import tracklet
 from tracklet import state
 
 Call = Callable[..., Result]
@@ -159,6 +160,20 @@ def test_doctor_masks_secrets(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
     result = call("doctor")
     assert "hunter2" not in result.output
     assert "postgresql://***@host/db" in result.stdout
+
+
+def test_doctor_names_what_cannot_be_read(call: Call, answer: Answer, tracklet_home: Path) -> None:
+    with tracklet.start_run() as run:
+        tracklet.log_params({"a": 1, "b": 2})
+    assert answer("doctor")["healthy"] is True
+    param = tracklet_home / "mlruns/0" / run.info.run_id / "params/a"
+    param.unlink()
+    param.symlink_to(param)
+    result = call("doctor", exits=1)
+    assert f"PROBLEM: 1 cannot be read and are in no search: {param}" in result.stdout
+    param.unlink()
+    param.write_text("1")
+    assert answer("doctor")["healthy"] is True
 
 
 def test_doctor_finds_a_broken_record(call: Call, tracklet_home: Path) -> None:

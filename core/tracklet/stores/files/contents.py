@@ -1,19 +1,97 @@
 """What lies in an entity's folder, as it is there: the document, the keys, the folders below.
 
 Only :func:`edit_meta` writes. A folder without ``meta.yaml`` is no entity, whatever else it holds.
+What cannot be read is left out: of an entity a key, of a listing an entity; see
+:func:`leave_out`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from tracklet.errors import ResourceDoesNotExist
+from tracklet import lazy
+from tracklet.errors import ResourceDoesNotExist, StorageError
+from tracklet.state import ProcessState
 from tracklet.stores import disk
 from tracklet.stores.files import documents, layout
 from tracklet.stores.files.layout import Path
+from tracklet.validation import MAX_KEY_LENGTH
+
+T = TypeVar("T")
+
+_log = lazy.logger(__name__)
+_noted: ContextVar[dict[str, str] | None] = ContextVar("noted", default=None)
+_MAX_SAID: Final = 10_000
+
+
+class _Said(ProcessState):
+    """The paths that the log mentions as left out."""
+
+    def begin(self) -> None:
+        self.paths: set[str] = set()
+
+
+_said = _Said()
+
+
+def leave_out(path: str, error: object) -> None:
+    """Say once in the log that something is left out since it cannot be read."""
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    reason = " ".join(str(error).split())
+    noted = _noted.get()
+    if noted is not None:
+        noted[shown] = reason
+    if shown not in _said.paths and len(_said.paths) < _MAX_SAID:
+        _said.paths.add(shown)
+        _log.warning("%s is left out: %s", shown, reason)
+
+
+@contextmanager
+def noting() -> Iterator[dict[str, str]]:
+    """Gather what is left out in the block: the reasons by the paths."""
+    found: dict[str, str] = {}
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
+
+
+def readable(read: Callable[[str], T], paths: Iterable[str]) -> list[T]:
+    """What is read of each path; one that is gone is passed over, a damaged one left out."""
+    found: list[T] = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except ResourceDoesNotExist:
+            continue
+        except StorageError as error:
+            leave_out(path, error)
+        except OSError as error:
+            pass_over(path, error)
+    return found
+
+
+def undamaged(entity_dirs: Iterable[str]) -> list[str]:
+    """Those of some folders whose document is one.
+
+    Raises:
+        OSError: One cannot be read, which may pass.
+    """
+    found: list[str] = []
+    for folder in entity_dirs:
+        try:
+            meta_if_there(folder)
+        except StorageError as error:
+            leave_out(folder, error)
+        else:
+            found.append(folder)
+    return found
 
 
 def experiment_dirs(root: Path) -> list[str]:
@@ -42,10 +120,10 @@ def registered_model_dirs(root: Path) -> list[str]:
 def model_version_dirs(model_dir: Path) -> list[str]:
     """The folders of all versions of a registered model in their order, deleted ones included."""
     numbered = [
-        (int(number), folder)
+        (number, folder)
         for folder in folders(os.fspath(model_dir))
-        if (number := os.path.basename(folder).removeprefix(layout.VERSION_PREFIX)).isdecimal()
-        and os.path.basename(folder).startswith(layout.VERSION_PREFIX)
+        if (name := os.path.basename(folder)).startswith(layout.VERSION_PREFIX)
+        and (number := layout.version_number(name.removeprefix(layout.VERSION_PREFIX))) is not None
     ]
     return [folder for _, folder in sorted(numbered) if has_meta(folder)]
 
@@ -63,7 +141,12 @@ def read_meta(folder: str, kind: str) -> dict[str, Any]:
 
 
 def meta_if_there(folder: str) -> dict[str, Any] | None:
-    """The document of an entity, or None if there is none."""
+    """The document of an entity, or None if there is none.
+
+    Raises:
+        OSError: It cannot be read.
+        StorageError: It is none.
+    """
     path = layout.meta(folder)
     try:
         data = disk.read_bytes(path)
@@ -124,40 +207,82 @@ def read_texts(folder: str, known: Mapping[str, str] = MappingProxyType({})) -> 
 
 def key_files(folder: str) -> list[tuple[str, str]]:
     """The keys below a folder and their files, sorted; ``/`` in a key is a folder."""
-    found: list[tuple[str, str]] = []
-    stack = [(folder, "")]
-    while stack:
-        directory, prefix = stack.pop()
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if entry.is_dir():
-                        stack.append((entry.path, f"{prefix}{entry.name}/"))
-                    else:
-                        found.append((prefix + entry.name, entry.path))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    found.sort()
-    return found
+    return sorted((key, entry.path) for key, entry, is_folder in walk(folder) if not is_folder)
 
 
-def read_key(path: str) -> bytes | None:
-    """The content of a key's file, or None if there is none."""
+def walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str], bool]]:
+    """What lies below a folder of keys: the key, the entry, and whether it is a folder."""
+    waiting = [(folder, "")]
+    while waiting:
+        directory, prefix = waiting.pop()
+        for entry in entries(directory):
+            key = prefix + entry.name
+            is_folder = entry.is_dir(follow_symlinks=False)  # a link could lead back here
+            if is_folder and len(key) < MAX_KEY_LENGTH:
+                waiting.append((entry.path, f"{key}/"))
+            elif is_folder:
+                leave_out(entry.path, f"a key has at most {MAX_KEY_LENGTH} characters")
+            yield key, entry, is_folder
+
+
+def read_key(path: str, most: int | None = disk.MAX_BYTES) -> bytes | None:
+    """The content of a key's file, or None if there is none that can be read."""
     try:
-        return disk.read_bytes(path)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return disk.read_bytes(path, most)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        pass_over(path, error)
+        return None
+
+
+def pass_over(path: str, error: OSError) -> None:
+    """Leave a file or folder out that cannot be read; raise what is not its fault."""
+    if not disk.spoils(error):
+        raise error
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        leave_out(path, error.strerror if error.filename in (None, path) else error)
+
+
+def entries(directory: str) -> list[os.DirEntry[str]]:
+    """What a folder of the record holds under names that can be a key or an id."""
+    try:
+        with os.scandir(directory) as found:
+            listed = list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        pass_over(directory, error)
+        return []
+    if all(entry.name.isascii() for entry in listed):
+        return listed
+    return [entry for entry in listed if is_named(entry.name, entry.path)]
+
+
+def is_named(name: str, path: str) -> bool:
+    """Whether a file's name can be a key or an id; if not, it is left out."""
+    named = disk.is_text(name)
+    if not named:
+        leave_out(path, "its name is no UTF-8; rename it")
+    return named
 
 
 def folders(directory: str) -> list[str]:
     """The folders below one that are not ours alone."""
-    try:
-        with os.scandir(directory) as entries:
-            return [e.path for e in entries if not e.name.startswith(layout.PRIVATE) and e.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return [
+        entry.path
+        for entry in entries(directory)
+        if not entry.name.startswith(layout.PRIVATE) and disk.is_folder(entry)
+    ]
 
 
 def has_meta(folder: str) -> bool:
     """Whether a folder is an entity."""
-    return os.path.exists(layout.meta(folder))
+    try:
+        os.lstat(layout.meta(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        pass_over(folder, error)
+        return False
+    return True

@@ -2,7 +2,8 @@
 
 Nearly all of them consist of lines that need no YAML library: reading and writing those directly
 is an order of magnitude faster and keeps ``yaml`` out of the training process. Whatever is not
-obviously such a line goes to PyYAML; both ways give the same bytes and values.
+obviously such a line goes to PyYAML; both ways give the same bytes and values. What reading costs
+is bounded, whatever the document says: a few lines can name each other a billion times.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _LINE: Final = (
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*):"
-    r"(?: (?:(?P<int>-?(?:0|[1-9][0-9]*))"
+    r"(?: (?:(?P<int>-?(?:0|[1-9][0-9]{0,18}))"
     r"|(?P<hex>(?!0b[01]{30})(?=[0-9]*[a-f])[0-9a-f]{32})"
     r"|(?P<plain>[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./][A-Za-z0-9_./-]*)*)"
     r"|'(?P<quoted>(?:[^']|'')*)'"
@@ -32,6 +33,11 @@ _DIGITS: Final = r"0|[1-9][0-9]*"
 _KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BESIDE: Final = frozenset({"tags", "params", "metrics", "aliases", "latest_versions"})
+_TEXTS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "value"))
+_COLLECTIONS: Final = frozenset({None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
+_LONGEST_NUMBER: Final = 64
+_VALUE_SIZE: Final = 64
+_MAX_SIZE: Final = 64 << 20
 _FOLDED: Final = 60
 """Texts with spaces up to this length fit a line of YAML whatever the key."""
 
@@ -182,21 +188,107 @@ def _dump_lines(mapping: dict[str, Any]) -> str | None:
     return "".join(lines) or None
 
 
-def _load_yaml(text: str, path: str) -> dict[str, Any]:
+def plain_yaml(text: str) -> Any:
+    """The value of a document of plain scalars, lists and mappings.
+
+    Raises:
+        ValueError: It is no such document, is nested too deeply, or would become too large.
+    """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        mapping = yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError) as error:
+        return _Composer(loader).document()
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error) or "it is nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+class _Composer:
+    """Makes values of a parser's events.
+
+    An alias counts as what it repeats, so that the size of all values together is bounded; the
+    library's own way shares them, and whoever prints or copies one pays for all.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        import yaml
+
+        self._yaml: Any = yaml
+        self._loader = loader
+        self._left = _MAX_SIZE
+        self._anchors: dict[str, tuple[Any, int]] = {}
+
+    def document(self) -> Any:
+        """The value of the only document; None if there is none."""
+        events = self._loader
+        events.get_event()  # the stream
+        if events.check_event(self._yaml.StreamEndEvent):
+            return None
+        events.get_event()
+        value = self._value()
+        events.get_event()
+        if not events.check_event(self._yaml.StreamEndEvent):
+            raise ValueError("it holds more than one document")
+        return value
+
+    def _value(self) -> Any:
+        event = self._loader.get_event()
+        before = self._left
+        if isinstance(event, self._yaml.AliasEvent):
+            value, size = self._anchors.get(event.anchor, (None, _MAX_SIZE))
+            self._spend(size)
+            return value
+        if isinstance(event, self._yaml.ScalarEvent):
+            self._spend(_VALUE_SIZE + len(event.value))
+            value = self._scalar(event)
+        elif event.tag not in _COLLECTIONS:
+            raise ValueError(f"it holds an object, {event.tag}")
+        elif isinstance(event, self._yaml.SequenceStartEvent):
+            value = self._items(self._yaml.SequenceEndEvent)
+        else:
+            items = self._items(self._yaml.MappingEndEvent)
+            value = dict(zip(items[::2], items[1::2], strict=True))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value, before - self._left
+        return value
+
+    def _items(self, end: type) -> list[Any]:
+        self._spend(_VALUE_SIZE)
+        items: list[Any] = []
+        while not self._loader.check_event(end):
+            items.append(self._value())
+        self._loader.get_event()
+        return items
+
+    def _scalar(self, event: Any) -> Any:
+        text = event.value
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._loader.resolve(self._yaml.ScalarNode, text, event.implicit)
+        if tag in _TEXTS or len(text) > _LONGEST_NUMBER:
+            return text
+        return self._loader.construct_object(self._yaml.ScalarNode(tag, text))
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise ValueError("it names too much, or an alias that is not there")
+
+
+def _load_yaml(text: str, path: str) -> dict[str, Any]:
+    try:
+        mapping = plain_yaml(text)
+    except (ValueError, TypeError) as error:
         raise StorageError(
             f"{path!r} is no readable YAML document ({error}); restore it from a copy, or move "
             "the folder away"
         ) from error
     if not isinstance(mapping, dict):
         raise StorageError(
-            f"{path!r} must hold a YAML mapping, but holds {mapping!r}; restore it from a copy, "
-            "or move the folder away"
+            f"{path!r} must hold a YAML mapping, but holds a {type(mapping).__name__}; restore it "
+            "from a copy, or move the folder away"
         )
     return mapping
 

@@ -18,7 +18,6 @@ from tracklet.stores import creation, disk
 from tracklet.stores.files import (
     change_log,
     contents,
-    documents,
     key_values,
     layout,
     reader,
@@ -106,8 +105,7 @@ class Experiments(Folder, TrackingStore):
                 )
         # From here on it is deleted by its place; the documents follow.
         now = names.now()
-        for run_dir in contents.run_dirs(trashed):
-            run_state.edit(run_dir, lambda meta: bury(meta, now))
+        _edit_runs(trashed, lambda meta: bury(meta, now))
         self._mark(trashed, lifecycle_stage=LifecycleStage.DELETED)
         change_log.announce(self.root, experiment_id)
 
@@ -117,8 +115,7 @@ class Experiments(Folder, TrackingStore):
             raise ResourceDoesNotExist(
                 f"experiment {experiment_id} is not deleted, so there is nothing to restore"
             )
-        for run_dir in contents.run_dirs(folder):
-            run_state.edit(run_dir, revive)
+        _edit_runs(folder, revive)
         self._mark(folder, lifecycle_stage=LifecycleStage.ACTIVE)
         disk.rename(folder, f"{self.root}/{experiment_id}")
         change_log.announce(self.root, experiment_id)
@@ -157,16 +154,16 @@ class Experiments(Folder, TrackingStore):
         return deleted
 
     def _name_of(self, folder: str) -> str | None:
-        path = layout.meta(folder)
         try:
-            stat = os.stat(path)
-            version = (stat.st_mtime_ns, stat.st_ino)
-            known = self._names.get(folder)
-            if known is not None and known[0] == version:
-                return known[1]
-            name = str(documents.loads(disk.read_bytes(path), path).get("name"))
-        except FileNotFoundError:
+            stat = os.stat(layout.meta(folder))
+        except OSError as error:
+            contents.pass_over(folder, error)
             return None
+        version = (stat.st_mtime_ns, stat.st_ino)
+        known = self._names.get(folder)
+        if known is not None and known[0] == version:
+            return known[1]
+        (name,) = contents.readable(_recorded_name, [folder]) or (None,)
         self._names[folder] = (version, name)
         return name
 
@@ -193,6 +190,16 @@ class Experiments(Folder, TrackingStore):
         lock = layout.lock_file(self.root)
         contents.edit_meta(folder, "experiment", change, lock=lock, staging=folder)
         change_log.announce(self.root, os.path.basename(folder))
+
+
+def _edit_runs(experiment_dir: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Apply a change to the documents of an experiment's runs; what cannot be read stays."""
+    for run_dir in contents.undamaged(contents.run_dirs(experiment_dir)):
+        run_state.edit(run_dir, change)
+
+
+def _recorded_name(folder: str) -> str:
+    return str(contents.read_meta(folder, "experiment").get("name"))
 
 
 def bury(meta: dict[str, Any], now: int) -> None:

@@ -46,7 +46,7 @@ class Folder:
         self.uri = location if location.lower().startswith("file:") else self.root
         self._run_dirs: dict[str, str] = {}
         self._writers: WeakValueDictionary[str, FileRunWriter] = WeakValueDictionary()
-        self._names: dict[str, tuple[tuple[int, int], str]] = {}
+        self._names: dict[str, tuple[tuple[int, int], str | None]] = {}
         self._has_default = False
 
     # -- finding -------------------------------------------------------------------------------

@@ -79,6 +79,11 @@ def version(model_dir: str, number: int) -> str:
     return f"{model_dir}/{VERSION_PREFIX}{number}"
 
 
+def version_number(digits: str) -> int | None:
+    """The number of a version; None if the text is none."""
+    return int(digits) if digits.isdecimal() and len(digits) < 10 else None
+
+
 def meta(entity_dir: str) -> str:
     """The document that makes a folder an entity."""
     return f"{entity_dir}/{META}"

@@ -12,7 +12,6 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
@@ -21,8 +20,10 @@ from tracklet.entities import Metric
 from tracklet.frozen import Frozen
 from tracklet.stores import disk
 from tracklet.stores.files import contents
+from tracklet.validation import MAX_INTEGER, MIN_INTEGER
 
 TORN: Final = b"<torn>"
+NO_POINT: Final = "none of its lines is a point"
 
 _TAIL: Final = 1024
 _MENDED_TAIL: Final = 4096
@@ -54,6 +55,11 @@ def parse_run_points(data: bytes, key: str) -> MetricHistory:
     return _history(data, lambda line: _run_point(line, key))
 
 
+def read_model_points(path: str, key: str, model_id: str) -> MetricHistory:
+    """The points of a logged model's metric file, if it can be read."""
+    return parse_model_points(contents.read_key(path, most=None) or b"", key, model_id)
+
+
 def parse_model_points(data: bytes, key: str, model_id: str) -> MetricHistory:
     """The points of a logged model's metric file."""
     return _history(data, lambda line: _model_point(line, key, model_id))
@@ -79,10 +85,12 @@ class LatestPoint(NamedTuple):
     step: int
 
 
-def latest_value(data: bytes) -> float | None:
-    """The value of the latest point of a run's metric file; None if there is no point."""
-    point = latest_point(data, "")
-    return None if point is None else point.value
+def latest_in(path: str, data: bytes, key: str) -> LatestPoint | None:
+    """The latest point of a run's metric file that was read; without any, the file is left out."""
+    point = latest_point(data, key)
+    if point is None and b"\n" in data:
+        contents.leave_out(path, NO_POINT)
+    return point
 
 
 def latest_point(data: bytes, key: str) -> LatestPoint | None:
@@ -94,7 +102,8 @@ def latest_point(data: bytes, key: str) -> LatestPoint | None:
         fields = data.split(b" ")
         if len(fields) == 3:
             try:
-                return LatestPoint(key, float(fields[1]), int(fields[0]), int(fields[2]))
+                timestamp, step = _integers(fields[0], fields[2])
+                return LatestPoint(key, float(fields[1]), timestamp, step)
             except ValueError:
                 return None
     columns = _columns(data)
@@ -132,14 +141,19 @@ def last_points(folder: str, descriptors: Mapping[str, int]) -> list[Metric]:
     """
     found: list[Metric] = []
     for key, path in contents.key_files(folder):
-        with suppress(FileNotFoundError, IsADirectoryError):
+        try:
             if key in descriptors:
                 point = _last_point(descriptors[key], key)
             else:
-                with open(path, "rb", buffering=0) as file:
+                with disk.opened(path) as file:
                     point = _last_point(file.fileno(), key)
-            if point is not None:
-                found.append(point)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            contents.pass_over(path, error)
+            continue
+        if point is not None:
+            found.append(point)
     return found
 
 
@@ -194,13 +208,16 @@ def _columns(data: bytes) -> tuple[list[int], list[float], list[int]] | None:
     if len(fields) != 3 * lines:
         return None
     try:
-        return (
-            list(map(int, fields[0::3])),
-            list(map(float, fields[1::3])),
-            list(map(int, fields[2::3])),
-        )
+        timestamps, steps = list(map(int, fields[0::3])), list(map(int, fields[2::3]))
+        values = list(map(float, fields[1::3]))
     except ValueError:
         return None
+    if lines and (
+        min(min(timestamps), min(steps)) < MIN_INTEGER
+        or max(max(timestamps), max(steps)) > MAX_INTEGER
+    ):
+        return None
+    return timestamps, values, steps
 
 
 def _metrics(
@@ -230,18 +247,30 @@ def _lines(data: bytes) -> tuple[list[bytes], int]:
 
 def _run_point(line: bytes, key: str) -> Metric:
     fields = line.split(b" ", 3)
-    timestamp, value = int(fields[0]), float(fields[1])
-    step = int(fields[2]) if len(fields) > 2 else 0
+    timestamp, step = _integers(fields[0], fields[2] if len(fields) > 2 else b"0")
+    value = float(fields[1])
     dataset = _dataset(fields[3]) if len(fields) > 3 else (None, None)
     return Metric(key, value, timestamp, step, None, *dataset)
 
 
 def _model_point(line: bytes, key: str, model_id: str) -> Metric:
     fields = line.split(b" ", 4)
-    timestamp, value, step = int(fields[0]), float(fields[1]), int(fields[2])
+    (timestamp, step), value = _integers(fields[0], fields[2]), float(fields[1])
     run_id = fields[3].decode() if len(fields) > 3 else None
     dataset = _dataset(fields[4]) if len(fields) > 4 else (None, None)
     return Metric(key, value, timestamp, step, model_id, *dataset, run_id)
+
+
+def _integers(*digits: bytes) -> list[int]:
+    """Whole numbers that every store can hold.
+
+    Raises:
+        ValueError: One is none.
+    """
+    found = [int(text) for text in digits]
+    if min(found) < MIN_INTEGER or max(found) > MAX_INTEGER:
+        raise ValueError("too many bits")
+    return found
 
 
 def _dataset(text: bytes) -> tuple[str, str]:

@@ -16,10 +16,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tracklet import entities, liveness, settings
+from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import contents, layout, points, run_state
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
+from tracklet.validation import MAX_INTEGER, MIN_INTEGER
 
 DELETED_STAGE: Final = "Deleted_Internal"
 """The stage of a deleted model version; its folder stays, so that its number is not used again."""
@@ -139,9 +141,16 @@ def _status(meta: dict[str, Any]) -> int:
 
 
 def read_metric_history(file: Path, key: str) -> MetricHistory:
-    """The points of a run's metric file in file order; none if there is no file."""
-    data = contents.read_key(os.fspath(file))
-    return points.parse_run_points(data, key) if data is not None else MetricHistory([])
+    """The points of a run's metric file in file order; none if there is no file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        data = disk.read_bytes(os.fspath(file), most=None)
+    except (FileNotFoundError, NotADirectoryError):
+        return MetricHistory([])
+    return points.parse_run_points(data, key)
 
 
 def read_inputs(run_dir: Path) -> entities.RunInputs:
@@ -149,36 +158,40 @@ def read_inputs(run_dir: Path) -> entities.RunInputs:
     folder = os.fspath(run_dir)
     datasets: list[entities.DatasetInput] = []
     models: list[entities.LoggedModelInput] = []
-    for link_dir in sorted(contents.folders(f"{folder}/{layout.INPUTS}")):
-        link = contents.meta_if_there(link_dir)
-        if link is None:
-            continue
+    for _, link in _links(f"{folder}/{layout.INPUTS}"):
         source = str(link.get("source_id", ""))
         if str(link.get("source_type")) in ("MODEL", "RUN_INPUT", "MODEL_INPUT"):
             models.append(entities.LoggedModelInput(source))
             continue
-        dataset = _dataset(f"{os.path.dirname(folder)}/{layout.DATASETS}/{source}")
-        if dataset is not None:
-            tags = [entities.InputTag(str(k), str(v)) for k, v in (link.get("tags") or {}).items()]
-            datasets.append(entities.DatasetInput(dataset, tags))
+        described = [f"{os.path.dirname(folder)}/{layout.DATASETS}/{source}"]
+        given = link.get("tags")
+        tags = given.items() if isinstance(given, dict) else ()
+        for dataset in contents.readable(_dataset, described):
+            texts = [entities.InputTag(str(key), str(value)) for key, value in tags]
+            datasets.append(entities.DatasetInput(dataset, texts))
     return entities.RunInputs(datasets, models)
 
 
 def read_outputs(run_dir: Path) -> entities.RunOutputs:
     """The logged models that a run produced."""
     outputs: list[entities.LoggedModelOutput] = []
-    for link_dir in sorted(contents.folders(f"{os.fspath(run_dir)}/{layout.OUTPUTS}")):
-        link = contents.meta_if_there(link_dir)
-        if link is not None:
-            model_id = str(link.get("destination_id") or os.path.basename(link_dir))
-            outputs.append(entities.LoggedModelOutput(model_id, integer(link.get("step")) or 0))
+    for name, link in _links(f"{os.fspath(run_dir)}/{layout.OUTPUTS}"):
+        model_id = text(link.get("destination_id"), "") or name
+        outputs.append(entities.LoggedModelOutput(model_id, integer(link.get("step")) or 0))
     return entities.RunOutputs(outputs)
 
 
-def _dataset(folder: str) -> entities.Dataset | None:
-    meta = contents.meta_if_there(folder)
-    if meta is None:
-        return None
+def _links(home: str) -> list[tuple[str, dict[str, Any]]]:
+    """The names of the folders that link a run to something, and their documents."""
+
+    def read(folder: str) -> tuple[str, dict[str, Any]]:
+        return os.path.basename(folder), contents.read_meta(folder, "link")
+
+    return contents.readable(read, sorted(contents.folders(home)))
+
+
+def _dataset(folder: str) -> entities.Dataset:
+    meta = contents.read_meta(folder, "dataset")
     return entities.Dataset(
         name=text(meta.get("name"), ""),
         digest=text(meta.get("digest"), ""),
@@ -191,9 +204,9 @@ def _dataset(folder: str) -> entities.Dataset | None:
 
 def _latest_values(folder: str) -> Iterator[tuple[str, float]]:
     for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-        value = points.latest_value(contents.read_key(path) or b"")
-        if value is not None:
-            yield key, value
+        point = points.latest_in(path, contents.read_key(path, most=None) or b"", key)
+        if point is not None:
+            yield key, point.value
 
 
 # -- logged models -----------------------------------------------------------------------------
@@ -210,7 +223,7 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
     tail = f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
     metrics: list[entities.Metric] = []
     for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-        history = points.parse_model_points(contents.read_key(path) or b"", key, model_id)
+        history = points.read_model_points(path, key, model_id)
         metrics.extend(points.latest_per_dataset(history.points))
     created = integer(meta.get("creation_timestamp")) or 0
     return entities.LoggedModel(
@@ -251,8 +264,7 @@ def read_registered_model(model_dir: Path) -> entities.RegisteredModel:
     meta = contents.read_meta(folder, "registered model")
     aliases = read_aliases(folder)
     newest: dict[str, entities.ModelVersion] = {}
-    for version_dir in contents.model_version_dirs(folder):
-        version = read_model_version(version_dir, aliases)
+    for version in read_model_versions(folder, aliases):
         if version.current_stage != DELETED_STAGE:
             newest[version.current_stage] = version
     created = integer(meta.get("creation_timestamp")) or 0
@@ -270,7 +282,19 @@ def read_registered_model(model_dir: Path) -> entities.RegisteredModel:
 def read_aliases(model_dir: Path) -> dict[str, int]:
     """The aliases of a registered model and the versions that they point at."""
     texts = contents.read_texts(f"{os.fspath(model_dir)}/{layout.ALIASES}")
-    return {alias: int(text) for alias, text in texts.items() if text.strip().isdecimal()}
+    numbers = {alias: layout.version_number(text.strip()) for alias, text in texts.items()}
+    return {alias: number for alias, number in numbers.items() if number is not None}
+
+
+def read_model_versions(model_dir: Path, aliases: dict[str, int]) -> list[entities.ModelVersion]:
+    """The versions of a registered model that can be read, in their order, deleted ones included.
+
+    Args:
+        model_dir: The folder of the registered model.
+        aliases: Its aliases.
+    """
+    folders = contents.model_version_dirs(model_dir)
+    return contents.readable(lambda folder: read_model_version(folder, aliases), folders)
 
 
 def read_model_version(
@@ -358,7 +382,7 @@ def rerooted(recorded: str | None, root: str) -> str | None:
     parts = path.split("/")
     for start in range(1, len(parts) - 1):
         candidate = f"{root}/{'/'.join(parts[start:])}"
-        if contents.has_meta(f"{root}/{parts[start]}") and os.path.exists(candidate):
+        if os.path.exists(layout.meta(f"{root}/{parts[start]}")) and os.path.exists(candidate):
             return candidate
     return recorded
 
@@ -379,17 +403,20 @@ def _holds_something(folder: str) -> bool:
 
 def text(value: object, default: str) -> str:
     """A field that is never missing."""
-    return default if value is None else str(value)
+    found = optional(value)
+    return default if found is None else found
 
 
 def optional(value: object) -> str | None:
-    """A text that may be missing."""
-    return None if value is None else str(value)
+    """A text that may be missing; what is a list or mapping is none."""
+    return None if value is None or isinstance(value, list | dict) else str(value)
 
 
 def integer(value: object) -> int | None:
-    """A whole number that may be missing."""
-    return int(value) if isinstance(value, int | float) else None
+    """A whole number that may be missing; what no database can hold is none."""
+    if not isinstance(value, int | float) or not MIN_INTEGER <= value <= MAX_INTEGER:
+        return None
+    return int(value)
 
 
 def stage(meta: dict[str, Any]) -> str:

@@ -76,7 +76,7 @@ class Registry(Folder, RegistryStore):
             # Renamed by its place from here on; readers of the documents follow.
             now = names.now()
             values = {"name": new_name, "last_updated_timestamp": now}
-            for version_dir in contents.model_version_dirs(target):
+            for version_dir in contents.undamaged(contents.model_version_dirs(target)):
                 self._rewrite(version_dir, "model version", values)
             self._rewrite(target, "registered model", values)
         self._announce_name(name)
@@ -236,9 +236,10 @@ class Registry(Folder, RegistryStore):
         prefix = layout.VERSION_PREFIX
         while True:
             numbers = [
-                int(name.removeprefix(prefix))
+                number
                 for name in os.listdir(folder)
-                if name.startswith(prefix) and name.removeprefix(prefix).isdecimal()
+                if name.startswith(prefix)
+                and (number := layout.version_number(name.removeprefix(prefix))) is not None
             ]
             number = 1 + max(numbers, default=0)
             with suppress(FileExistsError):  # made by a handler that came in between

@@ -46,9 +46,13 @@ def leases(run_dir: str) -> list[str]:
 
 def is_dead(path: str) -> bool | None:
     """Whether the process that left a lease is certainly dead; None if the lease is gone."""
-    data = disk.read_if_there(path)
-    if data is None:
+    try:
+        data = disk.read_bytes(path)
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        contents.pass_over(path, error)
+        return False
     lease = Lease.from_json(data)
     return lease is not None and is_alive(lease) is False
 
@@ -68,20 +72,17 @@ def drop_dead_leases(run_dir: str) -> None:
 
 def last_sign_of_life(run_dir: str) -> int | None:
     """When the newest file of a run's record was written, in ms."""
+    folders = [f"{run_dir}/{name}" for name in (layout.METRICS, layout.PARAMS, layout.TAGS)]
+    written = [
+        file
+        for folder in folders
+        for key, file in contents.key_files(folder)
+        if key != END_REASON_TAG
+    ]
     newest = 0
-    stack = [f"{run_dir}/{name}" for name in (layout.METRICS, layout.PARAMS, layout.TAGS)]
-    with contextlib.suppress(OSError):
-        newest = os.stat(layout.meta(run_dir)).st_mtime_ns
-    while stack:
-        try:
-            with os.scandir(stack.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir():
-                        stack.append(entry.path)
-                    elif entry.name != END_REASON_TAG:
-                        newest = max(newest, entry.stat().st_mtime_ns)
-        except OSError:
-            continue
+    for path in (layout.meta(run_dir), *written):
+        with contextlib.suppress(OSError):
+            newest = max(newest, os.stat(path).st_mtime_ns)
     return newest // 1_000_000 or None
 
 

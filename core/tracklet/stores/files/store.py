@@ -59,6 +59,11 @@ class FileStore(Experiments, LoggedModels, Registry):
         except OSError as error:
             raise disk.storage_error(f"search {query.kind}", error, self.root) from error
 
+    def left_out(self) -> list[tuple[str, str]]:
+        from tracklet.stores.files.traces import FileTraces
+
+        return sorted({*self._index.left_out(), *FileTraces(self.uri).left_out().items()})
+
     def close(self) -> None:
         """Release the index; the next search opens it again."""
         index, self._folder_index = self._folder_index, None

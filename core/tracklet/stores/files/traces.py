@@ -127,10 +127,8 @@ class FileTraces(Folder, TraceStore):
             folders = [f"{home}/{_checked(trace_id)}" for trace_id in dict.fromkeys(trace_ids)]
             folders = [folder for folder in folders if is_trace(folder)]
         else:
-            entries = [
-                (entry.bare_info.request_time, entry.folder)
-                for entry in _readable(trace_dirs(experiment_dir))
-            ]
+            found = contents.readable(_read, trace_dirs(experiment_dir))
+            entries = [(entry.bare_info.request_time, entry.folder) for entry in found]
             limit = max_timestamp_millis or 0
             folders = [folder for at, folder in sorted(entries) if at <= limit][:max_traces]
         for folder in folders:
@@ -164,22 +162,34 @@ class FileTraces(Folder, TraceStore):
         tree = parse_filter(filter_string, TRACES)
         orders = parse_order_by(order_by, TRACES)
         page = Page.decode(page_token)
+
+        def read(folder: str) -> TraceFolder | None:
+            entry = _read(folder)
+            for order in orders:  # now, so that what cannot be read is left out
+                next(iter(_values(entry, order.key)), None)
+            return entry if matches(tree, partial(_values, entry)) else None
+
         found: list[TraceFolder] = []
         for experiment_id in dict.fromkeys(experiment_ids):
             validation.validate_experiment_id(experiment_id)
             folders = trace_dirs(f"{self.root}/{experiment_id}")
-            found += [e for e in _readable(folders) if matches(tree, partial(_values, e))]
+            found += [entry for entry in contents.readable(read, folders) if entry is not None]
         _sort(found, orders)
         traces: list[Trace] = []
         position = page.offset
         while position < len(found) and len(traces) < max_results:
-            try:
-                traces.append(found[position].trace(include_spans))
-            except (StorageError, ResourceDoesNotExist) as error:
-                _logger.warning("a trace is left out: %s", error)
+            entry = found[position]
+            traces += contents.readable(lambda _, e=entry: e.trace(include_spans), [entry.folder])
             position += 1
         more = position < len(found)
         return PagedList(traces, page.after(position - page.offset) if more else None)
+
+    def left_out(self) -> Mapping[str, str]:
+        """The reasons why files and folders of traces cannot be read, by their paths."""
+        with contents.noting() as found:
+            for experiment_dir in contents.experiment_dirs(self.root):
+                contents.readable(_check, trace_dirs(experiment_dir))
+        return found
 
     # -- assessments ---------------------------------------------------------------------------
 
@@ -337,18 +347,18 @@ def _sort(found: list[TraceFolder], orders: Sequence[OrderBy]) -> None:
         found[:] = [entry for _, entry in there] + missing
 
 
-def _readable(folders: Iterable[str]) -> Iterator[TraceFolder]:
-    """The traces whose documents can be read; damaged ones are warned of and left out."""
-    for folder in folders:
-        entry = TraceFolder(folder)
-        try:
-            entry.bare_info  # noqa: B018 - read now
-        except ResourceDoesNotExist:
-            continue
-        except StorageError as error:
-            _logger.warning("a trace is left out: %s", error)
-            continue
-        yield entry
+def _read(folder: str) -> TraceFolder:
+    """A trace whose document can be read."""
+    entry = TraceFolder(folder)
+    entry.bare_info  # noqa: B018 - read now
+    return entry
+
+
+def _check(folder: str) -> None:
+    """Read a trace but for its spans, of which only the file is opened."""
+    TraceFolder(folder).info  # noqa: B018 - read now
+    with disk.opened(f"{folder}/{layout.ARTIFACTS}/{SPANS}"):
+        pass
 
 
 def _checked(given: object, what: str = "trace", prefix: str = "tr-") -> str:
@@ -394,8 +404,8 @@ def is_trace(folder: str) -> bool:
 
 def trace_dirs(experiment_dir: str) -> list[str]:
     """The folders of all traces of an experiment."""
-    home = f"{experiment_dir}/{layout.TRACES}"
-    return [f"{home}/{name}" for name in disk.names_in(home) if not name.startswith(".")]
+    found = contents.folders(f"{experiment_dir}/{layout.TRACES}")
+    return [folder for folder in found if not os.path.basename(folder).startswith(".")]
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -526,14 +536,8 @@ class TraceFolder:
     @cached_property
     def assessments(self) -> list[Assessment]:
         """The assessments, the oldest first; what cannot be read is left out with a warning."""
-        found: list[Assessment] = []
-        for _, path in contents.key_files(f"{self.folder}/{ASSESSMENTS}"):
-            if not path.endswith(".yaml"):
-                continue
-            try:
-                found.append(read_assessment(path))
-            except (StorageError, ResourceDoesNotExist) as error:
-                _logger.warning("an assessment is left out: %s", error)
+        paths = [path for _, path in contents.key_files(f"{self.folder}/{ASSESSMENTS}")]
+        found = contents.readable(read_assessment, [p for p in paths if p.endswith(".yaml")])
         return sorted(found, key=lambda a: (a.create_time_ms or 0, a.assessment_id or ""))
 
     @cached_property
@@ -557,11 +561,11 @@ class TraceFolder:
 
     def _spans_file(self) -> tuple[str, bytes | None]:
         path = f"{self.folder}/{layout.ARTIFACTS}/{SPANS}"
-        data = disk.read_if_there(path)
+        data = disk.read_if_there(path, most=None)
         recorded = self.tags.get(LOCATION_TAG, "") if data is None else ""
         if recorded and settings.path_of(recorded) is not None:
             path = f"{settings.path_of(recorded)}/{SPANS}"
-            data = disk.read_if_there(path)
+            data = disk.read_if_there(path, most=None)
         elif recorded:
             from tracklet.repositories import repository  # rare: MLflow put them elsewhere
 

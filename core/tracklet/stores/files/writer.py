@@ -21,8 +21,8 @@ MAX_OPEN_FILES: Final = 128
 """How many metric files a writer keeps open; beyond it, half of them are closed."""
 
 _TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
-_MIN_STEP: Final = validation.MIN_STEP
-_MAX_STEP: Final = validation.MAX_STEP
+_MIN: Final = validation.MIN_INTEGER
+_MAX: Final = validation.MAX_INTEGER
 
 
 class FileRunWriter(RunWriter):
@@ -78,7 +78,7 @@ class FileRunWriter(RunWriter):
             file = self._appender(key)
         if type(value) is not float or type(step) is not int or type(timestamp) is not int:
             value, step, timestamp = _numbers(key, value, step, timestamp)
-        elif timestamp < 0 or not _MIN_STEP <= step <= _MAX_STEP:
+        elif not 0 <= timestamp <= _MAX or not _MIN <= step <= _MAX:
             _numbers(key, value, step, timestamp)
         data = b"%d %a %d\n" % (timestamp, value, step)
         try:
@@ -102,8 +102,8 @@ class FileRunWriter(RunWriter):
                 type(value) is not float
                 or type(step) is not int
                 or type(timestamp) is not int
-                or timestamp < 0
-                or not _MIN_STEP <= step <= _MAX_STEP
+                or not 0 <= timestamp <= _MAX
+                or not _MIN <= step <= _MAX
             ):
                 value, step, timestamp = _numbers(metric.key, value, step, timestamp)
             line = b"%d %a %d" % (timestamp, value, step)

@@ -265,7 +265,7 @@ def test_the_latest_value_is_the_greatest(rows):
     """By step, timestamp and value, where NaN is the least."""
     data = b"".join(b"%d %a %d\n" % (t, v, s) for v, t, s in rows)
     best = max(rows, key=lambda r: (r[2], r[1], -math.inf if math.isnan(r[0]) else r[0]))
-    found = points.latest_value(data)
+    found = points.latest_point(data, "k").value
     assert found == best[0] or (math.isnan(best[0]) and math.isnan(found))
 
 
@@ -274,4 +274,4 @@ def test_no_bytes_break_the_reader(data):
     """Whatever a disk gives back, the reader finds points or passes over."""
     points.parse_run_points(data, "k")
     points.parse_model_points(data, "k", "m-1")
-    points.latest_value(data)
+    points.latest_point(data, "k")
