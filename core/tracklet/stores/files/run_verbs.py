@@ -101,6 +101,7 @@ class Runs(Folder, TrackingStore):
         )
         try:
             disk.mkdir(run_dir)
+            self._announce_run(run_dir)  # who sees it now waits for its document
             for part in (layout.METRICS, layout.PARAMS, layout.TAGS, layout.ARTIFACTS):
                 disk.mkdir(f"{run_dir}/{part}")
             for key, text in data.items():  # in place: nobody reads a run without a document
@@ -111,7 +112,6 @@ class Runs(Folder, TrackingStore):
             lease = run_state.leave_lease(run_dir) if carried else None
             run_state.write(run_dir, meta)
             self._remember_run(run_id, run_dir)
-            self._announce_run(run_dir)
             info = reader.run_info(run_dir, meta, texts_of_tags)
             run = entities.Run(info, entities.RunData(tags=texts_of_tags))
         except BaseException:
