@@ -61,6 +61,7 @@ DELETED_STAGE: Final = "Deleted_Internal"
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 
 _CHUNK: Final = 5_000
+_MANY: Final = 1_000
 
 
 # -- what lies where ---------------------------------------------------------------------------
@@ -174,11 +175,12 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
             "EXISTS (SELECT 1 FROM logged_model_metrics AS x WHERE x.model = logged_models.id "
             f"AND {on_datasets(select, 'x')})"
         )
+    hint = "likely({})".format if tree and ids and _are_many(reader, table, ids) else str
     if kind.within:
-        select.conditions.append(f"{table}.experiment_id IN {select.listed(ids)}")
+        select.conditions.append(hint(f"{table}.experiment_id IN {select.listed(ids)}"))
     if kind.within or kind.viewed:
         stages = select.listed(ViewType.stages(query.view))
-        select.conditions.append(f"{table}.lifecycle_stage IN {stages}")
+        select.conditions.append(hint(f"{table}.lifecycle_stage IN {stages}"))
     if kind.subject is MODEL_VERSION:
         select.conditions.append(f"{table}.current_stage <> {select.value(DELETED_STAGE)}")
     if kind.prompts and Key("tag", PROMPT_TAG) not in keys(tree):
@@ -196,6 +198,18 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
     rows = list(reader.rows(*select.statement(query.max_results + 1, page.offset)))
     token = page.after(query.max_results) if len(rows) > query.max_results else None
     return PagedList(kind.load(reader, rows[: query.max_results]), token)
+
+
+def _are_many(reader: Reader, table: str, ids: Sequence[str]) -> bool:
+    """Whether experiments hold so many that a filter's matches are to be found first.
+
+    SQLite takes it that few entities are in an experiment, and would look at each.
+    """
+    if reader.dialect != "sqlite":
+        return False
+    listed = f"SELECT 1 FROM {table} WHERE experiment_id IN ({', '.join('?' * len(ids))})"
+    ((count,),) = reader.rows(f"SELECT count(*) FROM ({listed} LIMIT {_MANY})", ids)
+    return count == _MANY
 
 
 # -- experiments -------------------------------------------------------------------------------
