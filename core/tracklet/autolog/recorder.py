@@ -586,10 +586,6 @@ def _let_go(run: ActiveRun) -> None:
             active.abandon(run)
 
 
-def _before() -> tuple[FitSession | None, tuple[ActiveRun, ...]]:
-    return session.own(), active.open_runs()
-
-
 def _end_what_is_left(
     before: tuple[FitSession | None, tuple[ActiveRun, ...]], interrupt: BaseException
 ) -> None:
@@ -604,7 +600,7 @@ def _end_what_is_left(
                 _let_go(run)
 
 
-keep_state(_before, _end_what_is_left)
+keep_state(lambda: (session.own(), active.open_runs()), _end_what_is_left)
 
 
 class TrainingRecorder(Recorder):

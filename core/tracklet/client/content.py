@@ -171,8 +171,10 @@ class ContentVerbs(ArtifactVerbs):
         frames = []
         for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
             frame = _read(self.download_artifacts(run.info.run_id, artifact_file))
+            data = run.data
+            facts = {**dict(run.info), **data.tags, **data.params, **data.metrics}
             for column in extra_columns or ():
-                frame[column] = _facts(run).get(column)
+                frame[column] = facts.get(column)
             frames.append(frame)
         if not frames:
             raise ResourceDoesNotExist(
@@ -247,10 +249,6 @@ def _unique() -> str:
     import uuid  # only images need it
 
     return str(uuid.uuid4())
-
-
-def _facts(run: Run) -> dict[str, Any]:
-    return {**dict(run.info), **run.data.tags, **run.data.params, **run.data.metrics}
 
 
 def _validate_table_name(artifact_file: str) -> None:

@@ -44,7 +44,8 @@ def of_file(path: Path) -> list[str]:
             names = of_stream(io.BytesIO(stream.read(_MAX_BYTES)))
     except (OSError, EOFError, lzma.LZMAError):
         return []
-    ranked = sorted(names, key=lambda name: (not _is_standard(name), name))
+    ours = sys.stdlib_module_names
+    ranked = sorted(names, key=lambda name: (name.partition(".")[0] not in ours, name))
     return [*ranked[:_SHOWN], *(["…"] if len(ranked) > _SHOWN else [])]
 
 
@@ -75,7 +76,3 @@ def of_stream(stream: IO[bytes]) -> set[str]:
     except Exception:  # noqa: BLE001 - a damaged pickle fails in any way whatever
         return found
     return found
-
-
-def _is_standard(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names

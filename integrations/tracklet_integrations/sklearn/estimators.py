@@ -68,15 +68,12 @@ def _is_pure_value(value: Any, depth: int = 0) -> bool:
     if callable(value) and not isinstance(value, type):
         home = getattr(value, "__module__", None) or type(value).__module__
         return home.partition(".")[0] in _TRUSTED and getattr(value, "__name__", "") != "<lambda>"
-    return _is_trusted(value if isinstance(value, type) else type(value)) or _is_data(value)
+    is_data = type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+    return is_data or _is_trusted(value if isinstance(value, type) else type(value))
 
 
 def _is_trusted(cls: type) -> bool:
     return cls.__module__.partition(".")[0] in _TRUSTED
-
-
-def _is_data(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
 
 
 def may_overwrite_input(params: Mapping[str, Any]) -> bool:

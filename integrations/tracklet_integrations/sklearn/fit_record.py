@@ -139,7 +139,9 @@ class FitRecord:
     def _measured(self) -> Measured:
         measured = Measured()
         with self._recorder.step("training metrics"):
-            if self._may_predict() and (not self._is_search or self._can_predict()):
+            # A search with `refit=False` has no estimator to ask.
+            can_predict = not self._is_search or hasattr(self._estimator, "best_estimator_")
+            if self._may_predict() and can_predict:
                 with untouched(self._estimator):
                     measured = training_metrics.measure(
                         self._estimator,
@@ -153,10 +155,6 @@ class FitRecord:
                 {"tracklet.training_metrics": f"left out: {measured.explanation()}"}
             )
         return measured
-
-    def _can_predict(self) -> bool:
-        """A search with ``refit=False`` has no estimator to ask."""
-        return hasattr(self._estimator, "best_estimator_")
 
     def _search_params(self) -> dict[str, str]:
         best = {}

@@ -57,7 +57,10 @@ def _planned(names: Sequence[str], modules: Sequence[str]) -> list[PlanEntry]:
         for name in names:
             _import_framework(name)
         for module in modules:
-            _import(module)
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise InvalidParameterValue(f"--import {module}: {error}") from error
         return [entry for entry in planned() if entry.name in names]
     finally:
         autolog(disable=True)
@@ -73,13 +76,6 @@ def _import_framework(name: str) -> None:
             importlib.import_module(module)
         except ImportError:
             continue
-
-
-def _import(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise InvalidParameterValue(f"--import {module}: {error}") from error
 
 
 def _show(entry: PlanEntry, hooks: bool) -> None:

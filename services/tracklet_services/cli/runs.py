@@ -296,17 +296,6 @@ def _write_csv(runs: Sequence[Run], target: IO[str]) -> None:
         [*_INFO, *_TIMES, *(f"{kind}.{key}" for kind, keys in columns.items() for key in keys)]
     )
     for run in runs:
-        writer.writerow(
-            [
-                *(getattr(run.info, name) for name in (*_INFO, *_TIMES)),
-                *(
-                    _cell(getattr(run.data, kind).get(key))
-                    for kind, keys in columns.items()
-                    for key in keys
-                ),
-            ]
-        )
-
-
-def _cell(value: Any) -> Any:
-    return repr(value) if isinstance(value, float) else value
+        info = [getattr(run.info, name) for name in (*_INFO, *_TIMES)]
+        data = [getattr(run.data, kind).get(key) for kind, keys in columns.items() for key in keys]
+        writer.writerow([repr(cell) if isinstance(cell, float) else cell for cell in info + data])

@@ -275,7 +275,10 @@ class SqlTarget(merge.ImportTarget):
         for version in new:
             _insert_version(connection, row.id, version)
         for old, version in changing:
-            _change_version(connection, ids[version.version], old, version)
+            row_id = ids[version.version]
+            tags = merge.merged_texts(old.tags, version.tags, overwrite=True)
+            values.put_tags(connection, t.model_version_tags, "version", row_id, tags)
+            values.change(connection, t.model_versions, row_id, **merge.version_changes(version))
         if merged != here:
             tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
             values.put_tags(connection, t.registered_model_tags, "model", row.id, tags)
@@ -360,11 +363,3 @@ def _insert_version(connection: Connection, model: int, version: entities.ModelV
         connection, t.model_versions, **values.row_of(t.model_versions, version, model=model)
     )
     values.put_tags(connection, t.model_version_tags, "version", row, version.tags)
-
-
-def _change_version(
-    connection: Connection, row: int, here: entities.ModelVersion, merged: entities.ModelVersion
-) -> None:
-    tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
-    values.put_tags(connection, t.model_version_tags, "version", row, tags)
-    values.change(connection, t.model_versions, row, **merge.version_changes(merged))

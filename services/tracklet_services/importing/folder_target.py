@@ -18,7 +18,6 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.liveness import Lease
 from tracklet.stores import creation, disk
 from tracklet.stores.files import (
-    change_log,
     contents,
     documents,
     key_values,
@@ -27,6 +26,7 @@ from tracklet.stores.files import (
     reader,
     run_state,
 )
+from tracklet.stores.files.folder import announce
 from tracklet.stores.files.points import Appender
 from tracklet.stores.files.registry_verbs import _check_name
 from tracklet.stores.files.store import FileStore
@@ -93,7 +93,7 @@ class FileTarget(merge.ImportTarget):
             _write_document(folder, documents.experiment(here))
             disk.make_dirs(home)
             disk.rename(folder, f"{home}/{experiment_id}")
-        change_log.announce(self.root, experiment_id)
+        announce(self.root, experiment_id)
 
     def _add_experiment_tags(self, folder: str, experiment: entities.Experiment) -> merge.Change:
         new = merge.missing_tags(reader.read_experiment(folder), experiment)
@@ -102,7 +102,7 @@ class FileTarget(merge.ImportTarget):
         _put_tags("experiment tag", tags, new, folder, refused)
         if len(new) == len(refused):
             return merge.Change.UNCHANGED
-        change_log.announce(self.root, os.path.basename(folder))
+        announce(self.root, os.path.basename(folder))
         return merge.Change.UPDATED
 
     # -- runs ----------------------------------------------------------------------------------
@@ -290,7 +290,11 @@ class FileTarget(merge.ImportTarget):
                 _write_version(staged, version, refused)
                 disk.rename(staged, version_dir)
         for old, version in changing:
-            _change_version(layout.version(folder, version.version), old, version, refused)
+            version_dir = layout.version(folder, version.version)
+            tags = merge.merged_texts(old.tags, version.tags, overwrite=True)
+            tags_dir = f"{version_dir}/{layout.TAGS}"
+            _put_tags("model version tag", tags_dir, tags, version_dir, refused)
+            _amend("model version", version_dir, version_dir, merge.version_changes(version))
         if merged != here:
             tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
             tags_dir = f"{folder}/{layout.TAGS}"
@@ -399,15 +403,6 @@ def _write_version(folder: str, version: entities.ModelVersion, refused: list[st
     tags = f"{folder}/{layout.TAGS}"
     _write_texts("model version tag", tags, version.tags, refused)
     _write_document(folder, documents.model_version(version))
-
-
-def _change_version(
-    folder: str, here: entities.ModelVersion, merged: entities.ModelVersion, refused: list[str]
-) -> None:
-    tags = merge.merged_texts(here.tags, merged.tags, overwrite=True)
-    tags_dir = f"{folder}/{layout.TAGS}"
-    _put_tags("model version tag", tags_dir, tags, folder, refused)
-    _amend("model version", folder, folder, merge.version_changes(merged))
 
 
 def _amend(what: str, folder: str, staging: str, values: Mapping[str, Any]) -> None:

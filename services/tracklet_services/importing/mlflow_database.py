@@ -17,6 +17,7 @@ from sqlalchemy import Connection, column, func, select, table
 from tracklet import entities
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading.queries import rank
+from tracklet.stores.files.reader import model_status
 from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import own_location
 from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase, Row, Tables
@@ -242,7 +243,7 @@ class MlflowDatabase(DatabaseSource):
             last_updated_timestamp=row["last_updated_timestamp_ms"] or 0,
             model_type=row["model_type"],
             source_run_id=row["source_run_id"],
-            status=_model_status(row["status"]),
+            status=model_status(row["status"]),
             status_message=row["status_message"],
             tags=self._texts(
                 connection, "logged_model_tags", "tag_key", "tag_value", model_id=model_id
@@ -288,8 +289,8 @@ class MlflowDatabase(DatabaseSource):
         yield from self._entities("registered model", self._registered_model, named)
 
     def _registered_model(self, connection: Connection, row: Row) -> merge.RegisteredModelRecord:
-        name = self._registry_name(row)
         stored, workspace = str(row["name"]), row["workspace"]
+        name = self._name("registered_models", stored, workspace or _DEFAULT_WORKSPACE)
         scope: dict[str, Any] = {"name": stored}
         if workspace is not None:
             scope["workspace"] = workspace
@@ -373,10 +374,6 @@ class MlflowDatabase(DatabaseSource):
             )
         return doubled
 
-    def _registry_name(self, row: Row) -> str:
-        workspace = row["workspace"] or _DEFAULT_WORKSPACE
-        return self._name("registered_models", str(row["name"]), workspace)
-
     def _name(self, kind: str, name: str, workspace: str) -> str:
         if workspace == _DEFAULT_WORKSPACE or name not in self._doubled[kind]:
             return name
@@ -449,13 +446,6 @@ def _status(value: Any, end_time: Any) -> str:
         return entities.RunStatus.to_string(entities.RunStatus.from_string(value))
     except InvalidParameterValue:
         return "RUNNING" if end_time is None else "FINISHED"
-
-
-def _model_status(value: Any) -> entities.LoggedModelStatus:
-    """The status of a logged model."""
-    if isinstance(value, int) and 0 <= value < len(entities.LoggedModelStatus):
-        return entities.LoggedModelStatus.from_int(value)
-    return entities.LoggedModelStatus.UNSPECIFIED
 
 
 def _string(value: Any) -> str:

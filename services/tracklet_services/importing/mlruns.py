@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from tracklet.entities import Experiment, LifecycleStage, Metric
 from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
@@ -78,7 +78,7 @@ class MlrunsSource(ImportSource):
                 self.oddities[_TORN] += history.skipped
         deleted_time = None
         if run.info.lifecycle_stage == LifecycleStage.DELETED:
-            deleted_time = _integer(contents.read_meta(folder, "run").get("deleted_time"))
+            deleted_time = reader.integer(contents.read_meta(folder, "run").get("deleted_time"))
         tail = f"{run.info.experiment_id}/{os.path.basename(folder)}/{layout.ARTIFACTS}"
         uri = self._places.find(run.info.artifact_uri, tail)
         run = replace(run, info=replace(run.info, artifact_uri=uri))
@@ -159,10 +159,6 @@ def _names(directory: str) -> list[str]:
         return sorted(n for n in os.listdir(directory) if not n.startswith(layout.PRIVATE))
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _integer(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
 
 
 def _refusal(root: str) -> str:

@@ -16,14 +16,13 @@ from tracklet.errors import (
 )
 from tracklet.stores import creation, disk
 from tracklet.stores.files import (
-    change_log,
     contents,
     key_values,
     layout,
     reader,
     run_state,
 )
-from tracklet.stores.files.folder import Folder
+from tracklet.stores.files.folder import Folder, announce
 from tracklet.stores.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Experiments(Folder, TrackingStore):
             except BaseException:
                 disk.remove_quietly(folder)
                 raise
-        change_log.announce(self.root, experiment_id)
+        announce(self.root, experiment_id)
         return experiment_id
 
     def get_experiment(self, experiment_id: str) -> Experiment:
@@ -107,7 +106,7 @@ class Experiments(Folder, TrackingStore):
         now = names.now()
         _edit_runs(trashed, lambda meta: bury(meta, now))
         self._mark(trashed, lifecycle_stage=LifecycleStage.DELETED)
-        change_log.announce(self.root, experiment_id)
+        announce(self.root, experiment_id)
 
     def restore_experiment(self, experiment_id: str) -> None:
         folder = self._experiment_dir(experiment_id)
@@ -118,7 +117,7 @@ class Experiments(Folder, TrackingStore):
         _edit_runs(folder, revive)
         self._mark(folder, lifecycle_stage=LifecycleStage.ACTIVE)
         disk.rename(folder, f"{self.root}/{experiment_id}")
-        change_log.announce(self.root, experiment_id)
+        announce(self.root, experiment_id)
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         data = _encoded({key: value})
@@ -139,7 +138,7 @@ class Experiments(Folder, TrackingStore):
         for run_dir in contents.run_dirs(folder):
             disk.remove_tree(run_dir)
         disk.remove_tree(folder)
-        change_log.announce(self.root, experiment_id)
+        announce(self.root, experiment_id)
 
     # -- names and documents -------------------------------------------------------------------
 
@@ -189,7 +188,7 @@ class Experiments(Folder, TrackingStore):
         """Apply a change to an experiment's document, one at a time."""
         lock = layout.lock_file(self.root)
         contents.edit_meta(folder, "experiment", change, lock=lock, staging=folder)
-        change_log.announce(self.root, os.path.basename(folder))
+        announce(self.root, os.path.basename(folder))
 
 
 def _edit_runs(experiment_dir: str, change: Callable[[dict[str, Any]], None]) -> None:

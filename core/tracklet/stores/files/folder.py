@@ -11,7 +11,7 @@ from tracklet import entities, names, settings, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import creation, disk
-from tracklet.stores.files import change_log, contents, documents, layout
+from tracklet.stores.files import contents, documents, layout
 
 if TYPE_CHECKING:
     from tracklet.stores.files.writer import FileRunWriter
@@ -129,7 +129,7 @@ class Folder:
             for home in (self.root, layout.trash(self.root))
         ):
             self._write_experiment(experiment_id, layout.DEFAULT_EXPERIMENT_NAME, None)
-            change_log.announce(self.root, experiment_id)
+            announce(self.root, experiment_id)
         self._has_default = True
 
     def _offer_default(self) -> None:
@@ -156,3 +156,23 @@ class Folder:
             if not created:
                 disk.discard(staged)
         return created
+
+
+def announce(root: str, *entries: str) -> None:
+    """Say in the change log, ``<root>/.tracklet.changes``, what the index has to look at again.
+
+    The log is a hint; losing it costs the index a full look. Runs in progress need not be
+    announced: the index looks at them anyway. Never fails.
+
+    Args:
+        root: The store's folder.
+        *entries: Paths below it: ``<experiment id>``, ``<experiment id>/<run id>``,
+            ``<experiment id>/models/<model id>`` or ``models/<name>``.
+    """
+    data = "".join(f"{entry}\n" for entry in entries).encode("utf-8", "replace")
+    with suppress(OSError):
+        fd = disk.open_append(layout.changes_file(root))
+        try:
+            disk.write(fd, data)
+        finally:
+            disk.close(fd)

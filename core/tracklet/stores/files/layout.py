@@ -60,7 +60,7 @@ def lock_file(root: str) -> str:
 
 
 def changes_file(root: str) -> str:
-    """The log that tells the index what changed; see :mod:`tracklet.stores.files.change_log`."""
+    """The log that tells the index what changed; :func:`.folder.announce` writes it."""
     return f"{root}/.tracklet.changes"
 
 

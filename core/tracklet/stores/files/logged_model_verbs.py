@@ -9,7 +9,8 @@ from typing import Any
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.stores import creation, disk
-from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
+from tracklet.stores.files import contents, documents, key_values, layout, reader
+from tracklet.stores.files.folder import announce
 from tracklet.stores.files.run_verbs import Runs
 
 
@@ -140,4 +141,4 @@ class LoggedModels(Runs):
     def _announce_model(self, folder: str) -> None:
         experiment_id = os.path.basename(os.path.dirname(os.path.dirname(folder)))
         entry = f"{experiment_id}/{layout.MODELS}/{os.path.basename(folder)}"
-        change_log.announce(self.root, entry)
+        announce(self.root, entry)

@@ -240,7 +240,7 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
         model_type=optional(meta.get("model_type")),
         source_run_id=optional(meta.get("source_run_id")),
-        status=_model_status(meta.get("status")),
+        status=model_status(meta.get("status")),
         status_message=optional(meta.get("status_message")),
         tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
@@ -249,7 +249,8 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
     )
 
 
-def _model_status(value: object) -> entities.LoggedModelStatus:
+def model_status(value: object) -> entities.LoggedModelStatus:
+    """The status of a logged model, from its number."""
     if isinstance(value, int) and 0 <= value < len(entities.LoggedModelStatus):
         return entities.LoggedModelStatus.from_int(value)
     return entities.LoggedModelStatus.UNSPECIFIED

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.stores import creation, disk
-from tracklet.stores.files import change_log, contents, documents, key_values, layout, reader
-from tracklet.stores.files.folder import Folder
+from tracklet.stores.files import contents, documents, key_values, layout, reader
+from tracklet.stores.files.folder import Folder, announce
 from tracklet.stores.files.reader import DELETED_STAGE
 from tracklet.stores.registry_store import RegistryStore
 
@@ -269,7 +269,7 @@ class Registry(Folder, RegistryStore):
         contents.edit_meta(folder, kind, change, lock=lock, staging=folder)
 
     def _announce_name(self, name: str) -> None:
-        change_log.announce(self.root, f"{layout.MODELS}/{name}")
+        announce(self.root, f"{layout.MODELS}/{name}")
 
 
 def _check_name(name: object) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from tracklet.entities import RunStatus
 from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
 from tracklet.stores import disk
-from tracklet.stores.files import change_log, contents, documents, layout
+from tracklet.stores.files import contents, documents, layout
+from tracklet.stores.files.folder import announce
 
 
 def edit(run_dir: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -107,4 +108,4 @@ def settle(root: str, run_dir: str) -> None:
     except OSError:
         return
     experiment_id = os.path.basename(os.path.dirname(run_dir))
-    change_log.announce(root, f"{experiment_id}/{os.path.basename(run_dir)}")
+    announce(root, f"{experiment_id}/{os.path.basename(run_dir)}")

@@ -11,7 +11,6 @@ from tracklet import entities, lazy, liveness, names, validation
 from tracklet.stores import creation, disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import (
-    change_log,
     contents,
     documents,
     key_values,
@@ -21,7 +20,7 @@ from tracklet.stores.files import (
     run_state,
 )
 from tracklet.stores.files.experiment_verbs import bury, revive
-from tracklet.stores.files.folder import Folder
+from tracklet.stores.files.folder import Folder, announce
 from tracklet.stores.files.writer import FileRunWriter
 from tracklet.stores.tracking_store import TrackingStore
 
@@ -322,7 +321,7 @@ class Runs(Folder, TrackingStore):
 
     def _announce_run(self, folder: str) -> None:
         experiment_id = os.path.basename(os.path.dirname(folder))
-        change_log.announce(self.root, f"{experiment_id}/{os.path.basename(folder)}")
+        announce(self.root, f"{experiment_id}/{os.path.basename(folder)}")
 
     def _active_model_dir(self, model_id: str) -> str:
         """The folder of a logged model that is not deleted."""

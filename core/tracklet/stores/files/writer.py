@@ -13,7 +13,8 @@ from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, InvalidState
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import change_log, key_values, layout, points, run_state
+from tracklet.stores.files import key_values, layout, points, run_state
+from tracklet.stores.files.folder import announce
 from tracklet.stores.files.points import Appender
 from tracklet.stores.tracking_store import RunWriter
 
@@ -199,7 +200,7 @@ class FileRunWriter(RunWriter):
                 self._unsynced.add(path)
         finally:
             if changed:
-                change_log.announce(self.root, *changed)
+                announce(self.root, *changed)
 
     def _check_keys(self, keys: Iterable[str]) -> None:
         unknown = [key for key in keys if key not in self._keys]
@@ -337,7 +338,7 @@ class FileRunWriter(RunWriter):
 
     def _announce(self) -> None:
         experiment_id = os.path.basename(os.path.dirname(self._run_dir))
-        change_log.announce(self.root, f"{experiment_id}/{self.run_id}")
+        announce(self.root, f"{experiment_id}/{self.run_id}")
 
     def _check_open(self) -> None:
         if self._closed:
