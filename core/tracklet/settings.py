@@ -2,7 +2,8 @@
 
 An argument beats ``TRACKLET_<NAME>``, which beats ``MLFLOW_<NAME>``, which beats
 ``[tool.tracklet]`` in the working directory's ``pyproject.toml``, which beats the default.
-Environment variables are read, never written.
+Environment variables are read. What the process chooses by a call is written into its own
+``TRACKLET_`` ones too, for child processes, and taken out again when it is forgotten.
 """
 
 from __future__ import annotations
@@ -28,6 +29,13 @@ class _Chosen(ProcessState):
         self.tracking_uri: str | None = None
         self.registry_uri: str | None = None
         self.pyproject: dict[str, dict[str, Any]] = {}
+        # What was written for child processes, by variable: what was there, what is there.
+        self.handed_down: dict[str, tuple[str | None, str]] = {}
+
+    def forget(self) -> None:
+        for variable in list(self.handed_down):
+            _take_back(variable)
+        self.begin()
 
 
 _chosen = _Chosen()
@@ -59,19 +67,45 @@ def strict() -> bool:
     return flag("STRICT") or flag("AUTOLOGGING_TESTING")
 
 
+def hand_down(name: str, value: str | None) -> None:
+    """Have child processes, however they are started, find an option as this process chose it.
+
+    Args:
+        name: The option.
+        value: What was chosen; None takes it back.
+    """
+    variable = f"TRACKLET_{name}"
+    _take_back(variable)
+    if value is not None:
+        _chosen.handed_down[variable] = os.environ.get(variable), value
+        os.environ[variable] = value
+
+
+def _take_back(variable: str) -> None:
+    before, ours = _chosen.handed_down.pop(variable, (None, None))
+    if ours is None or os.environ.get(variable) != ours:  # somebody else wrote it since
+        return
+    if before is None:
+        del os.environ[variable]
+    else:
+        os.environ[variable] = before
+
+
 def set_tracking_uri(uri: str | Path | None) -> None:
-    """Say where the record is kept, for this process; None forgets it.
+    """Say where the record is kept, for this process and its children; None forgets it.
 
     Args:
         uri: A folder, ``file:``, ``sqlite:///…``, ``postgresql://…`` or ``http(s)://…``. A
             relative path is relative to the working directory of now, not of later.
     """
     _chosen.tracking_uri = None if uri is None else absolute_uri(os.fspath(uri))
+    hand_down("TRACKING_URI", _chosen.tracking_uri)
 
 
 def set_registry_uri(uri: str | Path | None) -> None:
     """Say where registered models are kept, if not with the rest of the record."""
     _chosen.registry_uri = None if uri is None else absolute_uri(os.fspath(uri))
+    hand_down("REGISTRY_URI", _chosen.registry_uri)
 
 
 def tracking_uri() -> str:

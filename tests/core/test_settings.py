@@ -13,6 +13,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.repositories import repository
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
+from tracklet.testing import reset
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +52,6 @@ def test_a_relative_place_stays_where_it_was_named(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert tracklet.get_tracking_uri() == str(tmp_path / "store")
-
-
-def test_setting_the_place_touches_no_environment_variable(tmp_path: Path) -> None:
-    before = dict(os.environ)
-    tracklet.set_tracking_uri(tmp_path)
-    tracklet.set_registry_uri(tmp_path)
-    assert dict(os.environ) == before
 
 
 def test_the_registry_lies_with_the_record_unless_it_is_set(tmp_path: Path) -> None:
@@ -118,3 +112,30 @@ def test_a_store_and_an_artifact_location_follow_one_rule(tmp_path: Path) -> Non
     for odd in ("my_dir:x", "a/b:c"):
         assert settings.path_of(odd) == odd
         assert open_store(odd).root == str(Path.cwd() / odd)
+
+
+def test_what_was_written_for_children_is_taken_back_with_the_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRACKLET_TRACKING_URI", "theirs")
+    monkeypatch.delenv("TRACKLET_REGISTRY_URI", raising=False)
+    before = dict(os.environ)
+    tracklet.set_tracking_uri(tmp_path / "a")
+    tracklet.set_registry_uri(tmp_path / "b")
+    tracklet.set_tracking_uri(tmp_path / "c")
+    written = {
+        name: os.environ[name] for name in os.environ if os.environ[name] != before.get(name)
+    }
+    assert written == {
+        "TRACKLET_TRACKING_URI": str(tmp_path / "c"),
+        "TRACKLET_REGISTRY_URI": str(tmp_path / "b"),
+    }
+    tracklet.set_tracking_uri(None)
+    assert os.environ["TRACKLET_TRACKING_URI"] == "theirs"
+    tracklet.set_experiment("e")
+    reset()
+    assert dict(os.environ) == before
+    tracklet.set_tracking_uri(tmp_path / "a")
+    os.environ["TRACKLET_TRACKING_URI"] = "changed since"
+    reset()
+    assert os.environ["TRACKLET_TRACKING_URI"] == "changed since"

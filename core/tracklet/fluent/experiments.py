@@ -57,7 +57,9 @@ def set_experiment(
             f"it with tracklet.restore_experiment({experiment.experiment_id!r}) or choose another "
             "name"
         )
-    _active.by_uri[settings.tracking_uri()] = experiment.experiment_id
+    uri = settings.tracking_uri()
+    _active.by_uri[uri] = experiment.experiment_id
+    settings.hand_down("ACTIVE_EXPERIMENT", f"{experiment.experiment_id} {uri}")
     return experiment
 
 
@@ -67,7 +69,10 @@ def active_experiment_id() -> str | None:
 
 
 def experiment_for_new_run() -> str:
-    """The experiment that a run goes to which names none: active, then configured, then ``0``.
+    """The experiment that a run goes to which names none.
+
+    The active one, then the configured one, then that which was active in the process that started
+    this one, then ``0``.
 
     Raises:
         InvalidParameterValue: Name and id are both configured and do not agree.
@@ -78,7 +83,7 @@ def experiment_for_new_run() -> str:
     name = settings.option("EXPERIMENT_NAME")
     configured = settings.option("EXPERIMENT_ID")
     if name is None:
-        return configured or "0"
+        return configured or _inherited() or "0"
     found = _named(name).experiment_id
     if configured is not None and configured != found:
         raise InvalidParameterValue(
@@ -86,6 +91,11 @@ def experiment_for_new_run() -> str:
             "configured too; unset one of them"
         )
     return found
+
+
+def _inherited() -> str | None:
+    experiment_id, _, uri = (settings.option("ACTIVE_EXPERIMENT") or "").partition(" ")
+    return experiment_id if uri == settings.tracking_uri() else None
 
 
 def create_experiment(

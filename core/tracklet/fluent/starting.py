@@ -153,12 +153,15 @@ def run_to_record() -> ActiveRun:
 
 
 def _configured_run_id() -> str | None:
-    """The option ``RUN_ID``, the first time that a run is started; it is read, not unset."""
+    """The option ``RUN_ID``, the first time that this process or its parent starts a run."""
     run_id = settings.option("RUN_ID")
-    if run_id is None:
+    if run_id is None or run_id == settings.option("RESUMED_RUN_ID"):
         return None
     token = object()
-    return run_id if active.process.resumed.setdefault(run_id, token) is token else None
+    if active.process.resumed.setdefault(run_id, token) is not token:
+        return None
+    settings.hand_down("RESUMED_RUN_ID", run_id)
+    return run_id
 
 
 def _create(
