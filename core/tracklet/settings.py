@@ -9,10 +9,10 @@ Environment variables are read. What the process chooses by a call is written in
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tracklet import lazy
-from tracklet.state import ProcessState
+from tracklet.state import ProcessState, remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,9 +142,14 @@ def absolute_uri(uri: str) -> str:
     if "://" in uri or scheme in ("databricks", "uc"):
         return uri
     if uri.startswith("~"):
-        from pathlib import Path
+        given, uri = uri, os.path.expanduser(uri)
+        if uri == given:
+            from tracklet.errors import InvalidParameterValue
 
-        uri = str(Path(uri).expanduser())
+            raise InvalidParameterValue(
+                f"{given!r} begins with a home directory that cannot be found; set HOME, or give "
+                "an absolute path"
+            )
     return os.path.normpath(os.path.join(_working_directory(), uri))
 
 
@@ -174,33 +179,64 @@ def cache_dir() -> Path:
     """The folder of what can be made again (the index); ``TRACKLET_CACHE_DIR`` overrides."""
     from pathlib import Path
 
-    configured = option("CACHE_DIR")
-    if configured:
-        return Path(configured)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("tracklet", appauthor=False))
+    return Path(option("CACHE_DIR") or user_folder("cache"))
 
 
 def config_dir() -> Path:
     """The folder of the user's own configuration; ``TRACKLET_CONFIG_DIR`` overrides."""
     from pathlib import Path
 
-    configured = option("CONFIG_DIR")
-    if configured:
-        return Path(configured)
+    return Path(option("CONFIG_DIR") or user_folder("config"))
+
+
+def user_folder(kind: Literal["cache", "config"]) -> str:
+    """Where the system keeps such files of this user; without a home, a temporary place."""
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
+    try:
+        folder = getattr(platformdirs, f"user_{kind}_dir")("tracklet", appauthor=False)
+    except RuntimeError:  # there is no home: a container, a service, a uid without an entry
+        folder = ""
+    return folder if os.path.isabs(folder) else os.path.join(_place_without_home(), kind)
+
+
+@remembered
+def _place_without_home() -> str:
+    place = _temporary_place()
+    _logger.warning(
+        "this user has no home directory; the search index and the key that marks your own models "
+        "are kept in %s. Set HOME, or TRACKLET_CACHE_DIR and TRACKLET_CONFIG_DIR",
+        place,
+    )
+    return place
+
+
+@remembered
+def _temporary_place() -> str:
+    """A folder for temporary files that is this user's alone, the same for all processes."""
+    import stat
+    import tempfile
+
+    place = os.path.join(tempfile.gettempdir(), f"tracklet-{getattr(os, 'getuid', str)()}")
+    try:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        status = os.lstat(place)
+        if os.name != "posix" or (
+            stat.S_ISDIR(status.st_mode)
+            and status.st_uid == os.getuid()
+            and not stat.S_IMODE(status.st_mode) & 0o077
+        ):
+            return place
+    except OSError:
+        pass  # as when somebody else has it, who may look at what we put there, or change it
+    return tempfile.mkdtemp(prefix="tracklet-")
 
 
 def _working_directory() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        import tempfile
-
-        fallback = os.path.join(tempfile.gettempdir(), f"tracklet-{os.getuid()}")
+        fallback = _temporary_place()
         _logger.warning(
             "the working directory was deleted; records go to %s. Set TRACKLET_TRACKING_URI to "
             "choose another place",

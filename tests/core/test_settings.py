@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,39 @@ def test_what_was_written_for_children_is_taken_back_with_the_choice(
     os.environ["TRACKLET_TRACKING_URI"] = "changed since"
     reset()
     assert os.environ["TRACKLET_TRACKING_URI"] == "changed since"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs users")
+@pytest.mark.parametrize("taken", [False, True])
+def test_everything_works_without_a_home_directory(
+    taken: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container: what is cached, and the key, go to a place that is this user's alone."""
+    import pwd
+
+    def unknown(_: object) -> object:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("TRACKLET_CACHE_DIR", "TRACKLET_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    place = tmp_path / "tmp" / f"tracklet-{os.getuid()}"
+    if taken:  # by somebody who may look into it
+        place.mkdir(mode=0o777)
+        place.chmod(0o777)
+    reset()
+    with tracklet.start_run() as run:
+        tracklet.pyfunc.log_model(name="model", python_model=lambda model_input: model_input)
+    found = tracklet.search_runs(output_format="list")
+    assert [each.info.run_id for each in found] == [run.info.run_id]
+    (used,) = [p for p in (tmp_path / "tmp").iterdir() if (p / "config" / "signing.key").is_file()]
+    assert (used == place) is not taken
+    assert used.stat().st_mode & 0o077 == 0
+    assert (used / "cache" / "index").is_dir()
+    assert len([line for line in caplog.messages if "no home directory" in line]) == 1
+    with pytest.raises(InvalidParameterValue, match="set HOME"):
+        tracklet.set_tracking_uri("~/mlruns")

@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tracklet import settings
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.repositories import beneath
@@ -259,9 +260,7 @@ def _config_dir() -> Path:
     configured = os.environ.get("TRACKLET_CONFIG_DIR")
     if configured:
         return Path(configured).absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("tracklet", appauthor=False))
+    return Path(settings.user_folder("config"))
 
 
 def _stored_key(path: Path) -> bytes:

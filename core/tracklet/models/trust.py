@@ -199,7 +199,7 @@ def _trusted_by_environment(folder: Path) -> bool:
         return False
     place = folder.resolve()
     return any(
-        place.is_relative_to(Path(part).expanduser().resolve())
+        place.is_relative_to(Path(os.path.expanduser(part)).resolve())
         for part in value.split(os.pathsep)
         if part
     )
