@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import Frozen, field
 from tracklet.reading.connection import Dialect
 from tracklet.reading.tables import TABLES
 from tracklet.search import And, Comparison, Filter, Key, Not, Or, OrderBy
+from tracklet.stores.disk import is_text
+from tracklet.validation import MAX_INTEGER, MIN_INTEGER, shown
 
 # Databases plan many joins slowly; clauses beyond these become subqueries.
 MAX_JOINS: Final = 8
@@ -88,7 +91,19 @@ class Select:
         self._values: list[Any] = []
 
     def value(self, value: Any) -> str:
-        """What stands for a value in the text."""
+        """What stands for a value in the text.
+
+        Raises:
+            InvalidParameterValue: No database can hold it.
+        """
+        if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+            raise InvalidParameterValue(
+                f"a search compares whole numbers of up to 64 bits; got {shown(value)}"
+            )
+        if isinstance(value, str) and not is_text(value):
+            raise InvalidParameterValue(
+                f"a search's texts are valid Unicode; {shown(value)} contains a lone surrogate"
+            )
         self._values.append(value)
         return f":{len(self._values) - 1}:"
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from tracklet import lazy, settings
 from tracklet.entities import PagedList
-from tracklet.errors import StorageError
+from tracklet.errors import InvalidParameterValue, StorageError
 from tracklet.reading import catch_up, queries, tables
 from tracklet.reading.connection import Reader, SqliteReader, open_sqlite, sqlite3
 from tracklet.stores import disk
@@ -33,6 +33,8 @@ except ImportError:
 MEMORY: Final = ":memory:"
 _VERSION: Final = 1  # raise it when the folders are read in another way
 _PATIENCE_MS: Final = 500
+# What SQLite says when tables are missing, and also of a question that is too large for it.
+_REFUSALS: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE})
 
 _log = lazy.logger(__name__)
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         self.path = _path(self.root)
         self._lock = threading.RLock()
         self._pid = os.getpid()
+        self._busy = False
         self._db: sqlite3.Connection | None = None
         self._refresh: catch_up.CatchUp | None = None
         self._file: tuple[int, int] | None = None
@@ -83,21 +86,52 @@ class FolderIndex(TrackingSearches, RegistrySearches):
             self._search(lambda reader: None)
 
     def close(self) -> None:
-        """Release the database; the next search opens it again."""
+        """Release the database, unless a search goes on; the next one opens it again."""
         with self._own():
-            if self._db is not None:
-                self._finalizer()
-            self._db = None
-            self._refresh = None
+            if not self._busy:
+                self._close()
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._finalizer()
+        self._db = None
+        self._refresh = None
 
     def _search(self, search: Callable[[Reader], T]) -> T:
         with self._own():
-            for _ in range(2):
-                try:
-                    return self._search_once(search)
-                except sqlite3.DatabaseError as error:
-                    self._recover(error)
+            if self._busy:
+                return self._search_aside(search)
+            try:
+                self._busy = True
+                return self._search_here(search)
+            finally:
+                self._busy = False
+
+    def _search_aside(self, search: Callable[[Reader], T]) -> T:
+        """Search in a signal handler or finalizer that came in between the steps of a search.
+
+        Neither its connection nor what it knows can be used now. If it is about to fill the
+        index, nothing of that can be seen yet.
+        """
+        other = FolderIndex(self.root)
+        try:
+            if not other._opened()[1].complete():
+                other._close()
+                other.path = MEMORY
+            return other._search(search)
+        finally:
+            other.close()
+
+    def _search_here(self, search: Callable[[Reader], T]) -> T:
+        for _ in range(2):
+            try:
+                return self._search_once(search)
+            except sqlite3.DatabaseError as error:
+                self._recover(error)
+        try:
             return self._search_once(search)
+        except sqlite3.DatabaseError as error:
+            raise self._failed(error) from error
 
     def _search_once(self, search: Callable[[Reader], T]) -> T:
         db, refreshing = self._opened()
@@ -105,6 +139,12 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         db.execute("BEGIN")  # the statements of a search see one state
         try:
             return search(SqliteReader(db))
+        except sqlite3.DatabaseError as error:
+            if _code(error) in _REFUSALS and _is_whole(db):
+                raise InvalidParameterValue(
+                    f"this search is more than the index can answer ({error}): ask for less at once"
+                ) from error
+            raise
         finally:
             db.rollback()
 
@@ -123,7 +163,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
 
     def _opened(self) -> tuple[sqlite3.Connection, catch_up.CatchUp]:
         if self._db is not None and self.path != MEMORY and _number(self.path) != self._file:
-            self.close()  # somebody deleted or replaced the file
+            self._close()  # somebody deleted or replaced the file
         if self._db is None or self._refresh is None:
             self._db = self._open()
             self._finalizer = weakref.finalize(self, self._db.close)
@@ -147,9 +187,9 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         """Put a damaged index aside, or go on in memory; raise what that does not help."""
         code = _code(error)
         opened = self._file
-        self.close()
+        self._close()
         if self.path == MEMORY:
-            raise StorageError(f"the index of {self.root} failed: {error}") from error
+            raise self._failed(error) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
             _log.warning("the index of %s is damaged and is built anew: %s", self.root, error)
             with disk.locked(f"{self.path}.lock"):
@@ -159,11 +199,17 @@ class FolderIndex(TrackingSearches, RegistrySearches):
             _log.warning("the index of %s is kept in memory only: %s", self.root, error)
             self.path = MEMORY
 
+    def _failed(self, error: sqlite3.DatabaseError) -> StorageError:
+        return StorageError(
+            f"the index of {self.root} failed: {error}; 'tracklet index rebuild' makes another"
+        )
+
     def _own(self) -> threading.RLock:
         """The lock of this process's copy of the index; it is taken and let go in C."""
         if os.getpid() != self._pid:  # forked: neither lock nor connection may be used
             self._pid = os.getpid()
             self._lock = threading.RLock()
+            self._busy = False
             self._finalizer.detach()
             _inherited.append(self._db)
             self._db = self._refresh = None
@@ -234,6 +280,12 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {_fingerprint()}")
     db.execute("COMMIT")
+
+
+def _is_whole(db: sqlite3.Connection) -> bool:
+    """Whether all tables and indexes are there."""
+    made = {text for (text,) in db.execute("SELECT sql FROM sqlite_master")}
+    return made.issuperset(text.strip() for text in _schema())
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tracklet.entities import Metric, ViewType
+from tracklet.errors import InvalidParameterValue
 from tracklet.reading import catch_up, queries
 from tracklet.reading.index import MEMORY, FolderIndex
 from tracklet.stores.files import FileStore
@@ -705,6 +706,70 @@ def test_two_processes_fill_one_index_at_once(store, index, root):
     ]
     assert [process.communicate()[0].strip() for process in processes] == ["30"] * 3
     assert ids(index.search_runs([experiment])) == wanted
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"filter_string": f"params.p ILIKE '{'x' * 50_001}'"},
+        {"filter_string": "params.p = '\udcff'"},
+        {"experiment_ids": ["e"] * 2 + [f"x{n}" for n in range(300_000)]},
+    ],
+)
+def test_a_question_too_large_is_no_damage(store, index, question, caplog):
+    """It is refused, and neither the index nor what it knows is given up for it."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, params={"p": "x"})
+    assert ids(index.search_runs([experiment])) == {run}
+    before = os.stat(index.path).st_ino
+    with caplog.at_level(logging.WARNING, "tracklet"), pytest.raises(InvalidParameterValue):
+        index.search_runs(**{"experiment_ids": [experiment], **question})
+    assert caplog.records == []
+    assert ids(index.search_runs([experiment], "params.p = 'x'")) == {run}
+    assert (os.stat(index.path).st_ino, index.path == MEMORY) == (before, False)
+
+
+def test_an_index_without_a_table_heals_itself(store, index, caplog):
+    """That a table is missing is damage, though SQLite says no more than of a bad question."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, params={"p": "x"})
+    index.search_runs([experiment])
+    index._db.execute("DROP TABLE params")
+    assert ids(index.search_runs([experiment], "params.p = 'x'")) == {run}
+    assert "damaged" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["first look", "look", "writing", "question"])
+def test_a_search_may_come_in_between_the_steps_of_another(
+    store, index, monkeypatch, caplog, place
+):
+    """As from a signal handler or a finalizer: both find all, and the index stays as it is."""
+    experiment = store.create_experiment("e")
+    wanted = {run_with(store, experiment, params={"p": str(n)}) for n in range(3)}
+    if place != "first look":
+        index.search_runs([experiment])
+        settle()
+        late = run_with(store, experiment, params={"p": "late"})
+        wanted.add(late)
+    owner, name = {
+        "writing": (catch_up.bulk, "put_runs"),
+        "question": (queries, "search"),
+    }.get(place, (catch_up.Look, "document"))
+    original = getattr(owner, name)
+    inner = []
+
+    def interrupted(*args, **kwargs):
+        monkeypatch.setattr(owner, name, original)
+        inner.append(ids(index.search_runs([experiment])))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with caplog.at_level(logging.WARNING, "tracklet"):
+        assert ids(index.search_runs([experiment])) == wanted
+        assert ids(index.search_runs([experiment])) == wanted
+    # What is about to be written down, no other connection can see yet, nor write.
+    assert inner == [wanted if place != "writing" else wanted - {late}]
+    assert (caplog.records, index.path == MEMORY) == ([], False)
 
 
 def test_a_batch_of_metrics_is_announced_once(store, root):
