@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracklet import settings
 from tracklet.client import TrackletClient
 from tracklet.client.images import Image
 from tracklet.client.registry import model_location
@@ -114,8 +115,10 @@ def _located(
         return run, "", path
     if uri.startswith("models:/"):
         return None, model_location(client, uri), artifact_path or ""
-    path = Path(uri)
-    if "://" not in uri and not uri.startswith("file:"):
-        return None, str(path.parent), path.name
+    local = settings.local_path(uri)
+    if local is not None:
+        # Who names a link means what it leads to; below what is named none is followed.
+        local = local.resolve() if local.is_symlink() else local
+        return None, str(local.parent), local.name
     root, _, name = uri.rstrip("/").rpartition("/")
     return None, root, name

@@ -49,13 +49,15 @@ class DatasetSource(Frozen):
                 f"a source of type {self.source_type!r} has no files to load; make the data anew"
             )
         local = settings.local_path(self.uri)
-        if local is not None and dst_path is None:
-            if not local.exists():
-                raise ResourceDoesNotExist(f"there is nothing at {local}")
-            return str(local)
-        folder, _, name = self.uri.rpartition("/")
         target = Path(dst_path) if dst_path is not None else None
-        return str(repository(folder).fetch(name, target))
+        if local is None:
+            folder, _, name = self.uri.rpartition("/")
+            return str(repository(folder).fetch(name, target))
+        if not local.exists():
+            raise ResourceDoesNotExist(f"there is nothing at {local}")
+        if target is None:
+            return str(local)
+        return str(repository(self.uri).fetch("", target / local.name))
 
 
 def source_of(source: Any = None) -> DatasetSource:

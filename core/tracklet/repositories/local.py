@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from pathlib import Path
 
 from tracklet import entities, settings
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
-from tracklet.repositories.repository import ArtifactRepository, validate_artifact_path
+from tracklet.repositories.repository import (
+    ArtifactRepository,
+    beneath,
+    no_link,
+    validate_artifact_path,
+)
 
 _PARTIAL = ".tracklet-partial"
 _CHUNK = 1 << 20
+
+_logger = logging.getLogger(__name__)
 
 
 class LocalArtifacts(ArtifactRepository):
@@ -20,6 +28,7 @@ class LocalArtifacts(ArtifactRepository):
 
     A file is copied to a temporary name in its folder and renamed, so that a reader never sees
     half of one. Only regular files are taken: a FIFO or a device would block or never end.
+    A link below the root is listed and can be deleted; it is followed by nothing.
     """
 
     def __init__(self, uri: str) -> None:
@@ -30,7 +39,7 @@ class LocalArtifacts(ArtifactRepository):
         self.root = root
 
     def put_file(self, local_file: Path, path: str | None = None) -> None:
-        folder = self.root / validate_artifact_path(path)
+        folder = beneath(self.root, path)
         try:
             _copy(Path(local_file), folder / Path(local_file).name)
         except OSError as error:
@@ -38,13 +47,13 @@ class LocalArtifacts(ArtifactRepository):
 
     def put_tree(self, local_dir: Path, path: str | None = None) -> None:
         source = Path(local_dir)
-        target = self.root / validate_artifact_path(path)
+        target = beneath(self.root, path)
         try:
             target.mkdir(parents=True, exist_ok=True)
             for folder, folders, files in os.walk(source):
                 here = target / Path(folder).relative_to(source)
                 for name in folders:
-                    (here / name).mkdir(exist_ok=True)
+                    no_link(here / name).mkdir(exist_ok=True)
                 for name in files:
                     _copy(Path(folder) / name, here / name)
         except OSError as error:
@@ -54,21 +63,20 @@ class LocalArtifacts(ArtifactRepository):
         prefix = validate_artifact_path(path)
         infos = []
         try:
-            with os.scandir(self.root / prefix) as entries:
+            with os.scandir(beneath(self.root, prefix)) as entries:
                 for entry in entries:
                     if _PARTIAL in entry.name:
                         continue
                     name = f"{prefix}/{entry.name}" if prefix else entry.name
-                    is_dir = entry.is_dir()
-                    infos.append(
-                        entities.FileInfo(name, is_dir, None if is_dir else entry.stat().st_size)
-                    )
+                    is_dir = entry.is_dir(follow_symlinks=False)
+                    size = None if is_dir else entry.stat(follow_symlinks=False).st_size
+                    infos.append(entities.FileInfo(name, is_dir, size))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(infos, key=lambda info: info.path)
 
     def fetch(self, path: str = "", destination: Path | None = None) -> Path:
-        source = self.root / validate_artifact_path(path)
+        source = beneath(self.root, path)
         if not source.exists():
             raise ResourceDoesNotExist(
                 f"there is no artifact {path!r} below {self.root}; there are: "
@@ -81,8 +89,7 @@ class LocalArtifacts(ArtifactRepository):
         target = Path(destination) / source.name if path else Path(destination)
         try:
             if source.is_dir():
-                hidden = shutil.ignore_patterns(f"*{_PARTIAL}*")
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=hidden)
+                shutil.copytree(source, target, dirs_exist_ok=True, ignore=_left_out)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
@@ -93,7 +100,8 @@ class LocalArtifacts(ArtifactRepository):
     def delete(self, path: str = "") -> None:
         import shutil
 
-        target = self.root / validate_artifact_path(path)
+        folder, _, name = validate_artifact_path(path).rpartition("/")
+        target = beneath(self.root, folder) / name
         try:
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
@@ -103,7 +111,15 @@ class LocalArtifacts(ArtifactRepository):
             raise _explained(error, target, target) from error
 
     def local_path(self, path: str = "") -> Path:
-        return self.root / validate_artifact_path(path)
+        return beneath(self.root, path)
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What of a folder is not copied."""
+    links = sorted(name for name in names if os.path.islink(os.path.join(folder, name)))
+    if links:
+        _logger.warning("links are not followed, and not copied from %s: %s", folder, links)
+    return {*links, *(name for name in names if _PARTIAL in name)}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -82,10 +82,19 @@ def beneath(root: Path, path: str | None) -> Path:
     """
     at = root
     for part in filter(None, validate_artifact_path(path).split("/")):
-        at /= part
-        if at.is_symlink():
-            raise InvalidParameterValue(
-                f"{at} is a link, and below {root} none is followed: it may lead anywhere, and "
-                "elsewhere tomorrow. Put what it leads to in its place"
-            )
+        at = no_link(at / part)
     return at
+
+
+def no_link(path: Path) -> Path:
+    """The path itself.
+
+    Raises:
+        InvalidParameterValue: There is a link.
+    """
+    if path.is_symlink():
+        raise InvalidParameterValue(
+            f"{path} is a link, and none is followed among artifacts: it may lead anywhere, and "
+            "elsewhere tomorrow. Put what it leads to in its place"
+        )
+    return path

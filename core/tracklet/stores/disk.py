@@ -48,6 +48,7 @@ MAX_BYTES: Final = 64 << 20
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # A pipe without a writer would keep a process waiting for ever, in an open as in a read.
 _READ: Final = os.O_RDONLY | _CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CHUNK: Final = 1 << 16
 # What says that one path is in trouble; all else is about the disk, this process, or comes from a
 # signal handler of the user's.
@@ -86,6 +87,7 @@ _WAYS_OUT: Final = {
     errno.ENAMETOOLONG: "use a shorter key or name",
     errno.EINVAL: "move it away, or put a regular file in its place",
     errno.EFBIG: "move it away, or put a smaller file in its place",
+    errno.ELOOP: "no link is followed on writing: put what it leads to in its place",
 }
 
 _log = lazy.logger(__name__)
@@ -370,7 +372,7 @@ def open_append(path: str, below: str = "") -> int:
 
 
 def _open_created(path: str, how: int = 0, below: str = "") -> int:
-    flags = os.O_RDWR | os.O_CREAT | _READ | how
+    flags = os.O_RDWR | os.O_CREAT | _READ | _NOFOLLOW | how
     try:
         return open_file(path, flags, 0o666)
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,16 +25,29 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Copy artifacts too. By default they are referenced where they lie.",
 )
+@click.option(
+    "--artifacts-from",
+    multiple=True,
+    metavar="FOLDER",
+    help="Copy artifacts from below this folder or URI too, beside the record's own folders.",
+)
 @options.common
-def import_command(path: str, into: str | None, copy_artifacts: bool, json_output: bool) -> None:
+def import_command(
+    path: str,
+    into: str | None,
+    copy_artifacts: bool,
+    artifacts_from: tuple[str, ...],
+    json_output: bool,
+) -> None:
     """Take over the record at PATH: an mlruns folder, an mlflow.db, or a database URI.
 
     The source is only read. Importing again takes what is new, and adds to what has grown.
     """
     from tracklet_services.importing import import_record
 
+    how: Any = {"copy_artifacts": copy_artifacts, "artifacts_from": artifacts_from}
     if not on_terminal():
-        report = import_record(path, into, copy_artifacts=copy_artifacts)
+        report = import_record(path, into, **how)
     else:
         with click.progressbar(length=0, label="runs", file=sys.stderr, show_pos=True) as bar:
 
@@ -42,7 +55,7 @@ def import_command(path: str, into: str | None, copy_artifacts: bool, json_outpu
                 bar.length = total
                 bar.update(done - bar.pos)
 
-            report = import_record(path, into, copy_artifacts=copy_artifacts, progress=show)
+            report = import_record(path, into, **how, progress=show)
     if json_output:
         output.as_json(report.to_dictionary())
     else:

@@ -157,6 +157,7 @@ class DatabaseSource(ImportSource):
         self.location = database.location
         folder = None if database.path is None else os.path.dirname(database.path)
         self._places = ArtifactPlaces(folder, self.oddities)
+        self.artifact_roots = self._places.roots
 
     def close(self) -> None:
         self._database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDo
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
 from tracklet.stores.tracking_store import TrackingStore
+from tracklet_services.importing.artifacts import is_below
 from tracklet_services.importing.folder_target import FileTarget
 from tracklet_services.importing.merge import ImportTarget, Merge, RegisteredModelRecord
 from tracklet_services.importing.mlruns import MlrunsSource
@@ -40,6 +41,7 @@ def import_record(
     into: str | os.PathLike[str] | None = None,
     *,
     copy_artifacts: bool = False,
+    artifacts_from: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
 ) -> ImportReport:
     """Take a record over from MLflow, or from another store of tracklet's.
@@ -53,7 +55,10 @@ def import_record(
         into: The store that takes the record; the tracking URI by default, with registered
             models going to the registry URI.
         copy_artifacts: Whether artifacts are copied to the store's own place; by default they are
-            referenced where they lie.
+            referenced where they lie. A record may name any place: only what lies in its own
+            folder, or in ``mlruns`` and ``mlartifacts`` beside it, is copied, over no link. What
+            is left out stands in the report.
+        artifacts_from: Further folders and URIs from below which artifacts may be copied.
         progress: Is told how far it is.
 
     Raises:
@@ -68,6 +73,7 @@ def import_record(
         target, store = open_target(target_uri)
         registry = target if registry_uri == target_uri else open_target(registry_uri)[0]
         importer = Importer(source, target, registry, store, copy_artifacts=copy_artifacts)
+        importer.roots += [os.fspath(place) for place in artifacts_from]
         try:
             return importer.run(progress)
         finally:
@@ -102,6 +108,7 @@ class Importer:
         self.registry = registry
         self.store = store
         self.copy_artifacts = copy_artifacts
+        self.roots = list(source.artifact_roots)
         self.report = ImportReport(source.location, source.schema, store.uri)
 
     def run(self, progress: Progress | None = None) -> ImportReport:
@@ -150,15 +157,32 @@ class Importer:
         for record in self._readable(self.source.runs(experiment_id)):
             info = replace(record.run.info, experiment_id=here)
             record = replace(record, run=replace(record.run, info=info))
-            merge, copy = self.target.merge_run, self.copy_artifacts
+            merge, copy = (
+                self.target.merge_run,
+                self._copies("runs", info.run_id, info.artifact_uri),
+            )
             self._merge("runs", info.run_id, merge, record, copy_artifacts=copy)
             yield
 
     def _logged_models(self, experiment_id: str, here: str) -> None:
         for record in self._readable(self.source.logged_models(experiment_id)):
             record = replace(record, model=replace(record.model, experiment_id=here))
-            merge, copy = self.target.merge_logged_model, self.copy_artifacts
-            self._merge("logged models", record.model.model_id, merge, record, copy_artifacts=copy)
+            merge, model = self.target.merge_logged_model, record.model
+            copy = self._copies("logged models", model.model_id, model.artifact_location)
+            self._merge("logged models", model.model_id, merge, record, copy_artifacts=copy)
+
+    def _copies(self, kind: str, name: str, place: str | None) -> bool:
+        """Whether to copy the artifacts from a place that the record names."""
+        if not self.copy_artifacts or not place or any(is_below(place, r) for r in self.roots):
+            return self.copy_artifacts
+        self.report.skip_part(
+            kind,
+            name,
+            f"its artifacts stay at {place}: that is no folder of the record's own, and a record "
+            "may name any. If they are to be copied, say so with artifacts_from "
+            "(--artifacts-from FOLDER)",
+        )
+        return False
 
     def _registered_models(self) -> None:
         for record in self._readable(self.source.registered_models()):

@@ -21,6 +21,10 @@ _TORN: Final = "lines of metric files were torn or malformed, and passed over"
 T = TypeVar("T")
 
 
+_READ: Final = ("aliases", "inputs", "metrics", "outputs", "params", "tags", "version-")
+"""How the folders begin that are read of an entity's folder."""
+
+
 class MlrunsSource(ImportSource):
     """The record in a folder, its trash included.
 
@@ -43,7 +47,8 @@ class MlrunsSource(ImportSource):
             raise disk.storage_error("read the folder to import", error, self.root) from error
         if not found:
             raise InvalidParameterValue(_refusal(self.root))
-        self._places = ArtifactPlaces(os.path.dirname(self.root), self.oddities)
+        self._places = ArtifactPlaces(os.path.dirname(self.root), self.oddities, self.root)
+        self.artifact_roots = self._places.roots
 
     def count_runs(self) -> int:
         return sum(len(contents.run_dirs(folder)) for folder in self._experiment_dirs())
@@ -132,11 +137,26 @@ def _registered_model(folder: str) -> RegisteredModelRecord:
 def _read(kind: str, folder: str, read: Callable[[str], T]) -> T | Unreadable:
     """What a folder holds, or why it cannot be read."""
     try:
+        _refuse_links(folder)
         return read(folder)
     except TrackletException as error:
         return Unreadable(kind, folder, error.message)
     except OSError as error:
         return Unreadable(kind, folder, error.strerror or str(error))
+
+
+def _refuse_links(folder: str) -> None:
+    """A link would bring a file from anywhere into the record, as the value of a tag, say.
+
+    Raises:
+        StorageError: One of the files that a run, a model or an experiment is read from is one.
+    """
+    for place, folders, names in os.walk(folder):
+        if place == folder:
+            folders[:] = [name for name in folders if name.startswith(_READ)]
+        for name in [*names, *folders]:
+            if os.path.islink(f"{place}/{name}"):
+                raise StorageError(f"{place}/{name} is a link, and an import follows none")
 
 
 def _without_document(directory: str, others: frozenset[str]) -> list[str]:

@@ -44,6 +44,8 @@ class ImportSource(ABC):
         """What the user should know of the source, one text each."""
         self.oddities: Counter[str] = Counter()
         """What was odd in many places, and how often; part of the notices of the report."""
+        self.artifact_roots: list[str] = []
+        """The record's own folders, from which artifacts may be copied."""
 
     @abstractmethod
     def count_runs(self) -> int:

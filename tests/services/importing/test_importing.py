@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tracklet import state, stores
 from tracklet.entities import Metric, ViewType
@@ -292,6 +293,70 @@ def test_artifacts_that_cannot_be_fetched_stay_where_they_are(place: Place, targ
     run = stores.open_store(target).get_run(run_id)
     assert run.info.artifact_uri == f"nowhere://bucket/x/{run_id}/artifacts"
     assert "its artifacts stay at nowhere://" in report.skips[0].reason
+
+
+def planted(source: Any, tracklet_home: Path) -> tuple[str, Path]:
+    """A stranger's run with a file of his, and a folder of mine that is none of his business."""
+    mine = tracklet_home / "mine"
+    mine.mkdir()
+    (mine / "id_rsa").write_text("secret")
+    info = source.create_run("0").info
+    folder = Path(info.artifact_uri)
+    folder.mkdir(exist_ok=True)
+    (folder / "his.txt").write_text("his")
+    return info.run_id, mine
+
+
+def anywhere(folder: Path, text: str) -> bool:
+    return any(text in path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("form", ["path", "file:", "dots", "link"])
+def test_only_the_records_own_artifacts_are_copied(
+    place: Place, target: str, tracklet_home: Path, form: str
+) -> None:
+    """A record may name any folder as a run's artifacts: what it names elsewhere stays there, which
+    is said, unless the caller names it too."""
+    uri = place("files", "source")
+    run_id, mine = planted(stores.open_store(uri), tracklet_home)
+    state.forget("tracklet.stores")
+    run = Path(uri) / "0" / run_id
+    named = {"path": str(mine), "file:": mine.as_uri(), "dots": f"{uri}/../../mine"}.get(form)
+    if named is None:
+        shutil.rmtree(run / "artifacts")
+        (run / "artifacts").symlink_to(mine)
+    else:
+        meta = yaml.safe_load((run / "meta.yaml").read_text())
+        (run / "meta.yaml").write_text(yaml.safe_dump({**meta, "artifact_uri": named}))
+    report = import_record(uri, target, copy_artifacts=True)
+    assert (report.artifacts, report.tallies["runs"].taken) == (0, 1)
+    assert "--artifacts-from" in report.skips[0].reason
+    assert not anywhere(tracklet_home / "target", "secret")
+    report = import_record(uri, target, copy_artifacts=True, artifacts_from=[mine])
+    assert report.artifacts == 1
+
+
+def test_no_link_in_a_foreign_record_is_followed(
+    place: Place, target: str, tracklet_home: Path
+) -> None:
+    """Among artifacts it is left out, as is all that cannot be read, and the rest is taken; a run
+    that is made of links is not. Both are said."""
+    uri = place("files", "source")
+    store: Any = stores.open_store(uri)
+    run_id, mine = planted(store, tracklet_home)
+    other, _ = store.create_run("0").info.run_id, state.forget("tracklet.stores")
+    folder = Path(uri) / "0" / run_id / "artifacts"
+    (folder / "file").symlink_to(mine / "id_rsa")
+    (folder / "folder").symlink_to(mine)
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe")
+    (Path(uri) / "0" / other / "tags" / "stolen").symlink_to(mine / "id_rsa")
+    report = import_record(uri, target, copy_artifacts=True)
+    assert (report.artifacts, report.tallies["runs"].taken) == (1, 1)
+    reasons = " ".join(skip.reason for skip in report.skips)
+    for name in ("file", "folder", "loop", "pipe", "stolen"):
+        assert name in reasons
+    assert not anywhere(tracklet_home / "target", "secret")
 
 
 # -- what is odd, and what is wrong --------------------------------------------------------------
