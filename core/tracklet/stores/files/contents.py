@@ -254,7 +254,7 @@ def entries(directory: str) -> list[os.DirEntry[str]]:
     except OSError as error:
         pass_over(directory, error)
         return []
-    if all(entry.name.isascii() for entry in listed):
+    if all(map(str.isascii, [entry.name for entry in listed])):
         return listed
     return [entry for entry in listed if is_named(entry.name, entry.path)]
 
