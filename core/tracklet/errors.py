@@ -21,6 +21,7 @@ uses on the wire, so code written against ``MlflowException`` keeps working.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, ClassVar
 
 HTTP_STATUS: dict[str, int] = {
@@ -46,6 +47,17 @@ HTTP_STATUS: dict[str, int] = {
     "TEMPORARILY_UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
+
+
+_brief = reprlib.Repr()
+_brief.maxlist = _brief.maxtuple = _brief.maxset = _brief.maxdict = 10
+_brief.maxstring = _brief.maxother = 80
+_brief.maxlong = 40
+
+
+def brief(value: object) -> str:
+    """A value as a message says it: a repr of a bounded length, whatever somebody sent."""
+    return _brief.repr(value)
 
 
 class TrackletException(Exception):

@@ -39,6 +39,11 @@ def models() -> None:
 @click.option(
     "--max-body-mb", type=click.FloatRange(0, min_open=True), default=16, show_default=True
 )
+@click.option(
+    "--allowed-hosts",
+    metavar="NAMES",
+    help="Host names to answer to, separated by commas, beside addresses and local names.",
+)
 @_trust
 @options.common
 def serve(
@@ -49,6 +54,7 @@ def serve(
     threads: int,
     timeout: float | None,
     max_body_mb: float,
+    allowed_hosts: str | None,
     trust: bool,
     json_output: bool,
 ) -> None:
@@ -64,7 +70,13 @@ def serve(
     document = {"model_uri": model_uri, "host": host, "port": port}
     output.answer(document, f"{model_uri} at http://{host}:{port}/invocations", json_output)
     serve_model(
-        model_uri, host=host, port=port, processes=workers, limits=limits, trust=trust or None
+        model_uri,
+        host=host,
+        port=port,
+        processes=workers,
+        limits=limits,
+        trust=trust or None,
+        allowed_hosts=None if allowed_hosts is None else allowed_hosts.split(","),
     )
 
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tracklet.errors import BadRequest, InvalidParameterValue, MissingDependency, TrackletException
+from tracklet.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    MissingDependency,
+    TrackletException,
+    brief,
+)
 from tracklet.models import examples
 from tracklet.types import Schema
 from tracklet_services.scoring import casting
 
-__all__ = ["Payload", "UnsupportedMediaType", "answer_body", "parse", "read_json"]
+__all__ = [
+    "Payload",
+    "Unanswerable",
+    "UnsupportedMediaType",
+    "answer_body",
+    "parse",
+    "read_json",
+]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -26,6 +40,10 @@ class UnsupportedMediaType(TrackletException):
     """The body is of a kind that scoring does not read."""
 
     code = "BAD_REQUEST"
+
+
+class Unanswerable(TrackletException):
+    """What the model gave cannot be said in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +131,19 @@ def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
         if "inputs" not in document:
             raise InvalidParameterValue(
                 "the model's type hints need the data in 'inputs'; got the keys "
-                f"{sorted(document)[:20]}"
+                f"{brief(sorted(document))}"
             )
         return Payload(casting.texts(document["inputs"], schema), params)
     if len(forms) != 1:
         raise BadRequest(
             f"the body must have exactly one of {', '.join(_FORMS)}; got "
-            f"{' and '.join(forms) or sorted(document)[:20]}"
+            f"{' and '.join(forms) or brief(sorted(document))}"
         )
     data = document[forms[0]]
     if forms[0] == "dataframe_split":
         return Payload(_split(data, schema), params)
     if forms[0] == "dataframe_records":
-        return Payload(_records(data, schema), params)
+        return Payload(casting.records(data, schema), params)
     if forms[0] == "instances":
         data = _by_column(data)
     return Payload(casting.inputs(data, schema), params)
@@ -142,15 +160,11 @@ def _split(data: Any, schema: Schema | None) -> Any:
         index is None or isinstance(index, list)
     ):
         raise BadRequest("'columns' and 'index' of dataframe_split must be lists")
+    levels = {len(name) for name in names or () if isinstance(name, list)}
+    if len(levels) > 1:
+        raise BadRequest("the lists among the columns' names must have the same length")
     names = [tuple(name) if isinstance(name, list) else name for name in names or ()]
     return casting.frame(names, data["data"], index, schema)
-
-
-def _records(data: Any, schema: Schema | None) -> Any:
-    if not isinstance(data, list) or not all(isinstance(row, Mapping) for row in data):
-        raise BadRequest(f"dataframe_records must be a list of objects; got {_words(data)}")
-    names = list(dict.fromkeys(name for row in data for name in row))
-    return casting.frame(names, [[row.get(name) for name in names] for row in data], None, schema)
 
 
 def _by_column(data: Any) -> Any:
@@ -168,12 +182,26 @@ def _csv(body: bytes, schema: Schema | None) -> Any:
         raise BadRequest("the model takes arrays, which CSV cannot hold; send JSON")
     import pandas as pd
 
+    names, text = _line_of_names(body)
+    # pandas makes equal names different, and looks at all those before for each.
+    casting.check_names(names, schema, repeated=False)
+    rows = text.count("\n")
+    casting.check_density(rows, len(names), rows + text.count(","))
     texts = {}
     if schema is not None and schema.has_input_names():
         texts = {spec.name: str for spec in schema if spec.type in _TEXTS}
     try:
-        return pd.read_csv(io.BytesIO(body), dtype=texts)
+        return pd.read_csv(io.StringIO(text), dtype=texts)
     except (ValueError, TypeError, OverflowError) as error:  # pandas' parser errors are such
+        raise BadRequest(f"the body is no CSV with a line of names: {error}") from None
+
+
+def _line_of_names(body: bytes) -> tuple[list[str], str]:
+    """The names that a CSV begins with, and all of it as text."""
+    try:
+        text = body.decode("utf-8-sig")
+        return next(filter(None, csv.reader(io.StringIO(text))), []), text
+    except (UnicodeDecodeError, csv.Error) as error:
         raise BadRequest(f"the body is no CSV with a line of names: {error}") from None
 
 
@@ -181,14 +209,31 @@ _TEXTS: Final = tuple(casting.DataType[name] for name in ("string", "binary", "d
 
 
 def _parquet(body: bytes) -> Any:
-    import pandas as pd
-
     try:
-        return pd.read_parquet(io.BytesIO(body))
+        from pyarrow import parquet
     except ImportError as error:
         raise MissingDependency("pyarrow", purpose="a body in Parquet") from error
+    try:
+        file = parquet.ParquetFile(io.BytesIO(body))
+        _check_unpacked(file.metadata, len(body))
+        return file.read().to_pandas()
+    except BadRequest:
+        raise
     except Exception as error:
         raise BadRequest("the body is no Parquet file") from error
+
+
+def _check_unpacked(about: Any, length: int) -> None:
+    """Refuse a file that says a lot in few bytes, as repeated values and packed ones do."""
+    groups = [about.row_group(at) for at in range(about.num_row_groups)]
+    chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
+    values = sum(chunk.num_values for chunk in chunks)
+    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+    if values > max(casting.ROOM, 8 * length) or unpacked > max(16 << 20, 32 * length):
+        raise BadRequest(
+            f"{length} bytes of Parquet hold {values} values of {unpacked} bytes, which is more "
+            "than a body of that length may; send fewer rows at a time"
+        )
 
 
 def _words(data: Any) -> str:
@@ -213,14 +258,19 @@ def answer_body(predictions: Any, *, whole: bool = False) -> bytes:
         whole: Leave out the object with the key ``predictions`` around it.
 
     Raises:
-        InvalidParameterValue: JSON has no way to say it.
+        Unanswerable: JSON has no way to say it.
     """
-    shown = _shown(predictions)
-    document = shown if whole else {"predictions": shown}
     try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=False, default=_leaf)
-    except (ValueError, TypeError):
-        text = json.dumps(_finite(examples.plain(document)), allow_nan=False, ensure_ascii=False)
+        shown = _shown(predictions)
+        document = shown if whole else {"predictions": shown}
+        try:
+            text = json.dumps(document, allow_nan=False, ensure_ascii=False, default=_leaf)
+        except (ValueError, TypeError):
+            document = _finite(examples.plain(document))
+            text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+    except (TrackletException, ValueError, TypeError, RecursionError) as error:
+        kind = type(predictions).__name__
+        raise Unanswerable(f"the model gave what JSON cannot hold, in its {kind}") from error
     return text.encode("utf-8", errors="surrogatepass")
 
 

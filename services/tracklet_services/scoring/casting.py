@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
-from tracklet.errors import BadRequest
+from tracklet.errors import BadRequest, brief
 from tracklet.types import (
     AnyType,
     Array,
@@ -34,6 +35,58 @@ _NUMBERS: dict[Any, str] = {
 }
 
 
+ROOM: Final = 1_000_000
+"""A table of so many values may be as empty as it likes."""
+
+
+def check_density(rows: int, columns: int, given: int) -> None:
+    """Refuse a table that is large only for what it leaves out, before it is made.
+
+    Raises:
+        BadRequest: It has more than ``ROOM`` values, and fewer than every eighth is given.
+    """
+    if rows * columns > max(ROOM, 8 * given):
+        raise BadRequest(
+            f"{rows} rows of {columns} columns are {rows * columns} values, of which {given} are "
+            "given; a table that large must give more of them: send fewer rows at a time"
+        )
+
+
+def check_names(names: Sequence[Any], schema: Schema | None, *, repeated: bool) -> None:
+    """Refuse names that stand more often than the signature has them.
+
+    Args:
+        names: The columns' names.
+        schema: The model's inputs.
+        repeated: Whether names may be equal where the signature does not name its columns.
+
+    Raises:
+        BadRequest: One does.
+    """
+    named = schema is not None and schema.has_input_names()
+    with _refusing("a column's name must be a text or a number"):
+        if len(set(names)) == len(names) or (repeated and not named):
+            return
+    known = Counter(schema.input_names() if schema is not None and named else ())
+    twice = [name for name, n in Counter(names).items() if n > max(1, known[name])]
+    if twice:
+        raise BadRequest(f"the columns {brief(twice)} stand more than once; name each once")
+
+
+def records(rows: Any, schema: Schema | None) -> Any:
+    """A DataFrame from one object per row.
+
+    Raises:
+        BadRequest: They are no objects or leave most values of a large table out, or a value
+            cannot be of its column's type.
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise BadRequest(f"a list of rows must hold nothing but objects; got {brief(rows)}")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    check_density(len(rows), len(names), sum(map(len, rows)))
+    return frame(names, [[row.get(name) for name in names] for row in rows], None, schema)
+
+
 def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) -> Any:
     """A DataFrame from the rows of ``dataframe_split``.
 
@@ -49,7 +102,9 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
     import numpy as np
     import pandas as pd
 
+    check_names(names, schema, repeated=True)
     if schema is None or not names or schema.is_tensor_spec():
+        _check_lists(rows)
         with _refusing("the data is no table"):
             made = pd.DataFrame(rows, columns=names or None, index=index)
         if schema is None or not names or schema.has_input_names():
@@ -76,6 +131,15 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
         if isinstance(values, dict):
             return pd.DataFrame(values, index=index).set_axis(labels, axis=1)
         return pd.DataFrame(values, columns=labels, index=index, copy=False)
+
+
+def _check_lists(rows: list[Any]) -> None:
+    """Refuse rows of different lengths, which a table would fill up."""
+    lengths = {len(row) for row in rows if isinstance(row, list)}
+    if len(lengths) > 1:
+        raise BadRequest(
+            f"every row must have as many values; got {min(lengths)} and {max(lengths)}"
+        )
 
 
 def _labels(names: list[Any], schema: Schema) -> Any:
@@ -115,15 +179,22 @@ def columns_of(made: Any, schema: Schema | None) -> Any:
     """A frame that was read from CSV or Parquet, its columns brought to the signature's types."""
     if schema is None or schema.is_tensor_spec():
         return made
-    for position, kind in enumerate(_column_types(list(made.columns), schema)):
+    import pandas as pd
+
+    names = made.columns.tolist()
+    check_names(names, schema, repeated=True)
+    changed: dict[int, Any] = {}
+    for position, kind in enumerate(_column_types(names, schema)):
+        if kind is None:
+            continue
         series = made.iloc[:, position]
-        if kind is None or _NUMBERS.get(kind) == series.dtype.name:
-            continue
-        if series.dtype.kind == "M" and kind is DataType.datetime:
-            continue
-        values = column(series.tolist(), kind, series.name)
-        made = made.assign(**{str(series.name): values})
-    return made
+        is_date = series.dtype.kind == "M" and kind is DataType.datetime
+        if not is_date and _NUMBERS.get(kind) != series.dtype.name:
+            changed[position] = column(series.tolist(), kind, series.name)
+    if not changed:
+        return made
+    parts = {at: changed.get(at, made.iloc[:, at]) for at in range(len(names))}
+    return pd.DataFrame(parts, index=made.index).set_axis(made.columns, axis=1)
 
 
 def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
@@ -232,8 +303,17 @@ def inputs(data: Any, schema: Schema | None) -> Any:
         is_column = spec.type in (*_NUMBERS, DataType.datetime)
         if is_column and not any(isinstance(one, list) for one in data):
             return list(column(data, spec.type, spec.name))
-        return [value(one, spec.type, "inputs") for one in data]
+        if isinstance(spec.type, Object | Map | Array | AnyType) or not _are_objects(data):
+            return [value(one, spec.type, "inputs") for one in data]
+    if isinstance(data, list):
+        if _are_objects(data):
+            return records(data, schema)
+        _check_lists(data)
     return data
+
+
+def _are_objects(rows: list[Any]) -> bool:
+    return any(isinstance(row, Mapping) for row in rows)
 
 
 def _empty(spec: ColSpec) -> Any:

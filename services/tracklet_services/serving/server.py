@@ -7,18 +7,21 @@ import json
 import logging
 import os
 import re
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy, settings
-from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException, brief
 from tracklet.models import environment, pyfunc
 from tracklet.models.pyfunc import PyFuncModel
 from tracklet.models.pyfunc.enforcement import SchemaMismatch
 from tracklet.models.trust import Trust
 from tracklet_services import scoring
+from tracklet_services.serving import hosts
 from tracklet_services.serving.workers import Busy, Workers
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _JSON: Final = "application/json"
 _ARGUMENTS: Final = "TRACKLET_SERVING_ARGUMENTS"
 _PATH: Final = re.compile(r"""(?<![\w.])(?:[A-Za-z]:[\\/]|\\\\|~?/)[^\s'"()\[\],;]*""")
 _LONGEST: Final = 2000
+_FRAMES: Final = 20
 _logger = logging.getLogger(__name__)
 
 
@@ -67,7 +71,12 @@ class Limits:
             ) from None
 
 
-def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    model: PyFuncModel,
+    limits: Limits | None = None,
+    *,
+    allowed_hosts: Sequence[str] | None = None,
+) -> FastAPI:
     """The ASGI application that answers for a loaded model.
 
     Routes: ``GET /ping``, ``GET /health``, ``GET /version``, ``POST /invocations``. There is no
@@ -76,11 +85,17 @@ def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
     Args:
         model: The model.
         limits: What a request may cost.
+        allowed_hosts: Names that ``/invocations`` answers to as ``Host``, beside addresses, names
+            without a dot and this machine's own; ``*`` stands for any text. By default those in
+            ``TRACKLET_`` or ``MLFLOW_SERVER_ALLOWED_HOSTS``.
 
     Raises:
         MissingDependency: FastAPI is not installed.
     """
     fastapi = _imported("fastapi")
+    from starlette.requests import ClientDisconnect
+
+    allowed = hosts.allowed_hosts(allowed_hosts)
     bounds = limits or Limits(seconds=Limits.default_seconds())
     workers = Workers(bounds.threads, bounds.waiting)
     app: FastAPI = fastapi.FastAPI(
@@ -96,11 +111,14 @@ def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
 
     async def invocations(request: Request) -> Response:
         try:
+            _check_host(request, allowed)
             async with asyncio.timeout(bounds.seconds):
                 body = await _body(request, bounds.body_bytes)
                 kind = request.headers.get("content-type")
                 answer = await workers.run(lambda: answered(model, body, kind))
             return respond(answer, media_type=_JSON)
+        except ClientDisconnect:
+            return respond(status_code=499)  # nobody is there to read it
         except TimeoutError:
             error: TrackletException = TooSlow(f"no answer within {bounds.seconds:g} seconds")
         except TrackletException as caught:
@@ -121,6 +139,15 @@ def create_app(model: PyFuncModel, limits: Limits | None = None) -> FastAPI:
     app.add_route("/version", version, ["GET"])
     app.add_route("/invocations", invocations, ["POST"])
     return app
+
+
+def _check_host(request: Request, allowed: Sequence[str]) -> None:
+    host = request.headers.get("host")
+    if not hosts.is_allowed(host, allowed):
+        raise UnknownHost(
+            f"this server does not answer to the host {brief(host)}; whoever runs it may allow "
+            "that name with --allowed-hosts"
+        )
 
 
 async def _body(request: Request, longest: int) -> bytes:
@@ -149,11 +176,21 @@ def answered(model: PyFuncModel, body: bytes, content_type: str | None) -> bytes
     payload = scoring.parse(body, content_type, model.input_schema, hinted=model.hinted)
     try:
         predictions = model.predict(payload.data, payload.params)
-        return scoring.answer_body(predictions, whole=payload.whole)
     except Exception as error:
         if not isinstance(error, TrackletException):
-            _logger.warning("the model raised", exc_info=True)
+            _logger.warning("the model raised:\n%s", _logged(error))
         raise _of_model(error) from error
+    try:
+        return scoring.answer_body(predictions, whole=payload.whole)
+    except scoring.Unanswerable as error:
+        _logger.error("%s", error)
+        raise
+
+
+def _logged(error: Exception) -> str:
+    """An error with its traceback, as a log says it: what a request holds may be in its text."""
+    shown = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
+    return f"{shown}{type(error).__name__}: {brief(str(error))}"
 
 
 def serve(
@@ -164,6 +201,7 @@ def serve(
     processes: int = 1,
     limits: Limits | None = None,
     trust: Trust = None,
+    allowed_hosts: Sequence[str] | None = None,
 ) -> None:
     """Serve a model until interrupted.
 
@@ -174,6 +212,7 @@ def serve(
         processes: How many processes answer, each with the model loaded.
         limits: What a request may cost.
         trust: As in :func:`tracklet.pyfunc.load_model`.
+        allowed_hosts: As in :func:`create_app`.
 
     Raises:
         MissingDependency: FastAPI or uvicorn is not installed.
@@ -183,12 +222,14 @@ def serve(
     bounds = limits or Limits(seconds=Limits.default_seconds())
     run = partial(uvicorn.run, host=host, port=port, log_level="warning", server_header=False)
     if processes == 1:
-        run(create_app(pyfunc.load_model(model_uri, trust=trust), bounds))
+        model = pyfunc.load_model(model_uri, trust=trust)
+        run(create_app(model, bounds, allowed_hosts=allowed_hosts))
         return
     pyfunc.load_model(model_uri, trust=trust)  # what is wrong with it is said here, once
     arguments = {
         "model_uri": str(model_uri),
         "trust": trust if trust is None or isinstance(trust, bool) else list(trust),
+        "allowed_hosts": hosts.allowed_hosts(allowed_hosts),
         "limits": {name: getattr(bounds, name) for name in Limits.__slots__},
     }
     os.environ[_ARGUMENTS] = json.dumps(arguments)  # for the processes that uvicorn starts
@@ -201,7 +242,8 @@ def serve(
 def _app_of_process() -> FastAPI:
     arguments = json.loads(os.environ[_ARGUMENTS])
     model = pyfunc.load_model(arguments["model_uri"], trust=arguments["trust"])
-    return create_app(model, Limits(**arguments["limits"]))
+    limits = Limits(**arguments["limits"])
+    return create_app(model, limits, allowed_hosts=arguments["allowed_hosts"])
 
 
 def _imported(name: str) -> Any:
@@ -223,7 +265,20 @@ class TooSlow(TrackletException):
     code = "DEADLINE_EXCEEDED"
 
 
-_STATUSES: Final = {scoring.UnsupportedMediaType: 415, TooLarge: 413, TooSlow: 504, Busy: 503}
+class UnknownHost(TrackletException):
+    """The request was meant for another host than this server answers to."""
+
+    code = "PERMISSION_DENIED"
+
+
+_STATUSES: Final = {
+    scoring.UnsupportedMediaType: 415,
+    scoring.Unanswerable: 500,
+    TooLarge: 413,
+    TooSlow: 504,
+    Busy: 503,
+    UnknownHost: 403,
+}
 
 
 def _status_of(error: TrackletException) -> int:

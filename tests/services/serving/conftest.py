@@ -33,11 +33,12 @@ def _ask(
     method: str = "POST",
     path: str = "/invocations",
     chunks: list[bytes] | None = None,
+    host: str | None = None,
 ) -> Answer:
     """One request by the ASGI protocol; documents are sent as JSON."""
     if not isinstance(body, bytes):
         body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return asyncio.run(_asked(app, body, content_type, method, path, chunks))
+    return asyncio.run(_asked(app, body, content_type, method, path, chunks, host))
 
 
 async def _asked(
@@ -47,6 +48,7 @@ async def _asked(
     method: str = "POST",
     path: str = "/invocations",
     chunks: list[bytes] | None = None,
+    host: str | None = None,
 ) -> Answer:
     parts = chunks if chunks is not None else [body]
     messages: list[dict[str, Any]] = [
@@ -65,6 +67,8 @@ async def _asked(
         sent.append(message)
 
     headers = [(b"content-type", content_type.encode())] if content_type is not None else []
+    if host is not None:
+        headers.append((b"host", host.encode()))
     if chunks is None:
         headers.append((b"content-length", str(len(body)).encode()))
     scope = {
@@ -106,7 +110,7 @@ def app(tracklet_home: Path) -> Callable[..., Any]:
     from tracklet import pyfunc
     from tracklet_services.serving import Limits, create_app
 
-    def app(function: Any, signature: Any = None, **limits: Any) -> Any:
+    def app(function: Any, signature: Any = None, allowed_hosts: Any = None, **limits: Any) -> Any:
         folder = tracklet_home / f"model-{len(list(tracklet_home.iterdir()))}"
         pyfunc.save_model(
             folder,
@@ -114,6 +118,7 @@ def app(tracklet_home: Path) -> Callable[..., Any]:
             signature=signature if signature is not None else False,
             pip_requirements=[],
         )
-        return create_app(pyfunc.load_model(folder), Limits(**limits))
+        model = pyfunc.load_model(folder)
+        return create_app(model, Limits(**limits), allowed_hosts=allowed_hosts)
 
     return app

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, brief
 from tracklet.types import (
     AnyType,
     Array,
@@ -42,19 +42,21 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any]:
     """
     if params is not None and not isinstance(params, Mapping):
         raise InvalidParameterValue(
-            f"params must be a dictionary; got {params!r} of type {type(params).__name__}"
+            f"params must be a dictionary; got {brief(params)} of type {type(params).__name__}"
         )
     given = {str(name): value for name, value in (params or {}).items()}
     if schema is None:
         if given:
             _logger.warning(
-                "the model's signature has no params, so %s are left out", sorted(given)
+                "the model's signature has no params, so %s are left out", brief(sorted(given))
             )
         return {}
     known = {spec.name for spec in schema}
     unknown = sorted(given.keys() - known)
     if unknown:
-        _logger.warning("params %s are not in the model's signature and are left out", unknown)
+        _logger.warning(
+            "params %s are not in the model's signature and are left out", brief(unknown)
+        )
     return {
         spec.name: spec.convert(given[spec.name]) if spec.name in given else spec.default
         for spec in schema
@@ -73,9 +75,8 @@ def enforce(data: Any, schema: Schema) -> Any:
     if schema.has_input_names():
         frame = _select(frame, schema)
     elif frame.shape[1] < len(schema):
-        raise SchemaMismatch(
-            f"the model takes {len(schema)} columns; got {frame.shape[1]}: {list(frame.columns)}"
-        )
+        got = brief(frame.columns.tolist())
+        raise SchemaMismatch(f"the model takes {len(schema)} columns; got {frame.shape[1]}: {got}")
     elif frame.shape[1] > len(schema):
         frame = frame.iloc[:, : len(schema)]
     return _convert_columns(frame, schema)
@@ -129,16 +130,18 @@ def _select(frame: Any, schema: Schema) -> Any:
     columns = frame.columns.tolist()
     if columns == names:
         return frame
-    present = set(columns)
+    present, known = set(columns), set(names)
     missing = [name for name in schema.required_input_names() if name not in present]
-    extra = [name for name in columns if name not in set(names)]
+    extra = [name for name in columns if name not in known]
     if missing:
-        also = f"; it has the extra columns {extra}" if extra else ""
+        also = f"; it has the extra columns {brief(extra)}" if extra else ""
         raise SchemaMismatch(
-            f"the data lacks the columns {missing}{also}. The model takes {_facts(schema)}"
+            f"the data lacks the columns {brief(missing)}{also}. The model takes {_facts(schema)}"
         )
     if extra:
-        _logger.warning("columns %s are not in the model's signature and are left out", extra)
+        _logger.warning(
+            "columns %s are not in the model's signature and are left out", brief(extra)
+        )
     return frame[[name for name in names if name in present]]
 
 
@@ -263,7 +266,8 @@ def _check_value(value: Any, kind: ColumnType, required: bool, where: str) -> An
     if isinstance(kind, Map):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise SchemaMismatch(
-                f"{where} is a mapping with texts as keys by the model's signature; got {value!r}"
+                f"{where} is a mapping with texts as keys by the model's signature; got "
+                f"{brief(value)}"
             )
         return {
             key: _check_value(item, kind.value_type, True, f"{where}[{key!r}]")
@@ -274,7 +278,7 @@ def _check_value(value: Any, kind: ColumnType, required: bool, where: str) -> An
 
 def _mismatch(where: str, expected: str, value: Any) -> SchemaMismatch:
     return SchemaMismatch(
-        f"{where} is {expected} by the model's signature; got {value!r} of type "
+        f"{where} is {expected} by the model's signature; got {brief(value)} of type "
         f"{type(value).__name__}"
     )
 
@@ -313,7 +317,10 @@ def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
     unknown = sorted(str(key) for key in value if key not in known)
     missing = sorted(n for n, item in known.items() if item.required and n not in value)
     if missing or unknown:
-        facts = [f"lacks {missing}" if missing else "", f"has {unknown}" if unknown else ""]
+        facts = [
+            f"lacks {brief(missing)}" if missing else "",
+            f"has {brief(unknown)}" if unknown else "",
+        ]
         raise SchemaMismatch(
             f"{where} {' and '.join(filter(None, facts))}; by the model's signature it is {kind!r}"
         )
