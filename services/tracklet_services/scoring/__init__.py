@@ -160,11 +160,19 @@ def _split(data: Any, schema: Schema | None) -> Any:
         index is None or isinstance(index, list)
     ):
         raise BadRequest("'columns' and 'index' of dataframe_split must be lists")
-    levels = {len(name) for name in names or () if isinstance(name, list)}
-    if len(levels) > 1:
-        raise BadRequest("the lists among the columns' names must have the same length")
-    names = [tuple(name) if isinstance(name, list) else name for name in names or ()]
-    return casting.frame(names, data["data"], index, schema)
+    if index and isinstance(index[0], list):
+        import pandas as pd
+
+        with casting.refusing("the index is no list of labels"):
+            index = pd.MultiIndex.from_tuples(_labels(index, "index"))
+    return casting.frame(_labels(names or [], "columns"), data["data"], index, schema)
+
+
+def _labels(given: list[Any], where: str) -> list[Any]:
+    """The labels of an axis; those of several levels are lists in JSON."""
+    if len({len(label) for label in given if isinstance(label, list)}) > 1:
+        raise BadRequest(f"the lists among the {where} must have the same length")
+    return [tuple(label) if isinstance(label, list) else label for label in given]
 
 
 def _by_column(data: Any) -> Any:

@@ -64,7 +64,7 @@ def check_names(names: Sequence[Any], schema: Schema | None, *, repeated: bool) 
         BadRequest: One does.
     """
     named = schema is not None and schema.has_input_names()
-    with _refusing("a column's name must be a text or a number"):
+    with refusing("a column's name must be a text or a number"):
         if len(set(names)) == len(names) or (repeated and not named):
             return
     known = Counter(schema.input_names() if schema is not None and named else ())
@@ -105,12 +105,12 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
     check_names(names, schema, repeated=True)
     if schema is None or not names or schema.is_tensor_spec():
         _check_lists(rows)
-        with _refusing("the data is no table"):
+        with refusing("the data is no table"):
             made = pd.DataFrame(rows, columns=names or None, index=index)
         if schema is None or not names or schema.has_input_names():
             return made
         dtype = schema.inputs[0].type
-        with _refusing(f"the data cannot be of type {dtype}"):
+        with refusing(f"the data cannot be of type {dtype}"):
             return made.astype(dtype)
     if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
         raise BadRequest(f"every row must be a list of {len(names)} values, one per column")
@@ -127,7 +127,7 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
             position: column([row[position] for row in rows], kind, name)
             for position, (name, kind) in enumerate(zip(names, kinds, strict=True))
         }
-    with _refusing("the data is no table"):
+    with refusing("the data is no table"):
         if isinstance(values, dict):
             return pd.DataFrame(values, index=index).set_axis(labels, axis=1)
         return pd.DataFrame(values, columns=labels, index=index, copy=False)
@@ -167,7 +167,7 @@ def _column_types(names: Sequence[Any], schema: Schema) -> list[ColumnType | Non
 
 
 @contextmanager
-def _refusing(problem: str) -> Iterator[None]:
+def refusing(problem: str) -> Iterator[None]:
     """What NumPy and pandas refuse in this block is the fault of the request."""
     try:
         yield
@@ -206,12 +206,12 @@ def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
     if isinstance(kind, DataType) and kind in _NUMBERS:
         import numpy as np
 
-        with _refusing(f"column {name!r} is a {kind.value}"):
+        with refusing(f"column {name!r} is a {kind.value}"):
             return np.array(values, dtype=_NUMBERS[kind])
     if kind is DataType.datetime:
         import pandas as pd
 
-        with _refusing(f"column {name!r} is a datetime"):
+        with refusing(f"column {name!r} is a datetime"):
             return pd.to_datetime(values)
     if kind is None or kind is DataType.string or kind is DataType.boolean:
         return values
@@ -348,7 +348,7 @@ def _tensors(data: Any, schema: Schema) -> Any:
 def _array(data: Any, spec: TensorSpec) -> Any:
     import numpy as np
 
-    with _refusing(f"the data is no array of {spec.type.name}"):
+    with refusing(f"the data is no array of {spec.type.name}"):
         return np.array(data, dtype=spec.type)
 
 

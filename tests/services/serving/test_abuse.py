@@ -90,6 +90,13 @@ BOMBS: dict[str, tuple[str, Callable[[], str | bytes]]] = {
             + '],"data":[]}}'
         ),
     ),
+    "a level for every letter of a row's label": (
+        JSON,
+        lambda: (
+            wide_and_empty('{"dataframe_split":{"index":[[', lambda _: '"b"', '["a"]', "]")
+            + '],"data":[]}}'
+        ),
+    ),
     "inputs, each with another key": (
         JSON,
         lambda: filled('{"inputs":[', lambda i: f'{{"k{i}":1}}', "]}"),
@@ -172,6 +179,19 @@ def test_columns_that_the_signature_has_twice_may_stand_twice(app: App, ask: Ask
     for signature in (twice, NAMELESS):
         answer = ask(app(lambda model_input: model_input.shape[1], signature), body)
         assert answer.json == {"predictions": 2}
+
+
+def test_labels_of_several_levels_are_lists(app: App, ask: Ask) -> None:
+    """Of rows as of columns, as a frame with such labels is written."""
+    frame = pd.DataFrame(
+        [[1, 2], [3, 4]],
+        index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]),
+        columns=pd.MultiIndex.from_tuples([("x", 1), ("x", 2)]),
+    )
+    server = app(
+        lambda model_input: [model_input[("x", 2)].loc[("b", 2)], model_input.index.nlevels]
+    )
+    assert ask(server, {"dataframe_split": frame.to_dict("split")}).json == {"predictions": [4, 2]}
 
 
 def test_small_tables_may_be_as_sparse_as_they_like(app: App, ask: Ask) -> None:

@@ -283,7 +283,19 @@ def _mismatch(where: str, expected: str, value: Any) -> SchemaMismatch:
     )
 
 
+_EXACT_VALUES = {
+    DataType.boolean: bool,
+    DataType.long: int,
+    DataType.double: float,
+    DataType.string: str,
+}
+"""Values that need no Series to see that they fit."""
+
+
 def _check_scalar(value: Any, kind: DataType, where: str) -> Any:
+    exact = _EXACT_VALUES.get(kind)
+    if type(value) is exact and (exact is not int or -(1 << 63) <= value < 1 << 63):
+        return value if exact is str else kind.to_numpy().type(value)
     import pandas as pd
 
     try:
