@@ -8,6 +8,7 @@ import click
 
 from tracklet import plugins
 from tracklet.errors import PluginError, TrackletException
+from tracklet_services.cli import output
 
 
 class _App(click.Group):
@@ -28,7 +29,7 @@ class _App(click.Group):
         try:
             return super().invoke(ctx)
         except TrackletException as error:
-            raise click.ClickException(error.message) from error
+            raise click.ClickException(output.plain(error.message)) from error
 
 
 def _broken(name: str, error: PluginError) -> click.Command:

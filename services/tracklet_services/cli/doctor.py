@@ -58,7 +58,7 @@ def doctor(json_output: bool) -> None:
         document = {"healthy": healthy, **facts, "environment": environment, "checks": checks}
         output.as_json(document)
     else:
-        click.echo("tracklet " + ("is well" if healthy else "has a problem"))
+        output.say("tracklet " + ("is well" if healthy else "has a problem"))
         output.section("Facts", ((key.replace("_", " "), value) for key, value in facts.items()))
         output.section("Environment", environment.items())
         output.section(

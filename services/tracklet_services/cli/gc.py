@@ -83,12 +83,12 @@ def gc(
             }
         )
     elif not plan:
-        click.echo("the trash is empty")
+        output.say("the trash is empty")
     else:
         if dry_run or yes:
             output.table(["KIND", "ID", "NAME"], plan)
         done = "would be removed" if dry_run else "removed"
-        click.echo(f"{len(experiments)} experiments and {len(runs)} runs {done}")
+        output.say(f"{len(experiments)} experiments and {len(runs)} runs {done}")
 
 
 def _was_deleted(client: tracklet.TrackletClient, run: Run, before: float | None) -> bool:

@@ -68,8 +68,8 @@ def on_terminal() -> bool:
 
 
 def _print(report: ImportReport) -> None:
-    click.echo(f"{report.source} ({report.schema})")
-    click.echo(f"into {report.target}\n")
+    output.say(f"{report.source} ({report.schema})")
+    output.say(f"into {report.target}\n")
     output.table(
         ["KIND", "TAKEN", "UPDATED", "ALREADY THERE", "SKIPPED"],
         [
@@ -77,7 +77,7 @@ def _print(report: ImportReport) -> None:
             for kind, tally in report.tallies.items()
         ],
     )
-    click.echo(f"\n{report.points} points of metrics and {report.artifacts} artifact files written")
+    output.say(f"\n{report.points} points of metrics and {report.artifacts} artifact files written")
     renamed = [(there, f"→ {here}") for there, here in report.experiments.items()]
     output.section("Experiments that have another id here", renamed)
     left_out = [(what, str(count)) for what, count in report.left_out.items()]
@@ -86,6 +86,6 @@ def _print(report: ImportReport) -> None:
     output.section("Skipped", skips)
     more = report.parts_skipped + sum(t.skipped for t in report.tallies.values()) - len(skips)
     if more:
-        click.echo(f"  … and {more} more")
+        output.say(f"  … and {more} more")
     for notice in report.notices:
-        click.echo(f"\nNote: {notice}")
+        output.say(f"\nNote: {notice}")

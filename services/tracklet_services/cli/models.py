@@ -120,7 +120,7 @@ def predict(
     predictions, whole = requests.ask(model_uri, body, kind, trust or None)
     answer = answer_body(predictions, whole=whole)
     if output_path is None:
-        click.echo(answer.decode())
+        output.say(output.escaped(answer.decode()))
     else:
         requests.write(output_path, answer)
 
@@ -166,7 +166,7 @@ def trust(model_uri: str, yes: bool, json_output: bool) -> None:
     trust.refuse_ways_out(path)
     if not yes:
         for act in trust.what_would_run(path):
-            click.echo(f"  {act}", err=True)
+            output.say(f"  {act}", err=True)
         click.confirm("This runs when the model is loaded. Trust it?", abort=True, err=True)
     acts = loading.trust_model(path)
     document = {"path": str(path), "runs when loaded": acts}

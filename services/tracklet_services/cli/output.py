@@ -1,14 +1,35 @@
-"""What the commands print: aligned tables for people, JSON for machines."""
+"""What the commands print: aligned tables for people, JSON for machines.
+
+Names, keys and values may be anybody's, and a terminal obeys what it is sent. So all that is
+printed goes through :func:`say` and :func:`as_json`, which let no control character pass.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
+
+# Controls, C1 ones too, what sets the direction of writing or is not seen, and half characters.
+_CONTROL: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def say(words: str = "", *, err: bool = False) -> None:
+    """Print words of one line or more; the only way to a terminal."""
+    click.echo(plain(words), err=err)
+
+
+def plain(words: str) -> str:
+    """Words without control characters but the end of a line."""
+    return _CONTROL.sub(" ", words)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -19,7 +40,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         rows: Cells of any type; None is shown as nothing.
     """
     cells = [[text(cell) for cell in row] for row in rows]
-    raw = [list(headings), *cells]
+    raw = [[text(heading) for heading in headings], *cells]
     widths = [max(len(row[column]) for row in raw) for column in range(len(headings))]
     right = [
         bool(cells) and all(_is_number(row[column]) for row in cells)
@@ -30,24 +51,31 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
             cell.rjust(width) if numeric else cell.ljust(width)
             for cell, width, numeric in zip(row, widths, right, strict=True)
         )
-        click.echo(line.rstrip())
+        say(line.rstrip())
 
 
 def section(title: str, pairs: Iterable[tuple[str, Any]]) -> None:
     """Print a title and indented ``key  value`` lines; nothing if there are no pairs."""
-    lines = [(key, text(value)) for key, value in pairs]
+    lines = [(text(key), text(value)) for key, value in pairs]
     if not lines:
         return
-    click.echo(f"\n{title}")
+    say(f"\n{text(title)}")
     width = max(len(key) for key, _ in lines)
     for key, value in lines:
-        click.echo(f"  {key.ljust(width)}  {value}".rstrip())
+        say(f"  {key.ljust(width)}  {value}".rstrip())
 
 
 def as_json(document: Any, target: IO[str] | None = None) -> None:
     """Print a document as JSON; numbers that JSON lacks become the texts NaN and ±Infinity."""
-    shown = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
-    click.echo(shown, target)
+    click.echo(
+        escaped(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)),
+        target,
+    )
+
+
+def escaped(text: str) -> str:
+    """The same JSON, with control characters in its texts written as escapes."""
+    return _CONTROL.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
 def answer(document: Any, words: str, json_output: bool) -> None:
@@ -55,7 +83,7 @@ def answer(document: Any, words: str, json_output: bool) -> None:
     if json_output:
         as_json(document)
     else:
-        click.echo(words)
+        say(words)
 
 
 def text(value: Any) -> str:
@@ -64,7 +92,7 @@ def text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "".join(character if character.isprintable() else " " for character in str(value))
+    return plain(str(value)).replace("\n", " ")
 
 
 def clock(milliseconds: int | None) -> str:

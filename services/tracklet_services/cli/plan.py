@@ -80,22 +80,22 @@ def _import_framework(name: str) -> None:
 
 def _show(entry: PlanEntry, hooks: bool) -> None:
     version = f" {entry.version}" if entry.version else ""
-    click.echo(f"{entry.name}{version}: {entry.state}")
+    output.say(f"{entry.name}{version}: {entry.state}")
     if entry.hooks:
-        click.echo(f"  watches {len(entry.hooks)} functions")
+        output.say(f"  watches {len(entry.hooks)} functions")
         if hooks:
             _lines(entry.hooks, "    ")
     for place, why in entry.skipped.items():
-        click.echo(f"  cannot watch {place}: {why}")
+        output.say(f"  cannot watch {place}: {why}")
     if entry.records:
-        click.echo("  records")
+        output.say("  records")
         _lines(entry.records, "    + ")
     if entry.omits:
-        click.echo("  does not record")
+        output.say("  does not record")
         _lines([f"{what}: {why}" for what, why in entry.omits.items()], "    - ")
-    click.echo()
+    output.say()
 
 
 def _lines(texts: Sequence[str], prefix: str) -> None:
     for text in texts:
-        click.echo(prefix + text)
+        output.say(prefix + text)

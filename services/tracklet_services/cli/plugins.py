@@ -45,4 +45,4 @@ def plugins(group: str | None, json_output: bool) -> None:
     )
     counts = Counter(info.state for info in found)
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    click.echo(f"\n{len(found)} plugins: {summary or 'none'}")
+    output.say(f"\n{len(found)} plugins: {summary or 'none'}")

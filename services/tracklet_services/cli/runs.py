@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ from tracklet_services.cli import options, output, selection
 _SYSTEM = "mlflow."
 _INFO = ("run_id", "run_name", "experiment_id", "status", "user_id", "artifact_uri")
 _TIMES = ("start_time", "end_time")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 Sections = Mapping[str, Mapping[str, Sequence[Any]]]
 
@@ -59,7 +61,7 @@ def list_(
         output.as_json([run.to_dictionary() for run in found])
         return
     if not found:
-        click.echo(f"no runs in {client.tracking_uri}")
+        output.say(f"no runs in {client.tracking_uri}")
         return
     names = {
         experiment.experiment_id: experiment.name
@@ -98,7 +100,7 @@ def show(run: str, all_tags: bool, json_output: bool) -> None:
         output.as_json(document)
         return
     info, data = found.info, found.data
-    click.echo(f"{info.run_name}  {info.run_id}")
+    output.say(output.text(f"{info.run_name}  {info.run_id}"))
     output.section("Run", _facts(client, found))
     output.section("Params", sorted(data.params.items()))
     output.section("Metrics", sorted(data.metrics.items()))
@@ -143,13 +145,13 @@ def compare(given: Sequence[str], everything: bool, json_output: bool) -> None:
         [["name", *(run.info.run_name for run in found)]],
     )
     for title, rows in sections.items():
-        click.echo()
+        output.say()
         output.table(
             [title, *(run.info.run_id[:12] for run in found)],
             [[key, *values] for key, values in rows.items()],
         )
     if not sections:
-        click.echo("\nno differences")
+        output.say("\nno differences")
 
 
 @runs.command("export")
@@ -179,6 +181,10 @@ def export_(
     found = list(selection.runs(client, experiments, filter_string, view))
     if json_output or format_ == "json":
         output.as_json([run.to_dictionary() for run in found], target)
+    elif target.isatty():
+        table = io.StringIO()
+        _write_csv(found, table)
+        output.say(table.getvalue().rstrip())
     else:
         _write_csv(found, target)
 
@@ -286,7 +292,10 @@ def _same(values: Sequence[Any]) -> bool:
 
 
 def _write_csv(runs: Sequence[Run], target: IO[str]) -> None:
-    """One row per run; columns as ``search_runs`` names them, floats exact, times in ms."""
+    """One row per run; columns as ``search_runs`` names them, floats exact, times in ms.
+
+    A text that a spreadsheet would calculate gets an apostrophe before it, which it hides.
+    """
     columns: dict[str, list[str]] = {
         kind: sorted({key for run in runs for key in getattr(run.data, kind)})
         for kind in ("metrics", "params", "tags")
@@ -298,4 +307,16 @@ def _write_csv(runs: Sequence[Run], target: IO[str]) -> None:
     for run in runs:
         info = [getattr(run.info, name) for name in (*_INFO, *_TIMES)]
         data = [getattr(run.data, kind).get(key) for kind, keys in columns.items() for key in keys]
-        writer.writerow([repr(cell) if isinstance(cell, float) else cell for cell in info + data])
+        writer.writerow([_cell(value) for value in info + data])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return repr(value)
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

@@ -1,5 +1,6 @@
 """``tracklet runs``."""
 
+import ast
 import csv
 import io
 import json
@@ -10,6 +11,7 @@ from typing import Any
 from click.testing import Result
 
 from tracklet.client import TrackletClient
+from tracklet_services.cli import output
 
 Call = Callable[..., Result]
 Answer = Callable[..., Any]
@@ -187,10 +189,62 @@ def test_another_record_can_be_named(answer: Answer, make_run: MakeRun, tmp_path
     assert answer("runs", "list", "--tracking-uri", str(tmp_path / "elsewhere")) == []
 
 
-def test_control_characters_of_a_name_do_not_reach_the_terminal(
+# ESC [ as two characters and as one, changes of the direction, some that are not seen.
+HOSTILE = "a\x1b[31m\x9b31m\u202eb\u2066\u200bc\r\x08\x7f\U000e0041"
+
+
+def test_nothing_of_the_record_commands_a_terminal(
+    call: Call, answer: Answer, make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Names, keys, values, paths and what errors say of them: no control character is printed, in
+    words or as JSON, which still says them all."""
+    hostile, key = HOSTILE, "k\x9b31m\u202e"
+    run_id = make_run(hostile + "\nforged", params={"p": hostile}, tags={"t": hostile})
+    folder = next(path for path in tmp_path.rglob(run_id) if path.is_dir())
+    for kind in ("params", "tags"):
+        (folder / kind / key).write_text(hostile)
+    (folder / "artifacts").mkdir(exist_ok=True)
+    (folder / "artifacts" / key).write_text("")
+    other = make_run("other")
+    commands: list[tuple[int, tuple[str, ...]]] = [
+        (0, ("runs", "list")),
+        (0, ("runs", "show", run_id)),
+        (0, ("runs", "compare", run_id, other)),
+        (0, ("artifacts", "list", run_id)),
+        (0, ("artifacts", "download", run_id, key)),
+        (1, ("artifacts", "download", run_id, "nothing")),
+        (1, ("runs", "show", hostile)),
+    ]
+    for exits, command in commands:
+        for more in ((), ("--json",)):
+            done = call(*command, *more, exits=exits)
+            printed = done.stdout + done.stderr
+            assert not [c for c in printed if c != "\n" and not c.isprintable()]
+            assert "\nforged" not in printed
+    assert answer("runs", "show", run_id)["data"]["params"]["p"] == hostile
+
+
+def test_every_command_prints_by_the_one_way_that_is_safe() -> None:
+    """``output.say`` and ``as_json`` let no control character pass; nothing else prints."""
+    sources = Path(output.__file__).parents[1].rglob("*.py")
+    calls = [
+        f"{path.name}:{node.lineno}"
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("print", "click.echo", "click.secho", "echo")
+        and path != Path(output.__file__)
+    ]
+    assert calls == []
+
+
+def test_what_a_spreadsheet_would_calculate_is_text_in_an_export(
     call: Call, make_run: MakeRun
 ) -> None:
-    make_run("red\x1b[31m\nname")
-    text = call("runs", "list").stdout
-    assert "\x1b" not in text
-    assert len(text.splitlines()) == 2
+    """A cell that begins a formula is quoted; numbers are left as they are."""
+    values = {"a": "=cmd|'/c calc'!A0", "b": "@SUM(1)", "c": "-1e-3", "d": "+x", "e": "plain"}
+    make_run("=1+1", params=values)
+    (row,) = csv.DictReader(io.StringIO(call("runs", "export").stdout))
+    assert row["run_name"] == "'=1+1"
+    found = [row[f"params.{key}"] for key in values]
+    assert found == ["'=cmd|'/c calc'!A0", "'@SUM(1)", "-1e-3", "'+x", "plain"]
