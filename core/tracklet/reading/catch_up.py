@@ -186,12 +186,11 @@ class CatchUp:
             self.forget()
             raise
         if self._unanalyzed > 1000:
-            (known,) = self.db.execute("SELECT count(*) FROM folders").fetchone()
+            (known,) = self.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
             if self._unanalyzed > 1000 + known // 2:
                 # The planner needs to know, roughly, how selective the indexes are.
                 self._unanalyzed = 0
                 with self._writing():
-                    self.db.execute("PRAGMA analysis_limit = 10000")
                     self.db.execute("ANALYZE")
 
     def _catch_up(self) -> None:
@@ -251,7 +250,8 @@ class CatchUp:
             yield line
         elif len(parts) <= 3:
             yield line
-            yield f"{layout.TRASH}/{line}"
+            if len(parts) == 1 or f"{layout.TRASH}/{parts[0]}" in self._experiments:
+                yield f"{layout.TRASH}/{line}"
             if len(parts) == 1:
                 self._homes.pop("", None)
                 self._homes.pop(line, None)
@@ -657,8 +657,8 @@ class CatchUp:
     def _put_left_out(self, folder: str, left_out: Mapping[str, str]) -> None:
         """Note what could not be read in a folder, in place of what was noted before."""
         self.db.execute("DELETE FROM left_out WHERE folder = ?", (folder,))
-        rows = [(folder, path, reason) for path, reason in left_out.items()]
-        self.db.executemany("INSERT INTO left_out VALUES (?, ?, ?)", rows)
+        for path, reason in left_out.items():
+            self.db.execute("INSERT INTO left_out VALUES (?, ?, ?)", (folder, path, reason))
 
     def _put(self, found: Sequence[Found]) -> Sequence[int | None]:
         """Take entities in and return their rows: runs all at once, if none is there already."""
