@@ -30,3 +30,13 @@ def test_a_plugin_imports_no_private_name_of_the_core(path: Path) -> None:
         if name.startswith("tracklet.") and any(part.startswith("_") for part in name.split("."))
     ]
     assert private == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if "flavors" in path.parts], ids=lambda path: path.parts[-2]
+)
+def test_a_flavor_imports_nothing_that_a_models_files_name(path: Path) -> None:
+    """Only ``tracklet.models.trust.class_named`` does, which asks first."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    names = {ast.unparse(node.func).rpartition(".")[2] for node in calls}
+    assert not names & {"import_module", "__import__", "find_spec", "exec", "eval"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NoReturn
 
 import click
@@ -9,6 +10,13 @@ import click
 from tracklet import plugins
 from tracklet.errors import PluginError, TrackletException
 from tracklet_services.cli import output
+
+
+class _Plain(logging.Formatter):
+    """For warnings that nobody collects: they come to the terminal, and name what was recorded."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return output.plain(super().format(record))
 
 
 class _App(click.Group):
@@ -56,3 +64,5 @@ def app() -> None:
     Every command takes --json for machines, and --tracking-uri for a record that is not the
     default one (TRACKLET_TRACKING_URI, MLFLOW_TRACKING_URI, or ./mlruns).
     """
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Plain())

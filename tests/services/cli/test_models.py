@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from tracklet import pyfunc
-from tracklet.models import infer_signature, manifest
+from tracklet.models import Model, infer_signature, manifest
 
 Call = Callable[..., Result]
 
@@ -76,3 +76,34 @@ def test_a_strangers_model_is_shown_and_trusted(
     assert "unpickle" in call("models", "trust", model, typed="y\n").stderr
     call("models", "predict", "-m", model, typed=body)
     assert "python_function" in call("models", "show", "-m", model).output
+
+
+@pytest.mark.parametrize("way", ["link", "path"])
+def test_a_model_that_leads_out_of_its_folder_is_not_trusted(
+    call: Call, model: str, tmp_path: Path, way: str
+) -> None:
+    """What it would run is elsewhere, in no list: to show it or to trust it says so and fails."""
+    outside = tmp_path / "outside.pkl"
+    (Path(model) / "python_model.pkl").rename(outside)
+    (Path(model) / manifest.FILE_NAME).unlink()
+    if way == "link":
+        (Path(model) / "python_model.pkl").symlink_to(outside)
+    else:
+        about = Model.load(model)
+        about.flavors["python_function"]["python_model"] = f"../{outside.name}"
+        about.save(Path(model) / "MLmodel")
+    for command in (("show", "-m", model), ("trust", "-y", model)):
+        failed = call("models", *command, exits=1)
+        assert "is a link" in failed.stderr or "names '../outside.pkl'" in failed.stderr
+    assert not (Path(model) / manifest.FILE_NAME).exists()
+
+
+def test_the_class_that_a_model_names_is_shown(call: Call, tmp_path: Path) -> None:
+    """What loading it would import stands among what it runs, and nothing is imported to say so."""
+    about = Model()
+    about.add_flavor("xgboost", data="model.ubj", model_class="os.abort")
+    about.add_flavor("python_function", loader_module="antigravity")
+    about.save(tmp_path / "MLmodel")
+    shown = call("models", "show", "-m", str(tmp_path)).stdout
+    assert "import os.abort" in shown
+    assert "import the loader antigravity" in shown
