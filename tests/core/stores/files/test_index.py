@@ -517,7 +517,7 @@ def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
 
 def copied(root, experiment, run):
     """A run that another program wrote."""
-    copy = root / experiment / f"c{run[1:]}"
+    copy = root / experiment / f"{int(run, 16) ^ 1:032x}"
     shutil.copytree(root / experiment / run, copy)
     meta = (copy / "meta.yaml").read_text().replace(run, copy.name)
     (copy / "meta.yaml").write_text(meta)
