@@ -40,12 +40,9 @@ class RunWriter(ABC):
         """
         self.log_metrics([entities.Metric(key, values[key], timestamp, step) for key in values])
 
+    @abstractmethod
     def link_metrics(self, metrics: Sequence[entities.Metric]) -> None:
-        """Add points that this run has already to the record of the models that they name.
-
-        Stores that would otherwise write them to the run a second time override this.
-        """
-        self.log_metrics(metrics)
+        """Add points that this run has already to the record of the models that they name."""
 
     @abstractmethod
     def log_params(self, params: Mapping[str, str]) -> None:

@@ -269,6 +269,19 @@ class MetricContract(StoreFixtures):
         assert {m.run_id for m in metrics} == {run_id}
         assert {m.model_id for m in metrics} == {model_id}
 
+    def test_a_point_of_the_run_is_linked_to_a_model_and_not_written_again(
+        self, store: Any, run_id: str, model_id: str
+    ) -> None:
+        """A model that is made of what was trained has its points; the run has each once."""
+        writer = store.open_run(run_id)
+        points = [Metric("acc", step / 4, 1, step) for step in range(3)]
+        writer.log_metrics(points)
+        writer.link_metrics([Metric(p.key, p.value, 1, p.step, model_id) for p in points])
+        writer.close()
+        assert [m.step for m in store.get_metric_history(run_id, "acc")] == [0, 1, 2]
+        (latest,) = store.get_logged_model(model_id).metrics
+        assert (latest.value, latest.step, latest.run_id) == (0.5, 2, run_id)
+
 
 class TextContract(StoreFixtures):
     """What every store does with params and tags."""

@@ -155,7 +155,7 @@ class Runs(Experiments):
             if tags.get(RUN_NAME_TAG):
                 values.change(connection, t.runs, row, name=tags[RUN_NAME_TAG])
         values.put_points(connection, row, points)
-        self._put_model_points(connection, run_id, [p for p in points if p.model_id is not None])
+        self.link(connection, run_id, [p for p in points if p.model_id is not None])
 
     def delete_tag(self, run_id: str, key: str) -> None:
         validation.validate_key("tag", key)
@@ -273,9 +273,7 @@ class Runs(Experiments):
             tags = {tag.key: tag.value for tag in given.tags}
             values.put_tags(connection, t.input_tags, "input", link, tags)
 
-    def _put_model_points(
-        self, connection: Connection, run_id: str, points: Sequence[entities.Metric]
-    ) -> None:
+    def link(self, connection: Connection, run_id: str, points: Sequence[entities.Metric]) -> None:
         """Record points on the logged models that they belong to."""
         if not points:
             return

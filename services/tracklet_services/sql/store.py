@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import delete, text
+from sqlalchemy import Connection, delete, text
 
 from tracklet.entities import Metric, PagedList, Run
 from tracklet.errors import InvalidState
@@ -97,6 +98,11 @@ class SqlRunWriter(RunWriter):
     def log_metrics(self, metrics: Sequence[Metric]) -> None:
         self._record(points=[checks.metric(point) for point in metrics])
 
+    def link_metrics(self, metrics: Sequence[Metric]) -> None:
+        points = [checks.metric(point) for point in metrics]
+        with self._writing() as connection:
+            self._store.link(connection, self.run_id, points)
+
     def log_params(self, params: Mapping[str, str]) -> None:
         self._record(params=checks.texts("param", params, nul=self._store.keeps_nul))
 
@@ -130,6 +136,11 @@ class SqlRunWriter(RunWriter):
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
+        with self._writing() as connection:
+            self._store.record(connection, self._row, self.run_id, points, params, tags)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         if self._closed:
             raise InvalidState(
                 f"the writer of run {self.run_id} is closed; open the run again to log to it"
@@ -137,4 +148,4 @@ class SqlRunWriter(RunWriter):
         with self._store.writing() as connection:
             if not self._store.keeps_nul:
                 self._store._run_row(connection, self.run_id, lock=True)
-            self._store.record(connection, self._row, self.run_id, points, params, tags)
+            yield connection
