@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tracklet import liveness
-from tracklet.entities import Metric, Run, RunData, RunInputs, RunOutputs
+from tracklet.entities import Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.reading import bulk
 from tracklet.reading.connection import sqlite3
@@ -35,6 +35,7 @@ from tracklet.reading.fingerprints import (
 )
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout, points, reader, run_state
+from tracklet.stores.files.points import LatestPoint
 
 SCHEMA: Final = """
 CREATE TABLE folders (
@@ -490,8 +491,8 @@ class CatchUp:
         meta, lost = reader.settled(folder, documents.loads(document, layout.meta(folder)))
         inputs = seen.at_listed(f"{folder}/{layout.INPUTS}")
         outputs = seen.at_listed(f"{folder}/{layout.OUTPUTS}")
-        params = _texts(seen.contents(f"{folder}/{layout.PARAMS}"))
-        tags = _texts(seen.contents(f"{folder}/{layout.TAGS}"))
+        params = seen.contents(f"{folder}/{layout.PARAMS}", _look_at_text)
+        tags = seen.contents(f"{folder}/{layout.TAGS}", _look_at_text)
         info = reader.run_info(folder, meta, tags)
         if lost:
             tags.setdefault(liveness.END_REASON_TAG, liveness.LOST)
@@ -503,12 +504,8 @@ class CatchUp:
             latest = self._tails.latest(metrics)
         else:
             self._tails.forget(metrics)
-            files = seen.contents(metrics, most=None).items()
-            latest = [
-                point
-                for key, data in files
-                if (point := points.latest_in(f"{metrics}/{key}", data, key))
-            ]
+            found = seen.contents(metrics, points.look_at_latest)
+            latest = [point for point in found.values() if point is not None]
         run = Run(
             info,
             RunData({}, params, tags),
@@ -701,8 +698,9 @@ def _fingerprint(folder: str, kind: Kind) -> int:
         return 0
 
 
-def _texts(files: dict[str, bytes]) -> dict[str, str]:
-    return {key: data.decode("utf-8", "replace") for key, data in files.items()}
+def _look_at_text(path: str, _: str) -> tuple[os.stat_result, str]:
+    status, data = disk.look_and_read(path)
+    return status, data.decode("utf-8", "replace")
 
 
 def _experiment(folder: str) -> Put:
@@ -739,12 +737,12 @@ class Tails:
     """How far the metric files of runs in progress were read, and the latest points up to there."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, tuple[int, int, Metric | None]]] = {}
+        self._known: dict[str, dict[str, tuple[int, int, LatestPoint | None]]] = {}
 
-    def latest(self, folder: str) -> list[Metric]:
+    def latest(self, folder: str) -> list[LatestPoint]:
         """The latest point of each metric in a run's folder of metrics."""
         known = self._known.get(folder, {})
-        fresh: dict[str, tuple[int, int, Metric | None]] = {}
+        fresh: dict[str, tuple[int, int, LatestPoint | None]] = {}
         for key, path in contents.key_files(folder):
             try:
                 fresh[key] = _read_on(path, key, known.get(key))
@@ -765,8 +763,8 @@ class Tails:
 
 
 def _read_on(
-    path: str, key: str, known: tuple[int, int, Metric | None] | None
-) -> tuple[int, int, Metric | None]:
+    path: str, key: str, known: tuple[int, int, LatestPoint | None] | None
+) -> tuple[int, int, LatestPoint | None]:
     """The file's number, how far it was read, and its latest point."""
     with disk.opened(path) as file:
         status = os.fstat(file.fileno())
@@ -774,11 +772,4 @@ def _read_on(
         if known is not None and known[0] == status.st_ino and status.st_size >= known[1]:
             _, offset, best = known
             file.seek(offset)
-        data = file.read()
-    if not data:
-        return status.st_ino, offset, best
-    whole = data[: data.rfind(b"\n") + 1]
-    candidates = points.parse_run_points(whole, key).points
-    if best is not None:
-        candidates.append(best)
-    return status.st_ino, offset + len(whole), points.latest(candidates)
+        return status.st_ino, *points.latest_of(file.fileno(), key, offset, best)

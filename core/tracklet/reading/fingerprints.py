@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout
+
+T = TypeVar("T")
+Read: TypeAlias = Callable[[str, str], tuple[os.stat_result, T]]
 
 _TICK_NS: Final = 20_000_000
 _COARSE_TICK_NS: Final = 2_000_000_000
@@ -118,10 +122,15 @@ class Look:
         """Look at all files below a folder."""
         self._walk(folder, None)
 
-    def contents(self, folder: str, most: int | None = disk.MAX_BYTES) -> dict[str, bytes]:
-        """What the files below a folder hold, by their paths below it; none larger than that."""
-        found: dict[str, bytes] = {}
-        self._walk(folder, found, most)
+    def contents(self, folder: str, read: Read[T]) -> dict[str, T]:
+        """What the files below a folder hold, by their paths below it.
+
+        Args:
+            folder: The folder.
+            read: Given a file and its path below the folder, what it looks like and holds.
+        """
+        found: dict[str, T] = {}
+        self._walk(folder, found, read)
         return found
 
     def fingerprint(self) -> int:
@@ -140,11 +149,13 @@ class Look:
         self._marks += (changed, status.st_size, status.st_ino)
         self._newest = max(self._newest, changed)
 
-    def _walk(self, folder: str, found: dict[str, bytes] | None, most: int | None = None) -> None:
+    def _walk(
+        self, folder: str, found: dict[str, Any] | None, read: Read[Any] | None = None
+    ) -> None:
         newest = self._newest
         for name, entry, is_folder in contents.walk(folder):
             try:
-                status = entry.stat() if is_folder else self._file(entry, name, found, most)
+                status = entry.stat() if is_folder else self._file(entry, name, found, read)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -159,11 +170,15 @@ class Look:
         self._newest = newest
 
     def _file(
-        self, entry: os.DirEntry[str], name: str, found: dict[str, bytes] | None, most: int | None
+        self,
+        entry: os.DirEntry[str],
+        name: str,
+        found: dict[str, Any] | None,
+        read: Read[Any] | None,
     ) -> os.stat_result:
-        if found is not None:
+        if found is not None and read is not None:
             try:
-                status, found[name] = disk.look_and_read(entry.path, most)
+                status, found[name] = read(entry.path, name)
                 return status
             except FileNotFoundError:
                 raise

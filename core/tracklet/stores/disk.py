@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from types import FunctionType
@@ -145,21 +145,35 @@ def look_and_read(path: str, most: int | None = MAX_BYTES) -> tuple[os.stat_resu
     Raises:
         OSError: It cannot be read, is no regular file, or is larger.
     """
+    return look_and(_read_whole, path, most)
+
+
+def look_and(take: Callable[[int], T], path: str, most: int | None) -> tuple[os.stat_result, T]:
+    """What a file looked like before it was read, and what its descriptor was made into.
+
+    Raises:
+        OSError: As :func:`look_and_read` does.
+    """
     fd = open_file(path, _READ)
     try:
-        status = regular(fd, most)
-        data = read(fd, _CHUNK)
-        if len(data) == _CHUNK:
-            chunks = [data]
-            while data:
-                data = read(fd, 1 << 20)
-                chunks.append(data)
-            data = b"".join(chunks)
-        return status, data
+        return regular(fd, most), take(fd)
     except OSError as error:
         raise _named(error, path) from error
     finally:
         close(fd)
+
+
+def _read_whole(fd: int) -> bytes:
+    data = read(fd, _CHUNK)
+    return data if len(data) < _CHUNK else b"".join([data, *pieces(fd)])
+
+
+def pieces(fd: int) -> Iterator[bytes]:
+    """What a file holds from where it stands, in pieces."""
+    data = read(fd, _CHUNK)
+    while data:
+        yield data
+        data = read(fd, _CHUNK) if len(data) == _CHUNK else b""
 
 
 def opened(path: str) -> io.FileIO:

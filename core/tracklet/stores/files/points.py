@@ -27,6 +27,8 @@ NO_POINT: Final = "none of its lines is a point"
 
 _TAIL: Final = 1024
 _MENDED_TAIL: Final = 4096
+_MAX_LINE: Final = 1 << 16
+_NO_LINE: Final = b"-"
 _NOT_BLANK: Final = bytes(sorted(set(range(256)) - {0x20, 0x0A}))
 _SLOTS: Final = {
     name: getattr(Metric, name).__set__ for name in ("key", "value", "timestamp", "step")
@@ -85,43 +87,72 @@ class LatestPoint(NamedTuple):
     step: int
 
 
-def latest_in(path: str, data: bytes, key: str) -> LatestPoint | None:
-    """The latest point of a run's metric file that was read; without any, the file is left out."""
-    point = latest_point(data, key)
-    if point is None and b"\n" in data:
+def look_at_latest(path: str, key: str) -> tuple[os.stat_result, LatestPoint | None]:
+    """What a run's metric file looks like, and its latest point; without any it is left out.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    status, (end, point) = disk.look_and(lambda fd: latest_of(fd, key), path, None)
+    if point is None and end:
         contents.leave_out(path, NO_POINT)
-    return point
+    return status, point
+
+
+def latest_of(
+    fd: int, key: str, begin: int = 0, best: LatestPoint | None = None
+) -> tuple[int, LatestPoint | None]:
+    """Read a run's metric file on, in constant memory.
+
+    Args:
+        fd: A descriptor that stands where to read on.
+        key: The metric.
+        begin: Where that is.
+        best: The latest point up to there.
+
+    Returns:
+        The end of the last whole line, and the latest point up to there.
+    """
+    end, rest = begin, b""
+    for piece in disk.pieces(fd):
+        data = rest + piece if rest else piece
+        whole = data.rfind(b"\n") + 1
+        point = latest_point(data[:whole], key)
+        if point is not None and (best is None or _order(point) > _order(best)):
+            best = point
+        end += whole
+        rest = data[whole:]
+        if len(rest) > _MAX_LINE:  # no line of a metric: what is left of it makes it none, either
+            end += len(rest) - len(_NO_LINE)
+            rest = _NO_LINE
+    return end, best
 
 
 def latest_point(data: bytes, key: str) -> LatestPoint | None:
-    """The latest point of a run's metric file; None if there is no point.
+    """The latest point in whole lines of a run's metric file; None if there is no point.
 
     Latest is the greatest by (step, timestamp, value), where NaN counts as the least value.
     """
-    if data.count(b"\n") == 1 and data.endswith(b"\n"):
-        fields = data.split(b" ")
-        if len(fields) == 3:
-            try:
-                timestamp, step = _integers(fields[0], fields[2])
-                return LatestPoint(key, float(fields[1]), timestamp, step)
-            except ValueError:
-                return None
-    columns = _columns(data)
-    if columns is None:
-        point = latest(parse_run_points(data, key).points)
-        return point and LatestPoint(key, point.value, point.timestamp, point.step)
-    timestamps, values, steps = columns
-    if not values:
-        return None
-    step = max(steps)
-    candidates = [i for i, other in enumerate(steps) if other == step]
-    last = max(candidates, key=lambda i: (timestamps[i], _rank(values[i])))
-    return LatestPoint(key, values[last], timestamps[last], step)
-
-
-def latest(points: Iterable[Metric]) -> Metric | None:
-    """The latest of some points; None if there are none."""
-    return max(points, key=lambda p: (p.step, p.timestamp, _rank(p.value)), default=None)
+    lines = data.count(b"\n")
+    fields = data.split() if data.translate(None, _NOT_BLANK) == b"  \n" * lines else []
+    if lines and len(fields) == 3 * lines:
+        try:  # only what may be the latest is looked at any further
+            steps = list(map(int, fields[2::3]))
+            step = max(steps)
+            rows = [3 * row for row, other in enumerate(steps) if other == step]
+            timestamps = [int(fields[row]) for row in rows]
+            timestamp = max(timestamps)
+            values = [
+                float(fields[row + 1])
+                for row, other in zip(rows, timestamps, strict=True)
+                if other == timestamp
+            ]
+            if min(step, timestamp) >= MIN_INTEGER and max(step, timestamp) <= MAX_INTEGER:
+                return LatestPoint(key, max(values, key=_rank), timestamp, step)
+        except ValueError:
+            pass  # a line that is no point; see which ones are
+    point = max(parse_run_points(data, key).points, key=_order, default=None)
+    return point and LatestPoint(key, point.value, point.timestamp, point.step)
 
 
 def latest_per_dataset(points: Iterable[Metric]) -> list[Metric]:
@@ -129,7 +160,7 @@ def latest_per_dataset(points: Iterable[Metric]) -> list[Metric]:
     groups: dict[tuple[str | None, str | None], list[Metric]] = {}
     for point in points:
         groups.setdefault((point.dataset_name, point.dataset_digest), []).append(point)
-    return [max(g, key=lambda p: (p.step, p.timestamp, _rank(p.value))) for g in groups.values()]
+    return [max(group, key=_order) for group in groups.values()]
 
 
 def last_points(folder: str, descriptors: Mapping[str, int]) -> list[Metric]:
@@ -183,6 +214,10 @@ def torn_tail(fragment: bytes) -> bytes:
         step = b"" if fields[2].lstrip(b"-").isdigit() else b"0"
         return step + b" " + TORN + b" " + TORN + b"\n"
     return (b" " if len(fields) == 4 else b"") + TORN + b"\n"
+
+
+def _order(point: Metric | LatestPoint) -> tuple[int, int, float]:
+    return point.step, point.timestamp, _rank(point.value)
 
 
 def _rank(value: float) -> float:

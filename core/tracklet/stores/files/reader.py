@@ -204,7 +204,13 @@ def _dataset(folder: str) -> entities.Dataset:
 
 def _latest_values(folder: str) -> Iterator[tuple[str, float]]:
     for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-        point = points.latest_in(path, contents.read_key(path, most=None) or b"", key)
+        try:
+            _, point = points.look_at_latest(path, key)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            contents.pass_over(path, error)
+            continue
         if point is not None:
             yield key, point.value
 

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import shutil
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -275,3 +276,37 @@ def test_no_bytes_break_the_reader(data):
     points.parse_run_points(data, "k")
     points.parse_model_points(data, "k", "m-1")
     points.latest_point(data, "k")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 16])
+def test_the_latest_point_is_found_in_pieces_of_any_size(store, run_dir, monkeypatch, piece):
+    """As it is in the whole history; what is no point is passed over, however long it is."""
+    monkeypatch.setattr(disk, "_CHUNK", piece)
+    monkeypatch.setattr(points, "_MAX_LINE", 100)
+    rows = [
+        b"%d %a %d" % (t, v, s) for t in (1, 2) for s in (3, 5, 5) for v in (0.5, 2.5, math.nan)
+    ]
+    rows += [b"9 x 9", b"9 1.0 9 <torn>", b"y" * 250 + b" 9 1.0 9", b"%d 1.0 9" % 2**70, b"4 7.0"]
+    for lines in (rows, rows[::-1], [b"4 7.0 3 data set"], rows[-5:-1]):
+        (run_dir / "metrics" / "k").write_bytes(b"\n".join(lines) + b"\n9 8.0 9")
+        history = store.get_metric_history(run_dir.name, "k")
+        best = max(
+            ((p.step, p.timestamp, -math.inf if math.isnan(p.value) else p.value) for p in history),
+            default=None,
+        )
+        found = store.get_run(run_dir.name).data.metrics
+        assert found == ({} if best is None else {"k": best[2]})
+
+
+def test_reading_a_run_needs_no_memory_for_its_history(store, run_dir):
+    line = b"1790000000000 0.5 %d\n"
+    (run_dir / "metrics" / "k").write_bytes(b"".join(line % step for step in range(100_000)))
+    (run_dir / "metrics" / "no point").write_bytes(b"x" * (4 << 20))
+    tracemalloc.start()
+    try:
+        store.get_run(run_dir.name)
+        store.update_run(run_dir.name, "FINISHED", 1)
+        store.search_runs(["0"])
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
