@@ -133,6 +133,13 @@ def latest_point(data: bytes, key: str) -> LatestPoint | None:
 
     Latest is the greatest by (step, timestamp, value), where NaN counts as the least value.
     """
+    fields = data.split(b" ")
+    if len(fields) == 3 and data.find(b"\n") == len(data) - 1:
+        try:
+            timestamp, step = _integers(fields[0], fields[2])
+            return LatestPoint(key, float(fields[1]), timestamp, step)
+        except ValueError:
+            return None
     lines = data.count(b"\n")
     fields = data.split() if data.translate(None, _NOT_BLANK) == b"  \n" * lines else []
     if lines and len(fields) == 3 * lines:
