@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tracklet import run_context, settings
@@ -46,12 +45,7 @@ class ActiveModel(LoggedModel):
     def __enter__(self) -> ActiveModel:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         _active_model.set(object.__getattribute__(self, "_earlier"))
 
 

@@ -79,17 +79,8 @@ def save_model(
         InvalidParameterValue: No flavor knows the model, or an argument is wrong. Nothing is
             written then.
     """
-    described = Description(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        options,
-        infer_code_paths,
-    )
+    given = conda_env, pip_requirements, extra_pip_requirements, code_paths, metadata, options
+    described = Description(signature, input_example, *given, infer_code_paths)
     chosen = flavor_to_save(model, flavor, described)
     with appearing(Path(path)) as partial:
         write(chosen, model, partial, mlflow_model or Model(), described)
@@ -162,17 +153,8 @@ def log_model(
         >>> tracklet.load_model(info.model_uri).predict([[3.0]]).round(6).tolist()
         [7.0]
     """
-    described = Description(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        options,
-        infer_code_paths,
-    )
+    given = conda_env, pip_requirements, extra_pip_requirements, code_paths, metadata, options
+    described = Description(signature, input_example, *given, infer_code_paths)
     chosen_name = _name(name, artifact_path)
     chosen = flavor_to_save(model, flavor, described)
     if registered_model_name is not None:

@@ -54,9 +54,8 @@ class TrackingSearches(_Searches):
         page_token: str | None = None,
     ) -> PagedList[Experiment]:
         """A page of experiments; by default newest first."""
-        return self.search(
-            Query("experiments", filter_string, order_by, max_results, page_token, view=view_type)
-        )
+        asked = filter_string, order_by, max_results, page_token
+        return self.search(Query("experiments", *asked, view=view_type))
 
     def search_runs(
         self,
@@ -73,17 +72,8 @@ class TrackingSearches(_Searches):
             InvalidParameterValue: The filter or the order is malformed; the message points at
                 the offending token.
         """
-        return self.search(
-            Query(
-                "runs",
-                filter_string,
-                order_by,
-                max_results,
-                page_token,
-                experiment_ids,
-                run_view_type,
-            )
-        )
+        asked = filter_string, order_by, max_results, page_token
+        return self.search(Query("runs", *asked, experiment_ids, run_view_type))
 
     def search_logged_models(
         self,
@@ -99,17 +89,8 @@ class TrackingSearches(_Searches):
         A clause on a metric looks at every point that the store keeps; with ``datasets``, at
         those measured on one of them, and without such a clause a model needs any point there.
         """
-        return self.search(
-            Query(
-                "logged models",
-                filter_string,
-                order_by,
-                max_results,
-                page_token,
-                experiment_ids,
-                datasets=datasets,
-            )
-        )
+        asked = filter_string, order_by, max_results, page_token
+        return self.search(Query("logged models", *asked, experiment_ids, datasets=datasets))
 
 
 class RegistrySearches(_Searches):
@@ -123,8 +104,8 @@ class RegistrySearches(_Searches):
         page_token: str | None = None,
     ) -> PagedList[RegisteredModel]:
         """A page of registered models; by default by name. Prompts show up only when asked for."""
-        query = Query("registered models", filter_string, order_by, max_results, page_token)
-        return self.search(query)
+        asked = filter_string, order_by, max_results, page_token
+        return self.search(Query("registered models", *asked))
 
     def search_model_versions(
         self,
@@ -134,6 +115,5 @@ class RegistrySearches(_Searches):
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
         """A page of versions; by default last updated first. Prompts show up when asked for."""
-        return self.search(
-            Query("model versions", filter_string, order_by, max_results, page_token)
-        )
+        asked = filter_string, order_by, max_results, page_token
+        return self.search(Query("model versions", *asked))

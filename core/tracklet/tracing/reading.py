@@ -129,14 +129,7 @@ def search_traces(
     found = list(
         all_of(
             lambda size, token: client.search_traces(
-                ids,
-                filter_string,
-                size,
-                order_by,
-                token,
-                run_id=run_id,
-                model_id=model_id,
-                include_spans=include_spans,
+                ids, filter_string, size, order_by, token, run_id, include_spans, model_id
             ),
             1000,
             max_results,

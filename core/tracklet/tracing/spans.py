@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from tracklet.entities import LiveSpan, SpanType
@@ -35,12 +34,7 @@ class SpanScope(contextlib.ContextDecorator):
         self._before = context.activate(self._span)
         return self._span
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         span, self._span = self._span, None
         before, self._before = self._before, None
         context.activate(before)

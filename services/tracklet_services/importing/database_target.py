@@ -57,15 +57,12 @@ class SqlTarget(merge.ImportTarget):
 
             experiment_id = merge.free_id(experiment.experiment_id, is_taken)
             location = experiment.artifact_location
-            row_id = values.add(
+            row_id = values.add_entity(
                 connection,
                 t.experiments,
-                **values.row_of(
-                    t.experiments,
-                    merge.dated(experiment),
-                    experiment_id=experiment_id,
-                    artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
-                ),
+                merge.dated(experiment),
+                experiment_id=experiment_id,
+                artifact_location=location or f"{store._artifact_root()}/{experiment_id}",
             )
             values.put_tags(connection, t.experiment_tags, "experiment", row_id, tags)
         return experiment_id, merge.Change.TAKEN
@@ -97,19 +94,10 @@ class SqlTarget(merge.ImportTarget):
     def _insert_run(self, connection: Connection, record: merge.RunRecord, uri: str) -> int:
         run, info = record.run, record.run.info
         deleted = info.lifecycle_stage == entities.LifecycleStage.DELETED
-        row = connection.execute(
-            t.runs.insert()
-            .values(
-                values.row_of(
-                    t.runs,
-                    info,
-                    name=info.run_name,
-                    deleted_time=(record.deleted_time or names.now()) if deleted else None,
-                    artifact_uri=uri,
-                )
-            )
-            .returning(*t.columns(queries.RUN))
-        ).one()
+        deleted_time = (record.deleted_time or names.now()) if deleted else None
+        given = {"name": info.run_name, "deleted_time": deleted_time, "artifact_uri": uri}
+        values.add_entity(connection, t.runs, info, **given)
+        row = self._row(connection, queries.RUN, t.runs.c.run_id, info.run_id)
         values.put_tags(connection, t.params, "run", row.id, run.data.params)
         values.put_tags(connection, t.tags, "run", row.id, run.data.tags)
         points = [point for history in record.histories.values() for point in history]
@@ -186,13 +174,8 @@ class SqlTarget(merge.ImportTarget):
         points: Sequence[entities.Metric],
         uri: str,
     ) -> None:
-        row = values.add(
-            connection,
-            t.logged_models,
-            **values.row_of(
-                t.logged_models, model, artifact_location=uri, status=model.status.value
-            ),
-        )
+        given = {"artifact_location": uri, "status": model.status.value}
+        row = values.add_entity(connection, t.logged_models, model, **given)
         values.put_tags(connection, t.logged_model_params, "model", row, model.params)
         values.put_tags(connection, t.logged_model_tags, "model", row, model.tags)
         _put_model_points(connection, row, points)
@@ -246,9 +229,7 @@ class SqlTarget(merge.ImportTarget):
                 return merge.Merge(
                     merge.Change.UPDATED if changed else merge.Change.UNCHANGED, refused=refused
                 )
-            row_id = values.add(
-                connection, t.registered_models, **values.row_of(t.registered_models, model)
-            )
+            row_id = values.add_entity(connection, t.registered_models, model)
             values.put_tags(connection, t.registered_model_tags, "model", row_id, model.tags)
             for version in versions:
                 _insert_version(connection, row_id, version)
@@ -359,7 +340,5 @@ def _put_model_points(connection: Connection, row: int, points: Sequence[entitie
 
 
 def _insert_version(connection: Connection, model: int, version: entities.ModelVersion) -> None:
-    row = values.add(
-        connection, t.model_versions, **values.row_of(t.model_versions, version, model=model)
-    )
+    row = values.add_entity(connection, t.model_versions, version, model=model)
     values.put_tags(connection, t.model_version_tags, "version", row, version.tags)

@@ -42,16 +42,9 @@ class Experiments(Database, TrackingStore):
         with self.writing() as connection:
             self._serialize(connection)
             self._check_name_free(connection, name)
-            row = values.add(
-                connection,
-                t.experiments,
-                experiment_id=experiment_id,
-                name=name,
-                artifact_location=location or f"{self._artifact_root()}/{experiment_id}",
-                lifecycle_stage=ACTIVE,
-                creation_time=now,
-                last_update_time=now,
-            )
+            place = location or f"{self._artifact_root()}/{experiment_id}"
+            made = Experiment(experiment_id, name, place, creation_time=now, last_update_time=now)
+            row = values.add_entity(connection, t.experiments, made)
             values.put_tags(connection, t.experiment_tags, "experiment", row, checked)
         return experiment_id
 

@@ -13,7 +13,7 @@ from tracklet.reading import queries
 from tracklet.stores import creation
 from tracklet_services.sql import checks, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.experiment_verbs import ACTIVE, DELETED
+from tracklet_services.sql.experiment_verbs import DELETED
 from tracklet_services.sql.run_verbs import Runs
 
 
@@ -38,22 +38,12 @@ class LoggedModels(Runs):
         now = names.now()
         with self.writing() as connection:
             experiment = self._active_experiment_row(connection, experiment_id, "create a model in")
-            row = values.add(
-                connection,
-                t.logged_models,
-                model_id=model_id,
-                experiment_id=experiment_id,
-                name=name,
-                artifact_location=creation.below(
-                    experiment.artifact_location, f"models/{model_id}/artifacts"
-                ),
-                creation_timestamp=now,
-                last_updated_timestamp=now,
-                model_type=model_type,
-                source_run_id=source_run_id,
-                status=LoggedModelStatus.PENDING.value,
-                lifecycle_stage=ACTIVE,
+            place = creation.below(experiment.artifact_location, f"models/{model_id}/artifacts")
+            made = LoggedModel(
+                experiment_id, model_id, name, place, now, now, model_type, source_run_id
             )
+            pending = LoggedModelStatus.PENDING.value
+            row = values.add_entity(connection, t.logged_models, made, status=pending)
             values.put_tags(connection, t.logged_model_tags, "model", row, checked_tags)
             values.put_tags(connection, t.logged_model_params, "model", row, checked_params)
             return self._load_model(connection, model_id)

@@ -40,14 +40,8 @@ class Registry(Database, RegistryStore):
         with self.writing() as connection:
             self._serialize(connection)
             self._check_model_name_free(connection, name)
-            row = values.add(
-                connection,
-                t.registered_models,
-                name=name,
-                creation_timestamp=now,
-                last_updated_timestamp=now,
-                description=description,
-            )
+            made = RegisteredModel(name, now, now, description)
+            row = values.add_entity(connection, t.registered_models, made)
             values.put_tags(connection, t.registered_model_tags, "model", row, checked)
             return self._load_registered(connection, name)
 
@@ -140,23 +134,20 @@ class Registry(Database, RegistryStore):
                 select(func.max(v.version)).where(v.model == model.id)
             ).scalar()
             number = (last or 0) + 1
-            row = values.add(
-                connection,
-                t.model_versions,
-                model=model.id,
-                version=number,
-                creation_timestamp=now,
-                last_updated_timestamp=now,
-                description=description,
-                user_id=user_id,
-                current_stage="None",
+            made = ModelVersion(
+                name,
+                number,
+                now,
+                now,
+                description,
+                user_id,
                 source=source,
                 run_id=run_id,
-                status="READY",
                 run_link=run_link,
                 model_id=model_id,
                 storage_location=storage_location or source,
             )
+            row = values.add_entity(connection, t.model_versions, made, model=model.id)
             values.put_tags(connection, t.model_version_tags, "version", row, checked)
             self._touch_registered(connection, model.id)
             return self._load_version(connection, name, number)
