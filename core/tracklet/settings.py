@@ -92,20 +92,25 @@ def _take_back(variable: str) -> None:
 
 
 def set_tracking_uri(uri: str | Path | None) -> None:
-    """Say where the record is kept, for this process and its children; None forgets it.
+    """Say where the record is kept, for this process and its children; None or "" forgets it.
 
     Args:
         uri: A folder, ``file:``, ``sqlite:///…``, ``postgresql://…`` or ``http(s)://…``. A
             relative path is relative to the working directory of now, not of later.
     """
-    _chosen.tracking_uri = None if uri is None else absolute_uri(os.fspath(uri))
+    _chosen.tracking_uri = given_uri(uri)
     hand_down("TRACKING_URI", _chosen.tracking_uri)
 
 
 def set_registry_uri(uri: str | Path | None) -> None:
-    """Say where registered models are kept, if not with the rest of the record."""
-    _chosen.registry_uri = None if uri is None else absolute_uri(os.fspath(uri))
+    """Say where registered models are kept, if not with the rest of the record; "" forgets it."""
+    _chosen.registry_uri = given_uri(uri)
     hand_down("REGISTRY_URI", _chosen.registry_uri)
+
+
+def given_uri(uri: str | Path | None) -> str | None:
+    """A place that a caller names, independent of the working directory; None for none or ""."""
+    return absolute_uri(os.fspath(uri)) if uri else None
 
 
 def tracking_uri() -> str:
@@ -162,14 +167,19 @@ def local_path(uri: str) -> Path | None:
 
 
 def path_of(uri: str) -> str | None:
-    """The path that a plain path or ``file:`` URI names, as it is written there."""
+    """The path that a plain path or ``file:`` URI names, as it is written there.
+
+    None for other schemes, and for a ``file:`` URI that names another host or is no mere path.
+    """
     scheme, colon, _ = uri.partition(":")
     if not colon:
         return uri
     if scheme.lower() == "file":
         from urllib.parse import unquote, urlsplit
 
-        return unquote(urlsplit(uri).path)
+        parts = urlsplit(uri)
+        foreign = parts.netloc.lower() not in ("", "localhost") or parts.query or parts.fragment
+        return None if foreign else unquote(parts.path)
     # One letter is a drive, and what is no scheme belongs to a path.
     is_scheme = len(scheme) > 1 and scheme.replace("-", "").replace("+", "").isalnum()
     return None if is_scheme or "://" in uri else uri

@@ -176,3 +176,55 @@ def test_everything_works_without_a_home_directory(
     assert len([line for line in caplog.messages if "no home directory" in line]) == 1
     with pytest.raises(InvalidParameterValue, match="set HOME"):
         tracklet.set_tracking_uri("~/mlruns")
+
+
+def test_an_empty_uri_is_no_place(tmp_path: Path) -> None:
+    """It forgets what was chosen, and never makes the working directory itself the store."""
+    default = tracklet.get_tracking_uri()
+    for choose, chosen in (
+        (tracklet.set_tracking_uri, tracklet.get_tracking_uri),
+        (tracklet.set_registry_uri, tracklet.get_registry_uri),
+    ):
+        choose(str(tmp_path / "elsewhere"))
+        choose("")
+        assert chosen() == default
+    assert tracklet.TrackletClient("").tracking_uri == default
+    for empty in ("", "file:", "file://", "file://localhost"):
+        with pytest.raises(InvalidParameterValue):
+            FileStore(empty)
+
+
+@pytest.mark.parametrize(
+    "uri", ["file://otherhost/x", "file://./x", "file:///x?y", "file:///x#y", "FILE://otherhost/x"]
+)
+def test_a_file_uri_names_a_folder_of_this_machine(uri: str, tmp_path: Path) -> None:
+    """What it says beside the path is refused, not passed over."""
+    store = FileStore(tmp_path / "mlruns")
+    for use in (
+        lambda: open_store(uri),
+        lambda: FileStore(uri),
+        lambda: repository(uri),
+        lambda: store.create_experiment("e", uri),
+    ):
+        with pytest.raises(InvalidParameterValue):
+            use()
+    assert open_store("file://localhost/x/y").root == "/x/y"
+
+
+@pytest.mark.parametrize("name", ["what?", "a#b", "50%41", "a;b&c", "über ?x=1"])
+@pytest.mark.parametrize("as_uri", [False, True])
+def test_all_of_a_record_lies_below_its_folder(name: str, as_uri: bool, tmp_path: Path) -> None:
+    """Whatever the folder is called; artifacts of runs and models, and traces, too."""
+    home = tmp_path / "home" / name
+    tracklet.set_tracking_uri(home.as_uri() if as_uri else home)
+    with tracklet.start_run() as run:
+        tracklet.log_text("x", "a/b.txt")
+        model = tracklet.initialize_logged_model("m")
+        with tracklet.start_span("s"):
+            pass
+    tracklet.TrackletClient().create_registered_model("r")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == [name]
+    assert (home / "0" / run.info.run_id / "artifacts/a/b.txt").read_text() == "x"
+    assert tracklet.artifacts.load_text(f"runs:/{run.info.run_id}/a/b.txt") == "x"
+    assert model.artifact_location == str(home / "0/models" / model.model_id / "artifacts")
+    assert len(tracklet.search_traces(return_type="list")) == 1

@@ -17,9 +17,9 @@ class Verbs:
     def __init__(
         self, tracking_uri: str | Path | None = None, registry_uri: str | Path | None = None
     ) -> None:
-        self._tracking_uri = _uri(tracking_uri) or settings.tracking_uri()
-        default = self._tracking_uri if tracking_uri is not None else settings.registry_uri()
-        self._registry_uri = _uri(registry_uri) or default
+        self._tracking_uri = settings.given_uri(tracking_uri) or settings.tracking_uri()
+        default = self._tracking_uri if tracking_uri else settings.registry_uri()
+        self._registry_uri = settings.given_uri(registry_uri) or default
 
     @property
     def tracking_uri(self) -> str:
@@ -40,7 +40,3 @@ class Verbs:
     def registry(self) -> RegistryStore:
         """The registry store behind this client."""
         return open_registry(self._registry_uri)
-
-
-def _uri(uri: str | Path | None) -> str | None:
-    return None if uri is None else settings.absolute_uri(str(uri))

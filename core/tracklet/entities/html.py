@@ -17,14 +17,9 @@ _CHARACTERS: Final = 200
 def of_run(run: Run) -> str:
     """A heading and a table each of metrics, params and tags; long ones are cut, and say so."""
     info = run.info
-    started = (
-        ""
-        if info.start_time is None
-        else datetime.fromtimestamp(info.start_time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    )
     heading = (
         f"<p><b>{_text(info.run_name)}</b> <code>{_text(info.run_id)}</code> "
-        f"{_text(info.status)} {started}</p>"
+        f"{_text(info.status)} {_clock(info.start_time)}</p>"
     )
     metrics = {key: f"{value:.6g}" for key, value in run.data.metrics.items()}
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
@@ -45,3 +40,12 @@ def _table(title: str, rows: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     text = str(value)
     return escape(text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…")
+
+
+def _clock(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):  # no calendar has it
+        return str(milliseconds)

@@ -40,7 +40,7 @@ def repository(uri: str) -> ArtifactRepository:
     known = plugins.entry_points("artifacts")
     if scheme not in known:
         raise InvalidParameterValue(
-            f"no artifact repository is registered for {uri!r}: known are plain paths and the "
-            f"schemes {', '.join(sorted(known))}"
+            f"no artifact repository is registered for {uri!r}: known are plain paths, file: URIs "
+            f"without host, query and fragment, and the schemes {', '.join(sorted(known))}"
         )
     return plugins.load("artifacts", scheme)(uri)

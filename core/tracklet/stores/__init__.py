@@ -75,7 +75,7 @@ def _store_class(uri: str) -> Any:
     known = plugins.entry_points("stores")
     if scheme not in known:
         raise InvalidParameterValue(
-            f"no store is registered for {uri!r}: known are plain paths and the schemes "
-            f"{', '.join(sorted(known))}"
+            f"no store is registered for {uri!r}: known are plain paths, file: URIs without host, "
+            f"query and fragment, and the schemes {', '.join(sorted(known))}"
         )
     return plugins.load("stores", scheme)

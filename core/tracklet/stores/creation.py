@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tracklet import entities, names, run_context, validation
+from tracklet import entities, names, run_context, settings, validation
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 
 RUN_NAME_TAG: Final = "mlflow.runName"
@@ -54,6 +54,11 @@ def check_artifact_location(location: str) -> None:
         raise InvalidParameterValue(
             f"an artifact location has at most {validation.MAX_ARTIFACT_LOCATION_LENGTH} "
             f"characters; this one has {len(location)}: {location[:60]!r}…"
+        )
+    if location[:5].lower() == "file:" and not settings.path_of(location):
+        raise InvalidParameterValue(
+            f"{location!r} cannot be an artifact location: a file: URI names a folder of this "
+            "machine, without host, query and fragment; '?' and '#' in a path are %3F and %23 there"
         )
     if location.startswith("runs:"):
         raise InvalidParameterValue(
@@ -144,5 +149,7 @@ def unknown_alias(name: str, alias: str) -> InvalidParameterValue:
 
 def below(location: str, tail: str) -> str:
     """A path below a location, before the query if it is a URI with one."""
+    if settings.path_of(location) is not None:
+        return f"{location.rstrip('/')}/{tail}"
     base, mark, query = location.partition("?")
     return f"{base.rstrip('/')}/{tail}{mark}{query}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -293,6 +294,20 @@ class RegistryContract(StoreFixtures):
         assert stages == ["Archived", "Staging", "Production"]
         with pytest.raises(TrackletException):
             store.transition_model_version_stage("a", 1, "None", archive_existing_versions=True)
+
+    def test_of_versions_promoted_at_once_one_is_left_in_the_stage(self, store: Any) -> None:
+        """Each archives the others, and none is archived by one that it archives."""
+        store.create_registered_model("a")
+        numbers = [store.create_model_version("a", "/x").version for _ in range(4)]
+
+        def promote(number: int) -> None:
+            store.transition_model_version_stage("a", number, "Production", True)
+
+        for _ in range(3):
+            with ThreadPoolExecutor(len(numbers)) as pool:
+                list(pool.map(promote, numbers))
+            stages = [store.get_model_version("a", number).current_stage for number in numbers]
+            assert sorted(stages) == ["Archived"] * 3 + ["Production"]
 
     def test_latest_versions_are_the_newest_of_each_stage(self, store: Any) -> None:
         """Deleted versions do not count."""

@@ -96,10 +96,13 @@ def text(value: Any) -> str:
 
 
 def clock(milliseconds: int | None) -> str:
-    """A point in time in the local time zone."""
+    """A point in time in the local time zone; the number if no calendar has it."""
     if milliseconds is None:
         return ""
-    return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return str(milliseconds)
 
 
 def duration(start: int | None, end: int | None) -> str:

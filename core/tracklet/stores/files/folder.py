@@ -29,11 +29,10 @@ class Folder:
     def __init__(self, uri: str | os.PathLike[str]) -> None:
         location = os.fspath(uri)
         path = settings.path_of(location)
-        if path is None:
+        if not path:
             raise InvalidParameterValue(
-                f"{location!r} is no path and no file: URI; a file store is a local folder"
+                f"{location!r} is no path and no file: URI of one; a file store is a local folder"
             )
-        path = path or "."
         try:
             self.root = os.path.abspath(path)
         except FileNotFoundError as error:

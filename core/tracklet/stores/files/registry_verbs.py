@@ -187,11 +187,14 @@ class Registry(Folder, RegistryStore):
     ) -> ModelVersion:
         canonical = creation.version_stage(stage, archive_existing_versions)
         folder = self._version_dir(name, version)
-        self._edit(folder, current_stage=canonical)
-        if archive_existing_versions:
-            for other in contents.model_version_dirs(os.path.dirname(folder)):
-                if other != folder and reader.read_model_version(other).current_stage == canonical:
-                    self._edit(other, current_stage="Archived")
+        model_dir = os.path.dirname(folder)
+        with disk.locked(layout.lock_file(self.root)):  # or two at once would archive each other
+            self._edit(folder, current_stage=canonical)
+            others = reader.read_model_versions(model_dir, {}) if archive_existing_versions else []
+            for other in others:
+                if other.version != int(version) and other.current_stage == canonical:
+                    other_dir = layout.version(model_dir, other.version)
+                    self._edit(other_dir, current_stage="Archived")
         return reader.read_model_version(folder)
 
     def delete_model_version(self, name: str, version: int) -> None:

@@ -652,6 +652,26 @@ def test_changes_of_equal_size_and_later_time_are_seen(store, index, root):
     assert ids(search_anew(root, experiment, filter_string="tags.t = '2'")) == {run}
 
 
+def test_times_in_the_future_cost_no_process_more(store, index, root, monkeypatch):
+    """Files from another machine's clock are read once, and then when they change."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment, params={"p": "1"})
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (4e9, 4e9))
+    settle()
+    index.search_runs([experiment])
+    looks = []
+    for owner, name in ((catch_up.Look, "document"), (catch_up.CatchUp, "_differences")):
+        original = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda self, *a, o=original: looks.append(a) or o(self, *a)
+        )
+    assert ids(search_anew(root, experiment)) == {run}
+    assert looks == []
+    (root / experiment / run / "params" / "p").write_text("2")
+    assert ids(search_anew(root, experiment, filter_string="params.p = '2'")) == {run}
+
+
 def test_a_process_that_trains_never_writes_the_index(root, tmp_path):
     """Recording touches no cache folder; the index is made and filled by who searches."""
     store = FileStore(str(root))
