@@ -300,7 +300,8 @@ print(pyfunc.load_model(sys.argv[1]).predict([2]))
     command = [sys.executable, "-c", load, str(tmp_path / "m")]
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     code, marker = tmp_path / "m" / "code", tmp_path / "ran"
-    kept = Path(importlib.util.cache_from_source(str(code / "doubling_4712.py")))
+    name = Path(importlib.util.cache_from_source("doubling_4712.py")).name
+    kept = code / "__pycache__" / name
     plant_bytecode(kept, f"import os; os.mkdir({str(marker)!r})\ntwice = list")
     for foreign in (False, True):
         if foreign:
