@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tracklet import lazy
 from tracklet.errors import (
     BadRequest,
     InvalidParameterValue,
-    MissingDependency,
     TrackletException,
     brief,
 )
@@ -217,10 +217,7 @@ _TEXTS: Final = tuple(casting.DataType[name] for name in ("string", "binary", "d
 
 
 def _parquet(body: bytes) -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependency("pyarrow", purpose="a body in Parquet") from error
+    parquet = lazy.imported("pyarrow.parquet", "pyarrow", purpose="a body in Parquet")
     try:
         file = parquet.ParquetFile(io.BytesIO(body))
         _check_unpacked(file.metadata, len(body))
