@@ -10,12 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tracklet import lazy
-from tracklet.errors import (
-    BadRequest,
-    InvalidParameterValue,
-    TrackletException,
-    brief,
-)
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException, brief
 from tracklet.models import examples
 from tracklet.types import Schema
 from tracklet_services.scoring import casting

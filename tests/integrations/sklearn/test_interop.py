@@ -86,11 +86,20 @@ def recorded(python, library, folder):
     return json.loads(finished.stdout.splitlines()[-1])
 
 
+def reference(home):
+    """What MLflow records; on a slow machine it was seen to mark its own search FAILED."""
+    for attempt in range(3):
+        found = recorded(MLFLOW_PYTHON, "mlflow", home / f"theirs-{attempt}")
+        if all(status == "FINISHED" for status, *_ in found.values()):
+            break
+    return found
+
+
 @pytest.mark.interop
 @pytest.mark.skipif(not MLFLOW_PYTHON, reason="TRACKLET_MLFLOW_PYTHON is not set")
 def test_params_metrics_and_tags_of_fits_are_mlflows(tracklet_home):
     ours = recorded(sys.executable, "tracklet", tracklet_home / "ours")
-    theirs = recorded(MLFLOW_PYTHON, "mlflow", tracklet_home / "theirs")
+    theirs = reference(tracklet_home)
     assert ours.keys() == theirs.keys()
     for name, (status, params, metrics, tags, children) in theirs.items():
         assert ours[name][0] == status, name
