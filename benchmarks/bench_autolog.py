@@ -69,7 +69,8 @@ SCRIPT = """
     tallies = []
     if library == "tracklet":
         runs = tracking.search_runs(output_format="list")
-        tallies = [json.loads(run.data.tags["tracklet.overhead_ms"]) for run in runs[:repeats]]
+        told = [run.data.tags.get("tracklet.overhead_ms") for run in runs]  # not by a search's trials
+        tallies = [json.loads(tally) for tally in told if tally][:repeats]
     print(json.dumps([list(zip(*bare)), list(zip(*watched)), tallies]))
 """
 
