@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "autolog.checkpoints": "load_checkpoint",
     "client": "MlflowClient TrackletClient",
+    "client.active_model": "clear_active_model get_active_model_id",
     "client.images": "Image",
     "errors": "MlflowException TrackletException",
     "fluent.active": "ActiveRun",
@@ -34,8 +35,8 @@ _NAMES = {
         "set_experiment_tags"
     ),
     "fluent.models": (
-        "ActiveModel clear_active_model create_external_model get_active_model_id "
-        "initialize_logged_model last_logged_model log_model_params set_active_model"
+        "ActiveModel create_external_model initialize_logged_model last_logged_model "
+        "log_model_params set_active_model"
     ),
     "fluent.records": (
         "delete_tag flush_async_logging log_input log_inputs log_metric log_metrics log_outputs "
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     )
     from tracklet.autolog.checkpoints import load_checkpoint
     from tracklet.client import MlflowClient, TrackletClient
+    from tracklet.client.active_model import clear_active_model, get_active_model_id
     from tracklet.client.images import Image
     from tracklet.errors import MlflowException, TrackletException
     from tracklet.fluent.active import ActiveRun
@@ -127,9 +129,7 @@ if TYPE_CHECKING:
     )
     from tracklet.fluent.models import (
         ActiveModel,
-        clear_active_model,
         create_external_model,
-        get_active_model_id,
         initialize_logged_model,
         last_logged_model,
         log_model_params,

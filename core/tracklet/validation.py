@@ -8,7 +8,7 @@ the function says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy, names
@@ -222,8 +222,18 @@ def shown(value: Any) -> str:
 
 
 def as_strings(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """The values of params or tags as the text that is kept of them."""
-    return {key: str(value) for key, value in (values or {}).items()}
+    """The values of params or tags as the text that is kept of them.
+
+    Raises:
+        InvalidParameterValue: They are no mapping.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise InvalidParameterValue(
+            f"params and tags are given as a mapping, such as {{'rate': 0.1}}; got {shown(values)}"
+        )
+    return {key: str(value) for key, value in values.items()}
 
 
 def validate_text(kind: str, key: str, value: object, limit: int | None = None) -> str:
@@ -271,6 +281,30 @@ def validate_run_id(run_id: object) -> str:
 def validate_experiment_id(experiment_id: object) -> str:
     """Check the form of an experiment id."""
     return _validate_id("experiment id", experiment_id, _EXPERIMENT_ID)
+
+
+def as_experiment_id(value: object) -> str:
+    """The id of an experiment that a caller names, as text; a whole number is fine too.
+
+    Raises:
+        InvalidParameterValue: It is anything else, or no id.
+    """
+    return validate_experiment_id(str(value) if type(value) is int else value)
+
+
+def as_experiment_ids(values: object) -> list[str]:
+    """The ids of experiments that a caller names: one by itself, or a list of them.
+
+    Raises:
+        InvalidParameterValue: They are anything else.
+    """
+    if isinstance(values, str | int):
+        return [as_experiment_id(values)]
+    if not isinstance(values, Iterable) or isinstance(values, Mapping | bytes):
+        raise InvalidParameterValue(
+            f"experiment ids are given as a list, such as ['0']; got {shown(values)}"
+        )
+    return [as_experiment_id(value) for value in values]
 
 
 def validate_model_id(model_id: object) -> str:

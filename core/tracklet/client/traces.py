@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracklet.client.verbs import Verbs
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores.trace_store import TraceStore, traces_of
+from tracklet.validation import as_experiment_id, as_experiment_ids
 
 if TYPE_CHECKING:
     from tracklet.entities import Assessment, PagedList, Trace
@@ -70,12 +71,9 @@ class TraceVerbs(Verbs):
             raise InvalidParameterValue(
                 "search_traces of a client needs experiment_ids, such as ['0']"
             )
-        if isinstance(ids, str | int):
-            ids = [str(ids)]
-        checked = [str(experiment_id) for experiment_id in ids]
         condition = narrowed(filter_string, run_id, model_id)
         return self.traces.search_traces(
-            checked, condition, max_results, order_by, page_token, include_spans
+            as_experiment_ids(ids), condition, max_results, order_by, page_token, include_spans
         )
 
     def delete_traces(
@@ -87,7 +85,7 @@ class TraceVerbs(Verbs):
     ) -> int:
         """Remove traces of an experiment for good, by time or by ids, and count them."""
         return self.traces.delete_traces(
-            str(experiment_id), max_timestamp_millis, max_traces, trace_ids
+            as_experiment_id(experiment_id), max_timestamp_millis, max_traces, trace_ids
         )
 
     def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracklet import entities, names, run_context, validation
+from tracklet import entities, names, run_context, settings, validation
+from tracklet.client.active_model import get_active_model_id
 from tracklet.client.operations import RunOperations, carried_out
 from tracklet.client.verbs import Verbs
 from tracklet.entities import Metric, RunStatus, ViewType
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import replace
 from tracklet.repositories import repository
-from tracklet.validation import as_strings
+from tracklet.validation import as_experiment_id, as_experiment_ids, as_strings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +52,7 @@ class TrackingVerbs(Verbs):
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """The experiment, also a deleted one; ResourceDoesNotExist if there is none."""
-        return self.store.get_experiment(str(experiment_id))
+        return self.store.get_experiment(as_experiment_id(experiment_id))
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """The experiment of that name, also a deleted one; None if there is none."""
@@ -70,23 +72,23 @@ class TrackingVerbs(Verbs):
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename an active experiment."""
-        self.store.rename_experiment(str(experiment_id), new_name)
+        self.store.rename_experiment(as_experiment_id(experiment_id), new_name)
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Move an experiment and its runs to the trash."""
-        self.store.delete_experiment(str(experiment_id))
+        self.store.delete_experiment(as_experiment_id(experiment_id))
 
     def restore_experiment(self, experiment_id: str) -> None:
         """Take a deleted experiment and its runs back."""
-        self.store.restore_experiment(str(experiment_id))
+        self.store.restore_experiment(as_experiment_id(experiment_id))
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
         """Set a tag of an experiment; the value is kept as text."""
-        self.store.set_experiment_tag(str(experiment_id), key, str(value))
+        self.store.set_experiment_tag(as_experiment_id(experiment_id), key, str(value))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove a tag of an experiment; ResourceDoesNotExist if it has none of that key."""
-        self.store.delete_experiment_tag(str(experiment_id), key)
+        self.store.delete_experiment_tag(as_experiment_id(experiment_id), key)
 
     def create_run(
         self,
@@ -105,7 +107,8 @@ class TrackingVerbs(Verbs):
         """
         kept = as_strings(tags)
         user = kept.get("mlflow.user") or run_context.user()
-        return self.store.create_run(str(experiment_id), user, start_time, kept, run_name)
+        experiment = as_experiment_id(experiment_id)
+        return self.store.create_run(experiment, user, start_time, kept, run_name)
 
     def get_run(self, run_id: str) -> Run:
         """The run with all that was recorded, also a deleted one."""
@@ -152,7 +155,11 @@ class TrackingVerbs(Verbs):
         dataset_digest: str | None = None,
         model_id: str | None = None,
     ) -> RunOperations | None:
-        """Append one point to a metric; see :func:`tracklet.log_metric`."""
+        """Append one point to a metric; see :func:`tracklet.log_metric`.
+
+        Without ``model_id`` it belongs to the active model; which models the run uses is recorded
+        by :meth:`log_inputs` alone.
+        """
 
         def record() -> None:
             metric = Metric(
@@ -160,7 +167,7 @@ class TrackingVerbs(Verbs):
                 validation.metric_value(key, value),
                 validation.metric_timestamp(key, timestamp),
                 validation.metric_step(key, step),
-                model_id,
+                model_id or self._active_model_id(),
                 dataset_name,
                 dataset_digest,
                 run_id,
@@ -200,13 +207,16 @@ class TrackingVerbs(Verbs):
     ) -> RunOperations | None:
         """Record metrics, params and tags together; all are checked before the first is written.
 
-        Params and tags may be entities or mappings.
+        Params and tags may be entities or mappings. Metrics that name no model belong to the
+        active one.
         """
 
         def record() -> None:
-            self.store.log_batch(
-                run_id, list(metrics), _batch_of("param", params), _batch_of("tag", tags)
-            )
+            points = list(metrics)
+            model_id = self._active_model_id()
+            if model_id is not None:
+                points = [replace(p, model_id=p.model_id or model_id) for p in points]
+            self.store.log_batch(run_id, points, _batch_of("param", params), _batch_of("tag", tags))
 
         return carried_out(record, synchronous)
 
@@ -224,11 +234,13 @@ class TrackingVerbs(Verbs):
         page_token: str | None = None,
     ) -> PagedList[Run]:
         """A page of runs of these experiments; by default latest start first."""
-        if isinstance(experiment_ids, str | int):
-            experiment_ids = [str(experiment_ids)]
-        ids = [str(experiment_id) for experiment_id in experiment_ids]
         return self.store.search_runs(
-            ids, filter_string, run_view_type, max_results, order_by, page_token
+            as_experiment_ids(experiment_ids),
+            filter_string,
+            run_view_type,
+            max_results,
+            order_by,
+            page_token,
         )
 
     def log_inputs(
@@ -255,7 +267,7 @@ class TrackingVerbs(Verbs):
     ) -> LoggedModel:
         """Create a PENDING model in an experiment."""
         return self.store.create_logged_model(
-            str(experiment_id),
+            as_experiment_id(experiment_id),
             name,
             source_run_id,
             as_strings(tags),
@@ -304,7 +316,7 @@ class TrackingVerbs(Verbs):
         page_token: str | None = None,
     ) -> PagedList[LoggedModel]:
         """A page of models; by default newest first, 100 a page."""
-        ids = [str(experiment_id) for experiment_id in experiment_ids]
+        ids = as_experiment_ids(experiment_ids)
         size = 100 if max_results is None else max_results
         return self.store.search_logged_models(
             ids, filter_string, datasets, size, order_by, page_token
@@ -331,6 +343,11 @@ class TrackingVerbs(Verbs):
     def list_logged_model_artifacts(self, model_id: str, path: str | None = None) -> list[FileInfo]:
         """The files of a model."""
         return repository(self.get_logged_model(model_id).artifact_location).list(path)
+
+    def _active_model_id(self) -> str | None:
+        """The active model, if this client records where it is."""
+        model_id = get_active_model_id()
+        return model_id if self.tracking_uri == settings.tracking_uri() else None
 
 
 def _status_name(status: str | int) -> str:

@@ -90,6 +90,7 @@ class ActiveRun(Run, init=False):
             "stale_error": exits.last_error(),
             "seen_at": -math.inf,
             "outputs_by_step": {},
+            "measured": set(),
             "on_end": [],
             "after_end": [],
         }
@@ -105,6 +106,8 @@ class ActiveRun(Run, init=False):
     stale_error: int
     seen_at: float
     outputs_by_step: dict[int, list[str]]
+    measured: set[str]
+    """The models that the run has metrics of and that it is known to use or to have made."""
     on_end: list[Callable[[], object]]
     after_end: list[Callable[[], object]]
 
@@ -125,13 +128,17 @@ class ActiveRun(Run, init=False):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self.is_open:
-            return
+        run = self
+        if not self.is_open:  # perhaps it was ended inside of its block, and gone on with
+            same = [other for other in open_runs() if other.info.run_id == self.info.run_id]
+            if not same:
+                return
+            run = same[-1]
         status, reason = exits.outcome_of(error)
         try:
-            finish(self, status, reason)
+            finish(run, status, reason)
         except Exception as failure:
-            abandon(self, status, reason)  # the block is left, whatever the disk says
+            abandon(run, status, reason)  # the block is left, whatever the disk says
             if error is None:
                 raise
             # The user's exception goes first.

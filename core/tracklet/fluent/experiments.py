@@ -10,7 +10,7 @@ from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.fluent import active
 from tracklet.state import ProcessState
-from tracklet.validation import as_strings
+from tracklet.validation import as_experiment_id, as_strings, validate_experiment_name
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment
@@ -48,9 +48,9 @@ def set_experiment(
             f"experiment_name={experiment_name!r}, experiment_id={experiment_id!r}"
         )
     if experiment_id is not None:
-        experiment = active.store().get_experiment(str(experiment_id))
+        experiment = active.store().get_experiment(as_experiment_id(experiment_id))
     else:
-        experiment = _named(str(experiment_name))
+        experiment = _named(experiment_name)
     if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
         raise InvalidParameterValue(
             f"experiment {experiment.name!r} (id {experiment.experiment_id}) was deleted; restore "
@@ -124,7 +124,8 @@ def delete_experiment_tag(key: str) -> None:
     active.store().delete_experiment_tag(experiment_for_new_run(), key)
 
 
-def _named(name: str) -> Experiment:
+def _named(name: str | None) -> Experiment:
+    name = validate_experiment_name(name)
     store = active.store()
     experiment = store.get_experiment_by_name(name)
     if experiment is not None:

@@ -7,30 +7,25 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from tracklet import run_context, settings
+from tracklet import run_context
+from tracklet.client.active_model import activate, get_active_model_id
 from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState
-from tracklet.validation import as_strings
+from tracklet.validation import as_experiment_id, as_strings
 
-_active_model: ContextVar[str | None] = ContextVar("tracklet_active_model", default=None)
 _last_model: ContextVar[str | None] = ContextVar("tracklet_last_model", default=None)
 
 
-class _Models(ProcessState):
-    """The configured active models that :func:`clear_active_model` turned off."""
-
-    def begin(self) -> None:
-        self.cleared: set[str] = set()
+class _LastModel(ProcessState):
+    """The model that was created last."""
 
     def forget(self) -> None:
-        self.begin()
-        _active_model.set(None)
         _last_model.set(None)
 
 
-_models = _Models()
+_state = _LastModel()
 
 
 class ActiveModel(LoggedModel):
@@ -46,7 +41,7 @@ class ActiveModel(LoggedModel):
         return self
 
     def __exit__(self, *error: object) -> None:
-        _active_model.set(object.__getattribute__(self, "_earlier"))
+        activate(object.__getattribute__(self, "_earlier"))
 
 
 def initialize_logged_model(
@@ -79,7 +74,7 @@ def initialize_logged_model(
             experiment_id = experiments.experiment_for_new_run()
     all_tags = as_strings({**run_context.tags(), **(tags or {})})
     model = store.create_logged_model(
-        str(experiment_id), name, source, all_tags, as_strings(params), model_type
+        as_experiment_id(experiment_id), name, source, all_tags, as_strings(params), model_type
     )
     try:
         note_last(model.model_id)
@@ -178,24 +173,5 @@ def set_active_model(*, name: str | None = None, model_id: str | None = None) ->
             [experiments.experiment_for_new_run()], f"name = '{name}'", max_results=1
         )
         model = newest[0] if newest else create_external_model(name=name)
-    earlier = _active_model.get()
     active.process.linking = True
-    _active_model.set(model.model_id)
-    return ActiveModel(model, earlier)
-
-
-def get_active_model_id() -> str | None:
-    """The id of the active model: this context's, or the option ``ACTIVE_MODEL_ID``."""
-    model_id = _active_model.get()
-    if model_id is not None:
-        return model_id
-    configured = settings.option("ACTIVE_MODEL_ID")
-    return None if configured in _models.cleared else configured
-
-
-def clear_active_model() -> None:
-    """From now on no model is active, not even a configured one."""
-    _active_model.set(None)
-    configured = settings.option("ACTIVE_MODEL_ID")
-    if configured is not None:
-        _models.cleared.add(configured)
+    return ActiveModel(model, activate(model.model_id))

@@ -25,6 +25,7 @@ from tracklet.validation import (
 if TYPE_CHECKING:
     from tracklet.client import RunOperations
     from tracklet.entities import DatasetInput, LoggedModelInput, LoggedModelOutput
+    from tracklet.stores import TrackingStore
 
 _time_ns = time.time_ns
 _process = active.process
@@ -295,10 +296,21 @@ def _log_metrics(
     else:
         store = active.store()
         store.log_batch(str(owner), metrics=points)
-    if model is not None:
-        store.log_inputs(str(owner), models=[entities.LoggedModelInput(model)])
+    if model is not None and (run is None or model not in run.measured):
+        if not _is_own(store, str(owner), model):
+            store.log_inputs(str(owner), models=[entities.LoggedModelInput(model)])
+        if run is not None:
+            run.measured.add(model)
     if entity is not None:
         store.log_inputs(str(owner), datasets=[entities.DatasetInput(entity)])
+
+
+def _is_own(store: TrackingStore, run_id: str, model_id: str) -> bool:
+    """Whether a run made the model, so that it is no input of that run."""
+    if store.get_logged_model(model_id).source_run_id == run_id:
+        return True
+    outputs = store.get_run(run_id).outputs.model_outputs
+    return any(output.model_id == model_id for output in outputs)
 
 
 def _carried_out(record: Callable[[], Any], synchronous: bool | None) -> RunOperations | None:
@@ -314,9 +326,9 @@ def _carried_out(record: Callable[[], Any], synchronous: bool | None) -> RunOper
 def _active_model_id() -> str | None:
     if not _process.linking and settings.option("ACTIVE_MODEL_ID") is None:
         return None
-    from tracklet.fluent import models
+    from tracklet.client.active_model import get_active_model_id
 
-    return models.get_active_model_id()
+    return get_active_model_id()
 
 
 def _run(run_id: str | None) -> ActiveRun:

@@ -11,7 +11,8 @@ from tracklet.entities import LifecycleStage, Run, RunStatus
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet.fluent import active, experiments
 from tracklet.fluent.active import ActiveRun
-from tracklet.validation import as_strings
+from tracklet.stores.creation import RUN_NAME_TAG
+from tracklet.validation import as_experiment_id, as_strings, validate_run_id
 
 if TYPE_CHECKING:
     from tracklet.stores import RunWriter, TrackingStore
@@ -34,7 +35,7 @@ def start_run(
     Args:
         run_id: An earlier run to go on with; by default the option ``RUN_ID``, once.
         experiment_id: The experiment of a new run; by default the active one.
-        run_name: The name of a new run; one is invented by default.
+        run_name: The name of the run; one is invented for a new run by default.
         nested: Whether the active run becomes the new run's parent.
         parent_run_id: The parent of a new run, if it is not the active run.
         tags: Tags to set, beside those that say who runs what.
@@ -64,7 +65,9 @@ def start_run(
             f"run {current.info.run_id} is active already. End it with tracklet.end_run(), or "
             "start the new run inside of it with nested=True"
         )
-    parent = parent_run_id or (current.info.run_id if current is not None else None)
+    if experiment_id is not None:
+        experiment_id = as_experiment_id(experiment_id)
+    parent = _given_run_id(parent_run_id) or (None if current is None else current.info.run_id)
     if current is not None and not inherits and parent != current.info.run_id:
         raise InvalidParameterValue(
             f"parent_run_id={parent_run_id!r} is not the active run {current.info.run_id!r}; end "
@@ -78,8 +81,12 @@ def start_run(
             )
         kept["mlflow.note.content"] = description
     store = active.store()
-    resumed_id = run_id or (_configured_run_id() if parent is None else None)
+    if parent is not None and parent_run_id:
+        store.get_run(parent)
+    resumed_id = _given_run_id(run_id) or (_configured_run_id() if parent is None else None)
     if resumed_id is not None:
+        if run_name:
+            kept[RUN_NAME_TAG] = run_name
         run = _resume(store, resumed_id, experiment_id, kept)
         writer = store.open_run(resumed_id, live=True)
     else:
@@ -164,6 +171,11 @@ def _configured_run_id() -> str | None:
     return run_id
 
 
+def _given_run_id(run_id: object) -> str | None:
+    """The id of a run that a caller names; None and "" name none."""
+    return None if run_id is None or run_id == "" else validate_run_id(run_id)
+
+
 def _create(
     store: TrackingStore,
     experiment_id: str | None,
@@ -176,7 +188,7 @@ def _create(
         all_tags["mlflow.parentRunId"] = parent_run_id
     experiment = experiment_id or experiments.experiment_for_new_run()
     name = run_name or tags.get("mlflow.runName")
-    return store.start_run(str(experiment), None, None, all_tags, name)
+    return store.start_run(experiment, None, None, all_tags, name)
 
 
 def _watch_machine(run: ActiveRun, wanted: bool | None) -> None:
@@ -199,12 +211,13 @@ def _resume(
             f"run {run_id!r} was deleted; restore it with tracklet.restore_run({run_id!r}) first"
         )
     expected = experiment_id or experiments.active_experiment_id()
-    if expected is not None and str(expected) != run.info.experiment_id:
+    if expected is not None and expected != run.info.experiment_id:
         raise InvalidParameterValue(
             f"run {run_id!r} belongs to experiment {run.info.experiment_id!r}, not to "
-            f"{str(expected)!r}; call tracklet.set_experiment(experiment_id="
+            f"{expected!r}; call tracklet.set_experiment(experiment_id="
             f"{run.info.experiment_id!r}) first"
         )
-    if tags:
-        store.log_batch(run_id, tags=tags)
-    return run
+    if not tags:
+        return run
+    store.log_batch(run_id, tags=tags)
+    return store.get_run(run_id)

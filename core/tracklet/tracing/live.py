@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
+from tracklet.client.active_model import get_active_model_id
 from tracklet.entities import LiveSpan, NoOpSpan, Span, TraceInfo, TraceLocation, TraceState
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, TRACE_ID_PREFIX
 from tracklet.entities.trace import MODEL_METADATA, NAME_TAG, RUN_METADATA
 from tracklet.errors import InvalidParameterValue
-from tracklet.fluent import active, experiments, models
+from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState, remembered
 from tracklet.stores.trace_store import TraceStore, traces_of
 from tracklet.tracing import context
@@ -187,7 +188,7 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
     store = client.store if run is None else run.store
     if run is not None:
         metadata[RUN_METADATA] = run.info.run_id
-    model_id = models.get_active_model_id()
+    model_id = get_active_model_id()
     if model_id is not None:
         metadata[MODEL_METADATA] = model_id
     if experiment_id is None:

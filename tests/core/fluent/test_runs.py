@@ -149,6 +149,61 @@ def test_a_run_that_is_not_there_or_was_deleted_cannot_go_on() -> None:
     tracklet.end_run()
 
 
+@pytest.mark.usefixtures("either_store")
+def test_a_run_that_goes_on_under_a_new_name_is_renamed() -> None:
+    with tracklet.start_run(run_name="old") as run:
+        pass
+    with tracklet.start_run(run_id=run.info.run_id, run_name="new") as resumed:
+        assert resumed.info.run_name == resumed.data.tags["mlflow.runName"] == "new"
+    stored = tracklet.get_run(run.info.run_id)
+    assert stored.info.run_name == stored.data.tags["mlflow.runName"] == "new"
+
+
+@pytest.mark.usefixtures("either_store")
+def test_a_run_that_is_gone_on_with_inside_of_its_own_block_ends_with_the_block() -> None:
+    with tracklet.start_run() as run:
+        tracklet.end_run()
+        tracklet.start_run(run_id=run.info.run_id)
+    assert tracklet.active_run() is None
+    assert tracklet.get_run(run.info.run_id).info.status == "FINISHED"
+    with tracklet.start_run() as run:
+        tracklet.end_run()
+        other = tracklet.start_run()
+    assert tracklet.active_run() is other, "the block is of another run"
+    tracklet.end_run()
+
+
+@pytest.mark.usefixtures("either_store")
+def test_a_run_goes_to_the_experiment_that_is_named_and_to_no_other() -> None:
+    mine = tracklet.set_experiment("mine").experiment_id
+    for named in ("0", 0):
+        with tracklet.start_run(experiment_id=named) as run:  # type: ignore[arg-type]
+            assert run.info.experiment_id == "0"
+    for nonsense in ("", False, 0.0, [], {}, b"", object()):
+        with pytest.raises(InvalidParameterValue, match="not a valid experiment id"):
+            tracklet.start_run(experiment_id=nonsense)  # type: ignore[arg-type]
+    client = tracklet.TrackletClient()
+    for verb in (client.get_experiment, client.delete_experiment, client.create_run):
+        with pytest.raises(InvalidParameterValue, match="not a valid experiment id"):
+            verb(False)  # type: ignore[arg-type]
+    assert not tracklet.search_runs([mine], output_format="list")
+
+
+@pytest.mark.usefixtures("either_store")
+def test_a_run_goes_on_only_by_a_run_id_and_below_a_run_that_is_there() -> None:
+    for nonsense in (0, False, [], b"x", object()):
+        with pytest.raises(InvalidParameterValue, match="not a valid run id"):
+            tracklet.start_run(run_id=nonsense)  # type: ignore[arg-type]
+        with pytest.raises(InvalidParameterValue, match="not a valid run id"):
+            tracklet.start_run(parent_run_id=nonsense)  # type: ignore[arg-type]
+    with pytest.raises(ResourceDoesNotExist):
+        tracklet.start_run(parent_run_id="f" * 32)
+    with pytest.raises(InvalidParameterValue, match="mapping"):
+        tracklet.start_run(tags=3)  # type: ignore[arg-type]
+    assert tracklet.active_run() is None
+    assert not tracklet.search_runs(output_format="list")
+
+
 def test_a_run_of_another_experiment_than_the_active_one_is_refused() -> None:
     with tracklet.start_run() as run:
         pass
@@ -280,6 +335,8 @@ def test_a_forked_child_records_into_the_run_and_does_not_end_it() -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_starts_its_own_run_below_its_parents() -> None:
     """As `Pool(4).map(train)` does, with `start_run` in `train`, one after another."""
+    with tracklet.start_run() as other:
+        pass
     with tracklet.start_run() as run:
         child = os.fork()
         if child == 0:
@@ -288,7 +345,7 @@ def test_a_forked_child_starts_its_own_run_below_its_parents() -> None:
                     with tracklet.start_run(run_name=f"child-{number}"):
                         tracklet.log_metric("m", number)
                 tracklet.log_metric("between", 1.0)
-                with tracklet.start_run(parent_run_id="0" * 32):
+                with tracklet.start_run(parent_run_id=other.info.run_id):
                     pass
             finally:
                 os._exit(0)
@@ -298,7 +355,7 @@ def test_a_forked_child_starts_its_own_run_below_its_parents() -> None:
     assert [r.data.metrics for r in (below["child-0"], below["child-1"])] == [{"m": 0}, {"m": 1}]
     assert {r.info.status for r in found} == {"FINISHED"}
     parents = [r.data.tags["mlflow.parentRunId"] for r in below.values()]
-    assert sorted(parents) == sorted([run.info.run_id] * 2 + ["0" * 32])
+    assert sorted(parents) == sorted([run.info.run_id] * 2 + [other.info.run_id])
     assert tracklet.get_run(run.info.run_id).data.metrics == {"between": 1.0}
 
 

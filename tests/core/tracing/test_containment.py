@@ -89,7 +89,7 @@ PLACES: list[tuple[Any, str]] = [
     (live.LiveTrace, "info"),
     (live.LiveTrace, "present"),
     (live.active, "to_record"),
-    (live.models, "get_active_model_id"),
+    (live, "get_active_model_id"),
     (live.experiments, "experiment_for_new_run"),
     (live.run_context, "tags"),
     (context, "note_last"),
