@@ -232,12 +232,16 @@ def _link(store: TrackingStore, run_id: str, model_id: str, step: int) -> None:
     points = [
         replace(point, model_id=model_id, run_id=run_id)
         for point in store.last_points(run_id)
-        if point.step == step and point.model_id is None
+        if point.step == step and point.model_id != model_id
     ]
-    if points and run is not None:
-        run.writer.link_metrics(points)
-    elif points:
-        store.log_batch(run_id, points)
+    if not points:
+        return
+    writer = store.open_run(run_id, live=False) if run is None else run.writer
+    try:
+        writer.link_metrics(points)
+    finally:
+        if run is None:
+            writer.close()
 
 
 def _write_files(

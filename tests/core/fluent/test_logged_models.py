@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import tracklet
-from tracklet.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus
+from tracklet.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus, Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
@@ -139,6 +140,71 @@ def test_w47_metrics_belong_to_every_model_of_their_step_and_once_to_the_run() -
     client = tracklet.TrackletClient()
     for key in (*both, "later"):
         assert len(client.get_metric_history(run.info.run_id, key)) == 1
+
+
+@pytest.mark.usefixtures("either_store")
+def test_a_point_belongs_once_to_the_run_and_to_every_model_that_is_logged_at_its_step() -> None:
+    class Echo(tracklet.pyfunc.PythonModel):
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return model_input
+
+    def log_model(name: str, run_id: str | None = None) -> Any:
+        options: dict[str, Any] = {"flavor": "python_function", "pip_requirements": []}
+        return tracklet.log_model(Echo(), name, run_id=run_id, **options)
+
+    with tracklet.start_run() as run:
+        tracklet.log_metric("before", 1.0)
+        one = log_model("one")
+        tracklet.log_metric("between", 2.0)
+        two = log_model("two")
+    run_id = run.info.run_id
+    three = log_model("three", run_id)
+    client = tracklet.TrackletClient()
+    for model in (one, two, three):
+        found = client.get_logged_model(model.model_id).metrics
+        assert {m.key: m.value for m in found} == {"before": 1.0, "between": 2.0}
+        assert {m.run_id for m in found} == {run_id}
+    for key in ("before", "between"):
+        assert len(client.get_metric_history(run_id, key)) == 1
+
+
+@pytest.mark.usefixtures("either_store")
+def test_a_model_that_a_run_made_and_measures_is_no_input_of_it() -> None:
+    client = tracklet.TrackletClient()
+    with tracklet.start_run() as another:
+        pass
+    with tracklet.start_run() as run:
+        made = tracklet.create_external_model("made").model_id
+        named = tracklet.create_external_model("named", another.info.run_id).model_id
+        tracklet.log_outputs([LoggedModelOutput(named, 3)])
+        for model_id in (made, named):
+            tracklet.log_metric("x", 1.0, model_id=model_id)
+            tracklet.log_metrics({"y": 2.0}, model_id=model_id)
+    tracklet.log_metric("z", 3.0, run_id=run.info.run_id, model_id=made)
+    assert client.get_run(run.info.run_id).inputs.model_inputs == []
+    with tracklet.start_run() as other:
+        tracklet.log_metric("x", 1.0, model_id=made)
+        tracklet.log_metric("x", 2.0, model_id=made)
+    assert client.get_run(other.info.run_id).inputs.model_inputs == [LoggedModelInput(made)]
+    assert sorted({m.key for m in client.get_logged_model(made).metrics}) == ["x", "y", "z"]
+
+
+@pytest.mark.usefixtures("either_store")
+def test_what_the_client_logs_belongs_to_the_active_model_too(tmp_path: Path) -> None:
+    client = tracklet.TrackletClient()
+    elsewhere = tracklet.TrackletClient(tmp_path / "elsewhere")
+    run_id, other_id = (c.create_run("0").info.run_id for c in (client, elsewhere))
+    with tracklet.set_active_model(name="chosen") as model:
+        other = tracklet.create_external_model("other")
+        client.log_metric(run_id, "one", 1.0)
+        client.log_metric(run_id, "others", 1.0, model_id=other.model_id)
+        client.log_batch(run_id, [Metric("two", 2.0, 5, 1)])
+        elsewhere.log_metric(other_id, "one", 1.0)
+        elsewhere.log_batch(other_id, [Metric("two", 2.0, 5, 1)])
+    client.log_metric(run_id, "after", 1.0)
+    linked = client.get_logged_model(model.model_id).metrics
+    assert {m.key: m.value for m in linked} == {"one": 1.0, "two": 2.0}
+    assert [m.key for m in client.get_logged_model(other.model_id).metrics] == ["others"]
 
 
 def test_models_are_found_by_params_metrics_tags_and_type() -> None:
