@@ -15,7 +15,6 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -32,17 +31,6 @@ REQUIREMENTS: Final = "requirements.txt"
 CONSTRAINTS: Final = "constraints.txt"
 CONDA: Final = "conda.yaml"
 PYTHON_ENV: Final = "python_env.yaml"
-
-# In protocols 4 and 5: the module's name, the global's name, and the opcode that looks it up.
-_GLOBAL: Final = re.compile(
-    rb"\x8c.([A-Za-z_][\w.]*)(?:\x94)?\x8c.[\w.<>]+(?:\x94)?\x93", re.DOTALL
-)
-# In protocols 0 to 3.
-_OLD_GLOBAL: Final = re.compile(rb"c([A-Za-z_][\w.]*)\n[\w.]+\n")
-# A call with one text: how cloudpickle brings modules back.
-_IMPORT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)(?:\x94)?\x85(?:\x94)?R", re.DOTALL)
-_TEXT: Final = re.compile(rb"\x8c.([A-Za-z_][\w.]*)", re.DOTALL)
-
 
 # Modules whose distribution has another name than they have themselves. Others are looked up in
 # the metadata of all installed distributions, which takes longer.
@@ -106,34 +94,6 @@ def pinned(distribution: str) -> str:
     """
     found = version(distribution)
     return distribution if found is None else f"{distribution}=={found.partition('+')[0]}"
-
-
-def pickled_modules(data: bytes | mmap, *, code: bool = False) -> set[str]:
-    """The top-level modules that a pickle refers to.
-
-    Args:
-        data: The pickle. It is searched for the byte patterns of globals, in C; nothing is
-            unpickled.
-        code: Whether functions may be in it by value; then the names that their code uses count
-            as well where they are loaded modules.
-    """
-    found = {match.group(1) for match in _GLOBAL.finditer(data)}
-    found |= {match.group(1) for match in _IMPORT.finditer(data)}
-    if data[:1] != b"\x80" or data[1:2] < b"\x04":
-        found |= {match.group(1) for match in _OLD_GLOBAL.finditer(data)}
-    tops = {name.decode().partition(".")[0] for name in found}
-    if code:
-        texts = {match.group(1).decode().partition(".")[0] for match in _TEXT.finditer(data)}
-        tops |= {name for name in texts if name in sys.modules}
-    return tops
-
-
-def pickled_modules_of(file: Path) -> set[str]:
-    """The top-level modules that the pickle in a file refers to; the file may be large."""
-    with file.open("rb") as stream:
-        # Closed when it is forgotten: an interrupted search holds on to it for a while, and closing
-        # it then would raise an error in the place of the interrupt.
-        return pickled_modules(mmap(stream.fileno(), 0, access=ACCESS_READ))
 
 
 def source_modules(source: str) -> set[str]:

@@ -6,18 +6,30 @@ For models whose framework has no format of its own.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+import re
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import cloudpickle
 
 from tracklet import lazy
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import environment
 
 FORMATS: Final = ("cloudpickle", "pickle", "skops")
 DEFAULT: Final = "cloudpickle"
+
+# In protocol 5: a module's name, and then a global's name and the opcode that looks it up, or a
+# call with this one text, which is how cloudpickle brings modules back. A frame may begin between.
+_TEXT: Final = rb"\x8c.([A-Za-z_][\w.]*)"
+_NEXT: Final = rb"\x94?(?:\x95.{8})?"
+_NAMED: Final = re.compile(
+    rb"%b%b(?:\x8c.[\w.<>]+%b\x93|\x85%bR)" % (_TEXT, _NEXT, _NEXT, _NEXT), re.DOTALL
+)
+_TEXTS: Final = re.compile(_TEXT, re.DOTALL)
+_LONGEST: Final = 1 << 10
+"""More bytes than any of these has; a name has at most 255."""
 
 
 def format_of(kind: Any) -> str:
@@ -54,16 +66,73 @@ def dump(model: Any, folder: Path, kind: str) -> tuple[Path, set[str]]:
         if kind == "skops":
             _skops().dump(model, file)
             return file, {"skops", type(model).__module__.partition(".")[0]}
-        with file.open("wb") as stream:
-            (cloudpickle if kind == "cloudpickle" else pickle).dump(model, stream)
+        if kind == "cloudpickle":
+            return file, pickle_to(file, model, cloudpickle.Pickler) | {"cloudpickle"}
+        return file, pickle_to(file, model, pickle.Pickler)
     except (TrackletException, OSError):
         raise
     except Exception as error:
         raise TrackletException(
             f"{type(model).__name__} cannot be saved with {kind}: {type(error).__name__}: {error}"
         ) from error
-    modules = environment.pickled_modules_of(file)
-    return file, modules | ({"cloudpickle"} if kind == "cloudpickle" else set())
+
+
+def pickle_to(
+    file: Path, model: Any, pickler: Callable[[Any, int], Any], *, code: bool = False
+) -> set[str]:
+    """Pickle an object; it goes to the file as it comes, and is nowhere in memory as a whole.
+
+    Args:
+        file: Where to.
+        model: The object.
+        pickler: What makes the pickler of a stream and a protocol.
+        code: Whether functions may be in it by value; then the names that their code uses count
+            as well where they are loaded modules.
+
+    Returns:
+        The top-level modules that the pickle refers to.
+
+    Raises:
+        OSError: The disk refused.
+        Exception: Whatever the object's parts raise that cannot be pickled.
+    """
+    with file.open("wb") as stream:
+        searched = _Searched(stream, code)
+        # Earlier protocols copy each array before it is written.
+        pickler(searched, 5).dump(model)
+    return searched.modules
+
+
+class _Searched:
+    """A stream on the way to which a pickle is searched for modules; nothing is unpickled.
+
+    Args:
+        stream: Where the bytes go.
+        code: Whether the texts in it count as well.
+    """
+
+    def __init__(self, stream: IO[bytes], code: bool) -> None:
+        self.modules: set[str] = set()
+        self._stream = stream
+        self._code = code
+        self._tail = b""
+
+    def write(self, data: Any) -> int:
+        """Search and pass on."""
+        if isinstance(data, bytes):  # anything else is an array's content
+            self._search(self._tail + data[:_LONGEST])
+            self._search(data)
+            self._tail = data[-_LONGEST:]
+        return self._stream.write(data)
+
+    def _search(self, data: bytes) -> None:
+        self.modules.update(map(_top, _NAMED.finditer(data)))
+        if self._code:
+            self.modules.update(sys.modules.keys() & map(_top, _TEXTS.finditer(data)))
+
+
+def _top(match: re.Match[bytes]) -> str:
+    return match.group(1).decode().partition(".")[0]
 
 
 def check_trusted(model: Any, file: Path, trusted: Iterable[str]) -> None:

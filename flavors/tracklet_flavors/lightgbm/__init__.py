@@ -16,6 +16,9 @@ from tracklet.models.trust import Trust
 __all__ = ["LightgbmFlavor", "load_model", "log_model", "save_model"]
 
 BOOSTER: Final = "lightgbm.basic.Booster"
+_FIRST: Final = b"tree\n"
+_END: Final = b"end of trees\n"
+_LAST: Final = b"pandas_categorical:"
 
 # LightGBM's own types in its wrappers; whoever loads one of them trusts these.
 _OWN_TYPES: Final = (
@@ -134,11 +137,12 @@ class LightgbmPredictor(MethodPredictor):
 
 
 def _booster(file: Path, *, own: bool) -> Any:
-    text = file.read_text(encoding="utf-8", errors="surrogateescape")
     # LightGBM reads half a file without a word, and aborts the process over some others. The last
     # line is the Python package's; files of the command line tool lack it.
-    whole = text.startswith("tree\n") and "\nend of trees\n" in text
-    if not whole or (own and "\npandas_categorical:" not in text):
+    with file.open("rb") as stream:
+        begins = stream.readline(len(_FIRST)) == _FIRST
+        found = {mark for line in stream for mark in (_END, _LAST) if line.startswith(mark)}
+    if not begins or _END not in found or (own and _LAST not in found):
         raise TrackletException(f"the model is corrupt: {file} is no whole LightGBM model")
     import lightgbm
 

@@ -26,7 +26,7 @@ from tracklet.models.pyfunc.python_model import (
     hints_of,
     load_foreign,
 )
-from tracklet_flavors.pyfunc.pickling import dumps
+from tracklet_flavors.pyfunc import pickling
 
 __all__ = ["PyfuncFlavor", "log_model", "save_model"]
 
@@ -138,10 +138,8 @@ class PyfuncFlavor(models.Flavor):
             python_model = model
             if isinstance(model, FunctionType | MethodType):
                 python_model = FunctionModel(model)
-            data = dumps(python_model)
-            (path / "python_model.pkl").write_bytes(data)
             config["python_model"] = "python_model.pkl"
-            modules = environment.pickled_modules(data, code=True)
+            modules = pickling.dump(python_model, path / "python_model.pkl")
             streams = _streams(python_model)
         artifacts = _save_artifacts(options.get("artifacts"), path)
         if artifacts:

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import importlib
-import io
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
 
 from tracklet.errors import TrackletException
+from tracklet.models import object_files
 from tracklet.models.unpickle import mlflow_home
 
 
-def dumps(model: Any) -> bytes:
-    """The pickle of a model.
+def dump(model: Any, file: Path) -> set[str]:
+    """Write a model.
 
     What the model takes from tracklet (its base class, the module that its code calls) is written
     under MLflow's names for it; our own loader finds them in tracklet again.
 
+    Returns:
+        The top-level modules that it refers to.
+
     Raises:
         TrackletException: Something in the model cannot be pickled.
     """
-    buffer = io.BytesIO()
     try:
-        _Pickler(buffer).dump(model)
+        return object_files.pickle_to(file, model, _Pickler, code=True)
+    except OSError:
+        raise
     except Exception as error:
         raise TrackletException(
             f"{type(model).__name__} cannot be pickled ({type(error).__name__}: {error}); keep "
             "what cannot be pickled out of the model's attributes and make it in load_context, or "
             "log the model from code"
         ) from error
-    return buffer.getvalue()
 
 
 class _Reference:

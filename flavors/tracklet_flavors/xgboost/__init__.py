@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -169,17 +170,20 @@ def _content(file: Path) -> Any:
     A file that is no model is refused here, because some versions of XGBoost abort the process
     over one that says JSON and is none.
     """
-    content = file.read_bytes()
-    if not content.strip(b"\x00"):
-        raise TrackletException(f"the model is corrupt: {file} holds no model")
-    if file.suffix == ".json":
-        try:
-            json.loads(content)
-        except ValueError as error:
-            raise TrackletException(f"the model is corrupt: {file}: {error}") from error
-    if file.suffix in (".json", ".ubj"):
-        return str(file)
-    return bytearray(content)
+    with file.open("rb") as stream:
+        if not any(piece.strip(b"\x00") for piece in iter(lambda: stream.read(1 << 20), b"")):
+            raise TrackletException(f"the model is corrupt: {file} holds no model")
+        stream.seek(0)
+        if file.suffix == ".json":
+            try:
+                json.load(stream, object_pairs_hook=len)  # read, and not kept
+            except ValueError as error:
+                raise TrackletException(f"the model is corrupt: {file}: {error}") from error
+        if file.suffix in (".json", ".ubj"):
+            return str(file)
+        content = bytearray(os.fstat(stream.fileno()).st_size)
+        stream.readinto(content)
+        return content
 
 
 def _plain_params(model: Any) -> dict[str, Any]:
