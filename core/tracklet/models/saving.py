@@ -19,7 +19,7 @@ from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, Storag
 from tracklet.fluent import active
 from tracklet.fluent.models import initialize_logged_model
 from tracklet.frozen import Frozen, field, replace
-from tracklet.models import environment, manifest, trust
+from tracklet.models import categories, environment, manifest, trust
 from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model, ModelInfo
@@ -363,6 +363,8 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     elif flavor.name == PYFUNC:
         del about.flavors[PYFUNC]
     about.signature = _signature(flavor, model, path, about, described)
+    if about.signature is not None:
+        categories.save(about.signature.categories, path)
     if described.input_example is not None:
         from tracklet.models import examples
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet.errors import TrackletException
+from tracklet.models import categories
 from tracklet.types import (
     AnyType,
     ColSpec,
@@ -27,7 +28,14 @@ class ModelSignature:
         TypeError: One is of another type.
     """
 
-    __slots__ = ("from_type_hint", "inputs", "outputs", "params", "type_hint_from_example")
+    __slots__ = (
+        "categories",
+        "from_type_hint",
+        "inputs",
+        "outputs",
+        "params",
+        "type_hint_from_example",
+    )
 
     def __init__(
         self,
@@ -49,6 +57,9 @@ class ModelSignature:
             raise ValueError("a signature needs inputs, outputs or params; all are None")
         self.from_type_hint = False
         self.type_hint_from_example = False
+        self.categories: dict[str, Any] = {}
+        """Which categories columns of the inputs were made of, where a frame told; no part of
+        the signature's text."""
 
     def _parts(self) -> dict[str, Schema | ParamSchema | None]:
         return {"inputs": self.inputs, "outputs": self.outputs, "params": self.params}
@@ -102,11 +113,13 @@ def infer_signature(
         ValueError: Nothing is given.
         InvalidParameterValue: A parameter is neither a scalar, nor a flat list, nor a dictionary.
     """
-    return ModelSignature(
+    signature = ModelSignature(
         None if model_input is None else _schema_or_any("inputs", model_input),
         None if model_output is None else _schema_or_any("outputs", model_output),
         infer_param_schema(params) if params else None,
     )
+    signature.categories = categories.of_frame(model_input)
+    return signature
 
 
 def _schema_or_any(what: str, data: Any) -> Schema:

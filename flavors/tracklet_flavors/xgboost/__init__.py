@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import Model, ModelInfo, ModelSignature, environment
+from tracklet.models import Model, ModelInfo, ModelSignature, categories, environment
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust, class_named
@@ -137,8 +137,7 @@ class BoosterPredictor(MethodPredictor):
 
         if isinstance(data, xgboost.DMatrix):
             return data
-        categorized = _with_categories(data, self.model.feature_types)
-        return xgboost.DMatrix(categorized, enable_categorical=True)
+        return xgboost.DMatrix(_with_categories(data, self.model), enable_categorical=True)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The booster's answer."""
@@ -152,8 +151,8 @@ class WrapperPredictor(MethodPredictor):
     """Asks a method of a scikit-learn wrapper."""
 
     def seen(self, data: Any) -> Any:
-        """Texts as categories, where the wrapper was trained on categories."""
-        return _with_categories(data, self.model.get_booster().feature_types)
+        """Plain columns as categories, where the wrapper was trained on those."""
+        return _with_categories(data, self.model.get_booster())
 
 
 @functools.cache
@@ -200,32 +199,40 @@ def _plain_params(model: Any) -> dict[str, Any]:
     return found
 
 
-def _with_categories(data: Any, feature_types: Sequence[str] | None) -> Any:
-    """Texts as categories, where the booster was trained on categories."""
+def _with_categories(data: Any, booster: Any) -> Any:
+    """Plain columns as categories, where the booster was trained on those."""
+    feature_types = booster.feature_types
     if not feature_types or "c" not in feature_types or not hasattr(data, "iloc"):
         return data
-    changed = {
-        name: data[name].astype("category")
-        for name, kind in zip(data.columns, feature_types, strict=False)
-        if kind == "c"
-        and data[name].dtype.kind not in "iufb"
-        and str(data[name].dtype) != "category"
-    }
-    if changed and not _keeps_categories():
+    plain = [
+        (position, dtype)
+        for position, (dtype, kind) in enumerate(zip(data.dtypes, feature_types, strict=False))
+        if kind == "c" and not categories.is_categorical(dtype)
+    ]
+    if not plain:
+        return data
+    if hasattr(booster, "get_categories"):
+        return categories.restored(data, _kept_categories(booster))
+    texts = [str(data.columns[at]) for at, dtype in plain if dtype.kind not in "iufb"]
+    if texts:
         raise TrackletException(
-            f"the columns {sorted(changed)} are categories to this model and came as texts; "
+            f"the columns {sorted(texts)} are categories to this model and came as texts; "
             "models keep their categories from XGBoost 3.1 on, so give the columns the dtype "
             "'category' with the categories of the training"
         )
-    return data.assign(**changed) if changed else data
+    return data
 
 
-@functools.cache
-def _keeps_categories() -> bool:
-    import xgboost
-    from packaging.version import Version
+def _kept_categories(booster: Any) -> dict[int, Any]:
+    """The dtypes of the columns whose categories a booster knows; of codes it knows none."""
+    import pandas as pd
 
-    return Version(xgboost.__version__) >= Version("3.1")
+    kept = booster.get_categories(export_to_arrow=True).to_arrow()
+    return {
+        position: pd.CategoricalDtype(pd.Index(values.to_pandas()))
+        for position, (_, values) in enumerate(kept)
+        if values is not None
+    }
 
 
 @passes_on("xgboost")

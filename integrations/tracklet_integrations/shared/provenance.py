@@ -82,10 +82,20 @@ def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
         # A matrix of coordinates cannot be sliced, and converting all of it would copy it.
         return data[:count].tocsr() if hasattr(data, "indptr") else None
     if library == "polars" and kind == "DataFrame":
-        return data.head(count).to_pandas()
+        return _first_of_polars(data, count)
     if library == "pyarrow" and kind == "Table":
         return data.slice(0, count).to_pandas()
     return None
+
+
+def _first_of_polars(data: Any, count: int) -> Any:
+    """The first rows, with the categories of all rows: a slice knows only its own."""
+    first = data.head(count).to_pandas()
+    for name, dtype in data.schema.items():
+        if dtype.base_type().__name__ == "Categorical":
+            found = data[name].unique(maintain_order=True).drop_nulls().to_list()
+            first[name] = first[name].cat.set_categories(found)
+    return first
 
 
 def _kind(data: Any) -> tuple[str, str]:

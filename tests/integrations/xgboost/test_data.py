@@ -206,15 +206,21 @@ def test_matrices_without_data_or_of_files_are_what_they_ever_are(record, tmp_pa
 
 
 @pytest.mark.skipif(not KEEPS_CATEGORIES, reason="models keep categories since XGBoost 3.1")
-def test_categories_train_and_predict(record):
-    frame = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
-    data = xgb.DMatrix(frame, label=Y, enable_categorical=True)
-    booster = xgb.train(PARAMS, data, 2)
+@pytest.mark.parametrize("kind", ["texts", "integers", "polars"])
+def test_categories_train_and_predict(record, kind):
+    drawn = np.where(X[:, 2] > 0, 7, 3) + np.where(X[:, 3] > 0, 10, 0)
+    drawn[:9] = 17  # all that the example shows
+    plain = drawn if kind == "integers" else drawn.astype(str).astype(object)
+    frame = FRAME.assign(k=pd.Categorical(plain))
+    if kind == "polars":
+        pl = pytest.importorskip("polars")
+        pytest.importorskip("pyarrow", exc_type=ImportError)
+        frame = pl.DataFrame({**FRAME, "k": pl.Series(plain, dtype=pl.Categorical)})
+    data = xgb.DMatrix(frame, label=drawn % 7, enable_categorical=True)
+    booster = xgb.train({"nthread": 1}, data, 2)
     run = record.only()
     view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-    # The signature says text, as MLflow's does; texts become categories again.
-    texts = frame.assign(k=frame["k"].astype(str))
-    np.testing.assert_array_equal(view.predict(texts), booster.predict(data))
+    np.testing.assert_array_equal(view.predict(FRAME.assign(k=plain)), booster.predict(data))
 
 
 def test_data_that_was_made_before_autologging_was_configured_anew_is_known(record):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, brief
+from tracklet.models.categories import is_categorical
 from tracklet.types import (
     AnyType,
     Array,
@@ -197,12 +198,15 @@ def _convert(series: Any, spec: ColSpec) -> Any:
 
 def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
     original = series.dtype
+    if is_categorical(original):
+        # It is what its categories are; the model sees the column as it came.
+        _convert_scalars(original.categories.to_series(name=name), kind, name)
+        return series
     if original.name == "object" and kind not in (DataType.string, DataType.binary):
         series = series.infer_objects()
     dtype = series.dtype
     letter = getattr(dtype, "kind", "O")
     size = getattr(dtype, "itemsize", 0)
-    categorical = type(dtype).__name__ == "CategoricalDtype"
     is_object = dtype.name == "object"
     text = dtype.name in ("str", "string") or dtype.name.startswith("string")
     flags = dtype.name == "int64" and kind in (DataType.float, DataType.double)
@@ -226,7 +230,7 @@ def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
             fits = fits or letter == "f" or (letter in "iu" and size <= 4) or is_object
         case DataType.datetime:
             fits = (letter == "M" and not hasattr(dtype, "tz")) or is_object
-    if not fits or categorical:
+    if not fits:
         raise SchemaMismatch(_refusal(series, kind, name, original))
     target = kind.to_numpy().name
     if dtype.name == target:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
-from tracklet.models import code, environment, manifest, uris
+from tracklet.models import categories, code, environment, manifest, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
 from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
@@ -32,14 +32,21 @@ class PyFuncModel:
         predictor: What answers.
         raw_model: The native model.
         predict_fn: The predictor's method to call.
+        dtypes: The dtypes of the columns that the model was trained on as categories.
     """
 
     def __init__(
-        self, metadata: Model, predictor: Predictor, raw_model: Any, predict_fn: str = "predict"
+        self,
+        metadata: Model,
+        predictor: Predictor,
+        raw_model: Any,
+        predict_fn: str = "predict",
+        dtypes: Mapping[str, Any] | None = None,
     ) -> None:
         self.metadata = metadata
         self._predictor = predictor
         self._raw_model = raw_model
+        self._dtypes = dtypes
         self._predict = getattr(predictor, predict_fn)
         self._inputs = metadata.get_input_schema()
         self._params = metadata.get_params_schema()
@@ -82,6 +89,8 @@ class PyFuncModel:
         if self._by_hint is not None:
             return self._by_hint(data)
         fitting = enforcement.enforce(data, self._inputs)
+        if self._dtypes and hasattr(fitting, "iloc"):
+            fitting = categories.restored(fitting, self._dtypes)
         return self._like_example(fitting) if self._from_example else fitting
 
     def _like_example(self, frame: Any) -> Any:
@@ -203,7 +212,7 @@ def load_model(
     if config and not hasattr(predictor, "model_config"):
         with contextlib.suppress(AttributeError):
             predictor.model_config = config  # type: ignore[attr-defined]
-    return PyFuncModel(about, predictor, raw)
+    return PyFuncModel(about, predictor, raw, dtypes=categories.load(path))
 
 
 def _loaded(
