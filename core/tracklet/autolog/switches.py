@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec
 
 from tracklet import plugins
-from tracklet.autolog import enabling
+from tracklet.autolog import callers, enabling
 from tracklet.autolog.integration import CommonOptions, Options
 from tracklet.errors import InvalidParameterValue, PluginError
 
@@ -60,6 +60,7 @@ def autolog(
     """
     excluded = _names(exclude_flavors)
     Options(extra_tags=extra_tags)  # refuses before anything is changed
+    callers.claim()
     given = {
         "log_input_examples": log_input_examples,
         "log_model_signatures": log_model_signatures,
@@ -116,6 +117,7 @@ def switch(name: str, options: Callable[_P, CommonOptions]) -> Callable[_P, None
             except TypeError as error:
                 raise TypeError(f"autolog() {error}") from None
         enabling.enable(name, **given)
+        callers.claim()
 
     autolog.__signature__ = signature  # type: ignore[attr-defined]
     autolog.__doc__ = inspect.getdoc(options)

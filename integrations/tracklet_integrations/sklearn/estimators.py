@@ -35,8 +35,13 @@ def own_fitting_methods(cls: type) -> Iterable[str]:
 
 
 def prepares_data(cls: type) -> bool:
-    """Whether an estimator by itself is a preparation rather than a training."""
+    """Whether an estimator by itself is a preparation rather than a training.
+
+    What can predict was trained: ``RFE`` and ``RFECV`` stand among the selections of features.
+    """
     module = cls.__module__
+    if any("predict" in vars(each) for each in cls.__mro__):
+        return False
     if (module, cls.__name__) in _PREPARING_CLASSES:
         return True
     return any(module == each or module.startswith(each + ".") for each in _PREPARING)

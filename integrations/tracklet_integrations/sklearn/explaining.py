@@ -55,9 +55,10 @@ def _recorded(options: SklearnOptions) -> Iterator[str]:
 def _omitted(options: SklearnOptions) -> Iterator[tuple[str, str]]:
     yield (
         "fits by sklearn.preprocessing, impute, feature_extraction, feature_selection and "
-        "ColumnTransformer alone",
+        "ColumnTransformer alone, unless they can predict, as RFE",
         "preparing data is no training",
     )
+    yield "fits that an installed library calls for itself", "your code did not ask for them"
     yield "fits inside of another fit and inside of cross-validation", "the outermost is recorded"
     yield "fits in worker processes", "the process that started them records"
     if options.training_metrics == "auto":

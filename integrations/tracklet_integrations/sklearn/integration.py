@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from tracklet import autolog
-from tracklet.autolog import session
+from tracklet.autolog import callers, session
 from tracklet.fluent.starting import active_run
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.shared.post_training import PostTraining
@@ -16,6 +17,8 @@ from tracklet_integrations.sklearn import estimators, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
+
+_logger = logging.getLogger("tracklet.autolog")
 
 _BASE: Final = "BaseEstimator"
 
@@ -103,7 +106,7 @@ class SklearnIntegration(autolog.Integration):
         if isinstance(estimator, type) or estimator is None:
             yield
             return
-        muted = estimators.prepares_data(type(estimator))
+        muted = self._is_no_training(estimator)
         warm = iterations.continues(estimator)
         resume = self._loops.run_of(estimator) if warm else None
         with autolog.recording(self.name, self.options, muted=muted, resume=resume) as recorder:
@@ -136,7 +139,7 @@ class SklearnIntegration(autolog.Integration):
                 with autolog.afterwards(loop.run, self.name, "iterations"):
                     loop.advance(estimator, _data_of(call))
             return
-        muted = isinstance(estimator, type) or estimators.prepares_data(type(estimator))
+        muted = isinstance(estimator, type) or self._is_no_training(estimator)
         with autolog.recording(self.name, self.options, muted=muted) as recorder:
             if recorder is None:
                 yield
@@ -153,6 +156,18 @@ class SklearnIntegration(autolog.Integration):
                 if self.options.log_post_training_metrics:
                     self._link(record, recorder)
                 record.forget()
+
+    def _is_no_training(self, estimator: Any) -> bool:
+        """Whether this fit by itself only prepares data, or is one that a library needs."""
+        if session.current() is not None:
+            return False  # whose training it is was decided there
+        if estimators.prepares_data(type(estimator)):
+            return True
+        library = callers.calling_library(estimator, estimators.FITTING, "sklearn")
+        if library is None:
+            return False
+        _logger.debug("a fit that %s calls for itself is not recorded", library)
+        return True
 
     def _goes_on(self, loop: Loop) -> bool:
         """Whether a further call belongs to the loop's run, rather than to another active one."""
