@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 from tracklet import lazy
 
 if TYPE_CHECKING:
-    from tracklet_testing import FlavorContract, IntegrationContract, StoreContract, reset
+    from tracklet_testing import (
+        FlavorContract,
+        IntegrationContract,
+        StoreContract,
+        Training,
+        reset,
+    )
 
-__all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "reset"]
+__all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "Training", "reset"]
 
 
 def __dir__() -> list[str]:

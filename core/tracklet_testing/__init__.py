@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tracklet.state import reset
-    from tracklet_testing.flavor import FlavorContract
+    from tracklet_testing.flavor import FlavorContract, Training
     from tracklet_testing.integration import IntegrationContract
     from tracklet_testing.store import StoreContract
 
-__all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "reset"]
+__all__ = ["FlavorContract", "IntegrationContract", "StoreContract", "Training", "reset"]
 
 _HOMES: Final = {
     "FlavorContract": "tracklet_testing.flavor",
     "IntegrationContract": "tracklet_testing.integration",
     "StoreContract": "tracklet_testing.store",
+    "Training": "tracklet_testing.flavor",
     "reset": "tracklet.state",
 }
 

@@ -20,11 +20,17 @@ sentence what must hold.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
 import json
+import math
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -40,12 +46,16 @@ _CORE_FILES = {FILE_NAME, REQUIREMENTS, CONDA, PYTHON_ENV, manifest.FILE_NAME}
 _CORE_FILES |= {examples.EXAMPLE_FILE, examples.SERVING_FILE}
 
 _PREDICT = """
-import json, sys
+import pathlib, pickle, sys
 from tracklet import pyfunc
-from tracklet.models import examples
-model = pyfunc.load_model(sys.argv[1])
-answer = examples.plain(model.predict(model.metadata.load_input_example(sys.argv[1])))
-open(sys.argv[2], "w").write(json.dumps(answer))
+from tracklet_services.scoring import answer_body
+for data in pathlib.Path(sys.argv[1]).glob("*.data"):
+    model = pyfunc.load_model(data.with_suffix(""))
+    try:
+        answer = answer_body(model.predict(pickle.loads(data.read_bytes())))
+    except Exception as error:
+        answer = repr(error).encode()
+    data.with_suffix(".answer").write_bytes(answer)
 """
 
 _IMPORT = """
@@ -55,6 +65,20 @@ flavor = getattr(importlib.import_module(module), name)()
 assert not flavor.owns(object())
 print([framework for framework in flavor.modules if framework in sys.modules])
 """
+
+
+class Training(NamedTuple):
+    """A model with what it was trained on, and what it answers to that.
+
+    Args:
+        model: The fitted native model.
+        data: What the user passed to ``fit``: a frame, an array, a sparse matrix, a list…
+        answer: What the native model answers to ``data``.
+    """
+
+    model: Any
+    data: Any
+    answer: Any
 
 
 class FlavorContract:
@@ -77,6 +101,14 @@ class FlavorContract:
     def answer(self, model: Any) -> Any:
         """What the native model answers to :meth:`make_input`; override for other methods."""
         return model.predict(self.make_input())
+
+    def trainings(self) -> dict[str, Training]:
+        """What people train, by a word for each: every form of data that the framework takes.
+
+        Override it; models of the flavor that differ in what they must be asked belong here.
+        """
+        model = self.make_model()
+        return {"example": Training(model, self.make_input(), self.answer(model))}
 
     def wrong_models(self) -> list[Any]:
         """Things that are no models of the flavor."""
@@ -107,17 +139,33 @@ class FlavorContract:
 
     # -- round trips -----------------------------------------------------------------------------
 
-    def test_a_saved_model_answers_the_same_in_a_fresh_process(self, tmp_path: Path) -> None:
-        """Nothing of the saving process is needed to load a model and ask it."""
-        path = self.save(tmp_path / "model")
-        reply = tmp_path / "reply.json"
-        _printed(_PREDICT, str(path), str(reply))
-        expected = examples.plain(self.answer(self.make_model_again(path)))
-        assert json.loads(reply.read_text()) == json.loads(json.dumps(expected))
-
-    def make_model_again(self, path: Path) -> Any:
-        """The native model out of a saved one."""
-        return models.load_model(path)
+    def test_a_model_answers_its_training_data_as_the_trained_one(self, tmp_path: Path) -> None:
+        """Here, in a fresh process, by the server's JSON, and by ``tracklet models predict``."""
+        trainings = self.trainings()
+        expected, ways = {}, {}
+        for name, (model, data, answer) in trainings.items():
+            path = tmp_path / name
+            signature = models.infer_signature(data, answer)
+            models.save_model(
+                model, path, flavor=self.flavor.name, signature=signature, **self.options
+            )
+            # Before anything else asks the model, and may leave something in it.
+            path.with_suffix(".data").write_bytes(pickle.dumps(data))
+            expected[name] = json.loads(answer_body(answer))
+            ways[name, "here"] = _outcome(lambda: _asked(path, data))  # noqa: B023
+            body = _outcome(lambda: json.dumps(examples.serving_body(data)).encode())  # noqa: B023
+            path.with_suffix(".json").write_bytes(body)
+            ways[name, "by JSON"] = _outcome(lambda: _served(path, body))  # noqa: B023
+            ways[name, "by command"] = _outcome(lambda: _commanded(path))  # noqa: B023
+        _printed(_PREDICT, str(tmp_path))
+        for name in trainings:
+            ways[name, "elsewhere"] = (tmp_path / name).with_suffix(".answer").read_bytes()
+        wrong = {
+            f"{name}, {way}": (answer.decode()[:300], str(expected[name])[:300])
+            for (name, way), answer in ways.items()
+            if not _is_answer(answer, expected[name], exact=not way.startswith("by"))
+        }
+        assert wrong == {}
 
     def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
         """``load_model`` returns what the framework made."""
@@ -278,6 +326,56 @@ class FlavorContract:
         (path / FILE_NAME).write_text("flavors: [")
         with pytest.raises(TrackletException, match="corrupt"):
             models.load_model(path)
+
+
+def _outcome(ask: Callable[[], bytes]) -> bytes:
+    """What asking gives; an error's words, for a test that tells all at once."""
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - it is what the test shows
+        return repr(error).encode()
+
+
+def _asked(path: Path, data: Any) -> bytes:
+    return answer_body(pyfunc.load_model(path).predict(data))
+
+
+def _served(path: Path, body: bytes) -> bytes:
+    from tracklet_services.serving.server import answered
+
+    return answered(pyfunc.load_model(path), body, "application/json")
+
+
+def _commanded(path: Path) -> bytes:
+    from tracklet_services.cli.app import app
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        app(["models", "predict", "-m", str(path), "-i", f"{path}.json"], standalone_mode=False)
+    return printed.getvalue().encode()
+
+
+def _is_answer(given: bytes, expected: Any, *, exact: bool) -> bool:
+    """Whether a body says what is expected.
+
+    Args:
+        given: The body.
+        expected: The document.
+        exact: To the last bit; else as JSON's rows give it, whose sums may end otherwise.
+    """
+    try:
+        return _alike(json.loads(given), expected, 0.0 if exact else 1e-6)
+    except ValueError:
+        return False
+
+
+def _alike(one: Any, other: Any, tolerance: float) -> bool:
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return all(map(_alike, one, other, itertools.repeat(tolerance)))
+    if isinstance(one, dict) and isinstance(other, dict) and list(one) == list(other):
+        return _alike([*one.values()], [*other.values()], tolerance)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=tolerance)
+    return one == other
 
 
 def _own_files(path: Path) -> list[Path]:

@@ -53,6 +53,9 @@ class TestFunctions(TestPyfuncFlavor):
     def make_model(self) -> Any:
         return lambda model_input: model_input["x"] * 2
 
+    def answer(self, model: Any) -> Any:
+        return model(self.make_input())
+
     def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
         assert isinstance(models.load_model(self.save(tmp_path / "model")), FunctionModel)
 
