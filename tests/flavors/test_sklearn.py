@@ -10,10 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.testing import FlavorContract
+from tracklet.testing import FlavorContract, Training
 from tracklet_flavors import sklearn as flavor
 from tracklet_flavors.sklearn import SklearnFlavor
 
@@ -43,12 +47,70 @@ class TestSklearnFlavor(FlavorContract):
     def make_input(self) -> Any:
         return X.iloc[:5]
 
+    def trainings(self) -> dict[str, Training]:
+        values = np.ascontiguousarray(X.to_numpy())
+        words = [f"{'good' if n % 3 else 'bad'} word{n % 7}" for n in range(40)]
+        verdicts = np.array([n % 3 > 0 for n in range(40)])
+        records = [{"n": n % 3, **({"city": f"c{n % 5}"} if n % 4 else {})} for n in range(40)]
+        tokens = [word.split() for word in words]
+        texts = lambda: make_pipeline(TfidfVectorizer(), LogisticRegression())  # noqa: E731
+        by_column = make_pipeline(
+            ColumnTransformer([("t", TfidfVectorizer(), "text")]), LogisticRegression()
+        )
+        data_of = {
+            "frame": (fitted(), X, Y),
+            "array": (LogisticRegression(max_iter=500), values, Y),
+            "sparse": (LogisticRegression(max_iter=500), scipy.sparse.csr_matrix(values), Y),
+            "lists": (LogisticRegression(max_iter=500), values.tolist(), Y),
+            "texts": (texts(), words, verdicts),
+            "array of texts": (texts(), np.array(words, dtype=object), verdicts),
+            "series": (texts(), pd.Series(words, index=range(3, 43)), verdicts),
+            "named series": (texts(), pd.Series(words, name="text"), verdicts),
+            "search": (
+                GridSearchCV(texts(), {"logisticregression__C": [0.1, 1.0]}, cv=2),
+                pd.Series(words, name="text"),
+                verdicts,
+            ),
+            "column of texts": (by_column, pd.DataFrame({"text": words}), verdicts),
+            "cleaned": (
+                make_pipeline(FunctionTransformer(_lowered), *(s for _, s in texts().steps)),
+                pd.Series(words),
+                verdicts,
+            ),
+            "records": (make_pipeline(DictVectorizer(), LogisticRegression()), records, verdicts),
+            "tokens": (
+                make_pipeline(CountVectorizer(analyzer=_same), LogisticRegression()),
+                tokens,
+                verdicts,
+            ),
+        }
+        return {
+            name: Training(model.fit(data, labels), data, model.predict(data))
+            for name, (model, data, labels) in data_of.items()
+        }
 
-class TestSkops(TestSklearnFlavor):
+
+def _lowered(texts: pd.Series) -> pd.Series:
+    return texts.str.lower()
+
+
+def _same(words: Any) -> Any:
+    return words
+
+
+class TestSkops(FlavorContract):
+    flavor = SklearnFlavor
     options: ClassVar = {"serialization_format": "skops"}
 
+    def make_model(self) -> Any:
+        return fitted()
 
-class TestPickle(TestSklearnFlavor):
+    def make_input(self) -> Any:
+        return X.iloc[:5]
+
+
+class TestPickle(FlavorContract):
+    flavor = SklearnFlavor
     options: ClassVar = {"serialization_format": "pickle"}
 
     def make_model(self) -> Any:

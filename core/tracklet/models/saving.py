@@ -365,6 +365,9 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     about.signature = _signature(flavor, model, path, about, described)
     if about.signature is not None:
         categories.save(about.signature.categories, path)
+    # MLflow's own Python models get frames; others are asked with what they were trained on.
+    if about.signature is not None and about.signature.form and flavor.name != PYFUNC:
+        about.flavors.get(PYFUNC, {})["input_form"] = about.signature.form
     if described.input_example is not None:
         from tracklet.models import examples
 

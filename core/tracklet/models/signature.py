@@ -30,6 +30,7 @@ class ModelSignature:
 
     __slots__ = (
         "categories",
+        "form",
         "from_type_hint",
         "inputs",
         "outputs",
@@ -60,6 +61,9 @@ class ModelSignature:
         self.categories: dict[str, Any] = {}
         """Which categories columns of the inputs were made of, where a frame told; no part of
         the signature's text."""
+        self.form: str | None = None
+        """What the columns stand for if not a frame: ``"list"`` or ``"series"``. Not part of the
+        signature, but native models are asked with what they were trained on."""
 
     def _parts(self) -> dict[str, Schema | ParamSchema | None]:
         return {"inputs": self.inputs, "outputs": self.outputs, "params": self.params}
@@ -119,7 +123,15 @@ def infer_signature(
         infer_param_schema(params) if params else None,
     )
     signature.categories = categories.of_frame(model_input)
+    signature.form = form_of(model_input)
     return signature
+
+
+def form_of(data: Any) -> str | None:
+    """``"list"`` or ``"series"``, if the data is that; None for any other."""
+    if isinstance(data, list):
+        return "list"
+    return "series" if hasattr(data, "iloc") and not hasattr(data, "columns") else None
 
 
 def _schema_or_any(what: str, data: Any) -> Schema:

@@ -57,7 +57,12 @@ class Payload:
 
 
 def parse(
-    body: bytes | str, content_type: str | None, schema: Schema | None, *, hinted: bool = False
+    body: bytes | str,
+    content_type: str | None,
+    schema: Schema | None,
+    *,
+    hinted: bool = False,
+    records: bool = False,
 ) -> Payload:
     """The data and params of a request.
 
@@ -66,6 +71,7 @@ def parse(
         content_type: ``application/json``, ``text/csv`` or ``application/vnd.apache.parquet``.
         schema: The model's inputs, to whose types the data is brought.
         hinted: Whether the model's type hints decide about its data instead.
+        records: Whether the model takes a list of dictionaries as it is.
 
     Raises:
         UnsupportedMediaType: The content type is another.
@@ -74,7 +80,7 @@ def parse(
     """
     kind = _media_type(content_type)
     if kind == JSON:
-        return _of_document(read_json(body), schema, hinted)
+        return _of_document(read_json(body), schema, hinted, records)
     if hinted:
         raise InvalidParameterValue(
             "the model's type hints need a JSON body with the data in 'inputs'"
@@ -113,7 +119,7 @@ def read_json(body: bytes | str) -> Any:
         raise BadRequest(f"the body is no JSON: {error}") from None
 
 
-def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
+def _of_document(document: Any, schema: Schema | None, hinted: bool, records: bool) -> Payload:
     if not isinstance(document, Mapping):
         raise BadRequest(
             f"the body must be an object with one of {', '.join(_FORMS)}; got {_words(document)}"
@@ -135,6 +141,8 @@ def _of_document(document: Any, schema: Schema | None, hinted: bool) -> Payload:
             f"{' and '.join(forms) or brief(sorted(document))}"
         )
     data = document[forms[0]]
+    if records and isinstance(data, list):
+        return Payload(data, params)
     if forms[0] == "dataframe_split":
         return Payload(_split(data, schema), params)
     if forms[0] == "dataframe_records":

@@ -92,7 +92,13 @@ def predict(
 def ask(model_uri: str | Path, body: bytes | str, kind: str, trust: Trust) -> tuple[Any, bool]:
     """What a model answers to a body, and whether the body was taken as it was."""
     model = pyfunc.load_model(model_uri, trust=trust)
-    payload = scoring.parse(body, _MEDIA[kind], model.input_schema, hinted=model.hinted)
+    payload = scoring.parse(
+        body,
+        _MEDIA[kind],
+        model.input_schema,
+        hinted=model.hinted,
+        records=model.takes_records,
+    )
     return model.predict(payload.data, payload.params), payload.whole
 
 

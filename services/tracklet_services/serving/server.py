@@ -173,7 +173,13 @@ def answered(model: PyFuncModel, body: bytes, content_type: str | None) -> bytes
         TrackletException: The request is malformed, does not fit the signature, or the model
             raised.
     """
-    payload = scoring.parse(body, content_type, model.input_schema, hinted=model.hinted)
+    payload = scoring.parse(
+        body,
+        content_type,
+        model.input_schema,
+        hinted=model.hinted,
+        records=model.takes_records,
+    )
     try:
         predictions = model.predict(payload.data, payload.params)
     except Exception as error:

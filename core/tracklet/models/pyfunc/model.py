@@ -16,7 +16,7 @@ from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
 from tracklet.models.pyfunc import enforcement
 from tracklet.models.pyfunc.python_model import ForeignPredictor, load_foreign
-from tracklet.models.signature import ModelSignature
+from tracklet.models.signature import ModelSignature, form_of
 from tracklet.models.trust import Grant, Trust
 from tracklet.models.trust import loading as loading_trusted
 from tracklet.types import ParamSchema, Schema
@@ -51,7 +51,11 @@ class PyFuncModel:
         self._inputs = metadata.get_input_schema()
         self._params = metadata.get_params_schema()
         signature = metadata.signature
-        self._from_example = signature is not None and signature.type_hint_from_example
+        self._form = metadata.flavors[PYFUNC].get("input_form")
+        self._takes_records = self.takes_records
+        example = metadata.saved_input_example_info or {}
+        if signature is not None and signature.type_hint_from_example:
+            self._form = "list" if example.get("type") == "json_object" else None
         self._by_hint = getattr(predictor, "checked", lambda data: data) if self.hinted else None
 
     @property
@@ -88,19 +92,29 @@ class PyFuncModel:
             return data
         if self._by_hint is not None:
             return self._by_hint(data)
+        if self._takes_records and isinstance(data, list):
+            return data
         fitting = enforcement.enforce(data, self._inputs)
         if self._dtypes and hasattr(fitting, "iloc"):
             fitting = categories.restored(fitting, self._dtypes)
-        return self._like_example(fitting) if self._from_example else fitting
+        return fitting if self._form is None else self._in_form(data, fitting)
 
-    def _like_example(self, frame: Any) -> Any:
-        """For a model that asked for it, data in the form of its input example."""
-        info = self.metadata.saved_input_example_info or {}
-        if info.get("type") != "json_object" or not hasattr(frame, "iloc"):
-            return frame
-        if self._inputs is not None and self._inputs.has_input_names():
-            return frame.to_dict(orient="records")
-        return frame.iloc[:, 0].tolist()
+    def _in_form(self, data: Any, fitting: Any) -> Any:
+        """Data that fits, as the list or the Series that the model was trained on."""
+        if form_of(data) == self._form:
+            return data
+        if not hasattr(fitting, "columns"):
+            return fitting
+        if self._form == "series":
+            return fitting.iloc[:, 0]
+        if self._inputs is None or not self._inputs.has_input_names():
+            return fitting.iloc[:, 0].tolist()
+        given = fitting.notna().to_numpy()  # a key that a dictionary lacked has no value
+        rows = zip(fitting.to_dict(orient="records"), given, strict=True)
+        return [
+            {k: v for (k, v), there in zip(row.items(), has, strict=True) if there}
+            for row, has in rows
+        ]
 
     def __call__(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The same as :meth:`predict`."""
@@ -136,6 +150,12 @@ class PyFuncModel:
     def input_schema(self) -> Schema | None:
         """What the model takes."""
         return self._inputs
+
+    @property
+    def takes_records(self) -> bool:
+        """Whether the model was trained on dictionaries, whose keys are its own affair."""
+        recorded = self.metadata.flavors[PYFUNC].get("input_form")
+        return recorded == "list" and self._inputs is not None and self._inputs.has_input_names()
 
     @property
     def hinted(self) -> bool:
