@@ -69,7 +69,8 @@ SCRIPT = """
     tallies = []
     if library == "tracklet":
         runs = tracking.search_runs(output_format="list")
-        told = [run.data.tags.get("tracklet.overhead_ms") for run in runs]  # not by a search's trials
+        # A search's trials have none of their own.
+        told = [run.data.tags.get("tracklet.overhead_ms") for run in runs]
         tallies = [json.loads(tally) for tally in told if tally][:repeats]
     print(json.dumps([list(zip(*bare)), list(zip(*watched)), tallies]))
 """
