@@ -1,7 +1,8 @@
 """tracklet keeps the record of machine-learning training.
 
 ``tracklet.autolog()`` is one line, and every training run is on the record. The API speaks
-MLflow's dialect, so that ``import tracklet as mlflow`` runs existing scripts.
+MLflow's dialect: ``import tracklet as mlflow`` runs existing scripts, and ``as_mlflow()`` answers
+``import mlflow`` itself.
 
 Everything below is looked up when it is first used: importing this package imports nothing
 but what serves ``tracklet.<name>`` for plugins of other distributions.
@@ -24,6 +25,7 @@ _NAMES = {
     "client": "MlflowClient TrackletClient",
     "client.active_model": "clear_active_model get_active_model_id",
     "client.images": "Image",
+    "dialect": "as_mlflow",
     "errors": "MlflowException TrackletException",
     "fluent.active": "ActiveRun",
     "fluent.artifacts": (
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from tracklet.client import MlflowClient, TrackletClient
     from tracklet.client.active_model import clear_active_model, get_active_model_id
     from tracklet.client.images import Image
+    from tracklet.dialect import as_mlflow
     from tracklet.errors import MlflowException, TrackletException
     from tracklet.fluent.active import ActiveRun
     from tracklet.fluent.artifacts import (

@@ -43,7 +43,7 @@ def attribute(name: str) -> ModuleType:
         AttributeError: No installed integration or flavor has this name.
         PluginError: One has, but it cannot be loaded, or two distributions claim the name.
     """
-    if _is_ours(name) or not _is_registered(name):
+    if _is_ours(name) or not is_plugin(name):
         raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
     return import_module(f"{_PACKAGE}.{name}")
 
@@ -69,7 +69,7 @@ class _Finder:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, name = fullname.rpartition(".")
-        if package != _PACKAGE or not _is_registered(name):
+        if package != _PACKAGE or not is_plugin(name):
             return None
         return ModuleSpec(fullname, cast("Loader", _Loader()), origin=f"the plugin {name!r}")
 
@@ -104,7 +104,8 @@ def _is_ours(name: str) -> bool:
     return os.path.exists(f"{folder}/{name}.py") or os.path.isdir(f"{folder}/{name}")
 
 
-def _is_registered(name: str) -> bool:
+def is_plugin(name: str) -> bool:
+    """Whether an installed integration or flavor has the name."""
     # Dunder and private names are asked for by every inspecting tool; they are no plugin's.
     return not name.startswith("_") and (_claims("integrations", name) or _claims("flavors", name))
 

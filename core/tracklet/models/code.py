@@ -60,10 +60,9 @@ def set_model(model: Any) -> None:
     holder = _model.get()
     if holder is not None:
         holder[0] = model
-    theirs = sys.modules.get("mlflow.models")
-    if theirs is not None and not str(getattr(theirs, "__name__", "")).startswith("tracklet"):
-        # The file runs under MLflow and says `import tracklet as mlflow`.
-        theirs.set_model(model)
+    theirs = getattr(sys.modules.get("mlflow.models"), "set_model", set_model)
+    if theirs is not set_model:  # the file runs under MLflow and says `import tracklet as mlflow`
+        theirs(model)
 
 
 class ModelConfig:

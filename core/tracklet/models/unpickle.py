@@ -159,9 +159,8 @@ def _import_module(name: str, package: str | None = None) -> ModuleType:
     return importlib.import_module(name, package)
 
 
-@functools.cache
 def mlflow_installed() -> bool:
-    """Whether the real MLflow can be imported; it is not imported to find out."""
+    """Whether ``import mlflow`` is answered, by MLflow or as its dialect; it is not imported."""
     return "mlflow" in sys.modules or importlib.util.find_spec("mlflow") is not None
 
 

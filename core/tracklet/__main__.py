@@ -1,0 +1,5 @@
+"""``python -m tracklet`` is the command ``tracklet``."""
+
+from tracklet.cli import main
+
+main()
