@@ -92,9 +92,15 @@ def modules_of(package: str) -> list[str]:
     return found
 
 
-# These stand above the plugins, or are run by Alembic inside its own environment.
+# These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
 FACADES = ("tracklet.lightgbm", "tracklet.pyfunc", "tracklet.sklearn", "tracklet.xgboost")
-NOT_IMPORTED = (*FACADES, "tracklet_services.sql.migrations")
+NOT_IMPORTED = (
+    *FACADES,
+    "tracklet.__main__",
+    "tracklet.dialect.autologging",
+    "tracklet.dialect.found",
+    "tracklet_services.sql.migrations",
+)
 CORE = [name for name in modules_of("tracklet") if not name.startswith(NOT_IMPORTED)]
 PLUGIN_MODULES = modules_of("tracklet_integrations") + modules_of("tracklet_flavors")
 
