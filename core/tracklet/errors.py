@@ -5,6 +5,7 @@
     Exception
     └── TrackletException             any failure of ours; alias MlflowException
         ├── InvalidParameterValue     a value breaks a rule of the API
+        │   └── InvalidArgument       of the wrong type or form; also a TypeError and a ValueError
         ├── ResourceDoesNotExist      the run, experiment, model or artifact is not there
         ├── ResourceAlreadyExists     the name is taken
         ├── InvalidState              the entity exists but is in the wrong state for the call
@@ -108,6 +109,13 @@ class InvalidParameterValue(TrackletException):
     """A value breaks a rule of the API."""
 
     code = "INVALID_PARAMETER_VALUE"
+
+
+class InvalidArgument(InvalidParameterValue, TypeError, ValueError):
+    """An argument is of a type or form that a verb cannot take.
+
+    MLflow leaves such cases to Python's own errors, by which scripts catch them.
+    """
 
 
 class ResourceDoesNotExist(TrackletException):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracklet.errors import (
     BadRequest,
     ExecutionException,
+    InvalidArgument,
     InvalidParameterValue,
     InvalidState,
     MissingDependency,
@@ -20,6 +21,7 @@ from tracklet.errors import (
 __all__ = [
     "BadRequest",
     "ExecutionException",
+    "InvalidArgument",
     "InvalidParameterValue",
     "InvalidState",
     "MissingDependency",

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tracklet import entities
 from tracklet.client.verbs import Verbs
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidArgument, InvalidParameterValue, ResourceDoesNotExist
 from tracklet.repositories import repository, validate_artifact_path
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ArtifactVerbs(Verbs):
         """
         from pathlib import Path
 
-        path = Path(local_path)
+        path = Path(path_of("local_path", local_path))
         if not path.exists():
             raise FileNotFoundError(f"there is no file or folder {str(local_path)!r} to log")
         target = self.run_repository(run_id)
@@ -60,7 +60,7 @@ class ArtifactVerbs(Verbs):
         """
         from pathlib import Path
 
-        path = Path(local_dir)
+        path = Path(path_of("local_dir", local_dir))
         if not path.is_dir():
             raise FileNotFoundError(f"there is no folder {str(local_dir)!r} to log")
         self.run_repository(run_id).put_tree(path, artifact_path)
@@ -94,25 +94,45 @@ class ArtifactVerbs(Verbs):
 
         Without ``dst_path``, what is on this machine already is not copied.
 
+        Args:
+            run_id: The run.
+            path: What to bring; of a folder whose name ends in ``/``, its contents.
+            dst_path: The folder to copy to, created if it is not there.
+
         Raises:
             ResourceDoesNotExist: There is nothing at ``path``.
         """
         wanted = validate_artifact_path(path)
-        destination = _existing_folder(dst_path)
+        destination = folder_to_fill(dst_path)
+        if destination is None or not wanted or not path.endswith("/"):
+            return str(self._fetched(run_id, wanted, destination))
+        import shutil
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix=".tracklet-", dir=destination) as scratch:
+            from pathlib import Path
+
+            fetched = self._fetched(run_id, wanted, Path(scratch))
+            if fetched.is_dir():
+                shutil.copytree(fetched, destination, copy_function=shutil.move, dirs_exist_ok=True)
+                return str(destination)
+            return str(shutil.move(fetched, destination / fetched.name))
+
+    def _fetched(self, run_id: str, wanted: str, destination: Path | None) -> Path:
         try:
-            return str(self.run_repository(run_id).fetch(wanted, destination))
+            return self.run_repository(run_id).fetch(wanted, destination)
         except ResourceDoesNotExist:
             name, _, below = wanted.partition("/")
             model = self._models_of(run_id).get(name)
             if model is None:
                 shown = ", ".join(info.path for info in self.list_artifacts(run_id)) or "none"
                 raise ResourceDoesNotExist(
-                    f"run {run_id!r} has no artifact {path!r}; its root has: {shown}"
+                    f"run {run_id!r} has no artifact {wanted!r}; its root has: {shown}"
                 ) from None
             files = repository(model.artifact_location)
             if destination is not None and not below:
                 destination = destination / name
-            return str(files.fetch(below, destination))
+            return files.fetch(below, destination)
 
     def run_repository(self, run_id: str) -> ArtifactRepository:
         """The repository of a run's own artifacts."""
@@ -151,12 +171,33 @@ class ArtifactVerbs(Verbs):
         return models
 
 
-def _existing_folder(path: Any) -> Path | None:
+def path_of(argument: str, path: Any) -> str:
+    """A local path that a caller gives, as text.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    text = path if isinstance(path, str) else getattr(path, "__fspath__", str)()
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidArgument(f"{argument} is a path, such as 'out/plot.png'; got {path!r}")
+    return text
+
+
+def folder_to_fill(path: Any) -> Path | None:
+    """The folder to copy artifacts to, which is created if it is not there; None for None.
+
+    Raises:
+        InvalidParameterValue: It is no path, or that of a file.
+    """
     if path is None:
         return None
     from pathlib import Path
 
-    folder = Path(path)
-    if not folder.is_dir():
-        raise InvalidParameterValue(f"{str(path)!r} is no folder to download to; create it first")
+    folder = Path(path_of("dst_path", path))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidParameterValue(
+            f"{str(path)!r} cannot be a folder to download to: {error.strerror or error}"
+        ) from error
     return folder

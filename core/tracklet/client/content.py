@@ -11,7 +11,9 @@ from tracklet.client import images
 from tracklet.client.artifacts import ArtifactVerbs
 from tracklet.client.pages import all_of
 from tracklet.entities import Run
-from tracklet.errors import ResourceDoesNotExist
+from tracklet.errors import InvalidArgument, InvalidParameterValue, ResourceDoesNotExist
+from tracklet.repositories import validate_artifact_path
+from tracklet.validation import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,27 +30,40 @@ class ContentVerbs(ArtifactVerbs):
     """Store objects as artifacts of a run."""
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
-        """Store text, in UTF-8."""
+        """Store text, in UTF-8.
+
+        Raises:
+            InvalidArgument: It is no text, or none that UTF-8 can hold.
+        """
+        content = _encoded(text)
         with self.artifact_to_write(run_id, artifact_file) as path:
-            path.write_bytes(text.encode())
+            path.write_bytes(content)
 
     def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
         """Store a dictionary or list: as YAML for ``.yml`` and ``.yaml``, else as JSON.
 
         In JSON, what JSON cannot hold becomes its text.
+
+        Raises:
+            InvalidArgument: There is something in it that the format cannot hold.
         """
         with self.artifact_to_write(run_id, artifact_file) as path:
-            if path.suffix in (".yml", ".yaml"):
-                import yaml
+            try:
+                if path.suffix in (".yml", ".yaml"):
+                    import yaml
 
-                text = yaml.safe_dump(
-                    dictionary, default_flow_style=False, indent=2, allow_unicode=True
-                )
-            else:
-                import json
+                    text = yaml.safe_dump(
+                        dictionary, default_flow_style=False, indent=2, allow_unicode=True
+                    )
+                else:
+                    import json
 
-                text = json.dumps(dictionary, indent=2, default=str)
-            path.write_bytes(text.encode())
+                    text = json.dumps(dictionary, indent=2, default=str)
+            except Exception as error:
+                raise InvalidArgument(
+                    f"{artifact_file!r} cannot hold {shown(dictionary)}: {error}"
+                ) from error
+            path.write_bytes(_encoded(text))
 
     def log_figure(
         self,
@@ -61,7 +76,7 @@ class ContentVerbs(ArtifactVerbs):
         """Store a matplotlib figure, or a plotly figure as ``.html`` or a static image.
 
         Raises:
-            TypeError: The figure is of another library, or the file type of none of it.
+            InvalidArgument: The figure is of another library, or the file type of none of it.
         """
         library = type(figure).__module__.partition(".")[0]
         options = dict(save_kwargs or {})
@@ -75,12 +90,12 @@ class ContentVerbs(ArtifactVerbs):
             elif library == "plotly" and path.suffix in _PLOTLY_STATIC:
                 figure.write_image(path, **options)
             elif library == "plotly":
-                raise TypeError(
+                raise InvalidArgument(
                     f"a plotly figure can be stored as .html or {', '.join(_PLOTLY_STATIC)}; got "
                     f"{artifact_file!r}"
                 )
             else:
-                raise TypeError(
+                raise InvalidArgument(
                     f"a figure must come from matplotlib or plotly; got {type(figure)!r}"
                 )
 
@@ -107,18 +122,17 @@ class ContentVerbs(ArtifactVerbs):
             synchronous: Accepted for compatibility; the image is stored when the call returns.
 
         Raises:
-            TypeError: Not exactly one of ``artifact_file`` and ``key`` is given, or the image is
-                of a type that is none of the above.
-            ValueError: The key, the array's shape or a value is out of its range.
+            InvalidArgument: Not exactly one of ``artifact_file`` and ``key`` is given, a file with
+                a step, or an image, key or value that is none of the above.
         """
-        images.validate_place(artifact_file, key)
+        images.validate_place(artifact_file, key, step, timestamp)
         picture = images.as_pil(image)
         if artifact_file is not None:
             with self.artifact_to_write(run_id, artifact_file) as path:
-                picture.save(path)
+                images.save(picture, path)
             return
         if not re.fullmatch(_IMAGE_KEY, str(key)):
-            raise ValueError(
+            raise InvalidArgument(
                 f"{key!r} cannot be an image key: use letters, digits, '_', '-', '.', '/' and "
                 "spaces"
             )
@@ -134,11 +148,14 @@ class ContentVerbs(ArtifactVerbs):
 
         Args:
             run_id: The run.
-            data: A DataFrame or a dictionary of columns; cells may be images.
+            data: A DataFrame or a dictionary of columns; the cells of a column may be images. In
+                JSON, what JSON cannot hold becomes its text, and a time that of ISO 8601.
             artifact_file: A name that ends in ``.json`` or ``.parquet``.
 
         Raises:
-            ValueError: The name has another ending or one of the characters ``" ' , : [ ] { }``.
+            InvalidArgument: The name has another ending or one of the characters
+                ``" ' , : [ ] { }``; the data is no table, has two columns of a name or one of
+                both images and others; or the file cannot hold it.
         """
         _validate_table_name(artifact_file)
         frame = self._with_images_stored(run_id, _as_frame(data), artifact_file)
@@ -163,19 +180,30 @@ class ContentVerbs(ArtifactVerbs):
             experiment_id: Where to look for runs that have the table.
             artifact_file: The table's name.
             run_ids: Only these runs; all of the experiment by default.
-            extra_columns: Names of run attributes, params, metrics and tags to add as columns.
+            extra_columns: What of each run to add as columns: ``run_id`` and other attributes,
+                ``params.depth``, ``metrics.loss``, ``tags.team``. Where a run has no such param,
+                metric or tag, the cells are empty; beside a column of its own name, one gets ``_``.
 
         Raises:
             ResourceDoesNotExist: No run has such a table.
+            InvalidParameterValue: No run has what an extra column names.
         """
+        wanted = [extra_columns] if isinstance(extra_columns, str) else [*(extra_columns or ())]
         frames = []
+        known: set[str] = set()
         for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
             frame = _read(self.download_artifacts(run.info.run_id, artifact_file))
-            data = run.data
-            facts = {**dict(run.info), **data.tags, **data.params, **data.metrics}
-            for column in extra_columns or ():
-                frame[column] = facts.get(column)
+            facts = _columns_of(run)
+            known.update(facts)
+            for column in wanted:
+                frame[f"{column}_" if column in frame else column] = facts.get(column)
             frames.append(frame)
+        unknown = [column for column in wanted if column not in known]
+        if frames and unknown:
+            raise InvalidParameterValue(
+                f"no run with the table {artifact_file!r} has {unknown[0]!r}; choose from "
+                f"{', '.join(sorted(known))}"
+            )
         if not frames:
             raise ResourceDoesNotExist(
                 f"no run of experiment {experiment_id!r}"
@@ -218,16 +246,22 @@ class ContentVerbs(ArtifactVerbs):
             self._store_image(run_id, images.as_pil(cell), place, preview)
             return {"type": "image", "filepath": place, "compressed_filepath": preview}
 
-        for column in frame.columns:
-            if frame[column].dtype == object:
+        found = {column: frame[column].map(images.is_image) for column in frame.columns}
+        for column, are_images in found.items():
+            if any(are_images) and not all(are_images | frame[column].isna()):
+                raise InvalidArgument(
+                    f"the column {column!r} mixes images and other cells; give each its own column"
+                )
+        for column, are_images in found.items():
+            if any(are_images):
                 frame[column] = frame[column].map(stored)
         return frame
 
     def _store_image(self, run_id: str, picture: Any, place: str, preview: str) -> None:
         with self.artifact_to_write(run_id, place) as path:
-            picture.save(path)
+            images.save(picture, path)
         with self.artifact_to_write(run_id, preview) as path:
-            images.compressed(picture).save(path)
+            images.save(images.compressed(picture), path)
 
     def _note_table(self, run_id: str, artifact_file: str) -> None:
         import json
@@ -245,6 +279,24 @@ def _tables_noted(run: Run) -> list[dict[str, Any]]:
     return json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
 
 
+def _columns_of(run: Run) -> dict[str, Any]:
+    """What of a run can become a column, by the names that ``search_runs`` has for it."""
+    groups = {"params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags}
+    found = {
+        f"{kind}.{key}": value for kind, group in groups.items() for key, value in group.items()
+    }
+    return {**dict(run.info), **found}
+
+
+def _encoded(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise InvalidArgument(f"a text is stored, such as 'notes'; got {shown(text)}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{shown(text)} cannot be stored in UTF-8: {error.reason}") from error
+
+
 def _unique() -> str:
     import uuid  # only images need it
 
@@ -255,13 +307,13 @@ def _validate_table_name(artifact_file: str) -> None:
     """Check the name of a table.
 
     Raises:
-        ValueError: It does not end in ``.json`` or ``.parquet``, or has a character that the tag
-            that lists tables could not carry.
+        InvalidArgument: It does not end in ``.json`` or ``.parquet``, or has a character that the
+            tag that lists tables could not carry.
     """
-    if not artifact_file.endswith((".json", ".parquet")):
-        raise ValueError(f"a table's name ends in .json or .parquet; got {artifact_file!r}")
+    if not validate_artifact_path(artifact_file).endswith((".json", ".parquet")):
+        raise InvalidArgument(f"a table's name ends in .json or .parquet; got {artifact_file!r}")
     if any(character in _NO_TABLE_NAME for character in artifact_file):
-        raise ValueError(
+        raise InvalidArgument(
             f"{artifact_file!r} cannot name a table: it has one of the characters "
             f"{' '.join(_NO_TABLE_NAME)}"
         )
@@ -271,17 +323,26 @@ def _as_frame(data: Any) -> pd.DataFrame:
     """A DataFrame of a DataFrame, a dictionary of columns, or one of single values.
 
     Raises:
-        TypeError: The data is neither.
+        InvalidArgument: The data is none of it, or has two columns of one name.
     """
     pandas = _pandas()
     if isinstance(data, pandas.DataFrame):
-        return data.copy()
-    if isinstance(data, dict):
+        frame = data.copy()
+    elif isinstance(data, dict):
         try:
-            return pandas.DataFrame(data)
-        except ValueError:  # single values, which pandas takes only with an index
-            return pandas.DataFrame([data])
-    raise TypeError(f"a table is a DataFrame or a dictionary of columns; got {type(data)!r}")
+            frame = pandas.DataFrame(data)
+        except ValueError as error:  # single values, which pandas takes only with an index
+            if any(isinstance(column, list | tuple) for column in data.values()):
+                raise InvalidArgument(f"these columns are no table: {error}") from error
+            frame = pandas.DataFrame([data])
+    else:
+        raise InvalidArgument(
+            f"a table is a DataFrame or a dictionary of columns; got {shown(data)}"
+        )
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InvalidArgument(f"a table has one column of each name; got {twice!r} twice")
+    return frame
 
 
 def _joined(*frames: pd.DataFrame | None) -> pd.DataFrame:
@@ -300,15 +361,37 @@ def _read(path: str) -> pd.DataFrame:
 
     with open(path, "rb") as file:
         document = json.load(file)
-    return pandas.DataFrame(document["data"], columns=document["columns"])
+    names = [tuple(name) if isinstance(name, list) else name for name in document["columns"]]
+    return pandas.DataFrame(document["data"], columns=pandas.Index(names))
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
-    """A table to its file."""
-    if path.suffix == ".parquet":
-        frame.to_parquet(path, index=False)
-    else:
-        frame.to_json(path, orient="split", index=False, date_format="iso")
+    """A table to its file; in JSON as pandas' ``split``, but with every digit of a number.
+
+    Raises:
+        InvalidArgument: The file cannot hold it.
+    """
+    try:
+        if path.suffix == ".parquet":
+            frame.to_parquet(path, index=False)
+            return
+        import json
+
+        cells = frame.astype(object)
+        document = cells.where(frame.notna(), None).to_dict("split", index=False)
+        path.write_bytes(_encoded(json.dumps(document, default=_in_json, separators=(",", ":"))))
+    except InvalidArgument:
+        raise
+    except Exception as error:
+        raise InvalidArgument(f"{path.name!r} cannot hold this table: {error}") from error
+
+
+def _in_json(cell: Any) -> Any:
+    """What JSON holds of a cell that is no text, number, list or dictionary."""
+    for form in ("isoformat", "tolist"):
+        if hasattr(cell, form):
+            return getattr(cell, form)()
+    return str(cell)
 
 
 def _pandas() -> Any:

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 from tracklet.client import TrackletClient, images
 from tracklet.fluent import experiments
 from tracklet.fluent.starting import run_to_record
+from tracklet.repositories import validate_artifact_path
+from tracklet.stores.creation import below
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +91,7 @@ def log_image(
 
     See :meth:`TrackletClient.log_image` for what is an image.
     """
-    images.validate_place(artifact_file, key)  # before a run is started for it
+    images.validate_place(artifact_file, key, step, timestamp)  # before a run is started for it
     TrackletClient().log_image(_id(None), image, artifact_file, key, step, timestamp, synchronous)
 
 
@@ -117,9 +119,14 @@ def load_table(
 
 
 def get_artifact_uri(artifact_path: str | None = None) -> str:
-    """The URI of the active run's artifacts, or of one of them."""
+    """The URI of the active run's artifacts, or of one of them, which need not be there."""
     root = run_to_record().info.artifact_uri or ""
-    return f"{root.rstrip('/')}/{artifact_path}" if artifact_path else root
+    tail = validate_artifact_path(artifact_path)
+    if root.startswith("file:"):
+        from urllib.parse import quote
+
+        tail = quote(tail)
+    return below(root, tail) if tail else root
 
 
 def _id(run_id: str | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
+from tracklet.validation import MAX_PATH_COMPONENT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,20 +60,30 @@ def validate_artifact_path(path: str | None) -> str:
     """Check that a path stays below the root; None and ``""`` name the root itself.
 
     Raises:
-        InvalidParameterValue: The path is absolute, leaves the root, or is not canonical.
+        InvalidParameterValue: The path is no text, is absolute, leaves the root, or has a part
+            that no file can be named.
     """
     if path is None or path == "":
         return ""
     if not isinstance(path, str):
-        raise InvalidParameterValue(f"an artifact path is text; got {path!r}")
+        raise InvalidArgument(f"an artifact path is text; got {path!r}")
     parts = path.split("/")
-    if path.startswith("/") or "\\" in path or "\0" in path or ".." in parts or ":" in parts[0]:
+    # What a Windows path is made of are characters like others elsewhere.
+    leads_out = os.name == "nt" and ("\\" in path or ":" in path)
+    if path.startswith("/") or ".." in parts or leads_out or not all(map(_can_be_named, parts)):
         raise InvalidParameterValue(
-            f"{path!r} cannot be an artifact path: it must be relative and stay below the run's "
-            "artifact folder, such as 'plots/roc.png'"
+            f"{path!r} cannot be an artifact path: it must be relative, stay below the run's "
+            "artifact folder and be made of names that a file can have, such as 'plots/roc.png'"
         )
-    canonical = "/".join(part for part in parts if part not in ("", "."))
-    return canonical
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _can_be_named(part: str) -> bool:
+    """Whether a file of this machine can have the name."""
+    try:
+        return "\0" not in part and len(os.fsencode(part)) <= MAX_PATH_COMPONENT_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def beneath(root: Path, path: str | None) -> Path:

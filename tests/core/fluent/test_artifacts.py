@@ -54,7 +54,7 @@ def test_what_is_not_there_or_no_regular_file_cannot_be_logged(tmp_path: Path) -
     assert paths(run) == []
 
 
-@pytest.mark.parametrize("path", ["../x.txt", "/etc/x.txt", "a/../../x.txt", "c:\\x.txt"])
+@pytest.mark.parametrize("path", ["../x.txt", "/etc/x.txt", "a/../../x.txt"])
 def test_an_artifact_stays_below_the_run(path: str) -> None:
     with tracklet.start_run() as run:
         with pytest.raises(InvalidParameterValue, match="cannot be an artifact path"):
@@ -83,8 +83,9 @@ def test_texts_and_dictionaries_are_readable_files(tmp_path: Path) -> None:
     assert (root / "s.bin").read_bytes() == b"\0\1" * 5
     uri = f"runs:/{run.info.run_id}"
     assert tracklet.artifacts.load_dict(f"{uri}/d.json") == {"b": [1, 2], "p": "x"}
+    assert tracklet.artifacts.load_dict(f"{uri}/d.yaml") == {"b": [1, {"c": "é"}]}
     with pytest.raises(BadRequest, match="not JSON"):
-        tracklet.artifacts.load_dict(f"{uri}/d.yaml")
+        tracklet.artifacts.load_dict(f"{uri}/notes/t.txt")
     copied = tracklet.artifacts.download_artifacts(f"{uri}/notes", dst_path=str(tmp_path))
     assert (Path(copied) / "t.txt").exists()
 
@@ -150,7 +151,7 @@ def test_a_table_grows_and_is_read_over_runs(ending: str) -> None:
     table = tracklet.load_table(name, run_ids=[ids[0]])
     assert table["a"].tolist() == [1, 2, 3]
     assert table["c"].isna().tolist() == [True, True, False]
-    both = tracklet.load_table(name, extra_columns=["run_id", "number"])
+    both = tracklet.load_table(name, extra_columns=["run_id", "params.number"])
     assert sorted(set(both["run_id"])) == sorted(ids)
     assert len(both) == 6
     tags = tracklet.get_run(ids[0]).data.tags
