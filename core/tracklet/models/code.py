@@ -27,9 +27,10 @@ from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.frozen import Frozen
-from tracklet.models import trust
+from tracklet.models import manifest, trust
 from tracklet.models.model import load_yaml
 from tracklet.models.unpickle import HOMES, mlflow_installed
+from tracklet.state import ProcessState
 
 # Of MLflow's modules, those that a model's code imports.
 _ALIASED: Final = (
@@ -204,6 +205,77 @@ class _Sources(Frozen):
         )
 
 
+class _Claims(ProcessState):
+    """Whose code the names of modules mean in this process: a process has one module of a name."""
+
+    def begin(self) -> None:
+        self.held: dict[str, tuple[Path, dict[str, str]]] = {}
+
+
+_claims = _Claims()
+
+
+def _claim(folder: Path) -> set[str]:
+    """Have the names of a model's own modules mean its code; those that are new are returned.
+
+    Another model's modules, or the user's, of the same content are shared: whichever was there
+    first stays.
+
+    Raises:
+        TrackletException: A name means other code already, which would run in this one's place.
+    """
+    new = set()
+    for name, content in _contents(folder).items():
+        loaded = None if name in _claims.held else _place(name)
+        if loaded is not None and not loaded.is_relative_to(folder):
+            theirs = {file: _digest(loaded.parent / file) for file in content}
+            if theirs != content:
+                raise _two_of(name, folder, loaded)
+        # In one step, for a model may be loaded in every thread.
+        holder, known = _claims.held.setdefault(name, (folder, content))
+        if known is content:
+            new.add(name)
+        elif known != content:
+            raise _two_of(name, folder, holder / name)
+    return new
+
+
+def _two_of(name: str, folder: Path, other: Path) -> TrackletException:
+    return TrackletException(
+        f"the model in {folder.parent} has its own module {name!r}, and this process has another "
+        f"of that name and other content, from {other}: one of the two would silently run the "
+        "other's code. Load the model in a process of its own (`tracklet models predict` and "
+        "`tracklet models serve` do), or give the modules different names",
+        "RESOURCE_CONFLICT",
+    )
+
+
+def _place(name: str) -> Path | None:
+    """The file or folder of a module that is loaded; None if it is not, or has none."""
+    module = sys.modules.get(name)
+    at = next(iter(getattr(module, "__path__", ())), None) or getattr(module, "__file__", None)
+    return None if at is None else Path(at)
+
+
+def _contents(folder: Path) -> dict[str, dict[str, str]]:
+    """The digests of the files of each module or package in a folder, by their relative paths."""
+    found: dict[str, dict[str, str]] = {}
+    for path in folder.iterdir():
+        name = path.name.partition(".")[0]
+        if not name.isidentifier() or name in sys.stdlib_module_names:
+            continue
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        files = [file for file in files if file.parent.name != "__pycache__"]
+        if any(file.suffix in manifest.MODULES for file in files):
+            digests = {file.relative_to(folder).as_posix(): _digest(file) for file in files}
+            found.setdefault(name, {}).update(digests)
+    return found
+
+
+def _digest(file: Path) -> str:
+    return manifest.digest(file) if file.is_file() else ""
+
+
 @contextmanager
 def importable(folder: Path | None) -> Iterator[None]:
     """Put a model's ``code`` folder at the front of ``sys.path``, for good if loading succeeds.
@@ -217,6 +289,7 @@ def importable(folder: Path | None) -> Iterator[None]:
     if not folder.is_dir():
         raise TrackletException(f"the model is corrupt: its code folder {folder} is missing")
     trust.permit(f"import modules from {folder.name}/", folder)
+    claimed = _claim(folder)
     entry, hook = str(folder), _Sources(str(folder))
     added = entry not in sys.path
     if added:
@@ -231,4 +304,6 @@ def importable(folder: Path | None) -> Iterator[None]:
     except BaseException:
         if added and entry in sys.path:
             sys.path.remove(entry)
+        for name in claimed - sys.modules.keys():
+            _claims.held.pop(name, None)
         raise

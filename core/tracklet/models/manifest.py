@@ -93,7 +93,9 @@ def sign(folder: Path) -> None:
     names = [*files(folder)]
     refuse_links(folder, names)
     hashes = {
-        name: _hash(folder / name) for name in names if name not in _FREE and not _is_bytecode(name)
+        name: digest(folder / name)
+        for name in names
+        if name not in _FREE and not _is_bytecode(name)
     }
     document = {"files": hashes, "signature": _signature(hashes), "version": 1}
     partial = folder / f".{secrets.token_hex(8)}.tracklet-partial"
@@ -209,7 +211,7 @@ def _is_bytecode(name: str) -> bool:
 
 def _differs(path: Path, known: str) -> bool:
     try:
-        return not path.is_file() or _hash(path) != known
+        return not path.is_file() or digest(path) != known
     except OSError:
         return True
 
@@ -223,7 +225,8 @@ def _removed(bytecode: Path) -> bool:
     return True
 
 
-def _hash(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
