@@ -129,11 +129,17 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def exhaustive(session: nox.Session) -> None:
-    """Longer runs of what the suite has in short: more kills, interrupts and first starts."""
+    """Longer runs of what the suite has in short: more kills, interrupts and first starts.
+
+    And what trainings leave on the record, kept by a database.
+    """
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    session.run(
-        "pytest", TIMEOUT, "-m", "exhaustive", *session.posargs, env=test_environment(session)
-    )
+    env = test_environment(session)
+    session.run("pytest", TIMEOUT, "-m", "exhaustive", *session.posargs, env=env)
+    if not session.posargs:
+        observed = [f"tests/integrations/{framework}" for framework in FRAMEWORKS]
+        kept = ["--tracklet-store=sqlite", "-m", "not exhaustive", "-k", "not contract and not chaos"]
+        session.run("pytest", TIMEOUT, *workers(), *kept, *observed, env=env)
 
 
 @nox.session

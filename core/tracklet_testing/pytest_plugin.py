@@ -8,12 +8,24 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever runs tests choose what keeps their record."""
+    parser.addoption(
+        "--tracklet-store",
+        choices=("files", "sqlite"),
+        default="files",
+        help="what keeps the record of tests that use tracklet_home",
+    )
+
+
 @pytest.fixture
-def tracklet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def tracklet_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> Iterator[Path]:
     """A folder of the test's own for the record, its index and its configuration.
 
-    Runs go to ``<folder>/mlruns``, for child processes too. All process state is forgotten before
-    and after the test.
+    Runs go to ``<folder>/mlruns``, or with ``--tracklet-store=sqlite`` to ``<folder>/record.db``,
+    for child processes too. All process state is forgotten before and after the test.
     """
     from tracklet.state import reset
 
@@ -21,7 +33,10 @@ def tracklet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         monkeypatch.delenv(f"MLFLOW_{name}", raising=False)
         monkeypatch.delenv(f"TRACKLET_{name}", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("TRACKLET_TRACKING_URI", str(tmp_path / "mlruns"))
+    store = str(tmp_path / "mlruns")
+    if pytestconfig.getoption("--tracklet-store") == "sqlite":
+        store = f"sqlite:///{tmp_path}/record.db"
+    monkeypatch.setenv("TRACKLET_TRACKING_URI", store)
     monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(tmp_path / "config"))
     reset()

@@ -41,6 +41,7 @@ from tracklet_testing.integration.patches import PatchContract
 from tracklet_testing.integration.records import RecordContract
 from tracklet_testing.integration.side_effects import GlobalStateContract, ObjectContract
 from tracklet_testing.integration.storage import StorageContract
+from tracklet_testing.integration.stores import StoresContract
 
 __all__ = ["InjectedError", "IntegrationContract"]
 
@@ -53,6 +54,7 @@ class IntegrationContract(
     GlobalStateContract,
     ConcurrencyContract,
     StorageContract,
+    StoresContract,
     RecordContract,
 ):
     """Subclass it and set the class attributes; every test then runs against the integration."""

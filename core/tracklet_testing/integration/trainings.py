@@ -48,6 +48,7 @@ class Scenario:
     """
 
     def __init__(self, name: str, source: str) -> None:
+        self.source = source
         names: dict[str, Any] = {"__name__": "tracklet_contract_training"}
         exec(compile(textwrap.dedent(source), f"<{name}>", "exec"), names)
         self.names = names

@@ -262,7 +262,8 @@ class MetricContract(StoreFixtures):
                 Metric("acc", 0.7, 1, 1, model_id, "iris", "abc"),
             ],
         )
-        assert len(store.get_metric_history(run_id, "acc")) == 3
+        history = store.get_metric_history(run_id, "acc")
+        assert [(m.value, m.model_id) for m in history] == [(0.5, None), (0.6, None), (0.7, None)]
         metrics = store.get_logged_model(model_id).metrics
         found = {(m.value, m.step, m.dataset_name, m.dataset_digest) for m in metrics}
         assert found == {(0.6, 2, None, None), (0.7, 1, "iris", "abc")}
@@ -493,6 +494,23 @@ class LinkContract(StoreFixtures):
         for number, run_id in enumerate(runs):
             (used,) = store.get_run(run_id).inputs.dataset_inputs
             assert used == DatasetInput(dataset, [InputTag("n", str(number))])
+
+    def test_links_are_in_the_order_in_which_they_were_logged(
+        self, store: Any, run_id: str, experiment_id: str
+    ) -> None:
+        """What was linked before stays in its place."""
+        names = ["valid", "a", "train", "b"]
+        used = [DatasetInput(Dataset(name, name, "code", "{}")) for name in names]
+        made = [store.create_logged_model(experiment_id).model_id for _ in names]
+        for dataset, model_id in zip(used, made, strict=True):
+            store.log_inputs(run_id, [dataset], [LoggedModelInput(model_id)])
+        store.log_outputs(run_id, [LoggedModelOutput(model_id, 1) for model_id in made])
+        store.log_inputs(run_id, used[::-1])
+        store.log_outputs(run_id, [LoggedModelOutput(made[0], 2)])
+        for run in (store.get_run(run_id), *store.search_runs([experiment_id])):
+            assert run.inputs.dataset_inputs == used
+            assert [each.model_id for each in run.inputs.model_inputs] == made
+            assert [each.model_id for each in run.outputs.model_outputs] == made
 
     @pytest.mark.parametrize(
         "dataset",

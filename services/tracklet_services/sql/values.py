@@ -165,16 +165,19 @@ def put_points(connection: Connection, run: int, points: Sequence[Metric]) -> No
 
 
 def points_of(connection: Connection, run: int, key: str | None = None) -> list[Metric]:
-    """The points of a run, of one metric or of all, in the order in which they were logged."""
+    """The points of a run, of one metric or of all, in the order in which they were logged.
+
+    Which model a point belongs to is on the model's record.
+    """
     m = metrics.c
-    statement = select(
-        m.key, m.value, m.timestamp, m.step, m.model_id, m.dataset_name, m.dataset_digest
-    ).where(m.run == run)
+    statement = select(m.key, m.value, m.timestamp, m.step, m.dataset_name, m.dataset_digest).where(
+        m.run == run
+    )
     if key is not None:
         statement = statement.where(m.key == key)
     return [
-        Metric(key, as_double(value), *rest)
-        for key, value, *rest in connection.execute(statement.order_by(m.id))
+        Metric(key, as_double(value), timestamp, step, None, *dataset)
+        for key, value, timestamp, step, *dataset in connection.execute(statement.order_by(m.id))
     ]
 
 

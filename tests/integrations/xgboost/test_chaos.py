@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from tracklet_testing.integration.containment import ContainmentContract
 from tracklet_testing.integration.storage import StorageContract
+from tracklet_testing.integration.stores import StoresContract
 
 DATA = """
 import numpy as np
@@ -108,3 +109,7 @@ class TestContainment(_Scenarios, ContainmentContract):
 
 class TestStorage(_Scenarios, StorageContract):
     """The record may be out of reach."""
+
+
+class TestStores(_Scenarios, StoresContract):
+    """The record may be a database."""

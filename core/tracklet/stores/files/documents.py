@@ -9,6 +9,7 @@ is bounded, whatever the document says: a few lines can name each other a billio
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities
@@ -16,6 +17,9 @@ from tracklet.errors import StorageError
 
 if TYPE_CHECKING:
     from tracklet.entities.entity import Entity
+
+LINKED_NS: Final = "linked_ns"
+"""When a run was linked to what it used or produced, in ns: links are listed in that order."""
 
 _LINE: Final = (
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*):"
@@ -115,6 +119,7 @@ def model_output(output: entities.LoggedModelOutput) -> dict[str, Any]:
         "source_type": "RUN_OUTPUT",
         "step": output.step,
         "tags": {},
+        LINKED_NS: time.time_ns(),
     }
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from tracklet import entities, liveness, settings
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
-from tracklet.stores.files import contents, layout, points, run_state
+from tracklet.stores.files import contents, documents, layout, points, run_state
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 from tracklet.validation import MAX_INTEGER, MIN_INTEGER
@@ -182,12 +182,13 @@ def read_outputs(run_dir: Path) -> entities.RunOutputs:
 
 
 def _links(home: str) -> list[tuple[str, dict[str, Any]]]:
-    """The names of the folders that link a run to something, and their documents."""
+    """The names of the folders that link a run to something, and their documents, in order."""
 
     def read(folder: str) -> tuple[str, dict[str, Any]]:
         return os.path.basename(folder), contents.read_meta(folder, "link")
 
-    return contents.readable(read, sorted(contents.folders(home)))
+    links = contents.readable(read, sorted(contents.folders(home)))
+    return sorted(links, key=lambda link: integer(link[1].get(documents.LINKED_NS)) or 0)
 
 
 def _dataset(folder: str) -> entities.Dataset:

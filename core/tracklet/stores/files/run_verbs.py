@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -274,9 +275,12 @@ class Runs(Folder, TrackingStore):
             validation.validate_step(f"output {model.model_id}", model.step)
         folder, meta = self._active_run_dir(run_id, "log outputs of")
         for model in models:
+            place = f"{folder}/{layout.OUTPUTS}/{model.model_id}"
             link = documents.model_output(model)
-            path = layout.meta(f"{folder}/{layout.OUTPUTS}/{model.model_id}")
-            disk.publish(path, documents.dumps(link), layout.private(folder))
+            link[documents.LINKED_NS] = (contents.meta_if_there(place) or link).get(
+                documents.LINKED_NS, 0
+            )
+            disk.publish(layout.meta(place), documents.dumps(link), layout.private(folder))
         self._announce_if_over(folder, meta)
 
     def _link_dataset(
@@ -304,6 +308,7 @@ class Runs(Folder, TrackingStore):
             "source_id": source_id,
             "source_type": source_type,
             "tags": dict(tags),
+            documents.LINKED_NS: time.time_ns(),
         }
         place = f"{folder}/{layout.INPUTS}/{layout.input_id(source_id, run_id)}"
         self._link_once(place, link, layout.private(folder))

@@ -96,7 +96,7 @@ def test_a_model_metric_names_its_run(store, root):
 
 
 def test_links_are_these_documents(store, root):
-    """Inputs, datasets and outputs as MLflow names and writes them."""
+    """Inputs, datasets and outputs as MLflow names and writes them, and when they were linked."""
     run_id = store.create_run("0").info.run_id
     dataset = Dataset("dataset", "a5df5eea", "code", "{}", None, None)
     used = DatasetInput(dataset, [InputTag("mlflow.data.context", "train")])
@@ -108,12 +108,18 @@ def test_links_are_these_documents(store, root):
         "digest: a5df5eea\nname: dataset\nprofile: null\nschema: null\nsource: '{}'\n"
         "source_type: code\n"
     )
+
+    def of_mlflow(link):
+        text = (link / "meta.yaml").read_text()
+        assert re.search(r"^linked_ns: \d{19}$", text, re.MULTILINE)
+        return re.sub(r"linked_ns: .*\n", "", text)
+
     (link,) = (root / "0" / run_id / "inputs").iterdir()
-    assert (link / "meta.yaml").read_text() == (
+    assert of_mlflow(link) == (
         f"destination_id: {dataset_id}\ndestination_type: RUN\nsource_id: {dataset_id}\n"
         "source_type: DATASET\ntags:\n  mlflow.data.context: train\n"
     )
-    assert (root / "0" / run_id / "outputs" / ("m-" + "a" * 32) / "meta.yaml").read_text() == (
+    assert of_mlflow(root / "0" / run_id / "outputs" / ("m-" + "a" * 32)) == (
         f"destination_id: m-{'a' * 32}\ndestination_type: MODEL_OUTPUT\n"
         f"source_id: m-{'a' * 32}\nsource_type: RUN_OUTPUT\nstep: 4\ntags: {{}}\n"
     )
