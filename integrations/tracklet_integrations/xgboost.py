@@ -108,7 +108,7 @@ def _callback_class() -> Any:
         def __init__(self, record: boosting.BoostingRecord) -> None:
             super().__init__()
             self._record = record
-            self._first = 0
+            self._first: int | None = None
             self._log: Mapping[str, Mapping[str, Any]] = {}
 
         def __hash__(self) -> int:
@@ -116,19 +116,15 @@ def _callback_class() -> Any:
             # after it from hearing of the round; this is put in first, and its place is the first.
             return 0
 
-        def before_training(self, model: Any) -> Any:
-            try:
-                # A continued training goes on counting where the model stands.
-                self._first = int(model.num_boosted_rounds()) if _is_booster(model) else 0
-                checkpoint("callback")
-            except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-                report(error, "xgboost: before training", "xgboost")
-            return model
-
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             try:
                 self._log = evals_log
                 checkpoint("callback")
+                if self._first is None:
+                    # A continued training goes on counting where the model stands. Asked before its
+                    # first round, a booster configures itself, and warns where nobody expects it.
+                    trained = model.num_boosted_rounds() if _is_booster(model) else 0
+                    self._first = max(0, int(trained) - epoch - 1)
                 self._record.round(
                     self._first + epoch,
                     list(_values(evals_log, epoch, epoch + 1)),
@@ -226,11 +222,11 @@ class XgboostRecord(boosting.BoostingRecord):
                 "num_boost_round": wrapper.get_num_boosting_rounds(),
                 "early_stopping_rounds": wrapper.early_stopping_rounds,
             }
-            self.params(boosting.decided(wrapper.get_xgb_params()), arguments)
+            self.params({}, arguments)
 
     def after_distributed(self, wrapper: Any) -> None:
         with self.recorder.step("params"):
-            self.params({"objective": wrapper.objective}, {})
+            self.params({}, {})  # the objective, which is chosen by now
         history = vars(wrapper).get("evals_result_") or {}
         callbacks = wrapper.callbacks or ()
         stops_early = bool(wrapper.early_stopping_rounds) or any(map(_is_stopping, callbacks))

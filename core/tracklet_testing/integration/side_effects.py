@@ -11,12 +11,14 @@ import logging
 import os
 import pickle
 import random
+import re
 import signal
 import sys
 import threading
 import traceback
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -156,23 +158,52 @@ class GlobalStateContract(Trainings):
         after: Any = sys.modules.get("matplotlib.pyplot")
         assert (after.get_fignums() if after is not None else None) == before
 
-    def test_the_user_sees_the_same_warnings_and_output(
+    def test_the_user_sees_the_same_warnings_logs_and_output(
         self, bare: Any, script: dict[str, Any], capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Of the training's warnings none is lost, none is added; nothing of ours is printed."""
-        plain = _seen(script, capfd)
-        with self.watched():
-            _seen(script, capfd)  # what is imported lazily may warn by itself
-            assert _seen(script, capfd) == plain
+        """Of the training's warnings none is lost, added or raised elsewhere, so that filters hold.
+
+        The same holds for the framework's log and what it prints; nothing of ours is printed.
+        """
+        for train in (script[name] for name in ("train", "noisy") if name in script):
+            _seen(train, capfd)
+            plain = _seen(train, capfd)
+            assert train is script["train"] or any(plain), "noisy() says nothing"
+            with self.watched():
+                _seen(train, capfd)  # what is imported lazily may warn by itself
+                assert _seen(train, capfd) == plain
 
 
-def _seen(script: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> tuple[Any, ...]:
+def _seen(train: Callable[[], Any], capfd: pytest.CaptureFixture[str]) -> tuple[Any, ...]:
+    """The warnings with their places, the log, and what was printed, but for times of day."""
     capfd.readouterr()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        script["train"]()
-    told = [(each.category, str(each.message), each.filename) for each in caught]
-    return told, *capfd.readouterr()
+    logged = _Listener()
+    logging.root.addHandler(logged)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            train()
+    finally:
+        logging.root.removeHandler(logged)
+    told = [(each.category, str(each.message), each.filename, each.lineno) for each in caught]
+    warned = [(category, _timeless(text), *place) for category, text, *place in told]
+    return warned, logged.lines, *map(_timeless, capfd.readouterr())
+
+
+def _timeless(text: str) -> str:
+    return re.sub(r"\d\d:\d\d:\d\d|\d+\.\d+ seconds", "", text)
+
+
+class _Listener(logging.Handler):
+    """Hears the log of everybody but us."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith("tracklet"):
+            self.lines.append((record.name, record.levelno, _timeless(record.getMessage())))
 
 
 def _global_state() -> dict[str, Any]:

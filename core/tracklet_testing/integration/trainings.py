@@ -122,6 +122,9 @@ class Trainings:
     comparable that depends on all that was learned, and ``fail(error)``, which makes a training
     raise that very exception. The framework is imported inside of them.
 
+    If it also defines ``noisy()``, which trains so that the framework warns, logs or prints,
+    the user must see the same of it.
+
     If it also defines ``trained()``, which trains and returns the trained object, or a tuple that
     begins with it and goes on with what it was trained on, these are looked at as well."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -18,6 +21,8 @@ from tracklet.models.manifest import member
 from tracklet.models.trust import Trust, class_named
 
 __all__ = ["XgboostFlavor", "load_model", "log_model", "save_model"]
+
+_logger = logging.getLogger(__name__)
 
 MODEL_FORMATS: Final = ("ubj", "json", "xgb")
 BOOSTER: Final = "xgboost.core.Booster"
@@ -95,7 +100,7 @@ class XgboostFlavor(models.Flavor):
         }
         pyfunc: dict[str, Any] = {"data": file.name}
         if hasattr(model, "get_params"):
-            config["params"] = _plain_params(model)
+            config |= _kept_params(model)
             predict_fn = str(options.get("pyfunc_predict_fn") or "predict")
             check_method(model, predict_fn)
             pyfunc["predict_fn"] = predict_fn
@@ -107,12 +112,19 @@ class XgboostFlavor(models.Flavor):
         if not file.is_file():
             raise TrackletException(f"the model is corrupt: {file} is missing")
         model = class_named(str(config.get("model_class") or BOOSTER), _CLASSES, file)()
+        if not hasattr(model, "set_params"):
+            model.load_model(_content(file))
+            return model
+        # XGBoost's files keep what was learned, and of the wrapper's own parameters nothing;
+        # `missing`, for instance, changes every prediction. A fitted wrapper's `set_params` would
+        # write into the booster, where a list of metrics breaks it.
+        params = {**model.get_params(), **(config.get("params") or {})}
+        for key, text in (config.get("literal_params") or {}).items():
+            params[key] = ast.literal_eval(text)
+        model.set_params(**params)
         model.load_model(_content(file))
-        params = config.get("params")
-        if isinstance(params, Mapping) and hasattr(model, "set_params"):
-            # XGBoost's files keep what was learned, and of the wrapper's own parameters nothing;
-            # `missing`, for instance, changes every prediction.
-            model.set_params(**params)
+        for key in params.keys() & vars(model).keys():
+            setattr(model, key, params[key])
         return model
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
@@ -185,18 +197,39 @@ def _content(file: Path) -> Any:
         return content
 
 
-def _plain_params(model: Any) -> dict[str, Any]:
-    """The wrapper's parameters that a text file can hold; the others stay the class's defaults."""
-    found = {}
-    for key, value in model.get_params(deep=False).items():
-        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-            value = value.item()
-        is_nan = isinstance(value, float) and math.isnan(value)
-        if isinstance(value, bool | int | float | str) and not is_nan:
-            found[key] = value
+def _kept_params(model: Any) -> dict[str, dict[str, Any]]:
+    """The wrapper's parameters that a text file can hold: as they are, and as Python literals.
+
+    Those that are None where the class says None go without saying. Functions and other objects
+    are left out, which no prediction needs.
+    """
+    plain: dict[str, Any] = {}
+    literals: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
+    with suppress(TypeError):  # a class of the user's may want arguments
+        defaults = type(model)().get_params()
+    for key, given in model.get_params(deep=False).items():
+        value = given.tolist() if hasattr(given, "tolist") else given
+        if isinstance(value, float) and math.isnan(value):
+            continue
+        if value is None:
+            plain |= {} if defaults.get(key) is None else {key: None}
+        elif isinstance(value, bool | int | float | str):
+            plain[key] = value
         elif isinstance(value, list) and all(isinstance(each, str | int) for each in value):
-            found[key] = list(value)
-    return found
+            plain[key] = list(value)
+        elif _is_literal(value):
+            literals[key] = repr(value)
+        else:
+            _logger.info("the parameter %s, a %s, is not saved", key, type(value).__name__)
+    return {"params": plain, **({"literal_params": literals} if literals else {})}
+
+
+def _is_literal(value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError, TypeError, RecursionError):
+        return False
 
 
 def _with_categories(data: Any, booster: Any) -> Any:

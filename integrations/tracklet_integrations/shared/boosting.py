@@ -8,6 +8,7 @@ an interrupted training keeps all of them.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from array import array
@@ -18,7 +19,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from tracklet.autolog.checkpoints import Checkpoints, Mode
 from tracklet.autolog.integration import CommonOptions
-from tracklet.autolog.recorder import Recorder, TrainingRecorder
+from tracklet.autolog.recorder import Recorder
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.names import now
@@ -30,6 +31,8 @@ from tracklet_integrations.shared.provenance import Origin, Origins
 _MODES: Final = ("min", "max")
 # The arguments of every `train` and `cv` that are no params: data, functions and results.
 _NO_PARAMS: Final = ("params", "feval", "callbacks", "learning_rates", "folds", "fpreproc")
+# Constructor arguments of the wrappers that are none either.
+_NOT_OWN: Final = ("callbacks", "client")
 # What MLflow takes in a metric's name; other characters are replaced.
 _OTHER: Final = re.compile(r"[^/\w.\- :]")
 
@@ -79,6 +82,7 @@ class BoostingRecord:
     Args:
         recorder: What it is recorded through.
         options: What is wanted.
+        wrapper: The wrapper whose fit this is; None of a ``train`` or ``cv`` of the user's.
     """
 
     library: ClassVar[str]
@@ -96,9 +100,12 @@ class BoostingRecord:
     booster_class: ClassVar[str]
     """What ``train`` returns, by module and name."""
 
-    def __init__(self, recorder: TrainingRecorder, options: BoostingOptions) -> None:
+    def __init__(self, recorder: Recorder, options: BoostingOptions, wrapper: Any = None) -> None:
         self.recorder = recorder
         self.options = options
+        self.wrapper = wrapper
+        self.last = self
+        """The record of the last training of a wrapper's fit, which may train several times."""
         self.rounds = RoundMetrics(recorder)
         self.example: Any = None
         self.texts: dict[str, str] = {}
@@ -138,6 +145,10 @@ class BoostingRecord:
         Callbacks run in those processes, so that its rounds are known only now.
         """
         raise NotImplementedError
+
+    def answer_of(self, wrapper: Any, example: Any) -> Any:
+        """What a fitted wrapper of the library's own class answers."""
+        return wrapper.predict(example)
 
     @staticmethod
     def model_options(options: Any) -> Mapping[str, Any]:
@@ -179,8 +190,25 @@ class BoostingRecord:
             self.params(self.params_of(call), call.without(left_out))
 
     def params(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-        """Record the framework's params and the other arguments of the call; params win."""
-        self.texts |= self.recorder.params({**arguments, **params})
+        """Record the framework's params and the other arguments of the call; params win.
+
+        Of a wrapper's fit the wrapper's own params are recorded as well, where it trains by no
+        other value.
+        """
+        own = self.wrapper.get_params(deep=False) if self.wrapper is not None else {}
+        own = {key: value for key, value in own.items() if key not in _NOT_OWN}
+        if own.get("objective") is None:  # it is yet to be chosen
+            own.pop("objective", None)
+        self.texts |= self.recorder.params({**own, **arguments, **params})
+
+    def another(self) -> BoostingRecord:
+        """The record of one more training in the same fit of a wrapper."""
+        recorder = self.recorder
+        again = Recorder(
+            recorder.run, recorder.label, managed=recorder.managed, extra_tags=recorder.extra_tags
+        )
+        self.last = type(self)(again, self.options, self.wrapper)
+        return self.last
 
     def datasets(
         self, train: Origin | None, evaluated: Iterable[tuple[str, Origin | None]]
@@ -269,7 +297,7 @@ class BoostingRecord:
         """Log a fitted wrapper. Only ``predict`` of the library's own classes is called."""
         owner = next((cls for cls in type(wrapper).__mro__ if "predict" in vars(cls)), object)
         own = owner.__module__.partition(".")[0] == self.library
-        self.model(wrapper, wrapper.predict if own else None)
+        self.model(wrapper, functools.partial(self.answer_of, wrapper) if own else None)
 
     def model(self, model: Any, predict: Callable[[Any], Any] | None) -> None:
         """Log the trained model, with all metrics of the training.
@@ -346,13 +374,6 @@ class BoundCall:
             self._call.args = (*args[:position], value, *args[position + 1 :])
         else:
             self._call.kwargs = {**self._call.kwargs, name: value}
-
-
-def decided(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The params without an objective that a wrapper has yet to choose."""
-    return {
-        name: value for name, value in params.items() if name != "objective" or value is not None
-    }
 
 
 def add_first(callbacks: Any, callback: Any) -> list[Any]:

@@ -143,6 +143,7 @@ class BoostingIntegration(Integration):
             return
         record = self._fit()
         if record is not None:
+            record = record.another() if record.last.texts else record
             token = _fitting.set(None)  # a training inside of this one is none of the wrapper's
             try:
                 yield from self._watched(bound, record)
@@ -195,14 +196,15 @@ class BoostingIntegration(Integration):
         if search is not None and search.recorder.label == self.name and search.refit is None:
             # The data are the search's.
             options = replace(self.options, log_datasets=False)
-            search.refit = self.Record(search.recorder, options)
+            search.refit = self.Record(search.recorder, options, wrapper)
             yield from self._fitted(wrapper, search.refit)
             return
         with recording(self.name, self.options) as recorder:
             if recorder is None:
                 yield
                 return
-            yield from self._fitted(wrapper, self.Record(recorder, self.options), recorder.finish)
+            record = self.Record(recorder, self.options, wrapper)
+            yield from self._fitted(wrapper, record, recorder.finish)
 
     def _fitted(
         self,
@@ -217,10 +219,13 @@ class BoostingIntegration(Integration):
             _fitting.reset(token)
         if finish is not None:
             finish(outcome)
+        if not record.texts:  # it failed before it came to train
+            with record.recorder.step("params"):
+                record.params({}, {})
         if outcome.error is None:
             if self.options.log_models:
-                record.log_wrapper(wrapper)
-            self._link(wrapper, record)
+                record.last.log_wrapper(wrapper)
+            self._link(wrapper, record.last)
 
     def _link(self, model: Any, record: BoostingRecord) -> None:
         """What is computed of the fitted model later on belongs to its run."""
@@ -239,7 +244,7 @@ class BoostingIntegration(Integration):
             if recorder is None:
                 yield
                 return
-            record = self.Record(recorder, self.options)
+            record = self.Record(recorder, self.options, call.instance)
             record.before_distributed(call.instance)
             outcome = yield
             recorder.finish(outcome)

@@ -48,6 +48,17 @@ class TestLightgbmIntegration(IntegrationContract):
         lightgbm.train(params, data, 3, callbacks=[raising])
 
 
+    def noisy():
+        import numpy as np
+        import lightgbm
+
+        data = lightgbm.Dataset(np.arange(80.0).reshape(-1, 1), label=np.arange(80.0))
+        params = {"num_threads": 1, "no_such_parameter": 1, "verbosity": 2, "num_iterations": 2,
+                  "force_col_wise": True}
+        callbacks = [lightgbm.log_evaluation(1), lightgbm.early_stopping(1)]
+        lightgbm.train(params, data, 3, valid_sets=[data], callbacks=callbacks)
+
+
     def trained():
         import numpy as np
         import lightgbm
@@ -111,6 +122,16 @@ class TestLightgbmWrappers(IntegrationContract):
             n_estimators=2, n_jobs=1, verbosity=-1, objective=raising
         )
         model.fit(np.arange(200.0).reshape(-1, 1), np.arange(200.0))
+
+
+    def noisy():
+        import numpy as np
+        import lightgbm
+
+        X, y = np.arange(80.0).reshape(-1, 1), np.arange(80.0)
+        model = lightgbm.LGBMRegressor(n_estimators=2, n_jobs=1, reg_alpha=1, lambda_l1=2,
+                                       no_such_parameter=1, verbose=2, force_col_wise=True)
+        model.fit(X, y, eval_metric="l1")
 
 
     def trained():

@@ -118,3 +118,31 @@ def test_cross_val_score_records_nothing(record):
 def test_s11_14_an_evaluation_set_that_is_the_training_data_is_named_so(record):
     wrapper().fit(X, THREE, eval_set=[(X, THREE), (X[:50], THREE[:50])])
     assert set(record.only().data.metrics) == {"training-multi_logloss", "valid_1-multi_logloss"}
+
+
+def test_every_constructor_parameter_of_a_wrapper_is_recorded(record):
+    """What was set and the defaults, also of a fit that fails before it trains."""
+    given = {"class_weight": {0: 1.0, 1: 2.0}, "importance_type": "gain", "n_estimators": 2}
+    model = wrapper(**given)
+    expected = {key: str(value) for key, value in model.get_params().items()}
+    del expected["objective"]
+    with pytest.raises(ValueError, match="inconsistent"):
+        model.fit(X, Y[:-1])
+    failed = record.only()
+    assert {**failed.data.params, **expected} == failed.data.params
+    model.fit(X, Y)
+    (params,) = [r.data.params for r in record.runs() if r.info.status == "FINISHED"]
+    assert {**params, **expected, "objective": "binary"} == params
+
+
+def test_a_random_generator_of_the_users_is_drawn_from_as_without_us(record):
+    """LightGBM draws from it to train and to answer; we ask for the answer without."""
+    states = []
+    for on in (True, False):
+        tracklet.lightgbm.autolog(disable=not on)
+        generator = np.random.RandomState(3)
+        wrapper(random_state=generator).fit(X, Y)
+        states.append(generator.get_state()[1].tobytes() + bytes(generator.get_state()[2]))
+    assert states[0] == states[1]
+    about = models.Model.load(f"runs:/{record.only().info.run_id}/model")
+    assert about.signature.outputs.inputs[0].type == Y.dtype

@@ -41,6 +41,19 @@ class TestSklearnIntegration(IntegrationContract):
         make_pipeline(FunctionTransformer(raising), LinearRegression()).fit([[0.0], [1.0]], [0, 1])
 
 
+    def noisy():
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        X = np.random.default_rng(0).normal(size=(60, 3))
+        X[:, 2] = 1e17
+        y = np.arange(60) % 3
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1)).fit(X, y)
+        LogisticRegression(max_iter=2, verbose=1).fit(X, y == 1)
+
+
     def trained():
         import numpy as np
         from sklearn.linear_model import LogisticRegression

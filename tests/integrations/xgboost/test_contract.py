@@ -44,6 +44,17 @@ class TestXgboostIntegration(IntegrationContract):
         xgboost.train({"nthread": 1}, data, 3, callbacks=[Raising()])
 
 
+    def noisy():
+        import numpy as np
+        import xgboost
+
+        data = xgboost.DMatrix(np.arange(20.0).reshape(-1, 1), label=np.arange(20.0), nthread=1)
+        params = {"nthread": 1, "no_such_parameter": 1, "verbosity": 2}
+        booster = xgboost.train(params, data, 2, evals=[(data, "train")])
+        xgboost.train(params, data, 2, xgb_model=booster, early_stopping_rounds=1,
+                      evals=[(data, "train")])
+
+
     def trained():
         import numpy as np
         import xgboost
@@ -97,6 +108,15 @@ class TestXgboostWrappers(IntegrationContract):
 
         model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, objective=raising)
         model.fit(np.ones((4, 1)), np.array([0.0, 1.0, 0.0, 1.0]))
+
+
+    def noisy():
+        import numpy as np
+        import xgboost
+
+        X, y = np.arange(20.0).reshape(-1, 1), np.arange(20.0)
+        model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1, no_such_parameter=1, verbosity=2)
+        model.fit(X, y, eval_set=[(X, y)])
 
 
     def trained():

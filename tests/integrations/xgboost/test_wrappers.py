@@ -24,6 +24,13 @@ THREE = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
 
 
+class Twice(xgb.XGBRegressor):
+    def fit(self, X, y, **options):
+        super().fit(X[:50], y[:50], eval_set=[(X, y)], verbose=False)
+        self.max_depth = 2
+        return super().fit(X, y, eval_set=[(X, y)], verbose=False)
+
+
 def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
     model = xgb.XGBClassifier(n_estimators=3, n_jobs=1).fit(
         FRAME, THREE, eval_set=[(FRAME[:50], THREE[:50])], verbose=False
@@ -33,9 +40,8 @@ def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
     assert run.data.params["objective"] == "multi:softprob"
     assert run.data.params["num_class"] == "3"
     assert run.data.params["max_depth"] == "None"
-    assert not {"missing", "enable_categorical", "importance_type", "n_estimators"} & set(
-        run.data.params
-    )
+    assert run.data.params["n_estimators"] == "3"
+    assert run.data.params["missing"] == "nan"
     own = {key for key in run.data.tags if not key.startswith(("mlflow.", "tracklet."))}
     assert own == set()
     values = model.evals_result()["validation_0"]["mlogloss"]
@@ -46,6 +52,36 @@ def test_a_wrapper_is_one_run_whose_model_is_the_wrapper(record):
     assert about.signature.inputs.input_names() == ["a", "b", "c", "d"]
     view = pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     np.testing.assert_array_equal(view.predict(FRAME), model.predict(FRAME))
+
+
+def test_every_constructor_parameter_of_a_wrapper_is_recorded(record):
+    """What was set and the defaults, but for callbacks; also of a fit that fails at once."""
+    given = {"missing": -1.0, "enable_categorical": True, "importance_type": "gain"}
+    model = xgb.XGBClassifier(n_estimators=2, n_jobs=1, validate_parameters=True, **given)
+    expected = {key: str(value) for key, value in model.get_params().items()}
+    del expected["callbacks"]
+    with pytest.raises(ValueError, match="Invalid classes"):
+        model.fit(X, Y + 5)
+    failed = record.only()
+    assert failed.info.status == "FAILED"
+    del expected["objective"]
+    assert {**failed.data.params, **expected} == failed.data.params
+    model.fit(X, Y)
+    (params,) = [r.data.params for r in record.runs() if r.info.status == "FINISHED"]
+    assert {**params, **expected, "objective": "binary:logistic"} == params
+
+
+def test_two_trainings_in_one_fit_are_told_apart(record):
+    """Params that differ, steps and artifacts are the second's own; the model is the wrapper."""
+
+    Twice(n_estimators=2, n_jobs=1).fit(X, Y)
+    run = record.only()
+    assert "tracklet.faults" not in run.data.tags
+    assert run.data.params["max_depth"] == "None"
+    assert run.data.params["fit_2.max_depth"] == "2"
+    assert [step for step, _ in record.history(run, "validation_0-rmse")] == [0, 1, 2, 3]
+    loaded = models.load_model(f"runs:/{run.info.run_id}/model")
+    assert loaded.get_params()["max_depth"] == 2
 
 
 def test_s11_18_a_wrappers_early_stopping_and_callbacks(record):
