@@ -41,6 +41,7 @@ from tracklet.models import Flavor, Model, examples, manifest, trust
 from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
 from tracklet_services.scoring import answer_body
+from tracklet_testing import data_cases
 
 _CORE_FILES = {FILE_NAME, REQUIREMENTS, CONDA, PYTHON_ENV, manifest.FILE_NAME}
 _CORE_FILES |= {examples.EXAMPLE_FILE, examples.SERVING_FILE}
@@ -190,6 +191,22 @@ class FlavorContract:
         assert tracklet.get_logged_model(str(info.model_id)).status == "READY"
         outputs = tracklet.get_run(run.info.run_id).outputs.model_outputs
         assert [output.model_id for output in outputs] == [info.model_id]
+
+    def test_the_same_values_in_another_form_are_answered_as_by_the_native_model(
+        self, tmp_path: Path
+    ) -> None:
+        """What the framework takes, the pyfunc view takes with the signature of that form."""
+        path = self.save(tmp_path / "model")
+        model = self.make_model_again(path)
+        for name, make in data_cases.dressed(self.make_input()):
+            try:
+                self.make_input = make
+                expected = examples.plain(self.answer(model))
+            except Exception:  # noqa: BLE001 - a form that the framework does not take
+                continue
+            models.set_signature(path, models.infer_signature(make()))
+            answered = examples.plain(pyfunc.load_model(path).predict(make()))
+            assert answered == expected, name
 
     # -- what the folder says --------------------------------------------------------------------
 

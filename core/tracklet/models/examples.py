@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models.manifest import member
+from tracklet.types import tables
+from tracklet.types.schema import label
 
 EXAMPLE_FILE: Final = "input_example.json"
 SERVING_FILE: Final = "serving_input_example.json"
@@ -34,15 +36,16 @@ def save(example: Any, folder: Path) -> dict[str, Any]:
     """Write both files.
 
     Args:
-        example: A pandas or polars frame, a NumPy array, a dictionary of arrays, a SciPy CSR or
-            CSC matrix, anything that JSON can say, or a tuple of one of them and parameters.
+        example: A pandas or polars frame, an Arrow table, a NumPy array, a dictionary of arrays,
+            a SciPy sparse matrix (kept as CSC if it is one, else as CSR), anything that JSON can
+            say, or a tuple of one of them and parameters.
         folder: The model's folder.
 
     Returns:
         What ``saved_input_example_info`` says in the ``MLmodel`` file.
 
     Raises:
-        InvalidParameterValue: The example is of another kind.
+        InvalidParameterValue: The example is of another kind; nothing is written then.
     """
     data, params = split_params(example)
     info: dict[str, Any] = {"artifact_path": EXAMPLE_FILE}
@@ -56,10 +59,12 @@ def save(example: Any, folder: Path) -> dict[str, Any]:
         info["params"] = "true"
         content = {"inputs": content, "params": plain(params)}
     info["serving_input_path"] = SERVING_FILE
-    (folder / EXAMPLE_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    (folder / SERVING_FILE).write_text(
-        json.dumps(serving, ensure_ascii=False, indent=2), encoding="utf-8"
-    )
+    files = {
+        EXAMPLE_FILE: json.dumps(content, ensure_ascii=False).encode(),
+        SERVING_FILE: json.dumps(serving, ensure_ascii=False, indent=2).encode(),
+    }
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
     return info
 
 
@@ -86,10 +91,10 @@ def _serving(data: Any, params: Any, content: Any, kind: str) -> dict[str, Any]:
 
 def _encode(data: Any) -> tuple[Any, str]:
     """The JSON form of an example and its type; frames' types carry their orientation."""
+    if tables.is_table(data):
+        data = tables.to_frame(data)
     if hasattr(data, "columns") and hasattr(data, "to_dict"):
-        if hasattr(data, "to_pandas"):  # polars
-            data = data.to_pandas()
-        columns = list(data.columns)
+        columns = ["None" if name is None else label(name) for name in data.columns]
         values = [data.iloc[:, position].tolist() for position in range(len(columns))]
         rows = [[plain(value) for value in row] for row in zip(*values, strict=True)]
         if columns == list(range(len(columns))):
@@ -97,7 +102,8 @@ def _encode(data: Any) -> tuple[Any, str]:
         return {"columns": plain(columns), "data": rows}, "dataframe:split"
     if _is_array(data):
         return plain(data), "ndarray"
-    if hasattr(data, "indptr") and getattr(data, "format", None) in ("csr", "csc"):
+    if hasattr(data, "tocsr") and len(data.shape) == 2:
+        data = data if data.format == "csc" else data.tocsr()
         parts = {name: plain(getattr(data, name)) for name in ("data", "indices", "indptr")}
         return {**parts, "shape": list(data.shape)}, f"sparse_matrix_{data.format}"
     if isinstance(data, Mapping) and data:
@@ -112,7 +118,7 @@ def _encode(data: Any) -> tuple[Any, str]:
     if data is None or isinstance(data, tuple | set):
         raise InvalidParameterValue(
             f"{data!r} of type {type(data).__name__} cannot be an input example; use a frame, an "
-            "array, a dictionary of arrays, a CSR or CSC matrix, a list, a dictionary or a scalar"
+            "array, a dictionary of arrays, a sparse matrix, a list, a dictionary or a scalar"
         )
     return plain(data), "json_object"
 
@@ -187,7 +193,10 @@ def _decode(content: Any, info: Mapping[str, Any]) -> Any:
 
         if info.get("pandas_orient") == "records":
             return pd.DataFrame.from_records(content)
-        return pd.DataFrame(content["data"], columns=content.get("columns"))
+        columns = content.get("columns")
+        if columns is not None:
+            columns = [tuple(name) if isinstance(name, list) else name for name in columns]
+        return pd.DataFrame(content["data"], columns=columns)
     if kind == "ndarray":
         import numpy as np
 

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
-from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    StorageError,
+    TrackletException,
+)
 from tracklet.fluent import active
 from tracklet.fluent.models import initialize_logged_model
 from tracklet.frozen import Frozen, field, replace
@@ -369,9 +374,7 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     if about.signature is not None and about.signature.form and flavor.name != PYFUNC:
         about.flavors.get(PYFUNC, {})["input_form"] = about.signature.form
     if described.input_example is not None:
-        from tracklet.models import examples
-
-        about.saved_input_example_info = examples.save(described.input_example, path)
+        about.saved_input_example_info = _save_example(described.input_example, path)
     about.metadata = described.metadata if described.metadata is not None else about.metadata
     about.tracklet_version = environment.own_version()
     environment.described(
@@ -384,6 +387,16 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     ).write(path)
     about.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     about.save(path / FILE_NAME)
+
+
+def _save_example(example: Any, path: Path) -> dict[str, Any] | None:
+    from tracklet.models import examples
+
+    try:
+        return examples.save(example, path)
+    except (TrackletException, ValueError, TypeError) as error:
+        _logger.warning("the model is saved without its input example: %s", error)
+        return None
 
 
 def _copy_code(code_paths: Sequence[str | Path] | None, path: Path) -> str | None:

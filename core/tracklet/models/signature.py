@@ -106,7 +106,8 @@ def infer_signature(
 ) -> ModelSignature:
     """The signature of a model that turns ``model_input`` into ``model_output``.
 
-    Data that no schema describes becomes one column of any type, with a warning in the log.
+    A column that no type holds has the type ``any``, and data that no schema describes becomes one
+    column of that type, with a warning in the log; whatever they say nothing of passes unchecked.
 
     Args:
         model_input: A frame, series, array, sparse matrix, mapping, list or scalar.
@@ -136,7 +137,11 @@ def form_of(data: Any) -> str | None:
 
 def _schema_or_any(what: str, data: Any) -> Schema:
     try:
-        return infer_schema(data)
+        schema = infer_schema(data)
+        odd = [one.name for one in schema if one.name is not None and one.type == AnyType()]
+        if odd:
+            _logger.warning("the signature says nothing of the columns %s of the %s", odd, what)
+        return schema
     except TrackletException as error:  # CannotInferSchema, or an unnamed column with nulls
         _logger.warning("the signature says nothing of the %s: %s", what, error.message)
     return Schema([ColSpec(AnyType())])

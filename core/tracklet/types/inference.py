@@ -1,13 +1,15 @@
-"""Inferring schemas from frames, series, arrays, sparse matrices, mappings, lists and scalars."""
+"""Inferring schemas from frames, tables, arrays, sparse matrices, mappings, lists and scalars."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.types.datatypes import AnyType, Array, ColumnType, DataType, Object, Property
+from tracklet.types import tables
+from tracklet.types.datatypes import AnyType, Array, ColumnType, DataType, Map, Object, Property
 from tracklet.types.params import ParamSchema, ParamSpec
 from tracklet.types.schema import ColSpec, Schema, TensorSpec
 
@@ -32,7 +34,7 @@ _BY_DTYPE = {
     "string": DataType.string,
     "str": DataType.string,
 }
-"""By the lower-case names of dtypes: NumPy's, pandas' and most of polars'."""
+"""By the lower-case names of dtypes, NumPy's and pandas'."""
 
 _BY_KIND = {"U": DataType.string, "S": DataType.binary, "M": DataType.datetime}
 """By the kinds of those NumPy dtypes whose names say a length or a unit."""
@@ -63,8 +65,9 @@ def infer_schema(data: Any) -> Schema:
     """The schema of one batch of data.
 
     Args:
-        data: A pandas frame or series, a NumPy array, a SciPy sparse matrix, a mapping, a list or
-            a scalar.
+        data: A pandas frame or series, a polars frame, an Arrow table, a NumPy array, a SciPy
+            sparse matrix, a mapping, a list or a scalar. A column of a frame that no type holds
+            has the type ``any``.
 
     Raises:
         CannotInferSchema: Nothing in the language of schemas describes the data.
@@ -77,8 +80,10 @@ def infer_schema(data: Any) -> Schema:
             return Schema([ColSpec(dtype, data.name, required)])
         if not isinstance(data, dt.date):
             raise CannotInferSchema(f"no schema describes a pandas {type(data).__name__}")
-    if _is_from(data, "polars") and hasattr(data, "schema") and hasattr(data, "null_count"):
-        return _polars_schema(data)
+    if tables.is_table(data):
+        return _columns_schema(
+            (name, kind, not missing) for name, _, kind, missing in tables.columns_of(data)
+        )
     if _is_ndarray(data) or _is_sparse(data):
         return Schema([tensor_spec(data)])
     if isinstance(data, Mapping):
@@ -108,81 +113,57 @@ def _is_sparse(data: Any) -> bool:
 
 
 def _frame_schema(frame: Any) -> Schema:
-    names = list(frame.columns)
-    if not names:
+    return _columns_schema(
+        # Columns without a name, among others with names.
+        ("None" if name is None else name, *column_type(frame.iloc[:, position]))
+        for position, name in enumerate(frame.columns)
+    )
+
+
+def _columns_schema(columns: Iterable[tuple[Any, ColumnType, bool]]) -> Schema:
+    specs = [ColSpec(kind, name, required) for name, kind, required in columns]
+    if not specs:
         raise CannotInferSchema("a frame without columns has no schema")
-    if len(set(names)) != len(names):
+    if len({spec.name for spec in specs}) != len(specs):
         raise CannotInferSchema("the frame has several columns of one name")
-    specs = []
-    for position, name in enumerate(names):
-        dtype, required = column_type(frame.iloc[:, position])
-        specs.append(ColSpec(dtype, name, required))
     return Schema(specs)
 
 
 def column_type(series: Any) -> tuple[ColumnType, bool]:
-    """The type of a pandas column, and whether it has a value in every row."""
+    """The type of a pandas column, and whether it has a value in every row.
+
+    A column that no type holds is of AnyType: durations, decimals, intervals, sparse ones, …
+    """
     dtype: Any = series.dtype
     if type(dtype).__name__ == "CategoricalDtype":
         dtype = dtype.categories.dtype
         if dtype.name == "object":
             return _object_type(series.astype(object))
+    if hasattr(dtype, "pyarrow_dtype"):
+        return tables.type_of(dtype.pyarrow_dtype), not bool(series.isna().any())
     name, kind = str(dtype), getattr(dtype, "kind", "")
     found = _BY_DTYPE.get("string" if name.startswith("string") else name.lower())
     if found is None and kind == "M":
         found = DataType.datetime
-    if found is not None:
-        if kind in "bui" and not hasattr(dtype, "na_value"):
-            return found, True  # such arrays cannot hold a null; do not look for one
-        return found, not bool(series.isna().any())
+    plain = dtype is series.dtype and not hasattr(dtype, "na_value")
+    if found is not None and plain and kind in "bui":
+        return found, True  # such arrays cannot hold a null; do not look for one
     if name == "object":
         return _object_type(series)
-    raise CannotInferSchema(f"no column type holds values of dtype {name}")
+    return found or AnyType(), not bool(series.isna().any())
 
 
 def _object_type(series: Any) -> tuple[ColumnType, bool]:
     import pandas as pd
 
     inferred = pd.api.types.infer_dtype(series, skipna=True)
-    required = not bool(series.isna().any())
-    if inferred in _BY_INFERRED:
-        return _BY_INFERRED[inferred], required
+    found: ColumnType = _BY_INFERRED.get(inferred, AnyType())
     if inferred == "empty":
         return (AnyType(), False) if len(series) else (DataType.string, True)
     if inferred == "mixed":
-        return _merge(_value_type(value) for value in series if not _is_null(value)), required
-    raise CannotInferSchema(f"the values of column {series.name!r} are {inferred}")
-
-
-def _polars_schema(frame: Any) -> Schema:
-    nulls = frame.null_count().row(0)
-    return Schema(
-        ColSpec(_polars_type(dtype), name, not count)
-        for (name, dtype), count in zip(frame.schema.items(), nulls, strict=True)
-    )
-
-
-_BY_POLARS = {
-    "Categorical": DataType.string,
-    "Enum": DataType.string,
-    "Binary": DataType.binary,
-    "Date": DataType.datetime,
-    "Datetime": DataType.datetime,
-    "Null": AnyType(),
-    "Float16": None,  # of polars' types, this one is not taken
-}
-
-
-def _polars_type(dtype: Any) -> ColumnType:
-    name = dtype.base_type().__name__
-    if name in ("List", "Array"):
-        return Array(_polars_type(dtype.inner))
-    if name == "Struct":
-        return Object(Property(field.name, _polars_type(field.dtype)) for field in dtype.fields)
-    found = _BY_POLARS.get(name, _BY_DTYPE.get(name.lower()))
-    if found is None:
-        raise CannotInferSchema(f"no column type holds values of polars' {name}")
-    return found
+        with suppress(CannotInferSchema):
+            found = _settled(_merge(value_type(one) for one in series if not is_null(one)))
+    return found, not bool(series.isna().any())
 
 
 def _mapping_schema(data: Mapping[Any, Any]) -> Schema:
@@ -191,10 +172,10 @@ def _mapping_schema(data: Mapping[Any, Any]) -> Schema:
         return Schema(tensor_spec(value, name) for name, value in data.items())
     specs = []
     for name, value in data.items():
-        required = value is not None and not (
-            isinstance(value, list) and any(item is None for item in value)
+        required = not _is_missing(value) and not (
+            isinstance(value, list) and any(map(_is_missing, value))
         )
-        specs.append(ColSpec(_value_type(value), name, required))
+        specs.append(ColSpec(_settled(value_type(value)), name, required))
     return Schema(specs)
 
 
@@ -207,28 +188,38 @@ def _list_schema(data: list[Any]) -> Schema:
     if not data:
         return Schema([ColSpec(DataType.string)])
     if all(isinstance(item, Mapping) for item in data):
-        merged = _merge(_value_type(item) for item in data)
+        merged = _merge(value_type(item) for item in data)
         if not isinstance(merged, Object):
             raise CannotInferSchema("the dictionaries have nothing in common")
-        nulls = {key for item in data for key, value in item.items() if value is None}
+        nulls = {key for item in data for key, value in item.items() if _is_missing(value)}
         found = {item.name: item for item in merged.properties}
         return Schema(
-            ColSpec(found[name].dtype, name, found[name].required and name not in nulls)
+            ColSpec(_settled(found[name].dtype), name, found[name].required and name not in nulls)
             for name in dict.fromkeys(key for item in data for key in item)
         )
-    return Schema([ColSpec(_merge(_value_type(item) for item in data))])
+    return Schema([ColSpec(_settled(_merge(value_type(item) for item in data)))])
 
 
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+def is_null(value: Any) -> bool:
+    """Whether a value of a column is missing: None, NaN or pandas' NA."""
+    return _is_missing(value) or (isinstance(value, float) and value != value)
 
 
-def _value_type(value: Any) -> ColumnType:
-    if value is None:
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType"  # pandas' NA
+
+
+def value_type(value: Any) -> ColumnType:
+    """The type of one value.
+
+    Raises:
+        CannotInferSchema: No type holds it.
+    """
+    if _is_missing(value):
         return AnyType()
     if _is_ndarray(value):
         if value.dtype.kind == "O":
-            return _value_type(value.tolist())
+            return value_type(value.tolist())
         if not value.ndim:
             return _scalar_type(value[()])
         inner: ColumnType | None = _numpy_type(value.dtype)
@@ -238,15 +229,29 @@ def _value_type(value: Any) -> ColumnType:
             inner = Array(inner)
         return inner
     if isinstance(value, list):
-        inner = _merge(_value_type(item) for item in value)
-        # Of an empty list nothing is known, so that it merges with a longer one.
-        return AnyType() if isinstance(inner, AnyType) else Array(inner)
+        return Array(_merge(value_type(item) for item in value))
+    if isinstance(value, Mapping) and not value:
+        return _EMPTY
     if isinstance(value, Mapping):
         _check_keys(value)
         return Object(
-            Property(key, _value_type(item), item is not None) for key, item in value.items()
+            Property(key, value_type(item), not _is_missing(item)) for key, item in value.items()
         )
     return _scalar_type(value)
+
+
+_EMPTY = Map(AnyType())
+"""Of an empty dictionary, until it is merged with others."""
+
+
+def _settled(kind: ColumnType) -> ColumnType:
+    """The type without what is known only of empty lists and dictionaries."""
+    if isinstance(kind, Array):
+        inner = _settled(kind.dtype)
+        return inner if isinstance(inner, AnyType) else Array(inner)
+    if isinstance(kind, Object):
+        return Object(Property(p.name, _settled(p.dtype), p.required) for p in kind.properties)
+    return AnyType() if kind == _EMPTY else kind
 
 
 def _numpy_type(dtype: Any) -> DataType | None:
@@ -278,6 +283,10 @@ def _merged(one: ColumnType, two: ColumnType) -> ColumnType:
         return two
     if isinstance(one, Array) and isinstance(two, Array):
         return Array(_merged(one.dtype, two.dtype))
+    if isinstance(one, Object) and two == _EMPTY:
+        return Object(Property(item.name, item.dtype, False) for item in one.properties)
+    if one == _EMPTY and isinstance(two, Object):
+        return _merged(two, one)
     if isinstance(one, Object) and isinstance(two, Object):
         left = {item.name: item for item in one.properties}
         right = {item.name: item for item in two.properties}
@@ -319,7 +328,7 @@ def _param_spec(name: str, value: Any) -> ParamSpec:
             kind = _merge(_scalar_type(item) for item in typed)
             return ParamSpec(name, kind, items, (-1,))  # type: ignore[arg-type]
         if isinstance(value, Mapping):
-            return ParamSpec(name, _value_type(value), dict(value))  # type: ignore[arg-type]
+            return ParamSpec(name, _settled(value_type(value)), dict(value))  # type: ignore[arg-type]
         return ParamSpec(name, _scalar_type(value), value)
     except CannotInferSchema as error:
         raise InvalidParameterValue(f"{problem}; got {value!r}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,31 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+def label(name: Any) -> Any:
+    """A column's name as a signature says it: what JSON cannot say is a text.
+
+    Texts, numbers and tuples of them stay as they are; dates become ISO texts, periods and all
+    else what ``str`` makes of them. None, which says that there is no name, stays None.
+    """
+    if type(name) is str or name is None:
+        return name
+    if isinstance(name, tuple):
+        return tuple(_text(part) if isinstance(part, tuple) else label(part) for part in name)
+    plain = name.item() if hasattr(name, "item") and getattr(name, "ndim", 1) == 0 else name
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return _text(plain)
+    return plain if isinstance(plain, str | int | float) else _text(plain)
+
+
+def _text(name: Any) -> str:
+    return name.isoformat() if hasattr(name, "isoformat") and name == name else str(name)
+
+
 class ColSpec(Frozen):
-    """One column: its type, its name (None in a schema without names), whether it may be absent."""
+    """One column: its type, its name (None in a schema without names), whether it may be absent.
+
+    The name is kept as :func:`label` says it.
+    """
 
     type: ColumnType
     name: Any = None
@@ -29,6 +53,7 @@ class ColSpec(Frozen):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "type", as_type(self.type))
+        object.__setattr__(self, "name", label(self.name))
 
     @property
     def optional(self) -> bool:
@@ -59,9 +84,13 @@ class TensorSpec:
     """One tensor.
 
     Args:
-        type: Its NumPy dtype, or the dtype's name.
+        type: Its NumPy dtype, or a scalar type of NumPy.
         shape: Its dimensions; -1 is one of any size.
         name: Its name; None when it is the only one.
+
+    Raises:
+        InvalidParameterValue: The type is no dtype or one without a name of its own, such as that
+            of records, or the shape does not consist of integers.
     """
 
     __slots__ = ("name", "shape", "type")
@@ -69,13 +98,24 @@ class TensorSpec:
     def __init__(self, type: Any, shape: Sequence[int], name: Any = None) -> None:
         import numpy as np
 
+        if isinstance(type, str):
+            raise InvalidParameterValue(
+                f"a tensor's type is a NumPy dtype; got the text {type!r}: use np.dtype({type!r})"
+            )
         if isinstance(shape, int) or not all(isinstance(size, int | np.integer) for size in shape):
             raise InvalidParameterValue(f"a tensor's shape is a tuple of integers; got {shape!r}")
-        dtype = np.dtype(type)
-        # The length of texts belongs to the sample, not to the model.
-        self.type: np.dtype[Any] = np.dtype(dtype.type) if dtype.kind in "US" else dtype
+        try:
+            dtype = np.dtype(type)
+            # The length of texts belongs to the sample, not to the model.
+            dtype = np.dtype(dtype.type) if dtype.kind in "US" else dtype
+            np.dtype(dtype.name)  # by which it is read back
+        except TypeError:
+            raise InvalidParameterValue(
+                f"a tensor's type is a NumPy dtype that its name says wholly; got {type!r}"
+            ) from None
+        self.type: np.dtype[Any] = dtype
         self.shape: tuple[int, ...] = tuple(int(size) for size in shape)
-        self.name = name
+        self.name = label(name)
 
     required = True
 
@@ -89,7 +129,9 @@ class TensorSpec:
     def from_dict(cls, data: Mapping[str, Any]) -> TensorSpec:
         """Read the JSON form."""
         spec = data["tensor-spec"]
-        return cls(spec["dtype"], spec["shape"], data.get("name"))
+        import numpy as np
+
+        return cls(np.dtype(spec["dtype"]), spec["shape"], data.get("name"))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TensorSpec) and self.to_dict() == other.to_dict()

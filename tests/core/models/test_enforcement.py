@@ -157,7 +157,7 @@ def test_structured_cells_that_do_not_fit_are_refused(
         enforce(pd.DataFrame({"c": [cell]}), schema)
 
 
-TENSOR = Schema([TensorSpec("float64", (-1, 2))])
+TENSOR = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,9 @@ def test_a_tensor_of_another_form_is_refused(data: Any, message: str) -> None:
 
 def test_named_tensors_take_mappings_and_frames() -> None:
     """Extra entries are left out; missing ones are an error."""
-    schema = Schema([TensorSpec("float64", (-1, 2), "x"), TensorSpec("int64", (-1,), "y")])
+    schema = Schema(
+        [TensorSpec(np.dtype("float64"), (-1, 2), "x"), TensorSpec(np.dtype("int64"), (-1,), "y")]
+    )
     found = enforce({"x": np.ones((3, 2)), "y": np.arange(3), "z": 1}, schema)
     assert sorted(found) == ["x", "y"]
     assert enforce(pd.DataFrame({"x": [[1.0, 2.0]], "y": [1]}), schema)["x"].shape == (1, 2)

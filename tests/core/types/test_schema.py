@@ -52,7 +52,7 @@ tensors = st.dictionaries(
     ),
     min_size=1,
     max_size=4,
-).map(lambda items: Schema(TensorSpec(d, (-1, *s), n) for n, (d, s) in items.items()))
+).map(lambda items: Schema(TensorSpec(np.dtype(d), (-1, *s), n) for n, (d, s) in items.items()))
 
 
 @given(st.one_of(columns, tensors))
@@ -67,12 +67,14 @@ def test_a_schema_survives_its_json(schema: Schema) -> None:
         lambda: Schema([]),
         lambda: Schema([ColSpec(DataType.double, required=False)]),
         lambda: Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.double)]),
-        lambda: Schema([ColSpec(DataType.double, "a"), TensorSpec("int64", (-1,), "b")]),
-        lambda: Schema([TensorSpec("int64", (-1,)), TensorSpec("int64", (-1,))]),
+        lambda: Schema([ColSpec(DataType.double, "a"), TensorSpec(np.dtype("int64"), (-1,), "b")]),
+        lambda: Schema(
+            [TensorSpec(np.dtype("int64"), (-1,)), TensorSpec(np.dtype("int64"), (-1,))]
+        ),
         lambda: ColSpec("foo"),  # type: ignore[arg-type]
         lambda: Object([]),
         lambda: Object([Property("a", DataType.long), Property("a", DataType.long)]),
-        lambda: TensorSpec("int64", 3),  # type: ignore[arg-type]
+        lambda: TensorSpec(np.dtype("int64"), 3),  # type: ignore[arg-type]
         lambda: Schema.from_json("nonsense"),
         lambda: Schema.from_json('[{"type": "array"}]'),
         lambda: ParamSchema([ParamSpec("a", DataType.long, 1)] * 2),

@@ -1,14 +1,18 @@
 """Bringing data into the form that a model's signature asks for, or saying why that cannot be.
 
-Conversions never lose anything: a column keeps its dtype or is widened within its kind. What
-passes and what it becomes agrees with MLflow, cell by cell (tests/interop/test_models.py).
+Conversions never lose anything: a column keeps its dtype or is widened within its kind, and data
+passes unchanged through the signature that was inferred from it. What else passes and what it
+becomes agrees with MLflow, cell by cell (tests/interop/test_models.py).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import logging
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, brief
@@ -24,7 +28,11 @@ from tracklet.types import (
     ParamSchema,
     Schema,
     TensorSpec,
+    tables,
 )
+from tracklet.types.inference import column_type, is_null, value_type
+from tracklet.types.schema import label
+from tracklet.types.tables import NULLABLE
 
 _logger = logging.getLogger(__name__)
 
@@ -67,20 +75,17 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any]:
 def enforce(data: Any, schema: Schema) -> Any:
     """The data in the form that the schema asks for; the very object if it has it already.
 
+    Data passes with its values unchanged through the schema that was inferred from it.
+
     Raises:
         SchemaMismatch: Something is missing, or cannot be converted without loss.
     """
     if schema.is_tensor_spec():
         return _enforce_tensors(data, schema)
-    frame = _as_frame(data, schema)
-    if schema.has_input_names():
-        frame = _select(frame, schema)
-    elif frame.shape[1] < len(schema):
-        got = brief(frame.columns.tolist())
-        raise SchemaMismatch(f"the model takes {len(schema)} columns; got {frame.shape[1]}: {got}")
-    elif frame.shape[1] > len(schema):
-        frame = frame.iloc[:, : len(schema)]
-    return _convert_columns(frame, schema)
+    if not schema.has_input_names() and schema.input_types() == [AnyType()]:
+        return data  # the schema says nothing
+    frame, specs = _selected(_as_frame(data, schema), schema)
+    return _convert_columns(frame, specs)
 
 
 def _as_frame(data: Any, schema: Schema) -> Any:
@@ -88,62 +93,138 @@ def _as_frame(data: Any, schema: Schema) -> Any:
 
     if isinstance(data, pd.DataFrame):
         return data
-    if isinstance(data, pd.Series):
-        return data.to_frame()
-    if isinstance(data, Mapping):
-        return pd.DataFrame(_column_lists(data, schema))
     single = len(schema) == 1
     name = schema.inputs[0].name if single and schema.has_input_names() else None
-    label = 0 if name is None else name
+    if isinstance(data, pd.Series):
+        return data.to_frame() if data.name is not None or name is None else data.to_frame(name)
+    if isinstance(data, Mapping):
+        return _frame_of(_column_lists(data, schema))
     if isinstance(data, list):
-        flat = name is not None and not any(isinstance(item, Mapping | list) for item in data)
-        whole = single and isinstance(schema.inputs[0].type, Array)
-        return pd.DataFrame({label: data} if flat or whole else data)
-    if hasattr(data, "__array_interface__") and getattr(data, "ndim", 0) in (1, 2):
-        return pd.DataFrame({name: data} if name is not None and data.ndim == 1 else data)
-    if isinstance(data, str | bytes | int | float | bool):
+        if single and _is_column(data, name, schema.inputs[0].type):
+            return _frame_of({0 if name is None else name: data})
+        if data and all(isinstance(item, Mapping) for item in data):
+            names = dict.fromkeys(key for item in data for key in item)
+            return _frame_of({key: [item.get(key) for item in data] for key in names})
+        try:
+            return pd.DataFrame(data)
+        except (TypeError, ValueError, AttributeError):
+            raise _no_frame(data, schema) from None
+    dimensions = getattr(data, "ndim", 0)
+    if hasattr(data, "__array_interface__") and dimensions in (1, 2):
+        return pd.DataFrame({name: data} if name is not None and dimensions == 1 else data)
+    if isinstance(data, _SCALARS) or (hasattr(data, "__array_interface__") and not dimensions):
         if single:
-            return pd.DataFrame({label: [data]})
-    elif hasattr(data, "to_pandas"):  # polars, pyarrow
-        return data.to_pandas()
+            return _frame_of({0 if name is None else name: [data]})
+    elif tables.is_table(data):
+        return tables.to_frame(data)
     elif hasattr(data, "toarray"):
         return pd.DataFrame(data.toarray())
-    raise SchemaMismatch(
+    raise _no_frame(data, schema)
+
+
+def _no_frame(data: Any, schema: Schema) -> SchemaMismatch:
+    return SchemaMismatch(
         f"the model takes a DataFrame, or what can become one, with {_facts(schema)}; got "
         f"{type(data).__name__}"
     )
 
 
+def _is_column(values: list[Any], name: Any, kind: ColumnType) -> bool:
+    """Whether a list holds the values of the only column, rather than rows or records."""
+    if values and all(isinstance(item, Mapping) for item in values):
+        return isinstance(kind, Object | Map) and not any(name in item for item in values)
+    return isinstance(kind, Array) or not (values and all(isinstance(v, list) for v in values))
+
+
+_SCALARS = (str, bytes, bytearray, int, float, bool, dt.date)
+
+
 def _column_lists(data: Mapping[Any, Any], schema: Schema) -> dict[Any, Any]:
-    """One list per column out of a mapping of scalars, lists, arrays or structures."""
+    """One list per column out of a mapping of scalars, lists, arrays or structures.
+
+    They are several rows if a column of scalars has several values. Lists of nothing but texts
+    are one row, as they are in MLflow, where they are the texts of one request.
+    """
     kinds = schema.input_types_dict() if schema.has_input_names() else {}
-    structured = any(isinstance(kind, Array | Object | Map) for kind in kinds.values())
-    return {
-        name: value
-        if not structured and (isinstance(value, list) or getattr(value, "ndim", 0) > 0)
-        else [value]
+    texts = set(kinds.values()) == {DataType.string} and all(
+        isinstance(value, list) and value and all(isinstance(item, str) for item in value)
+        for value in data.values()
+    )
+    rows = not texts and any(
+        _is_listed(value) and isinstance(kinds.get(name, DataType.string), DataType)
         for name, value in data.items()
-    }
+    )
+    return {name: value if rows and _is_listed(value) else [value] for name, value in data.items()}
 
 
-def _select(frame: Any, schema: Schema) -> Any:
-    names = schema.input_names()
+def _is_listed(value: Any) -> bool:
+    return isinstance(value, list) or getattr(value, "ndim", 0) > 0
+
+
+def _frame_of(columns: Mapping[Any, Any]) -> Any:
+    """A frame of lists and arrays; whole numbers stay whole beside missing ones."""
+    import pandas as pd
+
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise SchemaMismatch(
+            f"all columns must have the same number of values; got {brief(lengths)}"
+        )
+    return pd.DataFrame({name: _values(given) for name, given in columns.items()})
+
+
+def _values(given: Any) -> Any:
+    import pandas as pd
+
+    if getattr(given, "ndim", 1) > 1:
+        return list(given)
+    if isinstance(given, list) and not given:
+        return pd.Series(dtype=object)
+    if isinstance(given, list) and any(map(is_null, given)):
+        dtype = _WITH_MISSING.get(pd.api.types.infer_dtype(given, skipna=True))
+        with suppress(TypeError, OverflowError):
+            return pd.array(given, dtype=dtype) if dtype else given
+    return given
+
+
+_WITH_MISSING = {"integer": "Int64", "boolean": "boolean"}
+
+
+def _selected(frame: Any, schema: Schema) -> tuple[Any, list[ColSpec]]:
+    """The columns of the schema in its order, and the spec of each."""
+    specs: list[ColSpec] = schema.inputs
     columns = frame.columns.tolist()
+    if not schema.has_input_names():
+        if len(columns) < len(specs):
+            raise SchemaMismatch(
+                f"the model takes {len(specs)} columns; got {len(columns)}: {brief(columns)}"
+            )
+        return (frame if len(columns) == len(specs) else frame.iloc[:, : len(specs)]), specs
+    names = schema.input_names()
     if columns == names:
-        return frame
-    present, known = set(columns), set(names)
-    missing = [name for name in schema.required_input_names() if name not in present]
+        return frame, specs
+    columns = ["None" if name is None else label(name) for name in columns]
+    if columns == names:
+        return frame, specs
+    at = {name: position for position, name in enumerate(columns)}
+    missing = [name for name in schema.required_input_names() if name not in at]
+    known = set(names)
     extra = [name for name in columns if name not in known]
     if missing:
         also = f"; it has the extra columns {brief(extra)}" if extra else ""
         raise SchemaMismatch(
             f"the data lacks the columns {brief(missing)}{also}. The model takes {_facts(schema)}"
         )
+    if len(at) < len(columns):
+        twice = [name for name, n in Counter(columns).items() if n > 1 and name in known]
+        if twice:
+            raise SchemaMismatch(f"the columns {brief(twice)} stand more than once in the data")
     if extra:
         _logger.warning(
             "columns %s are not in the model's signature and are left out", brief(extra)
         )
-    return frame[[name for name in names if name in present]]
+    specs = [spec for spec in specs if spec.name in at]
+    return frame.iloc[:, [at[spec.name] for spec in specs]], specs
 
 
 def _facts(schema: Schema) -> str:
@@ -151,11 +232,7 @@ def _facts(schema: Schema) -> str:
     return shown if len(shown) <= 500 else shown[:499] + "…"
 
 
-def _convert_columns(frame: Any, schema: Schema) -> Any:
-    specs: list[ColSpec] = schema.inputs
-    if schema.has_input_names() and len(specs) != frame.shape[1]:
-        by_name = schema.input_dict()
-        specs = [by_name[name] for name in frame.columns]
+def _convert_columns(frame: Any, specs: list[ColSpec]) -> Any:
     changed: dict[int, Any] = {}
     exact = _exact()
     for position, (spec, dtype) in enumerate(zip(specs, frame.dtypes.tolist(), strict=True)):
@@ -187,22 +264,29 @@ def _exact() -> dict[int, Any]:
 
 def _convert(series: Any, spec: ColSpec) -> Any:
     kind = spec.type
-    name = series.name if spec.name is None else spec.name
+    arrow = getattr(series.dtype, "pyarrow_dtype", None)
+    if arrow is not None and tables.type_of(arrow) == kind:
+        return series
+    name = label(series.name) if spec.name is None else spec.name
     if isinstance(kind, DataType):
         return _convert_scalars(series, kind, name)
-    values = [_check_value(value, kind, spec.required, str(name)) for value in series]
+    # Of a column without a name the signature cannot say that a value may be missing.
+    required = spec.required and spec.name is not None
+    values = [_check_value(value, kind, required, str(name)) for value in series]
     import pandas as pd
 
     return pd.Series(values, index=series.index, name=series.name, dtype=object)
 
 
 def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
-    original = series.dtype
-    if is_categorical(original):
+    original = series
+    if is_categorical(series.dtype):
         # It is what its categories are; the model sees the column as it came.
-        _convert_scalars(original.categories.to_series(name=name), kind, name)
+        _convert_scalars(series.dtype.categories.to_series(name=name), kind, name)
         return series
-    if original.name == "object" and kind not in (DataType.string, DataType.binary):
+    if original.dtype.name == "object" and kind not in (DataType.string, DataType.binary):
+        if _changes_when_converted(series, kind):
+            return series
         series = series.infer_objects()
     dtype = series.dtype
     letter = getattr(dtype, "kind", "O")
@@ -230,15 +314,30 @@ def _convert_scalars(series: Any, kind: DataType, name: Any) -> Any:
             fits = fits or letter == "f" or (letter in "iu" and size <= 4) or is_object
         case DataType.datetime:
             fits = (letter == "M" and not hasattr(dtype, "tz")) or is_object
-    if not fits:
-        raise SchemaMismatch(_refusal(series, kind, name, original))
+    if is_object and not len(series):
+        fits = True
     target = kind.to_numpy().name
     if dtype.name == target:
         return series
-    try:
-        return series.astype(target)
-    except (TypeError, ValueError) as error:
-        raise SchemaMismatch(_refusal(series, kind, name, original)) from error
+    if fits:
+        for held_by in filter(None, (target, NULLABLE.get(kind))):
+            with suppress(TypeError, ValueError, ArithmeticError):
+                return series.astype(held_by)
+    # What has the type by its own account passes as it is, such as values with time zones.
+    if column_type(original)[0] is kind:
+        return original
+    raise SchemaMismatch(_refusal(series, kind, name, original.dtype))
+
+
+def _changes_when_converted(series: Any, kind: DataType) -> bool:
+    """Whether objects of the type would not be equal any more to what they become.
+
+    A date is no timestamp at midnight, and a long integer among floats would be rounded.
+    """
+    import pandas as pd
+
+    suspect = {DataType.datetime: "date", DataType.double: "mixed-integer-float"}.get(kind)
+    return suspect == pd.api.types.infer_dtype(series, skipna=True)
 
 
 def _refusal(series: Any, kind: DataType, name: Any, dtype: Any) -> str:
@@ -257,10 +356,8 @@ def _refusal(series: Any, kind: DataType, name: Any, dtype: Any) -> str:
 
 
 def _check_value(value: Any, kind: ColumnType, required: bool, where: str) -> Any:
-    if isinstance(kind, AnyType):
+    if isinstance(kind, AnyType) or (not required and is_null(value)):
         return value
-    if value is None and not required:
-        return None
     if isinstance(kind, DataType):
         return _check_scalar(value, kind, where)
     if isinstance(kind, Array):
@@ -319,11 +416,13 @@ def _check_array(value: Any, kind: Array, where: str) -> Any:
     if isinstance(kind.dtype, DataType):
         if not len(value):
             return value
+        if any(map(is_null, value)) and value_type(value) == kind:
+            return value
         series = pd.Series(value) if not is_array or value.ndim == 1 else pd.Series(list(value))
         converted = _convert_scalars(series, kind.dtype, where)
         return converted.to_numpy() if is_array else converted.tolist()
-    items = [_check_value(item, kind.dtype, True, f"{where}[{i}]") for i, item in enumerate(value)]
-    return np.array(items) if is_array else items
+    items = [_check_value(item, kind.dtype, False, f"{where}[{i}]") for i, item in enumerate(value)]
+    return items if not is_array else value if value.dtype == object else np.array(items)
 
 
 def _check_object(value: Any, kind: Object, where: str) -> dict[str, Any]:
@@ -390,8 +489,10 @@ def _checked_tensor(data: Any, spec: TensorSpec) -> Any:
             f"{type(data).__name__}"
         )
     dtype = data.dtype
-    same = dtype.kind == spec.type.kind if spec.type.kind in "US" else dtype == spec.type
-    if not same:
+    # The order of bytes is the array's affair, and the length of texts is that of the sample.
+    if getattr(dtype, "kind", "") != spec.type.kind or (
+        spec.type.kind not in "US" and dtype.name != spec.type.name
+    ):
         raise SchemaMismatch(
             f"{where} has the dtype {spec.type.name} by the model's signature; got {dtype}"
         )
