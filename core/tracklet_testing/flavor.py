@@ -197,7 +197,7 @@ class FlavorContract:
     ) -> None:
         """What the framework takes, the pyfunc view takes with the signature of that form."""
         path = self.save(tmp_path / "model")
-        model = self.make_model_again(path)
+        model = models.load_model(path)
         for name, make in data_cases.dressed(self.make_input()):
             try:
                 self.make_input = make

@@ -42,7 +42,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
 def passed(data: Any) -> Any:
     """The data as a model sees it that was saved with the signature of the data."""
     said = infer_signature(data).to_dict()
-    about = Model(signature=ModelSignature.from_dict(said))
+    about = Model(signature=ModelSignature.from_dict(said), flavors={"python_function": {}})
     return pyfunc.PyFuncModel(about, Predictor(), None).predict(data)
 
 
