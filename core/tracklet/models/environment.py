@@ -14,10 +14,10 @@ import logging
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from types import CodeType, ModuleType
+from typing import Any, Final, NamedTuple
 
 import tracklet
 from tracklet.errors import InvalidParameterValue
@@ -46,7 +46,14 @@ _ALIASES: Final = {
 }
 
 _OWN_MODULES: Final = frozenset(
-    ("__main__", "tracklet", "tracklet_flavors", "tracklet_integrations")
+    (
+        "__main__",
+        "tracklet",
+        "tracklet_flavors",
+        "tracklet_integrations",
+        "tracklet_services",
+        "tracklet_testing",
+    )
 )
 
 # Never a requirement of a model: the standard library, ourselves and what installs packages.
@@ -96,70 +103,126 @@ def pinned(distribution: str) -> str:
     return distribution if found is None else f"{distribution}=={found.partition('+')[0]}"
 
 
-def source_modules(source: str) -> set[str]:
-    """The top-level modules that a Python source imports; none if it does not parse."""
+class Needs(NamedTuple):
+    """What a model's modules come to, wherever in them something is imported.
+
+    Args:
+        modules: The names of all modules that are needed.
+        own: The user's own among them: top-level name → a package's folder or a module's file.
+    """
+
+    modules: set[str]
+    own: dict[str, Path]
+
+
+def needs(modules: Iterable[str], code_paths: Iterable[str | Path] = ()) -> Needs:
+    """The modules that a model refers to, and what the user's own among them import in turn.
+
+    Nothing is imported; only those files of a package are read that are reached.
+
+    Args:
+        modules: Dotted names.
+        code_paths: Files and folders of the user's own, where a name is looked for first.
+    """
+    given = {Path(path).stem: Path(path).resolve() for path in code_paths}
+    waiting, found, own = [*modules], set[str](), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if name in found or top in _OWN_MODULES or top in sys.stdlib_module_names:
+            continue
+        found.add(name)
+        place = own.get(top) or given.get(top) or _place(top)
+        if place is not None:
+            own[top] = place
+            waiting += (each for file in _files(place, name) for each in _imports(*file))
+    return Needs(found, own)
+
+
+def _files(place: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """The sources that run when a module is imported, with the package that each is in."""
+    if place.is_file():
+        yield place, ""
+        return
+    package, at, (_, *parts) = place.name, place, name.split(".")
+    for part in (*parts, None):
+        yield at / "__init__.py", package
+        if part is None or not (at / part).is_dir():
+            if part is not None:
+                yield at / f"{part}.py", package
+            return
+        at, package = at / part, f"{package}.{part}"
+
+
+def _imports(file: Path, package: str) -> set[str]:
+    try:
+        return source_modules(file.read_bytes(), package)
+    except OSError:  # a folder without __init__.py; a name that is no module
+        return set()
+
+
+def source_modules(source: str | bytes, package: str = "") -> set[str]:
+    """The modules that a Python source imports, also in functions; none if it does not parse.
+
+    Args:
+        source: The text.
+        package: The dotted name of the package that it is in.
+    """
     import ast
 
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return set()
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            home = ".".join(filter(None, [*(above if node.level else ()), node.module]))
+            # What is imported from a package may be a module as well.
+            found |= {home, *(f"{home}.{alias.name}" for alias in node.names)} if home else set()
     return found
 
 
-def local_modules(modules: Iterable[str]) -> list[Path]:
-    """The files and folders of the user's own modules, with those that they import themselves.
+def code_modules(code: CodeType) -> set[str]:
+    """The modules that a function imports when it is called, by its compiled code."""
+    inner = (code_modules(each) for each in code.co_consts if isinstance(each, CodeType))
+    if not code.co_names:
+        return set().union(*inner)
+    import dis
 
-    Args:
-        modules: Names of top-level modules that the model refers to.
-
-    Returns:
-        Sorted paths: a package's folder or a module's file.
-    """
-    waiting, found = list(modules), set[Path]()
-    seen: set[str] = set(_OWN_MODULES)
-    while waiting:
-        name = waiting.pop().partition(".")[0]
-        if name in seen or name in sys.stdlib_module_names:
-            continue
-        seen.add(name)
-        place = _place(name)
-        if place is None:
-            continue
-        found.add(place)
-        sources = place.rglob("*.py") if place.is_dir() else [place]
-        for source in sources:
-            waiting += source_modules(source.read_text(encoding="utf-8", errors="replace"))
-    return sorted(found)
+    steps = dis.get_instructions(code)
+    return {step.argval for step in steps if step.opname == "IMPORT_NAME"}.union(*inner)
 
 
 def _place(name: str) -> Path | None:
+    """The folder or file of a top-level module of the user's own; None for any other."""
     loaded = sys.modules.get(name)
     try:
         spec = loaded.__spec__ if isinstance(loaded, ModuleType) else importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    if spec is None:
         return None
-    origin = Path(spec.origin).resolve()
-    if any(origin.is_relative_to(root) for root in _installed_roots()):
+    places = spec.submodule_search_locations  # a package's, with __init__.py or without
+    found = next(iter(places), None) if places is not None else spec.origin
+    if found is None or (places is None and not found.endswith(".py")):
         return None
-    return origin.parent if origin.name == "__init__.py" else origin
+    place = Path(found).resolve()
+    roots = _installed_roots(tuple(sys.path))
+    return None if any(place.is_relative_to(root) for root in roots) else place
 
 
-def _installed_roots() -> set[Path]:
+@functools.lru_cache(maxsize=1)
+def _installed_roots(path: tuple[str, ...]) -> set[Path]:
     import sysconfig
 
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     roots = {Path(sysconfig.get_path(name)).resolve() for name in names}
     packages = {"site-packages", "dist-packages"}
-    return roots | {Path(entry).resolve() for entry in sys.path if Path(entry).name in packages}
+    return roots | {Path(entry).resolve() for entry in path if Path(entry).name in packages}
 
 
 def inferred(modules: Iterable[str], declared: Iterable[str] = ()) -> list[str]:

@@ -76,7 +76,7 @@ class FlavorConfig(Frozen):
         config: The flavor's own entry in the ``MLmodel`` file.
         pyfunc: What it adds to the ``python_function`` entry; None if there is no pyfunc view.
             The loader, the Python version and the environment files are added by the core.
-        modules: Top-level modules that the saved files refer to; they become requirements.
+        modules: Modules that the saved files refer to; they become requirements.
     """
 
     config: dict[str, Any]

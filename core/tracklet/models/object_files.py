@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import pickle
 import re
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FunctionType
 from typing import IO, Any, Final
 
 import cloudpickle
 
 from tracklet import lazy
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import environment
 
 FORMATS: Final = ("cloudpickle", "pickle", "skops")
 DEFAULT: Final = "cloudpickle"
@@ -27,7 +28,6 @@ _NEXT: Final = rb"\x94?(?:\x95.{8})?"
 _NAMED: Final = re.compile(
     rb"%b%b(?:\x8c.[\w.<>]+%b\x93|\x85%bR)" % (_TEXT, _NEXT, _NEXT, _NEXT), re.DOTALL
 )
-_TEXTS: Final = re.compile(_TEXT, re.DOTALL)
 _LONGEST: Final = 1 << 10
 """More bytes than any of these has; a name has at most 255."""
 
@@ -55,7 +55,7 @@ def dump(model: Any, folder: Path, kind: str) -> tuple[Path, set[str]]:
         kind: One of :data:`FORMATS`.
 
     Returns:
-        The file, and the top-level modules that it refers to.
+        The file, and the modules that it refers to.
 
     Raises:
         MissingDependency: skops is not installed.
@@ -65,9 +65,9 @@ def dump(model: Any, folder: Path, kind: str) -> tuple[Path, set[str]]:
     try:
         if kind == "skops":
             _skops().dump(model, file)
-            return file, {"skops", type(model).__module__.partition(".")[0]}
+            return file, {"skops", type(model).__module__}
         if kind == "cloudpickle":
-            return file, pickle_to(file, model, cloudpickle.Pickler) | {"cloudpickle"}
+            return file, pickle_to(file, model, Pickler) | {"cloudpickle"}
         return file, pickle_to(file, model, pickle.Pickler)
     except (TrackletException, OSError):
         raise
@@ -77,30 +77,42 @@ def dump(model: Any, folder: Path, kind: str) -> tuple[Path, set[str]]:
         ) from error
 
 
-def pickle_to(
-    file: Path, model: Any, pickler: Callable[[Any, int], Any], *, code: bool = False
-) -> set[str]:
+class Pickler(cloudpickle.Pickler):
+    """Notes which modules the functions import that go into the pickle as code."""
+
+    def __init__(self, stream: Any, protocol: int | None = None) -> None:
+        super().__init__(stream, protocol)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How an object is pickled; cloudpickle asks."""
+        made = super().reducer_override(obj)
+        if made is not NotImplemented and isinstance(obj, FunctionType):
+            self.modules |= environment.code_modules(obj.__code__)
+        return made
+
+
+def pickle_to(file: Path, model: Any, pickler: Callable[[Any, int], Any]) -> set[str]:
     """Pickle an object; it goes to the file as it comes, and is nowhere in memory as a whole.
 
     Args:
         file: Where to.
         model: The object.
         pickler: What makes the pickler of a stream and a protocol.
-        code: Whether functions may be in it by value; then the names that their code uses count
-            as well where they are loaded modules.
 
     Returns:
-        The top-level modules that the pickle refers to.
+        The modules that the pickle refers to.
 
     Raises:
         OSError: The disk refused.
         Exception: Whatever the object's parts raise that cannot be pickled.
     """
     with file.open("wb") as stream:
-        searched = _Searched(stream, code)
+        searched = _Searched(stream)
         # Earlier protocols copy each array before it is written.
-        pickler(searched, 5).dump(model)
-    return searched.modules
+        made = pickler(searched, 5)
+        made.dump(model)
+    return searched.modules | getattr(made, "modules", set())
 
 
 class _Searched:
@@ -108,13 +120,11 @@ class _Searched:
 
     Args:
         stream: Where the bytes go.
-        code: Whether the texts in it count as well.
     """
 
-    def __init__(self, stream: IO[bytes], code: bool) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self.modules: set[str] = set()
         self._stream = stream
-        self._code = code
         self._tail = b""
 
     def write(self, data: Any) -> int:
@@ -126,13 +136,7 @@ class _Searched:
         return self._stream.write(data)
 
     def _search(self, data: bytes) -> None:
-        self.modules.update(map(_top, _NAMED.finditer(data)))
-        if self._code:
-            self.modules.update(sys.modules.keys() & map(_top, _TEXTS.finditer(data)))
-
-
-def _top(match: re.Match[bytes]) -> str:
-    return match.group(1).decode().partition(".")[0]
+        self.modules.update(match.group(1).decode() for match in _NAMED.finditer(data))
 
 
 def check_trusted(model: Any, file: Path, trusted: Iterable[str]) -> None:

@@ -350,10 +350,9 @@ def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Descr
 
 def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:
     saved = flavor.save(model, path, described.options)
-    code_paths = described.code_paths
-    if described.infer_code_paths:
-        code_paths = environment.local_modules(saved.modules)
-    code = _copy_code(code_paths, path)
+    needs = environment.needs(saved.modules, described.code_paths or ())
+    inferred = sorted(needs.own.values()) if described.infer_code_paths else None
+    code = _copy_code(described.code_paths if inferred is None else inferred, path)
     about.flavors[flavor.name] = dict(saved.config)
     if flavor.name != PYFUNC:
         about.flavors[flavor.name]["code"] = code
@@ -379,7 +378,9 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     about.tracklet_version = environment.own_version()
     environment.described(
         lambda: environment.inferred(
-            saved.modules | _example_modules(described.input_example), flavor.requirements(model)
+            needs.modules.difference({} if inferred is None else needs.own)
+            | _example_modules(described.input_example),
+            flavor.requirements(model),
         ),
         described.conda_env,
         described.pip_requirements,

@@ -101,8 +101,10 @@ def _load(stream: IO[bytes], name: str, own: bool) -> Any:
         return unpickler.load()
     except ModuleNotFoundError as error:
         raise TrackletException(
-            f"{name} needs the module {error.name!r}, which is not installed; the model's "
-            "requirements.txt lists what to install"
+            f"{name} needs the module {error.name!r}, which is not installed here. If the model's "
+            "requirements.txt lists it, install that; a module of its author's own is listed "
+            "nowhere: it must be importable here, or be saved with the model by code_paths=[...] "
+            "or infer_code_paths=True"
         ) from error
     except TrackletException:
         raise

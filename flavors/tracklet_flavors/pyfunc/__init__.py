@@ -126,7 +126,7 @@ class PyfuncFlavor(models.Flavor):
         if isinstance(model, LoaderModel):
             config |= {**model.save(path), "streamable": False}
             del config["cloudpickle_version"]
-            modules = frozenset((model.loader_module.partition(".")[0],))
+            modules = frozenset((model.loader_module,))
             return models.FlavorConfig(config, config, modules)
         if isinstance(model, str | Path):
             # Run once, so that a file that cannot be loaded is not logged.
@@ -213,7 +213,7 @@ def _streams(model: Any) -> bool:
 
 def _save_code(source: Path, path: Path) -> tuple[set[str], str]:
     shutil.copyfile(source, path / source.name)
-    return environment.source_modules(source.read_text(encoding="utf-8")), str(source.resolve())
+    return environment.source_modules(source.read_bytes()), str(source.resolve())
 
 
 def _save_artifacts(artifacts: Any, path: Path) -> dict[str, dict[str, str]]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-import cloudpickle
-
 from tracklet.errors import TrackletException
 from tracklet.models import object_files
 from tracklet.models.unpickle import mlflow_home
@@ -21,13 +19,13 @@ def dump(model: Any, file: Path) -> set[str]:
     under MLflow's names for it; our own loader finds them in tracklet again.
 
     Returns:
-        The top-level modules that it refers to.
+        The modules that it refers to.
 
     Raises:
         TrackletException: Something in the model cannot be pickled.
     """
     try:
-        return object_files.pickle_to(file, model, _Pickler, code=True)
+        return object_files.pickle_to(file, model, _Pickler)
     except OSError:
         raise
     except Exception as error:
@@ -45,7 +43,7 @@ class _Reference:
         self.name = name
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(object_files.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, _Reference):
             return importlib.import_module, (obj.name,)

@@ -25,6 +25,11 @@ def line() -> Any:
     return LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
 
 
+def requirements(path: Path) -> set[str]:
+    lines = (path / "requirements.txt").read_text().splitlines()
+    return {line.partition("==")[0] for line in lines}
+
+
 def test_other_versions_are_named_in_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -55,28 +60,56 @@ def test_other_versions_are_named_in_one_warning(
     assert environment.differences(tmp_path / "m") == []
 
 
-def test_the_users_own_modules_are_found(tmp_path: Path) -> None:
-    """Those that the model refers to and those that these import, and no installed ones."""
+def test_the_users_own_modules_and_what_they_import_are_found(tmp_path: Path) -> None:
+    """However the model refers to them, wherever they import, and nothing that is not reached."""
     source = tmp_path / "src"
-    (source / "shop_4713").mkdir(parents=True)
-    (source / "shop_4713" / "__init__.py").write_text("from shop_4713.rules import twice\n")
-    (source / "shop_4713" / "rules.py").write_text(
-        "import numpy\nimport factors_4713\n"
-        "def twice(data):\n    return numpy.multiply(data, factors_4713.TWO).tolist()\n"
+    (source / "shop_4713" / "deep").mkdir(parents=True)  # a package without __init__.py
+    (source / "shop_4713" / "deep" / "__init__.py").write_text("from .more import two\n")
+    (source / "shop_4713" / "deep" / "more.py").write_text(
+        "def two():\n    from factors_4713 import TWO\n    return TWO\n"
     )
-    (source / "factors_4713.py").write_text("TWO = 2\n")
-    (source / "unused_4713.py").write_text("")
+    (source / "shop_4713" / "rules.py").write_text(
+        "from . import deep\n"
+        "def twice(data):\n    import numpy\n    return numpy.multiply(data, deep.two()).tolist()\n"
+    )
+    (source / "shop_4713" / "train.py").write_text("import pandas, plotting_4713\n")
+    (source / "factors_4713.py").write_text("TWO = 2\ndef never():\n    import yaml\n")
+    (source / "plotting_4713.py").write_text("")
+    (tmp_path / "model_4713.py").write_text(
+        "import tracklet\n"
+        "def ask(model_input):\n    from shop_4713.rules import twice\n"
+        "    return twice(model_input)\n"
+        "tracklet.models.set_model(ask)\n"
+    )
     script = f"""
         import sys; sys.path.insert(0, {str(source)!r})
-        import shop_4713
+        import tracklet_services, shop_4713.rules, shop_4713.train
+        from sklearn.preprocessing import FunctionTransformer
         from tracklet import pyfunc
-        pyfunc.save_model({str(tmp_path / "m")!r}, python_model=shop_4713.twice,
-                          infer_code_paths=True)
+        from tracklet_flavors import sklearn
+        def ask(model_input):
+            import shop_4713.rules as rules
+            plotting_4713, tracklet_services = model_input, None
+            return rules.twice(plotting_4713)
+        ways = dict(by_name=shop_4713.rules.twice, by_value=ask,
+                    from_code={str(tmp_path / "model_4713.py")!r})
+        for name, model in ways.items():
+            path = {str(tmp_path)!r} + "/" + name
+            pyfunc.save_model(path, python_model=model, infer_code_paths=True)
+            pyfunc.save_model(path + "_given", python_model=model, code_paths=[
+                {str(source / "shop_4713")!r}, {str(source / "factors_4713.py")!r}])
+        sklearn.save_model(FunctionTransformer(ask), {str(tmp_path / "lambda")!r})
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
-    copied = {p.relative_to(tmp_path / "m" / "code").as_posix()
-              for p in (tmp_path / "m" / "code").rglob("*.py")}  # fmt: skip
-    assert copied == {"shop_4713/__init__.py", "shop_4713/rules.py", "factors_4713.py"}
+    kept = [f"shop_4713/{name}" for name in ("deep/__init__", "deep/more", "rules", "train")]
+    for way in ("by_name", "by_value", "from_code"):
+        for path in (tmp_path / way, tmp_path / f"{way}_given"):
+            copied = {p.relative_to(path / "code").as_posix() for p in path.rglob("code/**/*.py")}
+            assert copied == {"factors_4713.py", *(f"{name}.py" for name in kept)}, path
+            assert {"numpy", "PyYAML"} < requirements(path), path
+            assert not {"pandas", "scikit-learn"} & requirements(path), path
+    assert {"numpy", "PyYAML", "scikit-learn"} < requirements(tmp_path / "lambda")
+    (tmp_path / "by_name").rename(tmp_path / "m")
     load = "import sys, tracklet.pyfunc as p; print(p.load_model(sys.argv[1]).predict([3]))"
     done = subprocess.run(
         [sys.executable, "-c", load, str(tmp_path / "m")], capture_output=True, text=True
@@ -86,6 +119,22 @@ def test_the_users_own_modules_are_found(tmp_path: Path) -> None:
         pyfunc.save_model(
             tmp_path / "n", python_model=line().predict, infer_code_paths=True, code_paths=[]
         )
+
+
+def test_a_missing_module_of_the_users_own_is_not_looked_for_in_requirements(
+    tmp_path: Path,
+) -> None:
+    """The error says how such a module comes with the model."""
+    (tmp_path / "absent_4717.py").write_text("def answer(data):\n    return data\n")
+    script = f"""
+        import sys; sys.path.insert(0, {str(tmp_path)!r})
+        import absent_4717
+        from tracklet import pyfunc
+        pyfunc.save_model({str(tmp_path / "m")!r}, python_model=absent_4717.answer)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+    with pytest.raises(tracklet.TrackletException, match=r"absent_4717.*code_paths"):
+        pyfunc.load_model(tmp_path / "m")
 
 
 def test_extra_files_lie_beside_the_model(tmp_path: Path) -> None:

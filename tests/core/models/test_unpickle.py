@@ -36,7 +36,7 @@ def test_no_other_module_unpickles() -> None:
         for path in (SOURCES / root).rglob("*.py")
         if unpickling.search(path.read_text())
     }
-    kit = "core/tracklet_testing/integration/"  # unpickles what it has pickled a moment before
+    kit = "core/tracklet_testing/"  # unpickles what it has pickled a moment before
     assert {each for each in found if not each.startswith(kit)} == {
         "core/tracklet/models/unpickle.py"
     }
