@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Final
 
 from tracklet import settings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 MAX_WAITING: Final = 64
 """More pieces of work than this never wait; what comes then is left out."""
+
+_FREE_SECONDS: Final = 1.0
+_SHARE: Final = 0.1
+REFUSAL: Final = "in a loop of trainings they take at most a tenth of the time"
 
 THREAD_NAME: Final = "tracklet-background"
 
@@ -38,9 +43,12 @@ class _Queue(ProcessState):
         self.waiting: deque[Callable[[], None]] = deque()
         self.failed: list[Exception] = []
         self.thread: threading.Thread | None = None
+        self.began = perf_counter()
+        self.spent = 0.0
 
     def forget(self) -> None:
         """Whoever turns autologging off has waited for the thread; its work goes on."""
+        self.began, self.spent = perf_counter(), 0.0
 
 
 _queue = _Queue()
@@ -64,6 +72,11 @@ def later(work: Callable[[], None]) -> bool:
         _queue.waiting.pop()
     _do(work)
     return True
+
+
+def is_affordable() -> bool:
+    """Whether further work may be done: a tenth of the time is its share, beside a first second."""
+    return _queue.spent <= _FREE_SECONDS + _SHARE * (perf_counter() - _queue.began)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -120,7 +133,7 @@ def afterwards(run: ActiveRun, label: str, phase: str) -> Iterator[None]:
     finally:
         if tally.fault_count > before:
             with suppress(Exception):  # the store may be what has failed
-                run.store.log_batch(run.info.run_id, tags=tally.tags())
+                run.store.log_batch(run.info.run_id, tags=tally.sums())
 
 
 def _is_idle() -> bool:
@@ -157,6 +170,7 @@ def _work() -> None:
 
 
 def _do(work: Callable[[], None]) -> None:
+    started = thread_time()
     try:
         with suppressed():
             work()
@@ -164,6 +178,8 @@ def _do(work: Callable[[], None]) -> None:
         faults.logger.debug("work in the background failed", exc_info=error)
         if settings.strict():
             _queue.failed.append(error)
+    finally:
+        _queue.spent += thread_time() - started
 
 
 # The child has no such thread, and its parent does the work.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
@@ -31,7 +31,17 @@ _NUMBER: Final = re.compile(r"\d+")
 class Tally:
     """The sums of one run."""
 
-    __slots__ = ("_causes", "fault_count", "first_fault", "fits", "milliseconds", "steps")
+    __slots__ = (
+        "_causes",
+        "fault_count",
+        "first_fault",
+        "fits",
+        "milliseconds",
+        "params",
+        "postponed",
+        "steps",
+        "tags",
+    )
 
     def __init__(self) -> None:
         self.fits = 0
@@ -39,6 +49,11 @@ class Tally:
         self.first_fault = ""
         self.milliseconds: dict[str, float] = {}
         self.steps: dict[str, int] = {}
+        # By their plain names, which a later training of the run does not repeat.
+        self.params: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        # What is made at the run's end of its last training, by phase.
+        self.postponed: dict[str, Callable[[], None]] = {}
         self._causes: set[object] = set()
 
     def spend(self, phase: str, seconds: float) -> None:
@@ -66,7 +81,12 @@ class Tally:
         if not self.fault_count:
             _tallies.said_of_the_disk.clear()
 
-    def tags(self) -> dict[str, str]:
+    def catch_up(self) -> None:
+        """Make what was postponed to the run's end."""
+        while self.postponed:
+            self.postponed.popitem()[1]()
+
+    def sums(self) -> dict[str, str]:
         """The sums as tags of the run."""
         phases = {phase: round(spent, 3) for phase, spent in tuple(self.milliseconds.items())}
         tags = {OVERHEAD_TAG: json.dumps({"total": round(sum(phases.values()), 3), **phases})}

@@ -11,8 +11,8 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, thread_time
@@ -23,10 +23,11 @@ from tracklet.autolog import background, budget, datasets, enabling, session
 from tracklet.autolog.background import afterwards
 from tracklet.autolog.budget import Step, tally_of
 from tracklet.autolog.session import FitSession
-from tracklet.entities import DatasetInput, InputTag, Metric
+from tracklet.entities import DatasetInput, InputTag, LoggedModelStatus, Metric
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
+from tracklet.fluent.models import initialize_logged_model
 from tracklet.fluent.starting import start_run
 from tracklet.names import now
 from tracklet.patching import Outcome, checkpoint, delivered, keep_state, report
@@ -118,7 +119,6 @@ class Recorder:
         self.fit_number = self._tally.fits
         self._generators: Sequence[Any] = ()
         self._files: RunFiles | None = None
-        self._apart = False
 
     @property
     def run_id(self) -> str:
@@ -181,23 +181,26 @@ class Recorder:
         return texts
 
     def _write_params(self, texts: dict[str, str]) -> None:
-        if self._apart:
-            texts = {self.prefix + key: text for key, text in texts.items()}
+        """Record what no earlier training of the run has recorded; what differs by its number."""
+        known = self._tally.params
+        new = {key: text for key, text in texts.items() if key not in known}
+        changed = {key: text for key, text in texts.items() if known.get(key, text) != text}
         try:
-            self.run.writer.log_params(texts)
+            self._log_params({**new, **{self.prefix + key: changed[key] for key in changed}})
+            known.update(new)
         except InvalidParameterValue as error:
-            if self.fit_number > 1 and not self._apart:
-                # Another training in the same run, with other values: they get names of their own.
-                self._apart = True
-                self._write_params(texts)
-                return
             # A bad key, or a param that the user has set otherwise: keep what can be kept.
-            report(error, f"{self.label}: params", self.label)
-            for key, text in texts.items():
-                try:
-                    self.run.writer.log_params({key: text})
-                except InvalidParameterValue:
-                    continue
+            if self.fit_number == 1:
+                report(error, f"{self.label}: params", self.label)
+            for key, text in {**new, **changed}.items():
+                for name in dict.fromkeys((key, self.prefix + key)):
+                    with suppress(InvalidParameterValue):
+                        self._log_params({name: text})
+                        break
+
+    def _log_params(self, texts: dict[str, str]) -> None:
+        if texts:
+            self.run.writer.log_params(texts)
 
     def metrics(
         self,
@@ -244,9 +247,15 @@ class Recorder:
         self._tally.steps[key] = max(count, self._tally.steps.get(key, 0))
 
     def tags(self, tags: Mapping[str, Any]) -> None:
-        """Set tags of the run."""
+        """Set tags of the run; of a later training of the run those that differ."""
         with self.step("tags"):
-            self.run.writer.set_tags({self.prefix + key: str(tags[key]) for key in tags})
+            known = self._tally.tags
+            texts = {key: str(value) for key, value in tags.items()}
+            texts = {key: text for key, text in texts.items() if known.get(key) != text}
+            for key, text in texts.items():
+                known.setdefault(key, text)
+            if texts:
+                self.run.writer.set_tags({self.prefix + key: texts[key] for key in texts})
 
     def note(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run by their very names, replacing those of an earlier training."""
@@ -268,8 +277,9 @@ class Recorder:
         """Make artifacts after the training call has returned, in the background.
 
         They are there at the end of a run of the user's, at the end of the process, and after
-        ``tracklet.autolog.flush()``. If too much is waiting already they are left out, and the
-        run says so.
+        ``tracklet.autolog.flush()``. If too much is waiting already, or if what was made so took
+        more than its share of the time, they are left out, and the run says so; those of the last
+        training in a run of the user's are made at its end.
 
         Args:
             phase: What their cost counts for.
@@ -277,11 +287,28 @@ class Recorder:
         """
         with self.step("artifacts"):
             self.files()  # the place is looked up while the run is known to be there
-            if not background.later(lambda: self._make(phase, make)):
-                text = f"left out: {background.MAX_WAITING} were waiting to be made"
-                self.run.writer.set_tags({f"tracklet.{phase}": text})
-            elif not self.managed and background.flush not in self.run.on_end:
-                self.run.on_end.append(background.flush)
+            tally, run = self._tally, self.run
+
+            def work() -> None:
+                self._make(phase, make)
+
+            # What an earlier training has left is not made any more: this one is the later.
+            is_late = tally.postponed.pop(phase, None) is not None
+            reason = background.REFUSAL if is_late else ""
+            if background.is_affordable():
+                if not background.later(work):
+                    reason = f"{background.MAX_WAITING} were waiting to be made"
+                elif not self.managed and background.flush not in run.on_end:
+                    run.on_end.append(background.flush)
+            elif self.managed:
+                reason = background.REFUSAL
+            else:
+                tally.postponed[phase] = work
+                if tally.catch_up not in run.on_end:
+                    run.on_end.append(tally.catch_up)
+            tag = f"tracklet.{phase}"
+            if reason and tally.tags.setdefault(tag, reason) is reason:
+                run.writer.set_tags({tag: f"left out: {reason}"})
 
     def _make(self, phase: str, make: Callable[[], Mapping[str, bytes | str]]) -> None:
         started = thread_time()
@@ -291,7 +318,7 @@ class Recorder:
                 self.files().put(contents)
         finally:
             self.spent(phase, thread_time() - started)
-            self.run.store.log_batch(self.run_id, tags=self._tally.tags())
+            self.run.store.log_batch(self.run_id, tags=self._tally.sums())
 
     def child(self, run: ChildRun) -> str | None:
         """Record a finished run below this one; its id comes back."""
@@ -365,18 +392,41 @@ class Recorder:
             flavor = models.flavor_of(model)
             known = flavor.options()
             flavor_options = {key: flavor_options[key] for key in flavor_options if key in known}
-            info = models.log_model(
-                model,
-                name,
-                flavor=flavor,
-                run_id=self.run_id,
-                signature=signature,
-                input_example=input_example,
-                params=dict(params) if params else None,
-                registered_model_name=registered_model_name,
-                **flavor_options,
-            )
+            with self._pending_model(name, params) as pending:
+                info = models.log_model(
+                    model,
+                    name,
+                    flavor=flavor,
+                    run_id=self.run_id,
+                    signature=signature,
+                    input_example=input_example,
+                    params=dict(params) if params and pending is None else None,
+                    registered_model_name=registered_model_name,
+                    step=self.step_number,
+                    model_id=pending,
+                    **flavor_options,
+                )
         return info
+
+    @contextmanager
+    def _pending_model(self, name: str, params: Mapping[str, str] | None) -> Iterator[str | None]:
+        """A logged model without the params of the run's other trainings, to be filled here.
+
+        The first training of a run needs none: its model has the run's params.
+        """
+        if self.fit_number == 1:
+            yield None
+            return
+        info = self.run.info
+        pending = initialize_logged_model(
+            name, info.run_id, params=params, experiment_id=info.experiment_id
+        )
+        try:
+            yield pending.model_id
+        except BaseException:
+            with suppress(Exception):  # the store may be what has failed
+                self.run.store.finalize_logged_model(pending.model_id, LoggedModelStatus.FAILED)
+            raise
 
     def close(self) -> None:
         """Write what recording cost and what went wrong in it."""
@@ -385,7 +435,7 @@ class Recorder:
 
     def closing_tags(self) -> dict[str, str]:
         """What is known of the training when its call returns."""
-        return self._tally.tags()
+        return self._tally.sums()
 
 
 def _write_child(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) -> str:

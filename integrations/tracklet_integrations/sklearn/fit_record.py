@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -80,11 +80,34 @@ class FitRecord:
 
     def after(self, outcome: Outcome) -> None:
         """Record what the fit has brought: metrics, the model, a search's results."""
-        recorder, estimator = self._recorder, self._estimator
+        recorder = self._recorder
         measured = self._measured()
         best_params = self._search_params() if self._is_search else {}
         if self._options.log_models:
             self._log_models(outcome, measured.predictions, best_params)
+        self._record_metrics(measured)
+        if self._is_search:
+            self._record_trials()
+        make = self._drawing(measured)
+        if make is not None:
+            recorder.later("plots", make)
+
+    def after_step(self) -> Callable[[Any], None]:
+        """Record one step of a training that may go on; what comes back records its end."""
+        measured = self._measured()
+        self._record_metrics(measured)
+        signature = self._signature(Outcome(), measured.predictions)
+        make = self._drawing(measured)
+
+        def finish(estimator: Any) -> None:
+            self.log_final_model(estimator, signature)
+            if make is not None:
+                self._recorder.artifacts(make())
+
+        return finish
+
+    def _record_metrics(self, measured: Measured) -> None:
+        recorder, estimator = self._recorder, self._estimator
         metrics = dict(measured.metrics)
         if self._is_search and hasattr(estimator, "best_score_"):
             metrics["best_cv_score"] = estimator.best_score_
@@ -92,9 +115,6 @@ class FitRecord:
             recorder.metrics(metrics, model_id=self.model_id, dataset=self._dataset)
         if self._options.iteration_metrics != "none":
             iterations.record(estimator, recorder, self.model_id)
-        if self._is_search:
-            self._record_trials()
-        self._draw(measured)
 
     def fitted(self) -> Iterator[tuple[Any, str | None]]:
         """The fitted models and their logged models' ids."""
@@ -114,8 +134,8 @@ class FitRecord:
             max_child_runs=self._options.max_tuning_runs,
         )
 
-    def _draw(self, measured: Measured) -> None:
-        """Have plots and the HTML representation made, off the training path."""
+    def _drawing(self, measured: Measured) -> Callable[[], dict[str, bytes | str]] | None:
+        """What makes the plots and the HTML representation, off the training path."""
         sample, page = measured.sample, None
         if self._options.log_html:
             with self._recorder.step("html"):
@@ -129,8 +149,7 @@ class FitRecord:
                 made.update(sample.draw())
             return made
 
-        if page is not None or sample is not None:
-            self._recorder.later("plots", make)
+        return make if page is not None or sample is not None else None
 
     def _may_predict(self) -> bool:
         which = self._options.training_metrics
@@ -190,12 +209,12 @@ class FitRecord:
         self._recorder.guard_generators(())
         self._recorder.finish(Outcome())
 
-    def log_final_model(self, estimator: Any) -> None:
+    def log_final_model(self, estimator: Any, signature: Any = None) -> None:
         """Log the model of a loop that has ended, which was fitted call by call."""
         if not self._options.log_models:
             return
-        signature = None
-        if self._options.log_model_signatures and self._data.example is not None:
+        wanted = self._options.log_model_signatures and signature is None
+        if wanted and self._data.example is not None:
             from tracklet.models import infer_signature
 
             signature = infer_signature(self._data.example, None)

@@ -107,6 +107,7 @@ class SklearnIntegration(autolog.Integration):
             yield
             return
         muted = self._is_no_training(estimator)
+        self._finish_left()
         warm = iterations.continues(estimator)
         resume = self._loops.run_of(estimator) if warm else None
         with autolog.recording(self.name, self.options, muted=muted, resume=resume) as recorder:
@@ -122,16 +123,23 @@ class SklearnIntegration(autolog.Integration):
                 outcome = yield
             recorder.finish(outcome)
             if outcome.error is None:
-                record.after(outcome)
-                if warm and recorder.managed:
-                    self._loops.note_run(estimator, recorder.run_id)
+                goes_on = warm and self._loops.continues(estimator, recorder)
+                if goes_on:
+                    self._loops.begin(Loop(estimator, recorder, record.after_step()))
+                else:
+                    record.after(outcome)
+                if warm:
+                    self._loops.note_run(estimator, recorder)
                 if self.options.log_post_training_metrics:
                     self._link(record, recorder)
+                if goes_on:
+                    record.forget()
 
     def watch_partial_fit(self, call: Call) -> Generator[None, Outcome, None]:
         """``partial_fit``: the first call makes the run, each call is a step of it."""
         estimator = call.instance
         loop = None if isinstance(estimator, type) else self._loops.loop_of(estimator)
+        self._finish_left()
         if loop is not None and session.current() is None and self._goes_on(loop):
             with session.FitSession():
                 outcome = yield
@@ -152,7 +160,7 @@ class SklearnIntegration(autolog.Integration):
                 with recorder.step("iterations"):
                     loop = Loop(estimator, recorder, record.log_final_model)
                     loop.advance(estimator, _data_of(call))
-                    self._loops.begin(estimator, loop)
+                    self._loops.begin(loop)
                 if self.options.log_post_training_metrics:
                     self._link(record, recorder)
                 record.forget()
@@ -168,6 +176,10 @@ class SklearnIntegration(autolog.Integration):
             return False
         _logger.debug("a fit that %s calls for itself is not recorded", library)
         return True
+
+    def _finish_left(self) -> None:
+        if session.current() is None:
+            self._loops.finish_left()
 
     def _goes_on(self, loop: Loop) -> bool:
         """Whether a further call belongs to the loop's run, rather than to another active one."""

@@ -1,13 +1,16 @@
 """Trainings that go on call by call: ``partial_fit`` loops and warm starts, each one run.
 
 The run is finished after every call and goes on with the next, so that it is right whenever the
-loop ends, of which nobody tells. The model is logged when the user's run ends, or the process.
+loop ends, of which nobody tells. What is made of the model is made once, of its end: when the run
+of the user's ends, or the process, or when another training begins after the user has let go of
+the estimator. Until then it is held, because an exit may take the user's own hold away before.
 """
 
 from __future__ import annotations
 
 import atexit
-import weakref
+import os
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,15 +24,16 @@ from tracklet_integrations.sklearn import inputs, iterations
 SAMPLES: Final = "n_samples_seen"
 
 _MIN_UPDATE_MS: Final = 1000
+_OWN_REFERENCES: Final = 2  # the loop's and the argument's
 
 
 class Loop:
-    """One estimator's calls of ``partial_fit``.
+    """One estimator's calls of ``partial_fit``, or fits from a warm start.
 
     Args:
-        estimator: It is held weakly.
+        estimator: It is held until the loop is finished.
         recorder: What recorded the first call.
-        finish: Logs the model, given the estimator.
+        finish: Records what is to be made of the estimator as it is at the end.
     """
 
     def __init__(
@@ -37,12 +41,12 @@ class Loop:
     ) -> None:
         self.run = recorder.run
         self.managed = recorder.managed
-        self._estimator = weakref.ref(estimator)
+        self.estimator = estimator
         self._finish = finish
+        self._process = os.getpid()
         self._calls = 0
         self._samples = 0
         self._updated = now()
-        self._known: dict[str, int] = {}
 
     def advance(self, estimator: Any, features: Any) -> None:
         """Record one call as one step."""
@@ -63,49 +67,73 @@ class Loop:
             self._updated = timestamp
             self.run.store.update_run(run_id, "FINISHED", timestamp)
 
+    def is_left(self) -> bool:
+        """Whether nobody but the loop holds the estimator."""
+        return sys.getrefcount(self.estimator) <= _OWN_REFERENCES
+
     def finish(self) -> None:
-        """Log the model as it is now, if the user still has it."""
-        estimator = self._estimator()
-        if estimator is None:
+        """Record the model as it is now; a forked child leaves that to its parent."""
+        if self._process != os.getpid():
             return
-        with afterwards(self.run, "sklearn", "the model of a partial_fit loop"):
-            self._finish(estimator)
+        with afterwards(self.run, "sklearn", "the model of a loop"):
+            self._finish(self.estimator)
             if self.managed:
                 self.run.store.update_run(self.run.info.run_id, "FINISHED", now())
 
 
 class Loops:
-    """The loops of this process, by estimator, for as long as the estimators live."""
+    """The loops of this process."""
 
     def __init__(self) -> None:
-        self._loops: WeakTable[Loop] = WeakTable()
-        self._runs: WeakTable[str] = WeakTable()
+        self._loops: dict[int, Loop] = {}
+        self._runs: WeakTable[tuple[str, bool]] = WeakTable()
         self._watching_exit = False
 
     def loop_of(self, estimator: Any) -> Loop | None:
         """The loop that an estimator is in."""
-        return self._loops.get(estimator)
+        return self._loops.get(id(estimator))
 
-    def begin(self, estimator: Any, loop: Loop) -> None:
-        """Remember a loop, and see to its model at its end."""
-        self._loops[estimator] = loop
-        if not loop.managed:
-            loop.run.on_end.append(loop.finish)
-        elif not self._watching_exit:
+    def begin(self, loop: Loop) -> None:
+        """Remember a loop, in the place of the estimator's earlier one, and see to its end."""
+        key, run_id = id(loop.estimator), loop.run.info.run_id
+        earlier = self._loops.get(key)
+        is_further = earlier is not None and earlier.run.info.run_id == run_id
+        if not is_further:
+            self._finish(key)
+        self._loops[key] = loop
+        if loop.managed and not self._watching_exit:
             self._watching_exit = True
             atexit.register(self.finish_all)
+        elif not loop.managed and not is_further:
+            loop.run.on_end.append(lambda: self._finish(key, run_id))
 
-    def note_run(self, estimator: Any, run_id: str) -> None:
+    def note_run(self, estimator: Any, recorder: TrainingRecorder) -> None:
         """Remember the run of a fit that a warm start may go on with."""
-        self._runs[estimator] = run_id
+        self._runs[estimator] = recorder.run_id, recorder.managed
 
     def run_of(self, estimator: Any) -> str | None:
-        """The run that a warm start goes on with; None for any other fit."""
-        return self._runs.get(estimator)
+        """The run of autologging's that a warm start goes on with; None for any other fit."""
+        run_id, managed = self._runs.get(estimator) or (None, False)
+        return run_id if managed else None
+
+    def continues(self, estimator: Any, recorder: TrainingRecorder) -> bool:
+        """Whether a warm start goes on in the run of its last fit."""
+        return self._runs.get(estimator) == (recorder.run_id, recorder.managed)
+
+    def finish_left(self) -> None:
+        """Finish the loops that the user has let go of."""
+        for key, loop in tuple(self._loops.items()):
+            if loop.is_left():
+                self._finish(key)
 
     def finish_all(self) -> None:
-        """Log the models of the loops in runs that autologging started."""
-        for loop in self._loops.values():
+        """Finish the loops in runs that autologging started."""
+        for key, loop in tuple(self._loops.items()):
             if loop.managed:
-                loop.finish()
-        self._loops.clear()
+                self._finish(key)
+
+    def _finish(self, key: int, run_id: str | None = None) -> None:
+        loop = self._loops.get(key)
+        if loop is not None and run_id in (None, loop.run.info.run_id):
+            del self._loops[key]
+            loop.finish()

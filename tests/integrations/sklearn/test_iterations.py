@@ -23,6 +23,7 @@ from sklearn.linear_model import BayesianRidge, LogisticRegression, SGDClassifie
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 import tracklet
 
@@ -202,13 +203,122 @@ def test_the_model_of_a_managed_loop_is_logged_when_the_process_ends(tracklet_ho
     assert len(run.outputs.model_outputs) == 1
 
 
-def test_a_loop_keeps_neither_the_model_nor_its_data():
+def test_a_loop_keeps_no_data_and_its_model_until_the_next_training_when_it_is_logged():
+    enable(log_models=True)
     model, data = SGDClassifier(), X.copy()
     model.partial_fit(data, Y, classes=[0, 1, 2])
-    references = weakref.ref(model), weakref.ref(data)
+    references, coefficients = (weakref.ref(data), weakref.ref(model)), model.coef_
     del model, data
     gc.collect()
-    assert [reference() for reference in references] == [None, None]
+    assert references[0]() is None
+    assert runs()[0].outputs.model_outputs == []
+    KMeans(3, n_init=1).fit(X)
+    assert references[1]() is None
+    loaded = tracklet.sklearn.load_model(f"runs:/{runs()[1].info.run_id}/model")
+    assert np.array_equal(loaded.coef_, coefficients)
+
+
+LOOPS = """
+import sys, tracklet
+tracklet.sklearn.autolog(log_input_examples=True)
+from sklearn.linear_model import SGDClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.ensemble import RandomForestClassifier
+
+def train(how):
+    forest = RandomForestClassifier(warm_start=True, random_state=0)
+    linear = SGDClassifier()
+    for count in (1, 2, 3):
+        forest.set_params(n_estimators=count).fit([[0.0], [1.0]] * count, [0, 1] * count)
+        linear.partial_fit([[0.0], [1.0]], [0, 1], classes=[0, 1])
+    if how == "exit":
+        sys.exit(3)
+    if how == "raise":
+        raise RuntimeError("the end")
+
+run = tracklet.start_run() if sys.argv[2] == "run" else None
+train(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("where", ["run", "none"])
+@pytest.mark.parametrize("how", ["return", "exit", "raise"])
+def test_the_model_of_the_last_call_is_on_the_record_however_the_process_ends(
+    tracklet_home, how, where
+):
+    subprocess.run(
+        [sys.executable, "-c", LOOPS, how, where], cwd=tracklet_home, stderr=subprocess.DEVNULL
+    )
+    found = runs()
+    assert all("tracklet.faults" not in run.data.tags for run in found)
+    models = [
+        tracklet.sklearn.load_model(f"models:/{output.model_id}")
+        for run in found
+        for output in run.outputs.model_outputs
+    ]
+    sizes = sorted(len(m) for m in models if isinstance(m, RandomForestClassifier))
+    assert sizes == [1, 3]
+    assert [m.t_ for m in models if isinstance(m, SGDClassifier)] == [7.0]
+
+
+def test_a_warm_start_is_told_by_what_changes_and_by_its_end():
+    enable(log_models=True, log_plots=True, log_html=True, log_input_examples=True)
+    with tracklet.start_run() as run:
+        model = RandomForestClassifier(n_estimators=1, warm_start=True, random_state=0)
+        for count in (1, 2, 3, 4):
+            model.set_params(n_estimators=count).fit(X, Y)
+    (found,) = runs()
+    later = {key: value for key, value in found.data.params.items() if key.startswith("fit_")}
+    assert later == {f"fit_{count}.n_estimators": str(count) for count in (2, 3, 4)}
+    tags = {key for key in found.data.tags if key.startswith("fit_")}
+    assert tags == {f"fit_{count}.tracklet.fit" for count in (2, 3, 4)}
+    assert len(history(found, "training_score")) == 4
+    files = {file.path for file in tracklet.artifacts.list_artifacts(run_id=run.info.run_id)}
+    drawn = {"estimator.html", "training_confusion_matrix.png"}
+    assert files == {*drawn, "model", "fit_4"}
+    last = tracklet.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="fit_4")
+    assert {file.path for file in last} == {f"fit_4/{name}" for name in drawn}
+    models = {
+        output.step: tracklet.get_logged_model(output.model_id)
+        for output in found.outputs.model_outputs
+    }
+    assert sorted(models) == [0, 3]
+    assert models[3].params == {key: str(value) for key, value in model.get_params().items()}
+    assert {metric.key for metric in models[3].metrics} >= {"training_score"}
+    loaded = tracklet.sklearn.load_model(f"models:/{models[3].model_id}")
+    assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    info = tracklet.models.get_model_info(f"models:/{models[3].model_id}")
+    assert info.signature.outputs is not None
+    assert info.saved_input_example_info is not None
+
+
+def test_models_of_many_fits_in_one_run_have_their_own_params_and_metrics_alone():
+    enable(log_models=True)
+    with tracklet.start_run():
+        for count in (1, 2, 3):
+            DecisionTreeClassifier(max_depth=count).fit(X, Y)
+    (found,) = runs()
+    expected = DecisionTreeClassifier().get_params().keys()
+    for output in found.outputs.model_outputs:
+        model = tracklet.get_logged_model(output.model_id)
+        assert model.params.keys() == expected
+        assert model.params["max_depth"] == str(output.step + 1)
+        assert {metric.step for metric in model.metrics} == {output.step}
+
+
+def test_plots_of_a_loop_are_left_out_beyond_their_share_of_the_time_but_for_the_last(monkeypatch):
+    monkeypatch.setattr("tracklet.autolog.background._FREE_SECONDS", -1.0)
+    monkeypatch.setattr("tracklet.autolog.background._SHARE", 0.0)
+    enable(log_plots=True)
+    DecisionTreeClassifier().fit(X, Y)
+    (alone,) = runs()
+    assert "a tenth of the time" in alone.data.tags["tracklet.plots"]
+    with tracklet.start_run() as run:
+        for _ in range(3):
+            DecisionTreeClassifier().fit(X, Y)
+    files = {file.path for file in tracklet.artifacts.list_artifacts(run_id=run.info.run_id)}
+    assert files == {"fit_3"}
+    assert "left out" in tracklet.get_run(run.info.run_id).data.tags["tracklet.plots"]
 
 
 def test_a_muted_loop_records_nothing_and_an_unmuted_call_goes_on():
