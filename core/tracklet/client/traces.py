@@ -107,7 +107,9 @@ class TraceVerbs(Verbs):
     def update_assessment(
         self, trace_id: str, assessment_id: str, assessment: Assessment
     ) -> Assessment:
-        """Change an assessment's name, value, rationale and metadata to those of another.
+        """Change an assessment's name, value, error and rationale to those of another.
+
+        Its metadata is added to, and whose it is stays.
 
         Raises:
             ResourceDoesNotExist: There is none of that id.

@@ -4,21 +4,86 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tracklet import plugins, run_context, settings
-from tracklet.errors import ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import Frozen
 from tracklet.repositories import repository
 
 
-class DatasetSource(Frozen):
+class DatasetSource:
+    """A place that a dataset comes from; subclass it for a place of a kind of your own.
+
+    A subclass says what it is by ``_get_source_type`` and ``to_dict``, and how the record's form is
+    read again by ``from_dict``. What else names such a place where a source is asked for,
+    ``_can_resolve`` and ``_resolve`` say.
+    """
+
+    __slots__ = ()
+
+    @staticmethod
+    def _get_source_type() -> str:
+        """The word for the kind; at most 36 characters."""
+        raise InvalidParameterValue(
+            "a source of your own says by _get_source_type, a text, what kind of place it is"
+        )
+
+    @staticmethod
+    def _can_resolve(raw_source: Any) -> bool:
+        """Whether ``raw_source`` names a place of this kind."""
+        return False
+
+    @classmethod
+    def _resolve(cls, raw_source: Any) -> DatasetSource:
+        """The source that ``raw_source`` names."""
+        raise NotImplementedError(f"{cls.__name__} resolves nothing")
+
+    @property
+    def source_type(self) -> str:
+        """The word for the kind of place."""
+        return self._get_source_type()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like facts that say which place it is."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, source_dict: dict[str, Any]) -> DatasetSource:
+        """The source of these facts."""
+        return cls(**source_dict)
+
+    def to_json(self) -> str:
+        """The facts as JSON text."""
+        return json.dumps(self.to_dict())
+
+    @staticmethod
+    def from_json(source_type: str, text: str) -> DatasetSource:
+        """The source that the record keeps: of the subclass of that type, if there is one."""
+        facts = json.loads(text)
+        for kind in _own_kinds(DatasetSource):
+            if kind._get_source_type() == source_type:
+                return kind.from_dict(facts)
+        return NamedSource(source_type, facts)
+
+    def load(self, dst_path: str | Path | None = None) -> Any:
+        """The data, or the local path where it is."""
+        raise ResourceDoesNotExist(f"a source of type {self.source_type!r} loads nothing")
+
+
+class NamedSource(DatasetSource, Frozen):
     """A kind of place and, as JSON-like facts, which one it is."""
 
-    source_type: str
+    kind: str
     facts: dict[str, Any]
+
+    @property
+    def source_type(self) -> str:
+        """The word for the kind of place."""
+        return self.kind
 
     @property
     def uri(self) -> str | None:
@@ -28,15 +93,6 @@ class DatasetSource(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """The facts."""
         return dict(self.facts)
-
-    def to_json(self) -> str:
-        """The facts as JSON text."""
-        return json.dumps(self.facts)
-
-    @classmethod
-    def from_json(cls, source_type: str, text: str) -> DatasetSource:
-        """The source that the record keeps."""
-        return cls(source_type, json.loads(text))
 
     def load(self, dst_path: str | Path | None = None) -> str:
         """The local path of the data, which is fetched if it is elsewhere.
@@ -60,6 +116,14 @@ class DatasetSource(Frozen):
         return str(repository(self.uri).fetch("", target / local.name))
 
 
+def _own_kinds(base: type[DatasetSource]) -> Iterator[type[DatasetSource]]:
+    """The kinds of sources that somebody else defined in this process, the latest first."""
+    for kind in reversed(base.__subclasses__()):
+        if kind is not NamedSource:
+            yield from _own_kinds(kind)
+            yield kind
+
+
 def source_of(source: Any = None) -> DatasetSource:
     """The source that is meant.
 
@@ -70,9 +134,12 @@ def source_of(source: Any = None) -> DatasetSource:
         ResourceDoesNotExist: It is none of these, or no repository knows its scheme.
     """
     if source is None:
-        return DatasetSource("code", {"tags": run_context.tags()})
+        return NamedSource("code", {"tags": run_context.tags()})
     if isinstance(source, DatasetSource):
         return source
+    for kind in _own_kinds(DatasetSource):
+        if kind._can_resolve(source):
+            return kind._resolve(source)
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         if isinstance(text, str):
@@ -91,11 +158,11 @@ _SCHEMES = frozenset(
 
 def _of_uri(uri: str) -> DatasetSource:
     if settings.local_path(uri) is not None:
-        return DatasetSource("local", {"uri": uri})
+        return NamedSource("local", {"uri": uri})
     scheme = urlsplit(uri).scheme
     if scheme in ("http", "https"):
-        return DatasetSource("http", {"url": uri})
+        return NamedSource("http", {"url": uri})
     if scheme in _SCHEMES or scheme in plugins.entry_points("artifacts"):
-        return DatasetSource(scheme, {"uri": uri})
+        return NamedSource(scheme, {"uri": uri})
     known = ", ".join(sorted({"file", "http", "https", *_SCHEMES}))
     raise ResourceDoesNotExist(f"{uri!r} has a scheme that is no source; known are {known}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, settings
 from tracklet.entities import Metric
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue, brief
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun, _stack
 from tracklet.fluent.starting import run_to_record
@@ -238,11 +238,11 @@ def log_inputs(
             f"datasets, contexts and tags_list belong together; got {count}, {len(contexts)} and "
             f"{len(tags_list)} of them"
         )
-    run = run_to_record()
     inputs = [
         _dataset_input(dataset, context, tags)
         for dataset, context, tags in zip(datasets or (), contexts, tags_list, strict=False)
     ]
+    run = run_to_record()
     run.store.log_inputs(run.info.run_id, inputs, models or ())
 
 
@@ -267,18 +267,19 @@ def _log_metrics(
     model_id: str | None,
     dataset: Any,
 ) -> None:
+    entity = None if dataset is None else _entity(dataset)
+    number = metric_step(next(iter(metrics), ""), step)
+    values = {key: metric_value(key, value) for key, value in metrics.items()}
     run = None if run_id is not None and active.opened(run_id) is None else _run(run_id)
     owner = run_id if run is None else run.info.run_id
-    entity = None if dataset is None else _entity(dataset)
     model = model_id or _active_model_id()
-    number = metric_step(next(iter(metrics), ""), step)
     linked = [model]
     if model is None and run is not None:
         linked = run.outputs_by_step.get(number) or linked
     points = [
         Metric(
             key,
-            metric_value(key, value),
+            value,
             metric_timestamp(key, timestamp),
             number,
             linked[0],
@@ -286,7 +287,7 @@ def _log_metrics(
             entity.digest if entity is not None else None,
             owner,
         )
-        for key, value in metrics.items()
+        for key, value in values.items()
     ]
     if run is not None:
         run.writer.log_metrics(points)
@@ -339,8 +340,14 @@ def _run(run_id: str | None) -> ActiveRun:
     return run_to_record()
 
 
-def _entity(dataset: Any) -> Any:
-    return dataset.to_entity() if hasattr(dataset, "to_entity") else dataset
+def _entity(dataset: Any) -> entities.Dataset:
+    made = dataset.to_entity() if hasattr(dataset, "to_entity") else dataset
+    if not isinstance(made, entities.Dataset):
+        raise InvalidArgument(
+            f"{brief(dataset)} of type {type(dataset).__name__} is no dataset; make one of it by "
+            "tracklet.data.from_pandas, from_polars or from_numpy"
+        )
+    return made
 
 
 def _dataset_input(

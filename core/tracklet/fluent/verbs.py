@@ -47,7 +47,6 @@ delete_logged_model_tag = verb(TrackletClient.delete_logged_model_tag)
 
 set_model_version_tag = verb(TrackletClient.set_model_version_tag)
 
-log_assessment = verb(TrackletClient.log_assessment)
 get_assessment = verb(TrackletClient.get_assessment)
 update_assessment = verb(TrackletClient.update_assessment)
 delete_assessment = verb(TrackletClient.delete_assessment)

@@ -18,12 +18,12 @@ from tracklet import state
 from tracklet.fluent.verbs import (
     delete_assessment,
     get_assessment,
-    log_assessment,
     update_assessment,
 )
 from tracklet.tracing import context
 from tracklet.tracing.annotating import (
     delete_trace_tag,
+    log_assessment,
     log_expectation,
     log_feedback,
     override_feedback,

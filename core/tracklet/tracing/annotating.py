@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tracklet import names
 from tracklet.client import TrackletClient
 from tracklet.entities import (
     Assessment,
@@ -17,7 +18,7 @@ from tracklet.entities import (
 )
 from tracklet.entities.trace import MODEL_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet.fluent.verbs import get_assessment, log_assessment
+from tracklet.fluent.verbs import get_assessment
 from tracklet.tracing import context, live
 from tracklet.validation import validate_key
 
@@ -109,6 +110,22 @@ def delete_trace_tag(trace_id: str, key: str) -> None:
 
 
 # -- assessments -------------------------------------------------------------------------------
+
+
+def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
+    """Keep feedback or an expectation.
+
+    Returns:
+        The assessment with its id; of a trace that goes on in this process, it gets the id when the
+        trace is kept.
+
+    Raises:
+        ResourceDoesNotExist: There is no such trace.
+    """
+    trace = live.in_progress(trace_id)
+    if trace is None:
+        return TrackletClient().log_assessment(trace_id, assessment)
+    return trace.assess(assessment.with_changes(trace_id=trace_id, create_time_ms=names.now()))
 
 
 def log_feedback(

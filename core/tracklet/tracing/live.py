@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import weakref
@@ -11,7 +12,15 @@ from typing import Any, Final
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
 from tracklet.client.active_model import get_active_model_id
-from tracklet.entities import LiveSpan, NoOpSpan, Span, TraceInfo, TraceLocation, TraceState
+from tracklet.entities import (
+    Assessment,
+    LiveSpan,
+    NoOpSpan,
+    Span,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
+)
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, TRACE_ID_PREFIX
 from tracklet.entities.trace import MODEL_METADATA, NAME_TAG, RUN_METADATA
 from tracklet.errors import InvalidParameterValue
@@ -63,6 +72,7 @@ class LiveTrace:
         self.client_request_id: str | None = None
         self.state: TraceState | None = None
         self.spans: list[LiveSpan] = []
+        self.assessments: list[Assessment] = []
         self.is_kept = False
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -77,6 +87,8 @@ class LiveTrace:
                     context.note_last(self.trace_id)
                     self.store.log_trace(self.info(span), self.present())
                     self.is_kept = True
+                    while self.assessments:
+                        self.store.create_assessment(self.assessments.pop(0))
                 elif self.is_kept:  # it outlived the root
                     self.store.log_spans(self.trace_id, self.present())
                 if self.is_kept and not any(other.is_open for other in self.spans):
@@ -86,6 +98,24 @@ class LiveTrace:
         finally:
             if span.parent_id is None:
                 _traces.in_progress.pop(self.trace_id, None)
+
+    def assess(self, assessment: Assessment) -> Assessment:
+        """Keep an assessment with the trace; it gets its id from the store, when that is kept.
+
+        Raises:
+            InvalidParameterValue: It holds what no document can.
+        """
+        try:
+            json.dumps(assessment.to_dictionary())
+        except (TypeError, ValueError) as error:
+            raise InvalidParameterValue(
+                f"the assessment {assessment.name!r} cannot be kept: {error}"
+            ) from error
+        with self._lock:
+            if self.is_kept:
+                return self.store.create_assessment(assessment)
+            self.assessments.append(assessment)
+            return assessment
 
     def present(self) -> list[Span]:
         """The spans as they are now, in the order in which they began."""
@@ -120,7 +150,8 @@ class LiveTrace:
 
 def in_progress(trace_id: str) -> LiveTrace | None:
     """The trace of that id, if its root goes on in this process."""
-    return _traces.in_progress.get(trace_id)
+    trace = _traces.in_progress.get(trace_id)
+    return trace if trace is not None and trace._pid == os.getpid() else None
 
 
 def begin(

@@ -97,7 +97,7 @@ def search_traces(
         max_results: At most so many; all by default.
         order_by: Such as ``["execution_time DESC"]``; by default the latest first.
         extract_fields: Columns beside the usual ones, such as ``"search.inputs.query"``: the
-            field of the first span of that name.
+            field of the first span of that name, in backticks if it has dots in it.
         run_id: Only traces of this run.
         return_type: ``"pandas"`` or ``"list"``; by default pandas if it is installed.
         model_id: Only traces of this logged model.
@@ -147,7 +147,8 @@ def _frame(traces: Sequence[Trace], fields: Sequence[str]) -> pd.DataFrame:
     pandas = lazy.imported("pandas", "pandas", purpose=purpose, extra="pandas")
     frame = pandas.DataFrame([t.to_pandas_dataframe_row() for t in traces], columns=list(COLUMNS))
     for field in fields:
-        frame[field] = pandas.Series([_extracted(t, field) for t in traces], dtype=object)
+        column = pandas.Series([_extracted(t, field) for t in traces], dtype=object)
+        frame[field.replace("`", "")] = column
     return frame
 
 

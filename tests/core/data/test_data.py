@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tracklet
 from tracklet import data
+from tracklet.data import DatasetSource
 from tracklet.entities import DatasetInput
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 
@@ -147,3 +148,55 @@ def test_a_dataset_is_recorded_with_its_run(tracklet_home: Path) -> None:
     (entry,) = tracklet.get_run(run.info.run_id).inputs.dataset_inputs
     assert entry.dataset == dataset.to_entity()
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
+
+
+class Shelf(DatasetSource):
+    """A source of the user's own, as MLflow lets one write it."""
+
+    def __init__(self, shelf: str) -> None:
+        self.shelf = shelf
+
+    @staticmethod
+    def _get_source_type() -> str:
+        return "shelf"
+
+    @staticmethod
+    def _can_resolve(raw_source: Any) -> bool:
+        return isinstance(raw_source, tuple)
+
+    @classmethod
+    def _resolve(cls, raw_source: Any) -> Shelf:
+        return cls(raw_source[0])
+
+    def load(self, dst_path: Any = None) -> Any:
+        return self.shelf.upper()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"shelf": self.shelf}
+
+    @classmethod
+    def from_dict(cls, source_dict: dict[str, Any]) -> Shelf:
+        return cls(source_dict["shelf"])
+
+
+@pytest.mark.parametrize("source", [Shelf("top"), ("top",)])
+def test_a_source_of_ones_own_goes_to_the_record_and_back(source: Any, tracklet_home: Path) -> None:
+    frame = pd.DataFrame({"a": [1]})
+    with tracklet.start_run() as run:
+        tracklet.log_input(tracklet.data.from_pandas(frame, source=source))
+    (used,) = tracklet.get_run(run.info.run_id).inputs.dataset_inputs
+    assert (used.dataset.source_type, used.dataset.source) == ("shelf", '{"shelf": "top"}')
+    found = tracklet.data.get_source(used)
+    assert isinstance(found, Shelf)
+    assert found.load() == "TOP"
+
+
+@pytest.mark.parametrize("data", [pd.DataFrame({"a": [1]}), np.zeros(3), 3, "x"])
+def test_data_that_is_no_dataset_is_refused_with_the_way_to_make_one(
+    data: Any, tracklet_home: Path
+) -> None:
+    for log in (tracklet.log_input, lambda given: tracklet.log_metric("m", 1.0, dataset=given)):
+        with pytest.raises(InvalidParameterValue, match="from_pandas"):
+            log(data)
+    assert not tracklet.get_run(tracklet.start_run().info.run_id).data.metrics
+    tracklet.end_run()

@@ -122,3 +122,37 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(trace_id: str) -> None:
     with pytest.raises(ResourceDoesNotExist):
         tracklet.log_assessment(trace_id, Feedback("f", 1, overrides="a-1"))
     assert assessments(trace_id) == []
+
+
+def test_an_assessment_inside_of_the_running_trace_is_kept_with_it(tracklet_home: Any) -> None:
+    with tracklet.start_span() as span:
+        given = (Feedback("fast", True, rationale="it was"), Expectation("answer", {"a": 1}))
+        for each in given:
+            tracklet.log_assessment(span.trace_id, each)
+        tracklet.log_feedback(trace_id=span.trace_id, name="slow", value=False)
+        with pytest.raises(InvalidParameterValue, match="cannot be kept"):
+            tracklet.log_feedback(trace_id=span.trace_id, value=object())
+        with pytest.raises(InvalidParameterValue, match="JSON cannot hold"):
+            tracklet.log_expectation(trace_id=span.trace_id, name="e", value=object())
+    kept = assessments(span.trace_id)
+    assert {a.name: a.value for a in kept} == {"fast": True, "answer": {"a": 1}, "slow": False}
+    for each in kept:
+        assert tracklet.get_assessment(span.trace_id, str(each.assessment_id)) == each
+
+
+def test_a_change_of_an_assessment_leaves_whose_it_is_and_what_it_does_not_name(
+    trace_id: str,
+) -> None:
+    mine = AssessmentSource("HUMAN", "me")
+    made = tracklet.log_feedback(
+        trace_id=trace_id, value=1, source=mine, rationale="r", metadata={"a": 1, "b": 2}
+    )
+    judge = AssessmentSource("LLM_JUDGE", "judge")
+    for change, rationale in (
+        (Feedback("feedback", 2, source=judge, metadata={"b": "3", "c": "4"}), "r"),
+        (Feedback("feedback", 2, rationale=""), ""),
+    ):
+        tracklet.update_assessment(trace_id, str(made.assessment_id), change)
+        found = tracklet.get_assessment(trace_id, str(made.assessment_id))
+        assert (found.value, found.source, found.rationale) == (2, mine, rationale)
+        assert found.metadata == {"a": "1", "b": "3", "c": "4"}

@@ -211,7 +211,7 @@ def test_spans_can_be_left_out(three: dict[str, str]) -> None:
 
 def test_the_table_has_mlflows_columns(three: dict[str, str]) -> None:
     frame: Any = tracklet.search_traces(
-        filter_string="name = 'a'", extract_fields=["a.inputs.question", "search.outputs"]
+        filter_string="name = 'a'", extract_fields=["`a`.inputs.`question`", "search.outputs"]
     )
     assert list(frame.columns) == [
         "trace_id",

@@ -226,9 +226,8 @@ class FileTraces(Folder, TraceStore):
             name=assessment.name,
             value=assessment.value,
             error=assessment.error,
-            rationale=assessment.rationale or earlier.rationale,
-            metadata=assessment.metadata or earlier.metadata,
-            source=assessment.source or earlier.source,
+            rationale=earlier.rationale if assessment.rationale is None else assessment.rationale,
+            metadata={**(earlier.metadata or {}), **(assessment.metadata or {})} or None,
             last_update_time_ms=names.now(),
         )
         self._put_assessment(folder, updated)
