@@ -7,21 +7,16 @@ index, and whoever calls ``tracklet.autolog()``. See docs/decisions/0015-whose-t
 
 from __future__ import annotations
 
-import functools
 import inspect
-import json
-import os
 import sys
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from tracklet.patching.rebinding import library_of
 from tracklet.state import ProcessState
 
 _OURS: Final = ("tracklet", "tracklet_integrations", "tracklet_flavors", "wrapt")
-_FOLDERS: Final = ("/site-packages/", "/dist-packages/")
-_STANDARD: Final = os.path.dirname(os.__file__).replace(os.sep, "/") + "/"
 _MAX_DEPTH: Final = 100
 _OWN_REFERENCES: Final = 3  # the frame's, the local variable's and the argument's
 
@@ -100,43 +95,6 @@ def _is_program(frame: FrameType) -> bool:
 
 def _is_method_of(instance: Any, frame: FrameType) -> bool:
     return frame.f_code.co_varnames[:1] == ("self",) and variable(instance, frame) == "self"
-
-
-@functools.lru_cache(maxsize=4096)
-def library_of(filename: str) -> str | None:
-    """The top-level package of an installed library that a file of code is of; None of others.
-
-    Of the standard library it is ``"python"``.
-    """
-    path = filename.replace(os.sep, "/")
-    for folder in _FOLDERS:
-        head, found, rest = path.rpartition(folder)
-        if found:
-            package = rest.partition("/")[0].removesuffix(".py")
-            return None if package in _own_packages(head + folder) else package
-    return "python" if path.startswith((_STANDARD, "<frozen")) else None
-
-
-@functools.cache
-def _own_packages(folder: str) -> frozenset[str]:
-    """The packages in a folder of libraries that come from a folder or repository of the user's.
-
-    Installers say so in ``direct_url.json``; a file there may be a wheel that an index gave, and
-    conda names the folders of whoever built its packages.
-    """
-    found: set[str] = set()
-    for origin in Path(folder).glob("*.dist-info/direct_url.json"):
-        try:
-            said = json.loads(origin.read_text())
-            if not ("dir_info" in said or "vcs_info" in said):
-                continue
-            if origin.with_name("INSTALLER").read_text().strip() == "conda":
-                continue
-            files = origin.with_name("RECORD").read_text().splitlines()
-        except (OSError, ValueError, TypeError):
-            continue
-        found.update(file.partition(",")[0].partition("/")[0].removesuffix(".py") for file in files)
-    return frozenset(found)
 
 
 def name_of(value: Any, frame: FrameType | None) -> str | None:

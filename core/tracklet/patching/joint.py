@@ -21,6 +21,7 @@ import wrapt
 from tracklet.patching import weave
 from tracklet.patching.call import Outcome, PatchError
 from tracklet.patching.kept_state import captured
+from tracklet.patching.rebinding import rebind
 from tracklet.patching.suppression import is_suppressed
 from tracklet.state import lock
 
@@ -207,6 +208,8 @@ def subscribe(owner: Any, name: str, subscriber: Patch) -> Joint:
         if joint is None:
             joint = Joint(owner, name)
             _set(owner, name, joint.installed, joint.place)
+            if isinstance(owner, ModuleType):
+                rebind(joint.raw, joint.installed)
         if subscriber not in joint.subscribers:
             # A new tuple, not a change of the old one, over which a call may be going on.
             everyone = (*joint.subscribers, subscriber)
@@ -220,6 +223,8 @@ def unsubscribe(owner: Any, joint: Joint, subscriber: Patch) -> None:
         joint.subscribers = tuple(each for each in joint.subscribers if each is not subscriber)
         if joint.subscribers or owner is None:
             return
+        if isinstance(owner, ModuleType):
+            rebind(joint.installed, joint.raw)
         # Someone else may have wrapped the attribute since. To put the original back would take
         # their wrapper away; without subscribers the joint beneath it passes every call on.
         if vars(owner).get(joint.name) is joint.installed:
