@@ -12,7 +12,7 @@ from tracklet.autolog import CommonOptions, LatePatches, switch
 from tracklet.patching import Call, Outcome, Patch, checkpoint, report
 from tracklet_integrations.shared import boosting
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
-from tracklet_integrations.shared.provenance import Origin, Origins, names_of
+from tracklet_integrations.shared.provenance import Known, Origin, names_of, part_of
 
 __all__ = ["LightgbmIntegration", "LightgbmOptions", "autolog"]
 
@@ -124,9 +124,7 @@ class LightgbmRecord(boosting.BoostingRecord):
     def params_of(self, call: boosting.BoundCall) -> Mapping[str, Any]:
         return call.all["params"] or {}
 
-    def evaluated(
-        self, call: boosting.BoundCall, origins: Origins
-    ) -> list[tuple[str, Origin | None]]:
+    def evaluated(self, call: boosting.BoundCall, known: Known) -> list[tuple[str, Origin | None]]:
         sets = call.all.get("valid_sets")
         if sets is None:
             return []
@@ -135,7 +133,7 @@ class LightgbmRecord(boosting.BoostingRecord):
         train = call.all.get("train_set")
         given = call.all.get("valid_names") is not None
         return [
-            ("training" if each is train and not given else name, origins.get(each))
+            ("training" if each is train and not given else name, known(each))
             for name, each in zip(names, sets, strict=True)
         ]
 
@@ -241,8 +239,20 @@ class LightgbmIntegration(BoostingIntegration):
         arguments = call.arguments()
         origin = self.origin(arguments.get("data"), arguments.get("label"))
         outcome = yield
-        if outcome.error is None:
+        if outcome.error is None and arguments.get("data") is not None:
             self.origins[call.instance] = origin
+
+    def known(self, container: Any) -> Origin | None:
+        """Also of a copy, of a subset, and of one that still has what it was made of."""
+        found = super().known(container)
+        facts = vars(container) if hasattr(container, "__dict__") else {}
+        if found is not None or "reference" not in facts:
+            return found
+        if facts.get("used_indices") is not None:
+            whole = self.known(facts["reference"])
+            return part_of(whole) if whole is not None else None
+        data = facts.get("data")
+        return self.origin(data, facts.get("label")) if data is not None else None
 
 
 def _names_machines(params: Mapping[str, Any]) -> bool:

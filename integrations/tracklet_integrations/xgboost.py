@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
@@ -17,7 +17,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Call, Outcome, Patch, checkpoint, report
 from tracklet_integrations.shared import boosting
 from tracklet_integrations.shared.boosting_integration import BoostingIntegration
-from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
+from tracklet_integrations.shared.provenance import BATCHES, Known, Origin, origin_of, part_of
 
 __all__ = ["XgboostIntegration", "XgboostOptions", "autolog"]
 
@@ -193,10 +193,8 @@ class XgboostRecord(boosting.BoostingRecord):
     def params_of(self, call: boosting.BoundCall) -> Mapping[str, Any]:
         return _params(call.all["params"])
 
-    def evaluated(
-        self, call: boosting.BoundCall, origins: Origins
-    ) -> list[tuple[str, Origin | None]]:
-        return [(str(name), origins.get(data)) for data, name in call.all.get("evals") or ()]
+    def evaluated(self, call: boosting.BoundCall, known: Known) -> list[tuple[str, Origin | None]]:
+        return [(str(name), known(data)) for data, name in call.all.get("evals") or ()]
 
     def callback(self) -> Any:
         return round_callback(self)
@@ -322,6 +320,7 @@ class XgboostIntegration(BoostingIntegration):
         if options.log_models or options.log_datasets:
             for name in _CONTAINERS:
                 yield Patch("xgboost.core", f"{name}.__init__", self.watch_data)
+            yield Patch("xgboost.core", "DMatrix.slice", self.watch_part)
             yield Patch("xgboost.data", "_proxy_transform", self.watch_batch)
 
     def wrapper_of(self, framework: ModuleType) -> type | None:
@@ -351,8 +350,15 @@ class XgboostIntegration(BoostingIntegration):
             _making.reset(token)
         if outcome.error is None:
             if origin.example is None and origin.dataset is None and batches:
-                origin = batches[0]
+                origin = replace(batches[0], reason=BATCHES)
             self.origins[call.instance] = origin
+
+    def watch_part(self, call: Call) -> Generator[None, Outcome, None]:
+        """Some rows of a ``DMatrix``."""
+        outcome = yield
+        whole = self.known(call.instance)
+        if outcome.error is None and whole is not None:
+            self.origins[outcome.value] = part_of(whole)
 
     def watch_batch(self, call: Call) -> Generator[None, Outcome, None]:
         """A batch of a ``DataIter``; the first one stands for all in the example."""

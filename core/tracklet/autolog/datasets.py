@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from importlib import import_module
+from os import PathLike
 from time import perf_counter
 from typing import Any, Final
 
@@ -26,15 +28,40 @@ def dataset_of(features: Any, targets: Any, name: str) -> Any:
         name: The dataset's name.
     """
     data: Any = import_module("tracklet.data")
+    features = plain(features)
     if _is_frame(features):
         describe = data.from_pandas if _library(features) == "pandas" else data.from_polars
         return describe(features, name=name)
+    if _library(features) == "pyarrow" and type(features).__name__ == "Table":
+        return data.from_pandas(features.to_pandas(split_blocks=True), name=name)
     kind = type(features).__name__
     is_array = _library(features) == "numpy" and kind in ("ndarray", "memmap")
     if is_array or _is_sparse(features):
         labels = targets if type(targets).__name__ == "ndarray" else None
         return data.from_numpy(features, targets=labels, name=name)
     return None
+
+
+def plain(data: Any) -> Any:
+    """A frame of a class derived from pandas' own as one of pandas'; all else as it is.
+
+    Nobody's code but pandas' runs when such a frame is looked into.
+    """
+    pandas: Any = sys.modules.get("pandas")
+    frame = getattr(pandas, "DataFrame", None)
+    if frame is None or type(data) is frame or not isinstance(data, frame):
+        return data
+    return frame(data)
+
+
+def why_none(features: Any) -> str:
+    """Why :func:`dataset_of` gave none, for the record."""
+    if features is None:
+        return "it was made without data"
+    if isinstance(features, str | PathLike):
+        return "it was read from a file"
+    kind = type(features)
+    return f"nothing is known of a {kind.__module__}.{kind.__qualname__}"
 
 
 def too_slow(features: Any, seconds: float) -> str | None:

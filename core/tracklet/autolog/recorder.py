@@ -355,6 +355,8 @@ class Recorder:
                 return None
             dataset = datasets.dataset_of(features, targets, name)
             if dataset is None:
+                text = f"{name} is left out: {datasets.why_none(features)}"
+                self.run.writer.set_tags({"tracklet.dataset": text})
                 return None
             found = dataset.to_entity()
             tag = InputTag("mlflow.data.context", context)

@@ -26,7 +26,7 @@ from tracklet.names import now
 from tracklet.patching import Call, checkpoint, report
 from tracklet.validation import MAX_KEY_LENGTH
 from tracklet_integrations.shared.importances import log_importance
-from tracklet_integrations.shared.provenance import Origin, Origins
+from tracklet_integrations.shared.provenance import UNSEEN, Known, Origin
 
 _MODES: Final = ("min", "max")
 # The arguments of every `train` and `cv` that are no params: data, functions and results.
@@ -119,7 +119,7 @@ class BoostingRecord:
         """The library's params that a call was given."""
         raise NotImplementedError
 
-    def evaluated(self, call: BoundCall, origins: Origins) -> Iterable[tuple[str, Origin | None]]:
+    def evaluated(self, call: BoundCall, known: Known) -> Iterable[tuple[str, Origin | None]]:
         """The evaluation sets of a ``train``, under the names that the library gives them."""
         raise NotImplementedError
 
@@ -157,9 +157,9 @@ class BoostingRecord:
 
     # -- before the training ------------------------------------------------------------------
 
-    def before_train(self, call: BoundCall, origins: Origins) -> None:
+    def before_train(self, call: BoundCall, known: Known) -> None:
         """Record what is known before a ``train``, listen to its rounds, and write checkpoints."""
-        self.before_cv(call, origins)
+        self.before_cv(call, known)
         options = self.options
         if options.log_checkpoints:
             self.checkpoints = Checkpoints(
@@ -174,12 +174,12 @@ class BoostingRecord:
                 keep_last=options.checkpoint_keep_last,
             )
 
-    def before_cv(self, call: BoundCall, origins: Origins) -> None:
+    def before_cv(self, call: BoundCall, known: Known) -> None:
         """Record what is known before a ``cv``, and listen; it has no evaluation sets."""
         self.record_params(call)
         with self.recorder.step("data"):
-            train = origins.get(call.all.get(self.train_argument))
-            self.datasets(train, self.evaluated(call, origins))
+            train = known(call.all.get(self.train_argument))
+            self.datasets(train, self.evaluated(call, known))
         with self.recorder.step("callback"):
             call.replace("callbacks", add_first(call.all.get("callbacks"), self.callback()))
 
@@ -223,11 +223,17 @@ class BoostingRecord:
             self.example = train.example
         if not self.options.log_datasets:
             return
-        if train is not None:
-            train.log(self.recorder, "dataset", "train")
-        for name, origin in evaluated:
+        told = []
+        for name, context, origin in (
+            ("dataset", "train", train),
+            *((name, "eval", origin) for name, origin in evaluated),
+        ):
             if origin is not None:
-                origin.log(self.recorder, name, "eval")
+                origin.log(self.recorder, name, context)
+            reason = UNSEEN if origin is None else origin.reason
+            told += [f"{name} {reason}"] if reason else []
+        if told:
+            self.recorder.run.writer.set_tags({"tracklet.dataset": "; ".join(told)})
 
     def round(
         self,

@@ -133,6 +133,10 @@ class BoostingIntegration(Integration):
         options = self.options
         return origin_of(data, labels, example=options.log_models, dataset=options.log_datasets)
 
+    def known(self, container: Any) -> Origin | None:
+        """What is known of a container; None if nobody watched when it was made."""
+        return self.origins.get(container)
+
     # -- trainings ----------------------------------------------------------------------------
 
     def watch_train(self, call: Call) -> Generator[None, Outcome, None]:
@@ -163,7 +167,7 @@ class BoostingIntegration(Integration):
     def _watched(
         self, bound: BoundCall, record: BoostingRecord
     ) -> Generator[None, Outcome, Outcome]:
-        record.before_train(bound, self.origins)
+        record.before_train(bound, self.known)
         outcome = yield
         if outcome.error is None and outcome.value is not None:
             record.after_train(bound, outcome.value)
@@ -177,7 +181,7 @@ class BoostingIntegration(Integration):
                 yield
                 return
             record = self.Record(recorder, self.options)
-            record.before_cv(BoundCall(call, self._signatures["cv"]), self.origins)
+            record.before_cv(BoundCall(call, self._signatures["cv"]), self.known)
             outcome = yield
             recorder.finish(outcome)
             record.rounds.note()

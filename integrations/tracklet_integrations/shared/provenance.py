@@ -7,12 +7,12 @@ types that can be sliced and read without a side effect are looked into.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tracklet import entities
-from tracklet.autolog.datasets import dataset_of
+from tracklet.autolog.datasets import dataset_of, plain, why_none
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
 from tracklet_integrations.shared.weak_table import WeakTable
@@ -27,10 +27,12 @@ class Origin:
     Args:
         example: A copy of the first rows; None if they cannot be had.
         dataset: The data's fingerprint, schema and size; None likewise.
+        reason: Why there is no dataset, or what is to be said of it; empty if nothing is.
     """
 
     example: Any = None
     dataset: entities.Dataset | None = None
+    reason: str = ""
 
     def log(self, recorder: Recorder, name: str, context: str) -> None:
         """Record the dataset as an input of the run; nothing if there is none.
@@ -51,6 +53,18 @@ class Origin:
 Origins = WeakTable[Origin]
 """Origins by container; None for one that was made before anyone watched."""
 
+Known = Callable[[Any], Origin | None]
+"""Gives what is known of a container; None if nothing is."""
+
+UNSEEN: Final = "is left out: it was made before autologging was on"
+PART: Final = "is the data of which it is a part"
+BATCHES: Final = "is left out: it came in batches"
+
+
+def part_of(whole: Origin) -> Origin:
+    """What is known of some rows of a container: what is known of all of them."""
+    return replace(whole, reason=PART) if whole.dataset is not None else whole
+
 
 def origin_of(
     data: Any, labels: Any = None, *, example: bool = True, dataset: bool = True
@@ -68,11 +82,13 @@ def origin_of(
     return Origin(
         first_rows(data) if example else None,
         described.to_entity() if described is not None else None,
+        "" if described is not None else f"is left out: {why_none(data)}",
     )
 
 
 def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
     """A copy of the first rows: a pandas frame, an array or a CSR matrix; None of other data."""
+    data = plain(data)
     library, kind = _kind(data)
     if library == "pandas" and kind == "DataFrame":
         return data.iloc[:count].copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import weakref
@@ -140,11 +141,52 @@ def test_the_training_data_is_not_kept_alive():
     assert dataset() is None
 
 
-def test_a_dataset_made_before_enabling_or_without_data_is_no_fault(record):
+def what_is_known(run):
+    """The dataset's digest, whether there is a signature, and what is said of the datasets."""
+    (digest,) = [i.dataset.digest for i in run.inputs.dataset_inputs] or [None]
+    about = models.Model.load(f"runs:/{run.info.run_id}/model")
+    return digest, about.signature is not None, run.data.tags.get("tracklet.dataset")
+
+
+def test_a_dataset_made_before_enabling_is_known_for_as_long_as_it_has_its_data(record):
     tracklet.lightgbm.autolog(disable=True)
-    early = lgb.Dataset(X, label=Y)
+    early, freed = lgb.Dataset(FRAME, label=Y), lgb.Dataset(FRAME, label=Y).construct()
     tracklet.lightgbm.autolog()
     lgb.Dataset(None)
-    lgb.train(PARAMS, early, 2)
-    run = record.only()
-    assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is None
+    for data in (early, freed):
+        lgb.train(PARAMS, data, 2)
+    unseen, seen = sorted(map(what_is_known, record.runs()), key=lambda each: each[1])
+    assert seen == (tracklet.data.from_pandas(FRAME).digest, True, None)
+    said = "dataset is left out: it was made before autologging was on"
+    assert unseen == (None, False, said)
+
+
+def test_copies_and_subsets_of_a_dataset_are_known(record):
+    """Optuna's tuner trains on a copy per trial, and on subsets."""
+    data = lgb.Dataset(FRAME, label=Y)
+    digest = tracklet.data.from_pandas(FRAME).digest
+    lgb.train(PARAMS, copy.copy(data), 2)
+    assert what_is_known(record.only()) == (digest, True, None)
+    for subset in (copy.copy(data.subset(list(range(99)))), data.construct().subset([*range(99)])):
+        lgb.train(PARAMS, subset, 2)
+    partly = [run for run in record.runs() if "tracklet.dataset" in run.data.tags]
+    said = "dataset is the data of which it is a part"
+    assert list(map(what_is_known, partly)) == [(digest, True, said)] * 2
+
+
+def test_what_is_not_known_of_a_dataset_is_said(record, tmp_path):
+    class Rows(lgb.Sequence):
+        def __getitem__(self, index):
+            return X[index]
+
+        def __len__(self):
+            return len(X)
+
+    lgb.Dataset(X, label=Y).save_binary(tmp_path / "data.bin")
+    for data in (lgb.Dataset(str(tmp_path / "data.bin")), lgb.Dataset(Rows(), label=Y)):
+        lgb.train(PARAMS, data, 2)
+    said = {run.data.tags["tracklet.dataset"].partition(": ")[2] for run in record.runs()}
+    assert "it was read from a file" in said
+    assert any(each.startswith("nothing is known of a") for each in said)
+    for run in record.runs():
+        assert "tracklet.faults" not in run.data.tags

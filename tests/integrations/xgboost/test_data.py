@@ -152,16 +152,58 @@ def test_w16_sparse_data_is_fingerprinted_as_it_is(record, monkeypatch):
     assert dataset.dataset.digest == tracklet.data.from_numpy(wide, targets=labels).digest
 
 
-def test_a_matrix_made_before_enabling_trains_without_a_signature(record, tmp_path):
+def test_what_is_not_known_of_a_matrix_is_said(record, tmp_path):
     tracklet.xgboost.autolog(disable=True)
-    data = xgb.DMatrix(X, label=Y)
-    data.save_binary(str(tmp_path / "data.bin"))
+    early = xgb.DMatrix(X, label=Y)
+    early.save_binary(str(tmp_path / "data.bin"))
     tracklet.xgboost.autolog()
-    xgb.train(PARAMS, data, 2)
+    xgb.train(PARAMS, early, 2)
     xgb.train(PARAMS, xgb.DMatrix(str(tmp_path / "data.bin")), 2)
+    said = {"it was made before autologging was on", "it was read from a file"}
+    assert {run.data.tags["tracklet.dataset"] for run in record.runs()} == {
+        f"dataset is left out: {reason}" for reason in said
+    }
     for run in record.runs():
         assert "tracklet.faults" not in run.data.tags
         assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is None
+
+
+@pytest.mark.parametrize("kind", ["DMatrix", "QuantileDMatrix", "ExtMemQuantileDMatrix"])
+def test_of_data_in_batches_there_is_a_signature_and_a_word(record, tmp_path, kind):
+    if not hasattr(xgb, kind):
+        pytest.skip("newer versions have it")
+    cached = {} if kind == "QuantileDMatrix" else {"cache_prefix": str(tmp_path / "cache")}
+    batches = Batches([(FRAME[:100], Y[:100])], **cached)
+    xgb.train({"nthread": 1, "tree_method": "hist"}, getattr(xgb, kind)(batches), 2)
+    run = record.only()
+    assert run.data.tags["tracklet.dataset"] == "dataset is left out: it came in batches"
+    assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is not None
+
+
+class Table(pd.DataFrame):
+    """A frame of the user's own class, whose code is theirs."""
+
+    def __getattribute__(self, name):
+        assert name not in ("iloc", "head"), "the user's class was asked"
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("source", ["subclass", "arrow", "slice"])
+def test_subclasses_of_frames_tables_of_arrow_and_slices_are_known(record, source):
+    digest = tracklet.data.from_pandas(FRAME).digest
+    if source == "arrow":
+        pyarrow = pytest.importorskip("pyarrow", exc_type=ImportError)
+        data = xgb.DMatrix(pyarrow.Table.from_pandas(FRAME), label=Y)
+    elif source == "slice":
+        data = xgb.DMatrix(FRAME, label=Y).slice(list(range(100)))
+    else:
+        data = xgb.DMatrix(Table(FRAME), label=Y)
+    xgb.train(PARAMS, data, 2)
+    run = record.only()
+    assert [i.dataset.digest for i in run.inputs.dataset_inputs] == [digest]
+    assert models.Model.load(f"runs:/{run.info.run_id}/model").signature is not None
+    said = "dataset is the data of which it is a part" if source == "slice" else None
+    assert run.data.tags.get("tracklet.dataset") == said
 
 
 @pytest.mark.filterwarnings("ignore")  # XGBoost warns of arguments given by position
