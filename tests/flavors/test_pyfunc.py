@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import types
@@ -264,6 +265,80 @@ def test_a_class_without_predict_or_instance_is_refused(tmp_path: Path) -> None:
         pyfunc.save_model(tmp_path / "m", python_model=NoPredict())
     with pytest.raises(InvalidParameterValue, match="say what the model is"):
         pyfunc.save_model(tmp_path / "m")
+
+
+class Scaling:
+    """No model of ours; an object that is called."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def __call__(self, numbers: list[int]) -> list[int]:
+        return [self.factor * number for number in numbers]
+
+
+def _product(factor: int, numbers: list[int]) -> list[int]:
+    return [factor * number for number in numbers]
+
+
+@pytest.mark.parametrize("model", [Scaling(2), functools.partial(_product, 2), Scaling(2).__call__])
+def test_what_can_be_called_is_a_model(tmp_path: Path, model: Any) -> None:
+    """Objects, partial functions and bound methods; the hints of ``__call__`` count."""
+    pyfunc.save_model(tmp_path / "m", python_model=model)
+    loaded = pyfunc.load_model(tmp_path / "m")
+    assert loaded.predict([1, 2]) == [2, 4]
+    assert (loaded.signature is None) == isinstance(model, functools.partial)
+
+
+def test_a_model_that_could_never_be_asked_is_not_saved(tmp_path: Path) -> None:
+    """The error shows what it takes; functions with defaults, and with params, can be asked."""
+
+    class Deaf(pyfunc.PythonModel):
+        def predict(self) -> Any:  # type: ignore[override]
+            return 1
+
+    (tmp_path / "code.py").write_text(
+        "import tracklet\ntracklet.models.set_model(lambda one, other: 1)\n"
+    )
+    wrong: list[Any] = [lambda: 1, lambda one, other: 1, lambda *, data: 1, Deaf()]
+    for model in [*wrong, str(tmp_path / "code.py")]:
+        with pytest.raises(InvalidParameterValue, match="cannot be asked"):
+            pyfunc.save_model(tmp_path / "m", python_model=model)
+        with pytest.raises(InvalidParameterValue, match="cannot be asked"):
+            pyfunc.log_model(name="m", python_model=model)
+    assert not (tmp_path / "m").exists()
+    right = [lambda data, power=2: [power], lambda data, params=None: [2], lambda *data: [2]]
+    for number, model in enumerate(right):
+        pyfunc.save_model(tmp_path / str(number), python_model=model)
+        assert pyfunc.load_model(tmp_path / str(number)).predict([1]) == [2]
+
+
+def test_every_kind_of_model_streams_if_it_can(tmp_path: Path) -> None:
+    """From code it is noticed; a loader module's model does if ``streamable`` says so."""
+    source = (
+        "class Counter({base}):\n"
+        "    def predict(self, model_input): return [model_input]\n"
+        "    def predict_stream(self, model_input, params=None): yield from range(model_input)\n"
+    )
+    (tmp_path / "counting_4718.py").write_text(
+        "from tracklet import models, pyfunc\n"
+        + source.format(base="pyfunc.PythonModel")
+        + "models.set_model(Counter())\n"
+    )
+    (tmp_path / "loading_4718.py").write_text(
+        source.format(base="") + "def _load_pyfunc(path): return Counter()\n"
+    )
+    pyfunc.save_model(tmp_path / "code", python_model=tmp_path / "counting_4718.py")
+    pyfunc.save_model(
+        tmp_path / "loader",
+        loader_module="loading_4718",
+        code_paths=[tmp_path / "loading_4718.py"],
+        streamable=True,
+    )
+    before = [*sys.path]
+    for name in ("code", "loader"):
+        assert [*pyfunc.load_model(tmp_path / name).predict_stream(3)] == [0, 1, 2]
+    sys.path[:] = before
 
 
 def test_nothing_remains_of_a_save_that_fails(tmp_path: Path) -> None:

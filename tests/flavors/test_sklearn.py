@@ -157,6 +157,13 @@ def test_the_method_that_the_view_calls_can_be_chosen(tmp_path: Path) -> None:
     )
 
 
+def test_a_mistyped_method_is_refused_before_anything_is_recorded(tracklet_home: Path) -> None:
+    """Neither a model without a pyfunc view nor a failed one is left."""
+    with pytest.raises(InvalidParameterValue, match="predict_prob'"):
+        flavor.log_model(fitted(), name="m", pyfunc_predict_fn="predict_prob")
+    assert tracklet.last_logged_model() is None
+
+
 def test_a_transformer_has_no_pyfunc_view_but_loads(tmp_path: Path) -> None:
     """What cannot predict is saved all the same; asking for the view says so."""
     flavor.save_model(StandardScaler().fit(X), tmp_path / "m")

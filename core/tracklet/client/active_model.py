@@ -10,6 +10,10 @@ from tracklet.state import ProcessState
 _active: ContextVar[str | None] = ContextVar("tracklet_active_model", default=None)
 
 
+asked_model: ContextVar[str | None] = ContextVar("tracklet_asked_model", default=None)
+"""The loaded model that answers in this context; traces that begin there are its."""
+
+
 class _Models(ProcessState):
     """The configured active models that :func:`clear_active_model` turned off."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tracklet.entities import FileInfo, LoggedModel
     from tracklet.repositories import ArtifactRepository
+    from tracklet.stores import TrackingStore
 
 
 class ArtifactVerbs(Verbs):
@@ -75,7 +76,7 @@ class ArtifactVerbs(Verbs):
         """What is in a folder of a run's artifacts, sorted by path; [] for what is no folder."""
         prefix = validate_artifact_path(path)
         own = self.run_repository(run_id).list(prefix)
-        models = self._models_of(run_id)
+        models = models_of(self.store, run_id)
         if not prefix:
             seen = {info.path for info in own}
             shown = [entities.FileInfo(name, True) for name in models if name not in seen]
@@ -123,7 +124,7 @@ class ArtifactVerbs(Verbs):
             return self.run_repository(run_id).fetch(wanted, destination)
         except ResourceDoesNotExist:
             name, _, below = wanted.partition("/")
-            model = self._models_of(run_id).get(name)
+            model = models_of(self.store, run_id).get(name)
             if model is None:
                 shown = ", ".join(info.path for info in self.list_artifacts(run_id)) or "none"
                 raise ResourceDoesNotExist(
@@ -157,18 +158,19 @@ class ArtifactVerbs(Verbs):
             yield path
             files.put_file(path, folder)
 
-    def _models_of(self, run_id: str) -> dict[str, LoggedModel]:
-        outputs = self.store.get_run(run_id).outputs.model_outputs
-        models: dict[str, LoggedModel] = {}
-        for output in outputs:
-            try:
-                model = self.store.get_logged_model(output.model_id)
-            except ResourceDoesNotExist:
-                continue
-            earlier = models.get(model.name)
-            if earlier is None or earlier.creation_timestamp <= model.creation_timestamp:
-                models[model.name] = model
-        return models
+
+def models_of(store: TrackingStore, run_id: str) -> dict[str, LoggedModel]:
+    """The models that a run logged, by their names; of several of one name the last."""
+    models: dict[str, LoggedModel] = {}
+    for output in store.get_run(run_id).outputs.model_outputs:
+        try:
+            model = store.get_logged_model(output.model_id)
+        except ResourceDoesNotExist:
+            continue
+        earlier = models.get(model.name)
+        if earlier is None or earlier.creation_timestamp <= model.creation_timestamp:
+            models[model.name] = model
+    return models
 
 
 def path_of(argument: str, path: Any) -> str:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import run_context, validation
 from tracklet.client.verbs import Verbs
-from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+)
+from tracklet.frozen import replace
 from tracklet.validation import as_strings
 
 if TYPE_CHECKING:
@@ -105,7 +110,7 @@ class RegistryVerbs(Verbs):
             model = self.store.get_logged_model(model_id)
             storage_location = model.artifact_location
             run_id = run_id or model.source_run_id
-        return self.registry.create_model_version(
+        version = self.registry.create_model_version(
             name,
             source,
             run_id,
@@ -116,6 +121,7 @@ class RegistryVerbs(Verbs):
             storage_location,
             run_context.user(),
         )
+        return self._described(version)
 
     def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersion:
         """Register a version's model under another name, which is created if need be.
@@ -140,12 +146,26 @@ class RegistryVerbs(Verbs):
         )
 
     def get_model_version(self, name: str, version: int | str) -> ModelVersion:
-        """A version; a missing one is ResourceDoesNotExist."""
-        return self.registry.get_model_version(name, validation.validate_version(version))
+        """A version, with the params and metrics of its logged model.
+
+        Raises:
+            ResourceDoesNotExist: There is none.
+        """
+        number = validation.validate_version(version)
+        return self._described(self.registry.get_model_version(name, number))
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
-        """The version that an alias points at."""
-        return self.registry.get_model_version_by_alias(name, alias)
+        """The version that an alias points at, with its logged model's params and metrics."""
+        return self._described(self.registry.get_model_version_by_alias(name, alias))
+
+    def _described(self, version: ModelVersion) -> ModelVersion:
+        if version.model_id is None:
+            return version
+        try:
+            model = self.store.get_logged_model(version.model_id)
+        except ResourceDoesNotExist:  # deleted, or of another record
+            return version
+        return replace(version, params=model.params or {}, metrics=model.metrics or [])
 
     def get_model_version_download_uri(self, name: str, version: int | str) -> str:
         """Where a version's files are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tracklet import run_context
 from tracklet.client.active_model import activate, get_active_model_id
@@ -14,6 +14,9 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState
 from tracklet.validation import as_experiment_id, as_strings
+
+EXTERNAL_TAG: Final = "mlflow.model.isExternal"
+"""A tag of logged models whose files are kept elsewhere."""
 
 _last_model: ContextVar[str | None] = ContextVar("tracklet_last_model", default=None)
 
@@ -102,14 +105,14 @@ def create_external_model(
 
     from tracklet.repositories import repository
 
-    external = {"mlflow.model.isExternal": "true"}
+    external = {EXTERNAL_TAG: "true"}
     model = initialize_logged_model(
         name, source_run_id, {**(tags or {}), **external}, params, model_type, experiment_id
     )
     document = {
         "artifact_path": model.artifact_location,
         "flavors": {},
-        "metadata": {"mlflow.model.isExternal": True},
+        "metadata": {EXTERNAL_TAG: True},
         "model_id": model.model_id,
         "model_uuid": model.model_id,
         "run_id": model.source_run_id,

@@ -208,7 +208,7 @@ def _place(name: str) -> Path | None:
         return None
     places = spec.submodule_search_locations  # a package's, with __init__.py or without
     found = next(iter(places), None) if places is not None else spec.origin
-    if found is None or (places is None and not found.endswith(".py")):
+    if found is None or "site-packages" in found or (places is None and not found.endswith(".py")):
         return None
     place = Path(found).resolve()
     roots = _installed_roots(tuple(sys.path))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tracklet.client import TrackletClient
 from tracklet.client.registry import model_id_of
-from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
+from tracklet.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    ResourceDoesNotExist,
+    TrackletException,
+)
 from tracklet.models import code, environment, manifest, uris
 from tracklet.models.flavor import Flavor, native_flavors
 from tracklet.models.flavor import flavor as flavor_named
@@ -98,7 +105,12 @@ def _entry(about: Model, name: str | None, uri: str) -> tuple[str, dict[str, Any
 def get_model_info(model_uri: str | Path) -> ModelInfo:
     """What is known of a model, without loading it."""
     about = Model.load(uris.resolve(model_uri))
-    return about.get_model_info()
+    logged = None
+    if about.model_id is not None:
+        # A copy of its folder tells of a model that this record need not have.
+        with contextlib.suppress(ResourceDoesNotExist):
+            logged = TrackletClient().get_logged_model(about.model_id)
+    return about.get_model_info(logged)
 
 
 def set_signature(model_uri: str | Path, signature: ModelSignature) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -21,8 +20,8 @@ from tracklet.errors import (
     StorageError,
     TrackletException,
 )
-from tracklet.fluent import active
-from tracklet.fluent.models import initialize_logged_model
+from tracklet.fluent import active, records
+from tracklet.fluent.models import EXTERNAL_TAG, initialize_logged_model
 from tracklet.frozen import Frozen, field, replace
 from tracklet.models import categories, environment, manifest, trust
 from tracklet.models.flavor import Flavor, flavor_of
@@ -164,12 +163,20 @@ def log_model(
     chosen = flavor_to_save(model, flavor, described)
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)
+    config = _config_params(described.options.get("model_config"))
     store = active.store()
     run = active.to_record() if run_id is None else active.opened(run_id)
     run_id = run.info.run_id if run is not None else run_id
     experiment_id = run.info.experiment_id if run is not None else None
     logged = _logged_model(
-        store, chosen_name, run_id, experiment_id, model_id, params, tags, model_type
+        store,
+        chosen_name,
+        run_id,
+        experiment_id,
+        model_id,
+        params,
+        tags,
+        model_type,
     )
     try:
         if run_id is not None:
@@ -181,19 +188,46 @@ def log_model(
             model_id=logged.model_id,
         )
         _write_files(chosen, model, about, described, logged.artifact_location)
+        if EXTERNAL_TAG in logged.tags:  # its files are here now
+            store.delete_logged_model_tag(logged.model_id, EXTERNAL_TAG)
         logged = store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     except BaseException:
         _give_up(store, logged.model_id)
         raise
     info = about.get_model_info(logged)
+    if config and run_id is not None:
+        _log_config(run_id, config)
     if registered_model_name is not None:
         from tracklet.models import uris
 
         version = uris.register_model(info.model_uri, registered_model_name, await_registration_for)
         info.registered_model_version = version.version
-        versions = [{"name": version.name, "version": version.version}]
-        store.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     return info
+
+
+def _config_params(config: Any) -> dict[str, Any]:
+    """A model's configuration as params: keys of mappings in mappings are joined by ``/``."""
+    if config is None:
+        return {}
+    from tracklet.models.code import read_config
+
+    flat: dict[str, Any] = {}
+    waiting: list[tuple[str, Any]] = [("", read_config(config))]
+    while waiting:
+        prefix, value = waiting.pop(0)
+        if isinstance(value, Mapping):
+            waiting += ((f"{prefix}/{key}".lstrip("/"), each) for key, each in value.items())
+        else:
+            flat[prefix] = value
+    return flat
+
+
+def _log_config(run_id: str, params: dict[str, Any]) -> None:
+    """Record a model's configuration with the run, beside what the run says already."""
+    try:
+        records.log_params(params, run_id=run_id)
+    except TrackletException as error:
+        _logger.warning("the model's configuration is not among the run's params: %s", error)
 
 
 def _name(name: str | None, artifact_path: str | None) -> str:

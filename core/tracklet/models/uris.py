@@ -13,18 +13,22 @@ any other scheme                 what the artifact repository of the scheme fetc
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tracklet import settings
 from tracklet.client import TrackletClient
+from tracklet.client.artifacts import models_of
 from tracklet.client.registry import model_id_of, model_location
 from tracklet.entities import ModelVersion
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.repositories import repository
 from tracklet.validation import validate_registered_model_name
+
+_VERSIONS_TAG: Final = "mlflow.modelVersions"
 
 
 def resolve(uri: str | Path, dst_path: str | Path | None = None) -> Path:
@@ -127,19 +131,29 @@ def register_model(
         source, model_id = _of_run(client, run_id, path)
     with contextlib.suppress(ResourceAlreadyExists):
         client.create_registered_model(name)
-    return client.create_model_version(
+    version = client.create_model_version(
         name, source, run_id, tags, await_creation_for=await_registration_for, model_id=model_id
     )
+    if model_id is not None:
+        _note_version(client, model_id, version)
+    return version
+
+
+def _note_version(client: TrackletClient, model_id: str, version: ModelVersion) -> None:
+    """Have a logged model tell of one more version that it is registered as."""
+    try:
+        known = json.loads(client.get_logged_model(model_id).tags[_VERSIONS_TAG])
+    except (KeyError, ValueError):
+        known = []
+    versions = [*known, {"name": version.name, "version": version.version}]
+    client.set_logged_model_tags(model_id, {_VERSIONS_TAG: json.dumps(versions)})
 
 
 def _of_run(client: TrackletClient, run_id: str, path: str) -> tuple[str, str | None]:
     """The source and, if it is one, the logged model's id of what a run has at a path."""
-    run = client.get_run(run_id)
-    for output in reversed(run.outputs.model_outputs):
-        try:
-            model = client.get_logged_model(output.model_id)
-        except ResourceDoesNotExist:
-            continue
-        if model.name == path:
-            return model.model_uri, model.model_id
+    model = models_of(client.store, run_id).get(
+        path
+    )  # of several the last, as for whoever loads it
+    if model is not None:
+        return model.model_uri, model.model_id
     return str(resolve(f"runs:/{run_id}/{path}")), None

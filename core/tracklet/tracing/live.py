@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
-from tracklet.client.active_model import get_active_model_id
+from tracklet.client.active_model import asked_model, get_active_model_id
 from tracklet.entities import (
     Assessment,
     LiveSpan,
@@ -219,7 +219,7 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
     store = client.store if run is None else run.store
     if run is not None:
         metadata[RUN_METADATA] = run.info.run_id
-    model_id = get_active_model_id()
+    model_id = asked_model.get() or get_active_model_id()
     if model_id is not None:
         metadata[MODEL_METADATA] = model_id
     if experiment_id is None:

@@ -23,6 +23,7 @@ from tracklet.models.pyfunc.python_model import (
     PythonModel,
     PythonModelContext,
     PythonModelPredictor,
+    check_call,
     hints_of,
     load_foreign,
 )
@@ -74,6 +75,8 @@ class LoaderModel:
 class PyfuncFlavor(models.Flavor):
     """Instances of :class:`~tracklet.pyfunc.PythonModel`, functions, and files of Python code.
 
+    Asked for by name, it takes whatever can be called.
+
     Options:
         artifacts: Name → URI or path of files to save with the model.
         model_config: A dictionary or YAML file that the model gets when it is loaded.
@@ -89,10 +92,7 @@ class PyfuncFlavor(models.Flavor):
     def distance(self, model: Any) -> int | None:
         if isinstance(model, FunctionType | MethodType | LoaderModel) or _is_code_path(model):
             return 0
-        for position, cls in enumerate(type(model).__mro__):
-            if cls.__module__ in _BASES:
-                return position
-        return None
+        return _base(model)
 
     def options(self) -> frozenset[str]:
         return frozenset(("artifacts", "model_config", "streamable"))
@@ -101,11 +101,11 @@ class PyfuncFlavor(models.Flavor):
         return () if isinstance(model, LoaderModel) else ("cloudpickle",)
 
     def check(self, model: Any, options: Mapping[str, Any]) -> None:
-        if not self.owns(model):
+        if not self.owns(model) and not _is_called(model):
             raise InvalidParameterValue(
                 "the flavor 'python_function' saves instances of tracklet.pyfunc.PythonModel, "
-                f"functions and paths of Python files; got {type(model).__module__}."
-                f"{type(model).__qualname__}"
+                "functions, what can be called, and paths of Python files; got "
+                f"{type(model).__module__}.{type(model).__qualname__}"
                 + (", a class: give an instance of it" if isinstance(model, type) else "")
             )
         if isinstance(model, LoaderModel):
@@ -116,6 +116,7 @@ class PyfuncFlavor(models.Flavor):
         if _is_code_path(model) and not Path(model).is_file():
             raise InvalidParameterValue(f"the model's code {str(model)!r} is no file")
         if not isinstance(model, str | Path):
+            check_call(model)
             hints.signature(hints_of(model), quiet=True)
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
@@ -124,20 +125,19 @@ class PyfuncFlavor(models.Flavor):
         if model_config is not None:
             config["config"] = code.read_config(model_config)
         if isinstance(model, LoaderModel):
-            config |= {**model.save(path), "streamable": False}
+            config |= {**model.save(path), "streamable": bool(options.get("streamable"))}
             del config["cloudpickle_version"]
             modules = frozenset((model.loader_module,))
             return models.FlavorConfig(config, config, modules)
         if isinstance(model, str | Path):
             # Run once, so that a file that cannot be loaded is not logged.
             self._of_file = code.run_file(Path(model), config.get("config"))
+            check_call(self._of_file)
             modules, config["model_code_path"] = _save_code(Path(model), path)
             config["loader_module"] = _FROM_CODE
-            streams = False
+            streams = _streams(self._of_file)
         else:
-            python_model = model
-            if isinstance(model, FunctionType | MethodType):
-                python_model = FunctionModel(model)
+            python_model = FunctionModel(model) if _base(model) is None else model
             config["python_model"] = "python_model.pkl"
             modules = pickling.dump(python_model, path / "python_model.pkl")
             streams = _streams(python_model)
@@ -204,6 +204,16 @@ class PyfuncFlavor(models.Flavor):
 
 def _is_code_path(model: Any) -> bool:
     return isinstance(model, Path) or (isinstance(model, str) and model.endswith(".py"))
+
+
+def _is_called(model: Any) -> bool:
+    return callable(model) and not isinstance(model, type)
+
+
+def _base(model: Any) -> int | None:
+    """How far up its MRO a model's class derives from ours or MLflow's; None if it does not."""
+    modules = [cls.__module__ for cls in type(model).__mro__]
+    return next((at for at, module in enumerate(modules) if module in _BASES), None)
 
 
 def _streams(model: Any) -> bool:

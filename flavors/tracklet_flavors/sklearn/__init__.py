@@ -43,6 +43,9 @@ class SklearnFlavor(models.Flavor):
     def check(self, model: Any, options: Mapping[str, Any]) -> None:
         object_files.format_of(options.get("serialization_format"))
         # Estimators of other libraries need not derive from scikit-learn's classes.
+        predict_fn = options.get("pyfunc_predict_fn") or "predict"
+        if predict_fn != "predict":  # without that one, a transformer has no pyfunc view
+            check_method(model, predict_fn)
         is_instance = not isinstance(model, type)
         if not (is_instance and hasattr(model, "get_params") and hasattr(model, "fit")):
             super().check(model, options)

@@ -248,3 +248,77 @@ def test_the_front_door_finds_the_flavor(tmp_path: Path) -> None:
     info = tracklet.log_model(LinearRegression().fit([[1.0]], [1.0]))
     assert "sklearn" in info.flavors
     assert isinstance(tracklet.load_model(info.model_uri), LinearRegression)
+
+
+def greeting(model_input: list[str]) -> list[str]:
+    tracklet.trace(lambda: None, name="greet")()
+    return [f"hello {name}" for name in model_input]
+
+
+def test_the_record_tells_all_of_a_model_wherever_it_is_asked() -> None:
+    """Its name, params, tags, metrics and time; its versions, which have its params and metrics."""
+    client = tracklet.TrackletClient()
+    with tracklet.start_run() as run:
+        tracklet.log_metric("loss", 0.5)
+        info = pyfunc.log_model(
+            name="m",
+            python_model=greeting,
+            params={"depth": 2},
+            tags={"team": "growth"},
+            model_config={"rate": 0.1, "net": {"layers": [3, 4]}},
+            registered_model_name="first",
+        )
+    uri = f"runs:/{run.info.run_id}/m"
+    tracklet.register_model(uri, "second")
+    tracklet.register_model(info.model_uri, "first")
+    logged = tracklet.get_logged_model(str(info.model_id))
+    for found in map(models.get_model_info, (info.model_uri, uri, "models:/second/1")):
+        assert (found.name, found.params) == ("m", {"depth": "2"})
+        assert found.tags is not None
+        assert found.tags["team"] == "growth"
+        assert [(metric.key, metric.value) for metric in found.metrics or ()] == [("loss", 0.5)]
+        assert found.creation_timestamp == logged.creation_timestamp
+        versions = json.loads(found.tags["mlflow.modelVersions"])
+        assert [(each["name"], each["version"]) for each in versions] == [
+            ("first", 1),
+            ("second", 1),
+            ("first", 2),
+        ]
+    client.set_registered_model_alias("first", "best", 2)
+    for version in (
+        client.get_model_version("second", 1),
+        client.get_model_version_by_alias("first", "best"),
+    ):
+        assert version.params == {"depth": "2"}
+        assert [metric.value for metric in version.metrics] == [0.5]
+    assert tracklet.get_run(run.info.run_id).data.params == {"rate": "0.1", "net/layers": "[3, 4]"}
+
+
+def test_a_runs_uri_means_one_model_whoever_asks() -> None:
+    """Of several models of a name in a run the last is loaded, and registered."""
+    with tracklet.start_run() as run:
+        slopes = [2.0, 5.0, 3.0]
+        ids = [models.log_model(Line(s), "m", flavor=LineFlavor()).model_id for s in slopes]
+    uri = f"runs:/{run.info.run_id}/m"
+    assert models.get_model_info(uri).model_id == ids[-1]
+    assert tracklet.register_model(uri, "line").model_id == ids[-1]
+
+
+def test_an_external_model_is_none_once_its_files_are_logged() -> None:
+    """It loads then like any other."""
+    external = tracklet.create_external_model("m")
+    info = pyfunc.log_model(name="m", python_model=greeting, model_id=external.model_id)
+    assert "mlflow.model.isExternal" not in tracklet.get_logged_model(external.model_id).tags
+    assert pyfunc.load_model(info.model_uri).predict(["you"]) == ["hello you"]
+
+
+def test_traces_of_a_loaded_model_are_its() -> None:
+    """What is traced while it answers names it; before and after, nothing does."""
+    info = pyfunc.log_model(name="m", python_model=greeting)
+    model = pyfunc.load_model(info.model_uri)
+    greeting(["me"])
+    model.predict(["you"])
+    greeting(["them"])
+    traces = tracklet.search_traces(return_type="list", order_by=["timestamp ASC"])
+    linked = [trace.info.trace_metadata.get("mlflow.modelId") for trace in traces]
+    assert linked == [None, info.model_id, None]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tracklet.client.active_model import asked_model
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models import categories, code, environment, manifest, uris
 from tracklet.models.flavor import Predictor, flavor_of_loader
@@ -48,6 +49,7 @@ class PyFuncModel:
         self._raw_model = raw_model
         self._dtypes = dtypes
         self._predict = getattr(predictor, predict_fn)
+        self._model_id = metadata.model_id
         self._inputs = metadata.get_input_schema()
         self._params = metadata.get_params_schema()
         signature = metadata.signature
@@ -85,7 +87,12 @@ class PyFuncModel:
                 column, what came and what is expected.
         """
         params = enforcement.enforce_params(params, self._params)
-        return self._predict(self._checked(data), params or None)
+        checked = self._checked(data)
+        token = asked_model.set(self._model_id)
+        try:
+            return self._predict(checked, params or None)
+        finally:
+            asked_model.reset(token)
 
     def _checked(self, data: Any) -> Any:
         if self._inputs is None:

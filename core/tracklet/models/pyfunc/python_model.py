@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tracklet.errors import TrackletException
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import trust
 from tracklet.models.manifest import member
 from tracklet.models.pyfunc import hints
@@ -100,6 +101,30 @@ def _positional(method: Callable[..., Any]) -> list[str]:
     ]
 
 
+def check_call(model: Any) -> None:
+    """Refuse a model that could never be asked, since it takes other arguments.
+
+    Args:
+        model: A :class:`PythonModel` or alike, or a function.
+
+    Raises:
+        InvalidParameterValue: Its ``predict``, or the function, takes none or needs more.
+    """
+    method = getattr(model, "predict", model)
+    try:
+        context = (None,) if hasattr(model, "predict") and takes_context(method) else ()
+        params = {"params": None} if takes_params(method) else {}
+        inspect.signature(method).bind(*context, None, **params)
+    except ValueError:  # built-in, it does not say what it takes
+        return
+    except TypeError as error:
+        name = getattr(method, "__qualname__", type(method).__name__)
+        raise InvalidParameterValue(
+            f"{name} cannot be asked as a model is, with the data and, if it takes them, context "
+            f"and params: {error}; it is {name}{inspect.signature(method)}"
+        ) from error
+
+
 def hints_of(model: Any) -> hints.Hints:
     """What the hints of a model's ``predict``, or of the function behind it, say of its data.
 
@@ -108,6 +133,8 @@ def hints_of(model: Any) -> hints.Hints:
     """
     function = model.func if isinstance(model, FunctionModel) else model
     method = getattr(function, "predict", function)
+    if not inspect.isroutine(method) and callable(method):
+        method = type(method).__call__.__get__(method)
     try:
         names = _positional(method)
     except (TypeError, ValueError):
@@ -190,7 +217,13 @@ class ForeignPredictor:
     def __init__(self, model: Any, predict_fn: str = "predict") -> None:
         self._predict = getattr(model, predict_fn)
         self._takes_params = takes_params(self._predict)
+        if hasattr(model, "predict_stream"):
+            self.predict_stream = functools.partial(_with_params, model.predict_stream)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The model's answer."""
         return self._predict(data, params=params) if self._takes_params else self._predict(data)
+
+
+def _with_params(method: Callable[..., Any], data: Any, params: dict[str, Any] | None) -> Any:
+    return method(data, params=params) if takes_params(method) else method(data)
