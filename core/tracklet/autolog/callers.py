@@ -52,6 +52,15 @@ def is_users(frame: FrameType | None) -> bool:
     return package is None or package in _claims.packages or _is_program(frame)
 
 
+def is_library_module(name: str) -> bool:
+    """Whether a module is of an installed library, and not of the user's."""
+    top = name.partition(".")[0]
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if top in _claims.packages or name == "__main__":
+        return False
+    return top in sys.stdlib_module_names or (bool(file) and library_of(str(file)) is not None)
+
+
 def calling_library(instance: Any, names: Collection[str], framework: str) -> str | None:
     """The library that calls a method for itself; None if the user's code calls it.
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tracklet.models import ModelInfo
 
 MAX_PARAM_LENGTH: Final = 6000
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+(?=>)")
 
 AUTOLOGGING_TAG = "mlflow.autologging"
 FIT_TAG = "tracklet.fit"
@@ -167,14 +169,15 @@ class Recorder:
     def params(self, params: Mapping[str, Any]) -> dict[str, str]:
         """Record params; the texts that were recorded come back.
 
-        Values become text by ``str``; one longer than 6000 characters ends in its hash instead.
+        Values become text by ``str``, without addresses in memory; one longer than 6000 characters
+        ends in its hash instead.
         A value whose text cannot be had is left out, and counted.
         """
         texts: dict[str, str] = {}
         with self.step("params"):
             for key, value in params.items():
                 try:
-                    texts[str(key)] = shortened(str(value))
+                    texts[str(key)] = param_text(value)
                 except Exception as error:  # noqa: BLE001 (the user's repr may fail)
                     report(error, f"{self.label}: the value of param {key!r}", self.label)
             self._write_params(texts)
@@ -481,6 +484,11 @@ def _points(
         Metric(key, metric_value(key, value), timestamp, step, model_id, name, digest, run_id)
         for key, value, step in values
     ]
+
+
+def param_text(value: Any) -> str:
+    """A param as text, which is the same in every process: ``<function f at 0x7f…>`` is not."""
+    return shortened(_ADDRESS.sub("", str(value)))
 
 
 def shortened(text: str) -> str:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from tracklet.autolog import callers
+
 FITTING: Final = ("fit", "fit_transform", "fit_predict", "partial_fit")
 
 # Preparing data is no training; as a step of a pipeline it is recorded with the pipeline.
@@ -20,7 +22,14 @@ _PREPARING: Final = (
 )
 _PREPARING_CLASSES: Final = {("sklearn.compose._column_transformer", "ColumnTransformer")}
 
-_TRUSTED: Final = frozenset({"sklearn", "numpy", "scipy", "builtins", "math", "operator"})
+_TRUSTED: Final = frozenset({"sklearn", "numpy", "scipy", "builtins"})
+_NOT_PREDICTING: Final = frozenset(
+    """callbacks cv eval_metric importance_getter param_distributions param_grid refit score_func
+    scoring""".split()
+)
+_WRAPPED: Final = ("func", "pyfunc", "__wrapped__", "__self__")  # in partials and the like
+_MAX_PARTS: Final = 1000
+_MAX_DEPTH: Final = 32
 
 _MAX_OBJECTS: Final = 10_000
 _TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
@@ -47,38 +56,76 @@ def prepares_data(cls: type) -> bool:
     return any(module == each or module.startswith(each + ".") for each in _PREPARING)
 
 
-def is_known_pure(estimator: Any, params: Mapping[str, Any]) -> bool:
-    """Whether predicting calls nothing but scikit-learn's own code.
+def users_code(value: Any, depth: int = 0) -> str | None:
+    """What of the user's own code predicting would run; None if it runs that of libraries alone.
 
-    The estimator, every estimator inside of it and every function among its params must be
-    scikit-learn's, NumPy's or SciPy's. A subclass or a callable of the user's may count calls,
-    write files or draw random numbers, so such an estimator is only ever called by the user.
+    A class or function of the user's may count calls, write files or draw random numbers, so what
+    holds one is only ever called by the user. Params that only the training looks at do not count.
 
     Args:
-        estimator: The estimator.
-        params: Its ``get_params(deep=True)``.
+        value: An estimator, or a value of a param of one.
+        depth: How deep it lies in other values.
     """
-    if not _is_trusted(type(estimator)):
-        return False
-    return all(_is_pure_value(value) for value in params.values())
-
-
-def _is_pure_value(value: Any, depth: int = 0) -> bool:
     if value is None or isinstance(value, bool | int | float | str | bytes | complex):
-        return True
-    if isinstance(value, list | tuple | set | frozenset) and depth < 4:
-        return len(value) > 1000 or all(_is_pure_value(each, depth + 1) for each in value)
-    if isinstance(value, dict) and depth < 4:
-        return all(_is_pure_value(each, depth + 1) for each in value.values())
-    if callable(value) and not isinstance(value, type):
-        home = getattr(value, "__module__", None) or type(value).__module__
-        return home.partition(".")[0] in _TRUSTED and getattr(value, "__name__", "") != "<lambda>"
-    is_data = type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
-    return is_data or _is_trusted(value if isinstance(value, type) else type(value))
+        return None
+    parts: Iterable[Any] = ()
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = value if len(value) <= _MAX_PARTS else ()
+    elif isinstance(value, dict):
+        parts = value.values()
+    else:
+        cls = value if isinstance(value, type) else type(value)
+        home = cls.__module__
+        if callable(value) and cls is not value:
+            home = getattr(value, "__module__", None) or home
+        name = getattr(value, "__qualname__", None) or cls.__qualname__
+        if not _is_trusted(home) or not _is_trusted(cls.__module__) or "<lambda>" in name:
+            return f"{home}.{name}"
+        if cls is not value:
+            parts = _held(value)
+    if depth > _MAX_DEPTH:
+        return None
+    return next(filter(None, (users_code(each, depth + 1) for each in parts)), None)
 
 
-def _is_trusted(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] in _TRUSTED
+def _held(value: Any) -> Iterable[Any]:
+    """What a library's object runs when it predicts: estimators and functions inside of it."""
+    if not hasattr(type(value), "get_params"):
+        return [getattr(value, name, None) for name in _WRAPPED]
+    params = value.get_params(deep=False)
+    best = vars(value).get("best_estimator_") if is_search(value) else None
+    if best is not None:
+        return [best]
+    return [params[name] for name in params if name not in _NOT_PREDICTING]
+
+
+def _is_trusted(module: str) -> bool:
+    return module.partition(".")[0] in _TRUSTED or callers.is_library_module(module)
+
+
+def scoring_of(estimator: Any) -> Any:
+    """What ``score`` calls instead of the default, if a search was told so."""
+    for each in innermost(estimator):
+        scoring = getattr(each, "__dict__", {}).get("scoring")
+        if scoring is not None:
+            return scoring
+    return None
+
+
+def innermost(estimator: Any) -> Iterator[Any]:
+    """An estimator, and the last steps of pipelines of pipelines."""
+    for _ in range(_MAX_DEPTH):
+        yield estimator
+        steps = getattr(estimator, "__dict__", {}).get("steps")
+        if not (isinstance(steps, list) and steps and isinstance(steps[-1], tuple)):
+            return
+        estimator = steps[-1][1]
+
+
+def weight_key(estimator: Any) -> str:
+    """What ``fit`` calls the sample weights of a pipeline's last step."""
+    names = [each.steps[-1][0] for each in innermost(estimator) if "steps" in vars(each)]
+    return "__".join([*names, "sample_weight"])
 
 
 def may_overwrite_input(params: Mapping[str, Any]) -> bool:
@@ -116,7 +163,8 @@ def step_of_default_score(estimator: Any) -> Any:
     None if that cannot be known without calling it.
     """
     for _ in range(32):
-        kinds = {cls.__name__ for cls in type(estimator).__mro__ if _is_trusted(cls)}
+        mro = type(estimator).__mro__
+        kinds = {cls.__name__ for cls in mro if cls.__module__.startswith("sklearn.")}
         if "Pipeline" in kinds:
             estimator = estimator.steps[-1][1]
         elif "BaseSearchCV" in kinds:
@@ -134,8 +182,9 @@ class untouched:  # noqa: N801 (used as a function in `with`)
     ``predict`` and ``transform`` are not as pure as they look: some keep a note on the estimator,
     and the trees of nearest neighbors count their calls, which pickles show.
 
-    Covers the attributes of the estimator and of scikit-learn's objects inside of it, and the
-    counters of its trees. Arrays are taken to be left alone, as scikit-learn's own code does.
+    Covers the attributes of the estimator, of estimators and of scikit-learn's objects inside of
+    it, and the counters of its trees. Arrays are taken to be left alone, as scikit-learn's own code
+    does.
 
     Args:
         estimator: The fitted estimator.
@@ -189,7 +238,8 @@ def _parts(estimator: Any) -> Iterator[Any]:
             waiting.extend(value.values())
             continue
         module = type(value).__module__
-        if id(value) in seen or not (value is estimator or module.startswith("sklearn.")):
+        is_part = module.startswith("sklearn.") or hasattr(type(value), "get_params")
+        if id(value) in seen or not (value is estimator or is_part):
             continue
         if module in _TREES:
             seen.add(id(value))

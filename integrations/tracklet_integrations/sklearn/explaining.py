@@ -63,7 +63,7 @@ def _omitted(options: SklearnOptions) -> Iterator[tuple[str, str]]:
     yield "fits in worker processes", "the process that started them records"
     if options.training_metrics == "auto":
         yield (
-            "training metrics and plots of estimators with classes or functions of yours",
+            "training metrics and plots of estimators whose predict runs code of yours",
             "calling predict may have side effects; training_metrics='all' allows it",
         )
     if options.training_metrics == "none":

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from tracklet.autolog import TrainingRecorder
+from tracklet.autolog.recorder import param_text
 from tracklet.patching import Call, Outcome
 from tracklet_integrations.sklearn import (
     estimators,
@@ -38,11 +39,13 @@ class FitRecord:
         self._recorder = recorder
         self._options = options
         self._is_search = estimators.is_search(estimator)
+        *_, last = estimators.innermost(estimator)
+        self._search: Any = last if estimators.is_search(last) else None
         self._data = TrainingData()
         self._deep_params: Mapping[str, Any] = {}
         self._texts: dict[str, str] = {}
         self._dataset: Any = None
-        self._pure = False
+        self._users_code: str | None = "as long as it is not known"
         self.model_id: str | None = None
         self.best_model_id: str | None = None
 
@@ -52,7 +55,6 @@ class FitRecord:
         with recorder.step("params"):
             self._deep_params = estimator.get_params(deep=True)
             recorder.guard_generators(estimators.generators_in(self._deep_params))
-            self._pure = estimators.is_known_pure(estimator, self._deep_params)
         shown = self._deep_params
         if self._is_search:
             with recorder.step("params"):
@@ -69,24 +71,27 @@ class FitRecord:
             arguments = {}
             with suppress(TypeError):  # a call that cannot be made says so by itself
                 arguments = call.arguments()
-            self._data = inputs.of_call(arguments)
+            self._data = inputs.of_call(arguments, estimators.weight_key(estimator))
             if estimators.may_overwrite_input(self._deep_params):
                 self._data.features = None  # what remains after the fit is no training data
+                self._data.left_out = "the fit may overwrite its data (copy_X=False, copy=False)"
         if self._options.log_datasets and self._data.features is not None:
             seconds = self._options.dataset_seconds
             self._dataset = recorder.dataset(
                 self._data.features, self._data.targets, seconds=seconds
             )
+        elif self._options.log_datasets and self._data.left_out:
+            recorder.note({"tracklet.dataset": f"dataset is left out: {self._data.left_out}"})
 
     def after(self, outcome: Outcome) -> None:
         """Record what the fit has brought: metrics, the model, a search's results."""
         recorder = self._recorder
         measured = self._measured()
-        best_params = self._search_params() if self._is_search else {}
+        best_params = self._search_params() if self._search is not None else {}
         if self._options.log_models:
             self._log_models(outcome, measured.predictions, best_params)
         self._record_metrics(measured)
-        if self._is_search:
+        if self._search is not None:
             self._record_trials()
         make = self._drawing(measured)
         if make is not None:
@@ -109,8 +114,8 @@ class FitRecord:
     def _record_metrics(self, measured: Measured) -> None:
         recorder, estimator = self._recorder, self._estimator
         metrics = dict(measured.metrics)
-        if self._is_search and hasattr(estimator, "best_score_"):
-            metrics["best_cv_score"] = estimator.best_score_
+        if self._search is not None and hasattr(self._search, "best_score_"):
+            metrics["best_cv_score"] = self._search.best_score_
         if metrics:
             recorder.metrics(metrics, model_id=self.model_id, dataset=self._dataset)
         if self._options.iteration_metrics != "none":
@@ -127,7 +132,7 @@ class FitRecord:
         from tracklet_integrations.shared import trials  # most trainings are no search
 
         trials.record(
-            self._estimator,
+            self._search,
             self._recorder,
             best_model_id=self.best_model_id,
             dataset=self._dataset,
@@ -139,12 +144,15 @@ class FitRecord:
         sample, page = measured.sample, None
         if self._options.log_html:
             with self._recorder.step("html"):
-                page = plots.page_maker(self._estimator, self._pure)
+                page = plots.page_maker(self._estimator, self._users_code is None)
 
         def make() -> dict[str, bytes | str]:
             made: dict[str, bytes | str] = {}
             if page is not None:
-                made[plots.HTML] = page()
+                try:
+                    made[plots.HTML] = page()
+                except Exception as error:  # noqa: BLE001 (docstrings that it cannot read)
+                    _logger.info("%s is left out: %s", plots.HTML, error)
             if sample is not None:
                 made.update(sample.draw())
             return made
@@ -153,22 +161,33 @@ class FitRecord:
 
     def _may_predict(self) -> bool:
         which = self._options.training_metrics
-        return self._pure if which == "auto" else which == "all"
+        return which == "all" or (which == "auto" and self._users_code is None)
 
     def _measured(self) -> Measured:
-        measured = Measured()
+        options, measured = self._options, Measured()
         with self._recorder.step("training metrics"):
+            self._users_code = estimators.users_code(self._estimator)
             # A search with `refit=False` has no estimator to ask.
-            can_predict = not self._is_search or hasattr(self._estimator, "best_estimator_")
+            can_predict = self._search is None or hasattr(self._search, "best_estimator_")
             if self._may_predict() and can_predict:
+                scoring = estimators.scoring_of(self._estimator)
                 with untouched(self._estimator):
                     measured = training_metrics.measure(
                         self._estimator,
                         self._data,
-                        self._options.pos_label,
-                        self._options.training_metrics_seconds,
-                        plots=self._options.log_plots,
+                        options.pos_label,
+                        options.training_metrics_seconds,
+                        plots=options.log_plots,
+                        scores=options.training_metrics == "all"
+                        or estimators.users_code(scoring) is None,
                     )
+                if self._data.left_out:
+                    measured.left_out[training_metrics.ALL] = self._data.left_out
+            elif can_predict and options.training_metrics == "auto":
+                measured.left_out[training_metrics.ALL] = (
+                    f"predicting would run code of yours, {self._users_code}, as "
+                    "training_metrics='all' allows; so are plots and the schema of outputs"
+                )
         if measured.left_out:
             self._recorder.note(
                 {"tracklet.training_metrics": f"left out: {measured.explanation()}"}
@@ -178,7 +197,7 @@ class FitRecord:
     def _search_params(self) -> dict[str, str]:
         best = {}
         with self._recorder.step("search"):
-            found = getattr(self._estimator, "best_params_", {})
+            found = getattr(self._search, "best_params_", {})
             best = {f"best_{key}": value for key, value in found.items()}
         return self._recorder.params(best) if best else {}
 
@@ -197,7 +216,8 @@ class FitRecord:
         best = getattr(self._estimator, "best_estimator_", None) if self._is_search else None
         if best is not None:
             with recorder.step("params"):
-                texts = {key: str(value) for key, value in best.get_params(deep=True).items()}
+                found = best.get_params(deep=True)
+                texts = {key: param_text(value) for key, value in found.items()}
                 info = recorder.model(best, "best_estimator", params=texts, **shared)
                 self.best_model_id = info.model_id if info is not None else None
 

@@ -30,12 +30,22 @@ class TrainingData:
     targets: Any = None
     sample_weight: Any = None
     example: Any = None
+    left_out: str = ""
+    """Why the features are not looked at."""
 
 
-def of_call(arguments: Mapping[str, Any]) -> TrainingData:
-    """Features and labels are the first two arguments, whatever their names."""
+def of_call(arguments: Mapping[str, Any], weight_key: str = "sample_weight") -> TrainingData:
+    """Features and labels are the first two arguments, whatever their names.
+
+    Args:
+        arguments: The call's, by name; what collects further ones has a dictionary.
+        weight_key: What weights are called that are passed on to the step that is measured.
+    """
     named = dict(arguments)
     weight = named.pop("sample_weight", None)
+    for further in named.values():
+        if weight is None and isinstance(further, dict):
+            weight = further.get(weight_key, further.get("sample_weight"))
     values = list(named.values())
     names = list(named)
     features = values[0] if values else None
@@ -43,14 +53,32 @@ def of_call(arguments: Mapping[str, Any]) -> TrainingData:
     if len(names) > 1 and names[0] == "y":  # given by keyword in another order
         features, targets = named.get("X"), named["y"]
     data = TrainingData()
+    features, targets, weight = plain(features), plain(targets), plain(weight)
     if is_touchable(features):
         data.features = features
         data.example = first_rows(features)
+    elif features is not None:
+        kind = type(features)
+        data.left_out = f"a {kind.__module__}.{kind.__qualname__} cannot be read without a trace"
     if is_touchable(targets):
         data.targets = targets
     if is_touchable(weight):
         data.sample_weight = weight
     return data
+
+
+def plain(value: Any) -> Any:
+    """A frame or array of a subclass as one of the library's own, over the same data.
+
+    Reading it then runs none of the subclass's code.
+    """
+    for kind in type(value).__mro__[1:]:
+        library = kind.__module__.partition(".")[0]
+        if library == "pandas" and (library, kind.__name__) in _FRAMES:
+            return value if type(value).__module__.startswith("pandas.") else kind(value)
+        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+            return value if type(value).__module__.startswith("numpy") else value.view(kind)
+    return value
 
 
 def is_touchable(value: Any) -> bool:

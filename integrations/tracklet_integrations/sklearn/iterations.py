@@ -15,6 +15,7 @@ from numbers import Real
 from typing import Any, Final
 
 from tracklet.autolog import TrainingRecorder
+from tracklet_integrations.sklearn import estimators
 
 # Attributes that hold one number per iteration, and what they are called on the record.
 _HISTORIES: Final = {
@@ -70,9 +71,7 @@ def record(estimator: Any, recorder: TrainingRecorder, model_id: str | None) -> 
         model_id: The logged model that the numbers belong to.
     """
     with recorder.step("iterations"):
-        source = _source(estimator)
-        if source is None:
-            return
+        *_, source = estimators.innermost(estimator)
         seen = set()
         for key, values in _histories(source):
             seen.add(key)
@@ -100,18 +99,6 @@ def latest(estimator: Any) -> dict[str, float]:
 def continues(estimator: Any) -> bool:
     """Whether a fit goes on where the last one of the same object ended."""
     return bool(getattr(estimator, "warm_start", False))
-
-
-def _source(estimator: Any) -> Any:
-    """What keeps the histories: a pipeline's last step."""
-    for _ in range(32):
-        steps = vars(estimator).get("steps") if hasattr(estimator, "__dict__") else None
-        if not (isinstance(steps, list) and steps and isinstance(steps[-1], tuple)):
-            return estimator
-        estimator = steps[-1][1]
-        if estimator is None or isinstance(estimator, str):
-            return None
-    return None
 
 
 def _histories(estimator: Any) -> Iterator[tuple[str, list[float]]]:

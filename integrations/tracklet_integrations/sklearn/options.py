@@ -38,9 +38,9 @@ class SklearnOptions(CommonOptions):
             ``score``, by functions of ``sklearn.metrics`` and by scorers.
         serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
         registered_model_name: Register every outermost fitted model under this name.
-        pos_label: The positive class of binary precision, recall and F1.
+        pos_label: The positive one of two classes for precision, recall, F1 and the curves.
         extra_tags: Further tags for the runs that autologging starts.
-        training_metrics: ``"auto"`` computes them for estimators made of scikit-learn's own
+        training_metrics: ``"auto"`` computes them for estimators made of installed libraries'
             classes; ``"all"`` also calls ``predict`` of yours; ``"none"`` computes none.
         training_metrics_seconds: They are left out if predicting the training data is estimated
             to take longer.

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Final
 
+from tracklet.state import lock
 from tracklet_integrations.shared.canvas import (
     GLYPH_HEIGHT,
     GLYPH_WIDTH,
@@ -34,6 +38,8 @@ _TICKS: Final = tuple(tick / 5 for tick in range(6))
 _TOP: Final = 36
 _LEFT, _WIDTH, _HEIGHT = 64, 360, 260  # of curves
 
+_reading = lock()
+
 _PAGE: Final = (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="UTF-8"/>\n</head>\n'
     "<body>\n{body}\n</body>\n</html>\n"
@@ -45,7 +51,7 @@ class Sample:
     """What the plots are made of.
 
     ``true`` and ``predicted`` are each row's position in ``classes``, which are sorted; ``scores``
-    are those of the greater of two classes, or None.
+    are those of the positive one of two classes, or None.
     """
 
     classes: Any
@@ -53,6 +59,7 @@ class Sample:
     predicted: Any
     weight: Any = None
     scores: Any = None
+    positive: int = 1
 
     def draw(self) -> dict[str, bytes]:
         """PNG files by name."""
@@ -81,7 +88,8 @@ class Sample:
         weight = np.ones(len(self.true)) if self.weight is None else self.weight
         order = np.argsort(self.scores, kind="stable")[::-1]
         order = order[weight[order] != 0]
-        scores, positive, weight = self.scores[order], self.true[order], weight[order]
+        scores, weight = self.scores[order], weight[order]
+        positive = self.true[order] == self.positive
         # A point for each different score: what was found with it, rightly and wrongly.
         last = np.append(scores[1:] != scores[:-1], True)
         right, wrong = (weight * positive).cumsum()[last], (weight * (1 - positive)).cumsum()[last]
@@ -214,4 +222,30 @@ def _page(estimator: Any) -> str:
     """The estimator as notebooks show it."""
     from sklearn.utils import estimator_html_repr
 
-    return _PAGE.format(body=estimator_html_repr(estimator))
+    with _unwarned():
+        return _PAGE.format(body=estimator_html_repr(estimator))
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """In this block and thread scikit-learn does not say what it finds odd in docstrings.
+
+    They are looked at for the page alone, and filters of warnings are all threads'.
+    """
+    reader = sys.modules.get("sklearn.externals._numpydoc.docscrape")
+    if reader is None or not hasattr(reader, "warn"):
+        yield
+        return
+    thread = get_ident()
+
+    def elsewhere(message: Any, *args: Any, stacklevel: int = 1, **kwargs: Any) -> None:
+        if get_ident() != thread:
+            warn(message, *args, stacklevel=stacklevel + 1, **kwargs)
+
+    with _reading:
+        warn = reader.warn
+        reader.warn = elsewhere  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            reader.warn = warn  # type: ignore[attr-defined]

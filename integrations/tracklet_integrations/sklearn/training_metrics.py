@@ -23,7 +23,8 @@ _logger = logging.getLogger("tracklet.autolog")
 _ESTIMATED_FROM: Final = 20_000
 _PROBE_SHARE: Final = 0.01
 
-_ALL: Final = "training metrics"
+ALL: Final = "training metrics"
+_AVERAGES: Final = "training_precision_score, recall_score and f1_score"
 
 # Where `predict` takes the class of the greatest probability, as it does in every version.
 _MOST_PROBABLE: Final = {
@@ -53,6 +54,10 @@ class Codes:
         classes, codes = np.unique(both, return_inverse=True)
         return cls(classes, codes[: len(labels)], codes[len(labels) :])
 
+    def position(self, label: Any) -> int | None:
+        """The number of a label; None if it is none of the classes."""
+        return next((i for i, each in enumerate(self.classes.tolist()) if each == label), None)
+
     def accuracy(self, weight: Any) -> float:
         """As ``accuracy_score``."""
         import numpy as np
@@ -72,21 +77,29 @@ class Measured:
     def explanation(self) -> str:
         """What was left out and why, in one line."""
         return "; ".join(
-            why if what == _ALL else f"{what}: {why}" for what, why in self.left_out.items()
+            why if what == ALL else f"{what}: {why}" for what, why in self.left_out.items()
         )
 
 
 def measure(
-    estimator: Any, data: TrainingData, pos_label: Any, seconds: float, *, plots: bool = False
+    estimator: Any,
+    data: TrainingData,
+    pos_label: Any,
+    seconds: float,
+    *,
+    plots: bool = False,
+    scores: bool = True,
 ) -> Measured:
     """Measure a fitted estimator on its training data.
 
     Args:
         estimator: It is called, so it must be known to be free of side effects.
         data: Features and labels.
-        pos_label: The positive class of precision, recall and F1; None averages over classes.
+        pos_label: The positive one of two classes for precision, recall, F1 and the curves; None
+            averages over classes.
         seconds: How long predicting may take by estimate.
         plots: Whether those of classifiers are wanted.
+        scores: Whether its ``score`` may be called.
     """
     from sklearn.base import is_classifier, is_regressor
 
@@ -96,13 +109,17 @@ def measure(
     slow = _too_slow(estimator, data.features, seconds)
     if slow is not None:
         _logger.info("training metrics are left out: %s", slow)
-        measured.left_out[_ALL] = slow
+        measured.left_out[ALL] = slow
         return measured
     if is_classifier(estimator):
         _classifier(estimator, data, pos_label, measured, plots)
     elif is_regressor(estimator):
         _regressor(estimator, data, measured)
-    if "training_score" not in measured.metrics and hasattr(estimator, "score"):
+    if "training_score" in measured.metrics or not hasattr(estimator, "score"):
+        return measured
+    if not scores:
+        measured.left_out["training_score"] = "scoring is a function of yours"
+    else:
         with _leaving_out(measured, "training_score"):
             measured.metrics["training_score"] = _score(estimator, data)
     return measured
@@ -136,20 +153,27 @@ def _classifier(
     labels = _one_column(data.targets)
     kind = type_of_target(labels)
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
-        measured.left_out[_ALL] = f"labels are {kind}"
+        measured.left_out[ALL] = f"labels are {kind}"
         return
     weight = data.sample_weight
     predicted, probabilities = _answers(estimator, data.features, kind)
     measured.predictions = predicted
     found = measured.metrics
     codes = None if kind == "multilabel-indicator" else Codes.of(labels, predicted)
-    with _leaving_out(measured, "training_precision_score, recall_score and f1_score"):
-        pair = (labels, predicted)
-        if codes is not None and pos_label is None:
-            pair = (codes.true, codes.predicted)
-        averages = _precision_recall_f1(*pair, pos_label, weight)
-        for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
-            found[f"training_{name}_score"] = float(value)
+    positive = None
+    if codes is not None and kind == "binary" and pos_label is not None:
+        positive = codes.position(pos_label)
+        if positive is None:
+            text = f"pos_label={pos_label!r} is none of the labels {codes.classes.tolist()}"
+            _logger.warning("%s and their curves are left out: %s", _AVERAGES, text)
+            measured.left_out[f"{_AVERAGES}, and curves"] = text
+    is_mistaken = bool(measured.left_out)
+    if not is_mistaken:
+        with _leaving_out(measured, _AVERAGES):
+            pair = (labels, predicted) if codes is None else (codes.true, codes.predicted)
+            averages = _precision_recall_f1(*pair, positive, weight)
+            for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
+                found[f"training_{name}_score"] = float(value)
     with _leaving_out(measured, "training_accuracy_score"):
         if codes is not None:
             accuracy = codes.accuracy(weight)
@@ -162,9 +186,11 @@ def _classifier(
         scores = probabilities[:, 1] if probabilities.shape[1] == 2 else None
     if plots and codes is not None:
         with _leaving_out(measured, "plots"):
-            if kind == "binary" and scores is None and hasattr(estimator, "decision_function"):
+            if kind != "binary" or is_mistaken:
+                scores = None
+            elif scores is None and hasattr(estimator, "decision_function"):
                 scores = estimator.decision_function(data.features)
-            measured.sample = _sample(codes, weight, scores if kind == "binary" else None)
+            measured.sample = _sample(codes, weight, scores, 1 if positive is None else positive)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
 
 
@@ -272,14 +298,19 @@ def _area(positive: Any, scores: Any) -> float:
     return float((np.diff(wrong) * (right[1:] + right[:-1]) / 2.0).sum())
 
 
-def _sample(codes: Codes, weight: Any, scores: Any) -> Sample:
-    """Nothing of it is the user's, who may go on to change the labels."""
+def _sample(codes: Codes, weight: Any, scores: Any, positive: int) -> Sample:
+    """Nothing of it is the user's, who may go on to change the labels.
+
+    Scores are those of the greater class, and those of the other one are their negatives.
+    """
     import numpy as np
 
     if scores is not None and not np.isfinite(scores).all():
         scores = None
     kept = None if weight is None else np.array(weight, float).ravel()
-    return Sample(codes.classes, codes.true, codes.predicted, kept, scores)
+    if scores is not None and positive == 0:
+        scores = -scores
+    return Sample(codes.classes, codes.true, codes.predicted, kept, scores, positive)
 
 
 def _regressor(estimator: Any, data: TrainingData, measured: Measured) -> None:
