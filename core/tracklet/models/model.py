@@ -14,6 +14,8 @@ from tracklet.entities import LoggedModel
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.models.manifest import member
 from tracklet.models.signature import ModelSignature
+from tracklet.stores import disk
+from tracklet.stores.files.documents import plain_yaml
 from tracklet.types import ParamSchema, Schema
 
 FILE_NAME: Final = "MLmodel"
@@ -35,7 +37,7 @@ def dump_yaml(data: Any, *, sort_keys: bool = True) -> str:
 
 
 def load_yaml(text: str, source: Path | str) -> Any:
-    """The data of a text; plain values only, no objects.
+    """The data of a text of the user's own; plain values only, no objects.
 
     Raises:
         TrackletException: The text is no YAML; the message names ``source``.
@@ -205,11 +207,10 @@ class Model:
         file = member(place, FILE_NAME) if place.is_dir() else place
         if not file.is_file():
             raise ResourceDoesNotExist(f"{str(path)!r} holds no model: there is no file {file}")
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise TrackletException(f"{file} is corrupt: it is no UTF-8 text ({error})") from error
-        data = load_yaml(text, file)
+        try:  # as a document of the record: it may be a stranger's
+            data = plain_yaml(disk.read_bytes(str(file)).decode())
+        except (OSError, TypeError, ValueError) as error:
+            raise TrackletException(f"{file} is corrupt: it is no plain YAML ({error})") from error
         if not isinstance(data, dict) or not isinstance(data.get("flavors", {}), dict):
             raise TrackletException(f"{file} is corrupt: it is no mapping with 'flavors'")
         return cls.from_dict(data)

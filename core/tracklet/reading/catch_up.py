@@ -21,7 +21,7 @@ from tracklet import liveness
 from tracklet.entities import Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.reading import bulk
-from tracklet.reading.connection import sqlite3
+from tracklet.reading.connection import Connection, sqlite3
 from tracklet.reading.fingerprints import (
     EXPERIMENT,
     LOGGED_MODEL,
@@ -85,7 +85,7 @@ _UNREADABLE: Final = (
     ValueError,
 )
 
-Put = Callable[[sqlite3.Connection], int]
+Put = Callable[[Connection], int]
 
 
 class Entry(NamedTuple):
@@ -153,7 +153,7 @@ class CatchUp:
         db: The index; its tables are there.
     """
 
-    def __init__(self, root: str, db: sqlite3.Connection) -> None:
+    def __init__(self, root: str, db: Connection) -> None:
         self.root = root
         self.db = db
         self._version: int | None = None
@@ -187,7 +187,7 @@ class CatchUp:
             self.forget()
             raise
         if self._unanalyzed > 1000:
-            (known,) = self.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+            ((known,),) = self.db.rows("SELECT coalesce(max(id), 0) FROM runs")
             if self._unanalyzed > 1000 + known // 2:
                 # The planner needs to know, roughly, how selective the indexes are.
                 self._unanalyzed = 0
@@ -225,7 +225,7 @@ class CatchUp:
         if size == offset:
             return offset, []
         if size < offset:  # emptied, or another log: only a look at all can tell
-            return 0, [path for (path,) in self.db.execute("SELECT path FROM folders")]
+            return 0, self._paths("SELECT path FROM folders")
         try:
             with disk.opened(path) as file:
                 file.seek(offset)
@@ -238,7 +238,7 @@ class CatchUp:
         offset += end
         if offset > _MAX_LOG_BYTES:
             with contextlib.suppress(OSError):
-                os.truncate(path, 0)
+                disk.empty(path)
                 offset = 0
         return offset, [path for line in lines if line for path in self._named(line)]
 
@@ -518,12 +518,12 @@ class CatchUp:
 
     def _reload(self) -> None:
         """Learn what other processes wrote."""
-        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        ((version,),) = self.db.rows("PRAGMA data_version")
         if version == self._version:
             return
         self._version = version
-        self._states = dict(self.db.execute("SELECT name, value FROM state"))
-        homes = self.db.execute("SELECT path, changed, listed, took, due FROM homes")
+        self._states = dict(self.db.rows("SELECT name, value FROM state"))
+        homes = self.db.rows("SELECT path, changed, listed, took, due FROM homes")
         self._homes = {path: Home(*known) for path, *known in homes}
         self._experiments = set(
             self._paths(
@@ -533,13 +533,13 @@ class CatchUp:
         )
 
     def _paths(self, statement: str, *values: object) -> list[str]:
-        return [path for (path,) in self.db.execute(statement, values)]
+        return [path for (path,) in self.db.rows(statement, values)]
 
     def _entry(self, path: str) -> Entry | None:
-        row = self.db.execute(
+        rows = self.db.rows(
             "SELECT entity, fingerprint, settled FROM folders WHERE path = ?", (path,)
-        ).fetchone()
-        return row and Entry(*row)
+        )
+        return Entry(*rows[0]) if rows else None
 
     def _below(self, path: str) -> list[str]:
         return self._paths(
@@ -567,10 +567,10 @@ class CatchUp:
         which takes ever longer as it grows.
         """
         with self._writing():
-            large = self.db.execute(
+            large = self.db.rows(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL "
                 "AND tbl_name IN ('params', 'tags', 'latest_metrics')"
-            ).fetchall()
+            )
             for name, _ in large:
                 self.db.execute(f"DROP INDEX {name}")
             self._filling = True

@@ -394,6 +394,18 @@ def _open_created(path: str, how: int = 0, below: str = "") -> int:
         return open_file(path, flags, 0o666)
 
 
+def empty(path: str) -> None:
+    """Take from a file of ours what is in it."""
+    fd = _open_created(path)
+    try:
+        regular(fd)
+        truncate(fd, 0)
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        close(fd)
+
+
 def lock_shared(fd: int) -> None:
     """Say that this descriptor appends to its file; released when it is closed."""
     if fcntl is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,21 @@ def test_a_written_file_reads_back_the_same(tmp_path: Path) -> None:
     assert again.signature == signature
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 8)}]\n"
+    for before, name in pairwise("abcdefghijkl")
+)
+
+
 @pytest.mark.parametrize(
-    "text", ["flavors: [", "- 1", "", "flavors: 3", "signature: {inputs: '['}\nflavors: {}"]
+    "text",
+    [
+        *("flavors: [", "- 1", "", "flavors: 3", "signature: {inputs: '['}\nflavors: {}"),
+        *("flavors: {x: !!python/name:os.abort }", f"{BOMB}flavors: {{sklearn: {{data: *l}}}}"),
+    ],
 )
 def test_a_corrupt_file_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
-    """No YAML, no mapping, no flavors: never a bare error of the parser."""
+    """No YAML, no mapping, no flavors, an alias bomb: never a bare error of the parser."""
     (tmp_path / "MLmodel").write_text(text)
     with pytest.raises(TrackletException):
         Model.load(tmp_path)

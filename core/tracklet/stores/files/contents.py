@@ -78,20 +78,13 @@ def readable(read: Callable[[str], T], paths: Iterable[str]) -> list[T]:
 
 
 def undamaged(entity_dirs: Iterable[str]) -> list[str]:
-    """Those of some folders whose document is one.
+    """Those of some folders whose document is one; a damaged one is left out."""
 
-    Raises:
-        OSError: One cannot be read, which may pass.
-    """
-    found: list[str] = []
-    for folder in entity_dirs:
-        try:
-            meta_if_there(folder)
-        except StorageError as error:
-            leave_out(folder, error)
-        else:
-            found.append(folder)
-    return found
+    def read(folder: str) -> str:
+        read_meta(folder, "entity")
+        return folder
+
+    return readable(read, entity_dirs)
 
 
 def experiment_dirs(root: Path) -> list[str]:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tracklet import entities, liveness, settings
+from tracklet.errors import StorageError
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import contents, documents, layout, points, run_state
@@ -117,6 +118,11 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> entitie
     run_id = meta.get("run_id") or meta.get("run_uuid")
     if not isinstance(run_id, str):  # all digits and unquoted: YAML made it a number
         run_id = folder_name
+    if run_id != folder_name:
+        raise StorageError(
+            f"{layout.meta(folder)!r} is that of the run {run_id!r}, and a run's folder is named "
+            "by its id: rename the folder, or move it away if it is a copy"
+        )
     return entities.RunInfo(
         run_id=run_id,
         experiment_id=experiment_id,

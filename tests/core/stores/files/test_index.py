@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -373,7 +375,7 @@ def test_unreadable_and_odd_folders_are_left_out(store, index, root, caplog):
 
 @pytest.mark.parametrize("indexed", [False, True])
 def test_a_run_that_does_not_fit_keeps_no_other_out(store, index, root, caplog, indexed):
-    """Of runs found at once one has a metric of no point that fits, and one is there twice."""
+    """Of runs found at once one has a metric of no point that fits, and one is a mere copy."""
     experiment = store.create_experiment("e")
     if indexed:
         index.search_runs([experiment])
@@ -383,7 +385,9 @@ def test_a_run_that_does_not_fit_keeps_no_other_out(store, index, root, caplog, 
     with caplog.at_level(logging.WARNING, "tracklet"):
         found = [run.info.run_id for run in index.search_runs([experiment], "tags.t = 'v'")]
     assert sorted(found) == sorted(runs)
-    assert [f"{runs[0]}/metrics/m" in record.getMessage() for record in caplog.records] == [True]
+    said = sorted(record.getMessage().partition(" is left out")[0] for record in caplog.records)
+    unfit = [root / experiment / runs[0] / "metrics" / "m", root / experiment / "copy"]
+    assert said == sorted(map(str, unfit))
 
 
 def test_a_folder_that_gets_its_document_late_is_found(store, index, root):
@@ -471,6 +475,33 @@ def test_a_forked_process_searches_too(store, index):
     assert ids(index.search_runs([experiment])) == {run, later}
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_waits_a_moment_for_a_long_statement_and_no_more(store, index):
+    """The child finds out whether SQLite can be used in it, and searches if so."""
+    experiment = store.create_experiment("e")
+    run = run_with(store, experiment)
+    assert ids(index.search_runs([experiment])) == {run}
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with index._db.gate:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        os._exit(0 if ids(index.search_runs([experiment])) == {run} else 1)
+    assert not done.is_set()
+    done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert ids(index.search_runs([experiment])) == {run}
+
+
 def test_a_full_change_log_is_emptied_and_nothing_is_missed(store, index, root, monkeypatch):
     """The log does not grow without end."""
     monkeypatch.setattr(catch_up, "_MAX_LOG_BYTES", 1000)
@@ -479,7 +510,14 @@ def test_a_full_change_log_is_emptied_and_nothing_is_missed(store, index, root, 
     for _ in range(30):
         wanted.add(run_with(store, experiment))
         assert ids(index.search_runs([experiment])) == wanted
-    assert (root / ".tracklet.changes").stat().st_size < 2000
+    log = root / ".tracklet.changes"
+    assert log.stat().st_size < 2000
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.write_text("kept\n" * 1000)
+    log.unlink()
+    log.symlink_to(elsewhere)
+    assert ids(index.search_runs([experiment])) == wanted
+    assert elsewhere.read_text() == "kept\n" * 1000
 
 
 def test_a_moved_store_is_searched_in_its_new_place(store, index, root, tmp_path):

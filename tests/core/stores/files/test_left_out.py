@@ -289,6 +289,30 @@ def test_names_that_are_no_text_are_left_out(record, caplog):
     assert len([at for at, _ in record.store.left_out() if "odd-\\xff" in at]) == 6
 
 
+def test_a_folder_that_claims_to_be_another_run_is_left_out(record):
+    """Neither a copy of a run's folder nor a forged document takes the run's place."""
+    for claimed in ("1" * 32, "f" * 32):
+        shutil.copytree(record.good, record.good.parent / claimed)
+        for _ in range(2):
+            assert found(record)["runs"] == {"good", "bad", "gone"}
+            assert_good_is_whole(record)
+        with pytest.raises(StorageError, match=record.good.name):
+            record.store.get_run(claimed)
+    ((_, reason), _) = record.store.left_out()
+    assert "rename the folder" in reason
+
+
+def test_an_experiment_is_deleted_and_restored_around_what_cannot_be_read(record):
+    """A FIFO in the place of a run's document stops neither, nor one of another experiment."""
+    for path in (record.gone / "meta.yaml", record.other / "meta.yaml"):
+        poison(path, fifo)
+    for lifecycle_stage in ("deleted", "active"):
+        verb = "delete" if lifecycle_stage == "deleted" else "restore"
+        getattr(record.store, f"{verb}_experiment")(record.experiment)
+        assert record.store.get_run(record.good.name).info.lifecycle_stage == lifecycle_stage
+    assert_good_is_whole(record)
+
+
 def test_links_that_lead_back_are_not_followed(record):
     """Two links to a folder above, in a folder of keys, would be followed for ever."""
     for keys in ("params", "tags", "metrics"):
