@@ -9,6 +9,7 @@ Locks: a signal handler, a finalizer that the garbage collector runs, or a fork 
 any two steps of ours, and record. What records therefore has no lock: what it shares changes by
 steps that Python makes whole, such as ``dict.setdefault``. Elsewhere a lock is one of :func:`lock`;
 what is done under it bears being interrupted by more of the same, and calls nothing of the user's.
+A library that has locks of its own is called under a :func:`gate`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
@@ -26,6 +28,9 @@ R = TypeVar("R")
 # Whoever holds what is another's lets go of it first: autologging of its runs, a run of its store.
 # The rest only forgets, in any order.
 _FIRST: Final = ("tracklet.autolog", "tracklet.tracing", "tracklet.fluent")
+
+# For how long, in seconds, a fork may wait for what is done under gates.
+_PATIENCE: Final = 0.5
 
 _forgetting: list[tuple[str, Callable[[], object]]] = []
 _in_child: list[Callable[[], object]] = []
@@ -70,6 +75,53 @@ def lock() -> threading.RLock:
     return made
 
 
+class Gates:
+    """Locks that a fork takes first, so that no child finds what is done under them half done.
+
+    Attributes:
+        missed: Whether this process was forked although one was not free for half a second.
+    """
+
+    def __init__(self) -> None:
+        self.missed = False
+        self._locks: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._held: dict[int, list[Any]] = {}
+
+    def add(self) -> threading.RLock:
+        """Another one. What is done under it is short, and forks nothing."""
+        made = threading.RLock()
+        self._locks.add(made)
+        return made
+
+    def close(self) -> None:
+        """Take all, before a fork."""
+        until = time.monotonic() + _PATIENCE
+        self._held[threading.get_ident()] = [
+            each
+            for each in list(self._locks)
+            if each.acquire(True, max(0.0, until - time.monotonic()))
+        ]
+
+    def open(self) -> None:
+        """Let go of them, in the parent."""
+        for each in self._held.pop(threading.get_ident(), ()):
+            each.release()
+
+    def open_in_child(self) -> None:
+        """Let go of them, and of those that other threads had."""
+        held = self._held.pop(threading.get_ident(), ())
+        self._held.clear()
+        for each in list(self._locks):
+            if each in held:
+                each.release()
+            else:
+                each._at_fork_reinit()
+                self.missed = True
+
+
+gates = Gates()
+
+
 def reset() -> None:
     """Forget all process state.
 
@@ -91,6 +143,7 @@ def forget(package: str) -> None:
 
 
 def _after_fork() -> None:
+    gates.open_in_child()
     for each in list(_locks):
         each._at_fork_reinit()  # as the standard library does: its holder may not be there
     for function in _in_child:
@@ -98,4 +151,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=gates.close, after_in_parent=gates.open, after_in_child=_after_fork)

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tracklet.reading.compile import Subject
-from tracklet.reading.connection import sqlite3
+from tracklet.reading.connection import Connection
 from tracklet.reading.queries import EXPERIMENT, LOGGED_MODEL, MODEL_VERSION, REGISTERED_MODEL, RUN
 from tracklet.reading.tables import TABLES
 
@@ -56,13 +56,13 @@ class _Insertion:
         """The values of the statement."""
         return (*owner, *self._values(given))
 
-    def put(self, db: sqlite3.Connection, given: object, *owner: object) -> int:
+    def put(self, db: Connection, given: object, *owner: object) -> int:
         """Insert one row and return its id."""
         row = db.execute(self.statement, self.values(given, *owner)).lastrowid
         assert row is not None
         return row
 
-    def put_all(self, db: sqlite3.Connection, given: Iterable[object], owner: int) -> None:
+    def put_all(self, db: Connection, given: Iterable[object], owner: int) -> None:
         """Insert the rows of an owner."""
         db.executemany(self.statement, [self.values(one, owner) for one in given])
 
@@ -77,7 +77,7 @@ _REGISTERED_MODEL = _Insertion.of(REGISTERED_MODEL)
 _VERSION = _Insertion.of(MODEL_VERSION, "model")
 
 
-def put_experiment(db: sqlite3.Connection, experiment: Experiment) -> int:
+def put_experiment(db: Connection, experiment: Experiment) -> int:
     """Take an experiment in and return its row."""
     db.execute("DELETE FROM experiments WHERE experiment_id = ?", (experiment.experiment_id,))
     row = _EXPERIMENT.put(db, experiment)
@@ -85,13 +85,13 @@ def put_experiment(db: sqlite3.Connection, experiment: Experiment) -> int:
     return row
 
 
-def put_run(db: sqlite3.Connection, run: Run, latest: Iterable[Metric]) -> int:
+def put_run(db: Connection, run: Run, latest: Iterable[Metric]) -> int:
     """Take a run in, with the latest point of each metric, and return its row."""
     db.execute("DELETE FROM runs WHERE run_id = ?", (run.info.run_id,))
     return put_runs(db, [(run, latest)])[0]
 
 
-def put_runs(db: sqlite3.Connection, runs: Sequence[tuple[Run, Iterable[Metric]]]) -> Sequence[int]:
+def put_runs(db: Connection, runs: Sequence[tuple[Run, Iterable[Metric]]]) -> Sequence[int]:
     """Take many runs in at once, none of which may be there; return their rows.
 
     A statement for all costs a fraction of one for each, so the rows are numbered here: the
@@ -100,8 +100,8 @@ def put_runs(db: sqlite3.Connection, runs: Sequence[tuple[Run, Iterable[Metric]]
     Raises:
         sqlite3.IntegrityError: Some are there, or have the same id.
     """
-    last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
-    first = last[0] + 1 if last else 1
+    last = db.rows("SELECT seq FROM sqlite_sequence WHERE name = 'runs'")
+    first = last[0][0] + 1 if last else 1
     rows = range(first, first + len(runs))
     numbered = [(row, run, latest) for row, (run, latest) in zip(rows, runs, strict=True)]
     db.executemany(_RUN.statement, [_RUN.values(run.info, row) for row, run, _ in numbered])
@@ -116,7 +116,7 @@ def put_runs(db: sqlite3.Connection, runs: Sequence[tuple[Run, Iterable[Metric]]
     return rows
 
 
-def _put_links(db: sqlite3.Connection, row: int, run: Run) -> None:
+def _put_links(db: Connection, row: int, run: Run) -> None:
     """What a run used and made."""
     for used in run.inputs.dataset_inputs:
         _put_input(db, row, run.info.experiment_id, used)
@@ -132,19 +132,19 @@ def _put_links(db: sqlite3.Connection, row: int, run: Run) -> None:
         )
 
 
-def _put_input(db: sqlite3.Connection, run: int, experiment_id: str, used: DatasetInput) -> None:
+def _put_input(db: Connection, run: int, experiment_id: str, used: DatasetInput) -> None:
     replaced = ("source_type", "source", "schema", "profile")
-    ((dataset,),) = db.execute(
+    ((dataset,),) = db.rows(
         f"{_DATASET.statement} ON CONFLICT (experiment_id, name, digest) DO UPDATE SET "
         f"{', '.join(f'{name} = excluded.{name}' for name in replaced)} RETURNING id",
         _DATASET.values(used.dataset, experiment_id),
-    ).fetchall()
+    )
     link = db.execute("INSERT INTO inputs (run, dataset) VALUES (?, ?)", (run, dataset)).lastrowid
     assert link is not None
     _put_texts(db, "input_tags", "input", link, [(tag.key, tag.value) for tag in used.tags])
 
 
-def put_logged_model(db: sqlite3.Connection, model: LoggedModel, points: Iterable[Metric]) -> int:
+def put_logged_model(db: Connection, model: LoggedModel, points: Iterable[Metric]) -> int:
     """Take a logged model in, with all points measured on it, and return its row."""
     db.execute("DELETE FROM logged_models WHERE model_id = ?", (model.model_id,))
     row = _LOGGED_MODEL.put(db, model)
@@ -155,7 +155,7 @@ def put_logged_model(db: sqlite3.Connection, model: LoggedModel, points: Iterabl
 
 
 def put_registered_model(
-    db: sqlite3.Connection, model: RegisteredModel, versions: Iterable[ModelVersion]
+    db: Connection, model: RegisteredModel, versions: Iterable[ModelVersion]
 ) -> int:
     """Take a registered model in, with all of its versions, and return its row."""
     db.execute("DELETE FROM registered_models WHERE name = ?", (model.name,))
@@ -171,13 +171,13 @@ def put_registered_model(
     return row
 
 
-def remove(db: sqlite3.Connection, table: str, row: int) -> None:
+def remove(db: Connection, table: str, row: int) -> None:
     """Forget an entity and what belongs to it."""
     db.execute(f"DELETE FROM {table} WHERE id = ?", (row,))
 
 
 def _put_texts(
-    db: sqlite3.Connection, table: str, owner: str, row: int, texts: Iterable[tuple[str, str]]
+    db: Connection, table: str, owner: str, row: int, texts: Iterable[tuple[str, str]]
 ) -> None:
     db.executemany(
         f"INSERT OR REPLACE INTO {table} ({owner}, key, value) VALUES (?, ?, ?)",

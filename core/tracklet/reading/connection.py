@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tracklet.errors import StorageError
+from tracklet.state import gates
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +22,62 @@ else:
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
 
 BUSY_TIMEOUT_MS = 60_000
+
+
+_opening = gates.add()
+
+
+def _gated(call: Any) -> Any:
+    def gated(self: Any, *given: Any) -> Any:
+        with self.gate:
+            return call(self, *given)
+
+    return gated
+
+
+class _Cursor(sqlite3.Cursor):
+    """What SQLAlchemy asks by."""
+
+    def __init__(self, db: Connection) -> None:
+        super().__init__(db)
+        self.gate = db.gate
+
+    execute = _gated(sqlite3.Cursor.execute)
+    executemany = _gated(sqlite3.Cursor.executemany)
+    fetchone = _gated(sqlite3.Cursor.fetchone)
+    fetchmany = _gated(sqlite3.Cursor.fetchmany)
+    fetchall = _gated(sqlite3.Cursor.fetchall)
+    close = _gated(sqlite3.Cursor.close)
+
+
+class Connection(sqlite3.Connection):
+    """A connection during whose calls no other thread forks.
+
+    SQLite has locks for the whole process; a child that got one locked would wait for ever. What
+    :meth:`execute` gives is for statements without rows; others are asked by :meth:`rows`.
+    """
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        self.gate = gates.add()
+        super().__init__(*given, **options)
+
+    execute = _gated(sqlite3.Connection.execute)
+    executemany = _gated(sqlite3.Connection.executemany)
+    commit = _gated(sqlite3.Connection.commit)
+    rollback = _gated(sqlite3.Connection.rollback)
+    close = _gated(sqlite3.Connection.close)
+
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        """What SQLAlchemy asks by."""
+        return super().cursor(factory)
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows that a statement gives."""
+        with self.gate:
+            return _execute(self, statement, values).fetchall()
+
+
+_execute = sqlite3.Connection.execute
 
 
 class Reader(Protocol):
@@ -43,28 +103,52 @@ class SqliteReader:
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows that a statement gives."""
-        return self.db.execute(statement, values).fetchall()
+    def __init__(self, db: Connection) -> None:
+        self.rows = db.rows
 
 
-def open_sqlite(path: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
+def open_sqlite(path: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Connection:
     """A connection that one thread at a time may use.
 
     Args:
         path: The file, or ``":memory:"``.
         busy_timeout_ms: How long a writer waits for another one; readers wait for no one.
     """
-    db = sqlite3.connect(path, check_same_thread=False, cached_statements=256)
+    db = connect(path, cached_statements=256)
     try:
         set_up(db, busy_timeout_ms)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def connect(path: str, **options: Any) -> Connection:
+    """A connection, as the driver makes it, that one thread at a time may use.
+
+    Raises:
+        StorageError: This process was forked in the middle of another thread's long statement, and
+            SQLite would wait for the end of that.
+    """
+    if gates.missed:
+        trying = threading.Thread(target=_try, daemon=True)
+        trying.start()
+        trying.join(1)
+        if trying.is_alive():
+            raise StorageError(
+                "this process was forked while another thread was in the middle of a long search, "
+                "and SQLite waits for that: search in the parent, or start processes by 'spawn' "
+                "or 'forkserver'"
+            )
+        gates.missed = False
+    with _opening:
+        return sqlite3.connect(path, factory=Connection, check_same_thread=False, **options)
+
+
+def _try() -> None:
+    db = sqlite3.connect("")
+    db.execute("CREATE TABLE tried (one)")
+    db.close()
 
 
 def set_up(db: sqlite3.Connection, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:

@@ -21,7 +21,13 @@ from tracklet import lazy, settings
 from tracklet.entities import PagedList
 from tracklet.errors import InvalidParameterValue, StorageError
 from tracklet.reading import catch_up, queries, tables
-from tracklet.reading.connection import Reader, SqliteReader, open_sqlite, sqlite3
+from tracklet.reading.connection import (
+    Connection,
+    Reader,
+    SqliteReader,
+    open_sqlite,
+    sqlite3,
+)
 from tracklet.stores import disk
 from tracklet.stores.query import Query, RegistrySearches, TrackingSearches
 
@@ -40,7 +46,7 @@ _log = lazy.logger(__name__)
 T = TypeVar("T")
 
 # What a forked process got from its parent; closing it could harm what the parent does.
-_inherited: list[sqlite3.Connection | None] = []
+_inherited: list[Connection | None] = []
 
 
 class FolderIndex(TrackingSearches, RegistrySearches):
@@ -56,7 +62,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._busy = False
-        self._db: sqlite3.Connection | None = None
+        self._db: Connection | None = None
         self._refresh: catch_up.CatchUp | None = None
         self._file: tuple[int, int] | None = None
         self._finalizer = weakref.finalize(self, lambda: None)
@@ -161,7 +167,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
                 raise
             refreshing.forget()  # another process writes; search what is there
 
-    def _opened(self) -> tuple[sqlite3.Connection, catch_up.CatchUp]:
+    def _opened(self) -> tuple[Connection, catch_up.CatchUp]:
         if self._db is not None and self.path != MEMORY and _number(self.path) != self._file:
             self._close()  # somebody deleted or replaced the file
         if self._db is None or self._refresh is None:
@@ -171,7 +177,7 @@ class FolderIndex(TrackingSearches, RegistrySearches):
             self._refresh = catch_up.CatchUp(self.root, self._db)
         return self._db, self._refresh
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         if self.path != MEMORY:
             try:
                 with disk.locked(f"{self.path}.lock"):
@@ -229,7 +235,7 @@ def _path(root: str) -> str:
     return os.path.join(folder, f"{name}.db")
 
 
-def _open_file(path: str) -> sqlite3.Connection:
+def _open_file(path: str) -> Connection:
     """A database of our version, created if need be; the lock is held."""
     for attempt in range(2):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
@@ -247,15 +253,15 @@ def _open_file(path: str) -> sqlite3.Connection:
     raise sqlite3.OperationalError(f"{path} is changed by another program again and again")
 
 
-def _open_version(path: str) -> sqlite3.Connection | None:
+def _open_version(path: str) -> Connection | None:
     """A database that was empty or is of our version; None if it is of another one."""
     db = open_sqlite(path, _PATIENCE_MS)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
+        ((version,),) = db.rows("PRAGMA user_version")
         if version == _fingerprint():
             return db
-        (count,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        ((count,),) = db.rows("SELECT count(*) FROM sqlite_master")
         if not count:
             _create(db)
             return db
@@ -273,7 +279,7 @@ def _schema() -> list[str]:
     ]
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: Connection) -> None:
     """Create the tables, all or none."""
     db.execute("BEGIN IMMEDIATE")
     for statement in _schema():
@@ -282,9 +288,9 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
-def _is_whole(db: sqlite3.Connection) -> bool:
+def _is_whole(db: Connection) -> bool:
     """Whether all tables and indexes are there."""
-    made = {text for (text,) in db.execute("SELECT sql FROM sqlite_master")}
+    made = {text for (text,) in db.rows("SELECT sql FROM sqlite_master")}
     return made.issuperset(text.strip() for text in _schema())
 
 

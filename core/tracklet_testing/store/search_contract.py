@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -189,3 +192,34 @@ class SearchContract(StoreFixtures):
         assert [v.version for v in versions] == [1, 3]
         (found,) = store.search_model_versions("name = 'b' and version_number = 3")
         assert found == store.get_model_version("b", 3)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+    def test_a_child_searches_whatever_threads_did_at_the_fork(
+        self, store: Any, experiment_id: str, run_id: str
+    ) -> None:
+        """A child that is forked while threads search finds the same, and waits for none."""
+        done = threading.Event()
+
+        def search() -> None:
+            while not done.is_set():
+                store.search_runs([experiment_id])
+
+        threads = [threading.Thread(target=search) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(40):
+                child = os.fork()
+                if child == 0:  # pragma: no cover (another process)
+                    found = None
+                    signal.alarm(30)
+                    try:
+                        found = [run.info.run_id for run in store.search_runs([experiment_id])]
+                    finally:
+                        os._exit(found != [run_id])
+                assert os.waitpid(child, 0)[1] == 0
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()

@@ -34,7 +34,7 @@ from tracklet.errors import (
     StorageError,
     TrackletException,
 )
-from tracklet.reading.connection import set_up
+from tracklet.reading.connection import connect, set_up
 from tracklet_services.importing.artifacts import ArtifactPlaces
 from tracklet_services.importing.source import ImportSource, Unreadable
 from tracklet_services.sql.database import begin
@@ -243,13 +243,13 @@ class Tables:
 
 
 def _probed(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=60)
+    connection = connect(uri, uri=True, timeout=60)
     set_up(connection)
     # What was grouped for reading goes to a temporary file, not to the memory.
     connection.execute("PRAGMA temp_store = FILE")
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        connection.rows("SELECT 1 FROM sqlite_master LIMIT 1")
     except sqlite3.Error as error:
         connection.close()
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
