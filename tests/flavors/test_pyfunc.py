@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,7 +18,7 @@ import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, TrackletException
 from tracklet.models.pyfunc.python_model import FunctionModel
-from tracklet.testing import FlavorContract
+from tracklet.testing import FlavorContract, Training
 from tracklet_flavors.pyfunc import PyfuncFlavor
 
 
@@ -46,6 +47,22 @@ class TestPyfuncFlavor(FlavorContract):
     def answer(self, model: Any) -> Any:
         return model.predict(None, self.make_input())
 
+    def trainings(self) -> dict[str, Training]:
+        def lengths(model_input: list[str]) -> list[int]:
+            return [len(text) for text in model_input]
+
+        def totals(model_input: list[dict[str, int]]) -> list[int]:
+            return [sum(counts.values()) for counts in model_input]
+
+        texts, counts = ["a", "bc", ""], [{"x": 1}, {"x": 2, "y": 3}]
+        frame, array = self.make_input(), np.array([[1.0, 2.0], [3.0, 4.0]])
+        return {
+            "frame": Training(adder(2.0), frame, frame["x"] + 2.0),
+            "array": Training(lambda data: data * 2, array, array * 2),
+            "texts": Training(lengths, texts, lengths(texts)),
+            "records": Training(totals, counts, totals(counts)),
+        }
+
     def wrong_models(self) -> list[Any]:
         return [object(), 3, None, pyfunc.PythonModel, "text"]
 
@@ -56,6 +73,9 @@ class TestFunctions(TestPyfuncFlavor):
 
     def answer(self, model: Any) -> Any:
         return model(self.make_input())
+
+    def trainings(self) -> dict[str, Training]:
+        return FlavorContract.trainings(self)
 
     def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
         assert isinstance(models.load_model(self.save(tmp_path / "model")), FunctionModel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.models import examples
 from tracklet.testing import FlavorContract, Training
 from tracklet_flavors import sklearn as flavor
 from tracklet_flavors.sklearn import SklearnFlavor
@@ -38,6 +40,46 @@ def fitted() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
 
 
+def unfitted() -> dict[str, tuple[Any, Any, Any]]:
+    """Estimators with the data and the labels to fit them on, in every form that they take."""
+    values = np.ascontiguousarray(X.to_numpy())
+    words = [f"{'good' if n % 3 else 'bad'} word{n % 7}" for n in range(40)]
+    verdicts = np.array([n % 3 > 0 for n in range(40)])
+    records = [{"n": n % 3, **({"city": f"c{n % 5}"} if n % 4 else {})} for n in range(40)]
+    tokens = [word.split() for word in words]
+    texts = lambda: make_pipeline(TfidfVectorizer(), LogisticRegression())  # noqa: E731
+    by_column = make_pipeline(
+        ColumnTransformer([("t", TfidfVectorizer(), "text")]), LogisticRegression()
+    )
+    return {
+        "frame": (fitted(), X, Y),
+        "array": (LogisticRegression(max_iter=500), values, Y),
+        "sparse": (LogisticRegression(max_iter=500), scipy.sparse.csr_matrix(values), Y),
+        "lists": (LogisticRegression(max_iter=500), values.tolist(), Y),
+        "texts": (texts(), words, verdicts),
+        "array of texts": (texts(), np.array(words, dtype=object), verdicts),
+        "series": (texts(), pd.Series(words, index=range(3, 43)), verdicts),
+        "named series": (texts(), pd.Series(words, name="text"), verdicts),
+        "search": (
+            GridSearchCV(texts(), {"logisticregression__C": [0.1, 1.0]}, cv=2),
+            pd.Series(words, name="text"),
+            verdicts,
+        ),
+        "column of texts": (by_column, pd.DataFrame({"text": words}), verdicts),
+        "cleaned": (
+            make_pipeline(FunctionTransformer(_lowered), *(s for _, s in texts().steps)),
+            pd.Series(words),
+            verdicts,
+        ),
+        "records": (make_pipeline(DictVectorizer(), LogisticRegression()), records, verdicts),
+        "tokens": (
+            make_pipeline(CountVectorizer(analyzer=_same), LogisticRegression()),
+            tokens,
+            verdicts,
+        ),
+    }
+
+
 class TestSklearnFlavor(FlavorContract):
     flavor = SklearnFlavor
 
@@ -48,45 +90,9 @@ class TestSklearnFlavor(FlavorContract):
         return X.iloc[:5]
 
     def trainings(self) -> dict[str, Training]:
-        values = np.ascontiguousarray(X.to_numpy())
-        words = [f"{'good' if n % 3 else 'bad'} word{n % 7}" for n in range(40)]
-        verdicts = np.array([n % 3 > 0 for n in range(40)])
-        records = [{"n": n % 3, **({"city": f"c{n % 5}"} if n % 4 else {})} for n in range(40)]
-        tokens = [word.split() for word in words]
-        texts = lambda: make_pipeline(TfidfVectorizer(), LogisticRegression())  # noqa: E731
-        by_column = make_pipeline(
-            ColumnTransformer([("t", TfidfVectorizer(), "text")]), LogisticRegression()
-        )
-        data_of = {
-            "frame": (fitted(), X, Y),
-            "array": (LogisticRegression(max_iter=500), values, Y),
-            "sparse": (LogisticRegression(max_iter=500), scipy.sparse.csr_matrix(values), Y),
-            "lists": (LogisticRegression(max_iter=500), values.tolist(), Y),
-            "texts": (texts(), words, verdicts),
-            "array of texts": (texts(), np.array(words, dtype=object), verdicts),
-            "series": (texts(), pd.Series(words, index=range(3, 43)), verdicts),
-            "named series": (texts(), pd.Series(words, name="text"), verdicts),
-            "search": (
-                GridSearchCV(texts(), {"logisticregression__C": [0.1, 1.0]}, cv=2),
-                pd.Series(words, name="text"),
-                verdicts,
-            ),
-            "column of texts": (by_column, pd.DataFrame({"text": words}), verdicts),
-            "cleaned": (
-                make_pipeline(FunctionTransformer(_lowered), *(s for _, s in texts().steps)),
-                pd.Series(words),
-                verdicts,
-            ),
-            "records": (make_pipeline(DictVectorizer(), LogisticRegression()), records, verdicts),
-            "tokens": (
-                make_pipeline(CountVectorizer(analyzer=_same), LogisticRegression()),
-                tokens,
-                verdicts,
-            ),
-        }
         return {
             name: Training(model.fit(data, labels), data, model.predict(data))
-            for name, (model, data, labels) in data_of.items()
+            for name, (model, data, labels) in unfitted().items()
         }
 
 
@@ -155,6 +161,20 @@ def test_the_method_that_the_view_calls_can_be_chosen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         pyfunc.load_model(tmp_path / "m").predict(X), model.predict_proba(X)
     )
+
+
+def test_an_autologged_model_answers_its_training_data(tracklet_home: Path) -> None:
+    """Whatever was fitted, in Python and by JSON; a few rows are all that its signature is from."""
+    tracklet.sklearn.autolog(log_plots=False)
+    for name, (model, data, labels) in unfitted().items():
+        model.fit(data, labels)
+        logged = tracklet.last_logged_model()
+        assert logged is not None
+        expected = model.predict(data).tolist()
+        assert pyfunc.load_model(logged.model_uri).predict(data).tolist() == expected, name
+        body = json.dumps(examples.serving_body(data))
+        answered = models.validate_serving_input(logged.model_uri, body)
+        assert answered.tolist() == expected, name
 
 
 def test_a_mistyped_method_is_refused_before_anything_is_recorded(tracklet_home: Path) -> None:

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tracklet
+from tracklet import models
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import ColSpec, ModelSignature, Schema, infer_signature
 from tracklet.types import Array, DataType
@@ -351,10 +352,14 @@ def test_the_timeout_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_command_serves_over_a_socket(tracklet_home: Path) -> None:
-    """``tracklet models serve`` on a free port, asked by HTTP, ended by SIGTERM."""
-    from tracklet import pyfunc
+    """``tracklet models serve`` on a free port, asked by HTTP what a pipeline was trained on."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
 
-    pyfunc.save_model(tracklet_home / "m", python_model=double, signature=COLUMNS)
+    texts = pd.Series(["good", "bad", "so good", "so bad"], name="text")
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0])
+    models.save_model(model, tracklet_home / "m", signature=models.infer_signature(texts))
     port = _free_port()
     command = [
         sys.executable,
@@ -379,12 +384,12 @@ def test_the_command_serves_over_a_socket(tracklet_home: Path) -> None:
             except urllib.error.URLError:
                 assert server.poll() is None, server.stdout.read()  # type: ignore[union-attr]
                 time.sleep(0.1)
-        body = json.dumps({"dataframe_records": [{"a": 1, "b": 2}]}).encode()
+        body = str(models.convert_input_example_to_serving_input(texts)).encode()
         request = urllib.request.Request(
             f"{url}/invocations", body, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request) as reply:
-            assert json.load(reply) == {"predictions": [{"0": 4.0}]}
+            assert json.load(reply) == {"predictions": [1, 0, 1, 0]}
             assert not re.search("uvicorn", str(reply.headers), re.IGNORECASE)
     finally:
         server.terminate()

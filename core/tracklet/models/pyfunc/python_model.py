@@ -200,7 +200,8 @@ def load_foreign(loader: str, path: Path, pyfunc: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise TrackletException(
             f"the model needs the loader {loader!r}, which cannot be imported ({error}); install "
-            "the flavor's plugin, or what the model's requirements.txt lists"
+            "the flavor's plugin or what the model's requirements.txt lists, or save the model "
+            "with the loader in code_paths"
         ) from error
     load_pyfunc = getattr(module, "_load_pyfunc", None)
     if load_pyfunc is None:
