@@ -168,13 +168,13 @@ class RestException(TrackletException):
     """A server answered with an error.
 
     Args:
-        answer: The decoded JSON body, ``{"error_code": …, "message": …}``.
+        json: The decoded JSON body, ``{"error_code": …, "message": …}``.
     """
 
-    def __init__(self, answer: dict[str, Any]) -> None:
-        code = str(answer.get("error_code") or self.code)
-        self.json = answer
-        super().__init__(f"{code}: {answer.get('message', answer)}", code)
+    def __init__(self, json: dict[str, Any]) -> None:
+        code = str(json.get("error_code") or self.code)
+        self.json = json
+        super().__init__(f"{code}: {json.get('message', json)}", code)
 
 
 class ExecutionException(TrackletException):

@@ -90,9 +90,9 @@ class _Loader:
             switch = import_module("tracklet.autolog").switch
             functions["autolog"] = switch(name, integration.Options)
             functions |= _exported(integration)
-        if _claims("flavors", name):
+        if is_flavor(name):
             flavor = plugins.load("flavors", name)
-            functions |= _model_functions(name)
+            functions |= _model_functions(name) | of_flavor(name)
             functions |= _exported(flavor)
         module.__doc__ = f"The plugin {name!r}: {', '.join(sorted(functions))}."
         vars(module).update(functions, __all__=sorted(functions))
@@ -107,7 +107,12 @@ def _is_ours(name: str) -> bool:
 def is_plugin(name: str) -> bool:
     """Whether an installed integration or flavor has the name."""
     # Dunder and private names are asked for by every inspecting tool; they are no plugin's.
-    return not name.startswith("_") and (_claims("integrations", name) or _claims("flavors", name))
+    return not name.startswith("_") and (_claims("integrations", name) or is_flavor(name))
+
+
+def is_flavor(name: str) -> bool:
+    """Whether an installed flavor has the name."""
+    return _claims("flavors", name)
 
 
 def _claims(group: Group, name: str) -> bool:
@@ -121,6 +126,16 @@ def _exported(plugin: Any) -> dict[str, Any]:
     home = sys.modules[plugin.__module__]
     public = {name: getattr(home, name) for name in getattr(home, "__all__", ())}
     return {name: value for name, value in public.items() if not isinstance(value, type)}
+
+
+def of_flavor(name: str) -> dict[str, Any]:
+    """What the module of every flavor has beside its functions for models, by MLflow's names."""
+    environment = import_module("tracklet.models.environment")
+    return {
+        "FLAVOR_NAME": name,
+        "get_default_conda_env": partial(environment.default_conda_env, name),
+        "get_default_pip_requirements": partial(environment.default_requirements, name),
+    }
 
 
 def _model_functions(name: str) -> dict[str, Callable[..., Any]]:

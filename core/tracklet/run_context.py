@@ -11,30 +11,31 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracklet import lazy, plugins, settings
 from tracklet.state import remembered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["commit_of", "tags", "user"]
+__all__ = ["commit_of", "resolve_tags", "user"]
 
 _HASH = r"[0-9a-f]{40}|[0-9a-f]{64}"
 
 _logger = lazy.logger(__name__)
 
 
-def tags() -> dict[str, str]:
-    """The system tags of a run that starts now."""
-    found = dict(_process_tags())
+def resolve_tags(tags: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The system tags of a run that starts now, and over them those that are given."""
+    found: dict[str, Any] = dict(_process_tags())
     for provider in (_notebook_tags, _environment_tags, _plugin_tags):
         try:
             found.update(provider())
         except Exception as error:  # noqa: BLE001 - context is nice to have, the run is needed
             _logger.warning("run context of %s is left out: %r", provider.__name__, error)
-    return found
+    return {**found, **(tags or {})}
 
 
 @remembered

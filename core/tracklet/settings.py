@@ -91,6 +91,11 @@ def _take_back(variable: str) -> None:
         os.environ[variable] = before
 
 
+def enable_async_logging(enable: bool = True) -> None:
+    """Say whether logging calls answer with something to wait for, which raises their errors."""
+    hand_down("ENABLE_ASYNC_LOGGING", str(bool(enable)).lower())
+
+
 def set_tracking_uri(uri: str | Path | None) -> None:
     """Say where the record is kept, for this process and its children; None or "" forgets it.
 

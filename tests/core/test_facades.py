@@ -62,6 +62,8 @@ def test_a_registered_name_is_served_as_attribute_and_as_import(toy: Path) -> No
     assert module.shout("ok") == "OK"
     assert {"log_model", "save_model", "load_model", "shout"} <= set(module.__all__)
     assert "ToyFlavor" not in module.__all__
+    assert module.FLAVOR_NAME == "toyfacade"
+    assert module.get_default_pip_requirements(include_cloudpickle=True)[0][:11] == "cloudpickle"
 
 
 def test_without_the_plugin_the_name_is_an_ordinary_mistake() -> None:

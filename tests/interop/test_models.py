@@ -393,7 +393,7 @@ def test_input_examples_of_all_kinds_are_read_by_mlflow(
     assert found["json"] == {"a": [1, 2]}
     assert found["params"] == ["DataFrame", given["params"][0].to_csv()]
     info = {"artifact_path": "input_example.json", "type": "dataframe", "params": "true"}
-    assert examples.load_with_params(tracklet_home / "params", info)[1] == {"t": 1.5}
+    assert examples.load(tracklet_home / "params", info)[1] == {"t": 1.5}
 
 
 def test_files_have_the_keys_that_mlflow_writes(tracklet_home: Path, in_mlflow: InMlflow) -> None:

@@ -447,8 +447,7 @@ def _write_child(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) ->
     """Write a finished run below ``parent``; its id comes back."""
     store, info = parent.store, parent.info
     all_tags = {
-        **run_context.tags(),
-        **tags,
+        **run_context.resolve_tags(tags),
         **child.tags,
         "mlflow.parentRunId": info.run_id,
     }

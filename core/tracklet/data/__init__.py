@@ -13,7 +13,7 @@ from tracklet.data.dataset import (
     from_pandas,
     from_polars,
 )
-from tracklet.data.sources import DatasetSource, source_of
+from tracklet.data.sources import DatasetSource, get_dataset_source_from_json, source_of
 from tracklet.errors import InvalidParameterValue
 
 __all__ = [
@@ -43,5 +43,5 @@ def get_source(dataset: Any) -> DatasetSource:
     if isinstance(dataset, entities.DatasetInput):
         dataset = dataset.dataset
     if isinstance(dataset, entities.Dataset):
-        return DatasetSource.from_json(dataset.source_type, dataset.source)
+        return get_dataset_source_from_json(dataset.source, dataset.source_type)
     raise InvalidParameterValue(f"{dataset!r} of type {type(dataset).__name__} is no dataset")

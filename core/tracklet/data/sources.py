@@ -60,14 +60,10 @@ class DatasetSource:
         """The facts as JSON text."""
         return json.dumps(self.to_dict())
 
-    @staticmethod
-    def from_json(source_type: str, text: str) -> DatasetSource:
-        """The source that the record keeps: of the subclass of that type, if there is one."""
-        facts = json.loads(text)
-        for kind in _own_kinds(DatasetSource):
-            if kind._get_source_type() == source_type:
-                return kind.from_dict(facts)
-        return NamedSource(source_type, facts)
+    @classmethod
+    def from_json(cls, source_json: str) -> DatasetSource:
+        """The source of what :meth:`to_json` gave."""
+        return cls.from_dict(json.loads(source_json))
 
     def load(self, dst_path: str | Path | None = None) -> Any:
         """The data, or the local path where it is."""
@@ -124,29 +120,37 @@ def _own_kinds(base: type[DatasetSource]) -> Iterator[type[DatasetSource]]:
             yield kind
 
 
-def source_of(source: Any = None) -> DatasetSource:
+def get_dataset_source_from_json(source_json: str, source_type: str) -> DatasetSource:
+    """The source that the record keeps: of the subclass of that type, if there is one."""
+    for kind in _own_kinds(DatasetSource):
+        if kind._get_source_type() == source_type:
+            return kind.from_json(source_json)
+    return NamedSource(source_type, json.loads(source_json))
+
+
+def source_of(raw_source: Any = None) -> DatasetSource:
     """The source that is meant.
 
     Args:
-        source: None for "the code that runs", a path, a URI, or a source.
+        raw_source: None for "the code that runs", a path, a URI, or a source.
 
     Raises:
         ResourceDoesNotExist: It is none of these, or no repository knows its scheme.
     """
-    if source is None:
-        return NamedSource("code", {"tags": run_context.tags()})
-    if isinstance(source, DatasetSource):
-        return source
+    if raw_source is None:
+        return NamedSource("code", {"tags": run_context.resolve_tags()})
+    if isinstance(raw_source, DatasetSource):
+        return raw_source
     for kind in _own_kinds(DatasetSource):
-        if kind._can_resolve(source):
-            return kind._resolve(source)
-    if isinstance(source, str | os.PathLike):
-        text = os.fspath(source)
+        if kind._can_resolve(raw_source):
+            return kind._resolve(raw_source)
+    if isinstance(raw_source, str | os.PathLike):
+        text = os.fspath(raw_source)
         if isinstance(text, str):
             return _of_uri(text)
     raise ResourceDoesNotExist(
-        f"{source!r} of type {type(source).__name__} is no source of a dataset; give a path, a "
-        "URI, or nothing for the code that runs"
+        f"{raw_source!r} of type {type(raw_source).__name__} is no source of a dataset; give a "
+        "path, a URI, or nothing for the code that runs"
     )
 
 

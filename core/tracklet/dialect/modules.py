@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracklet import facades
-from tracklet.dialect import VERSION, table
+from tracklet.dialect import VERSION, constants, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,23 +72,30 @@ def _named(path: str, name: str) -> Any:
     if not name.startswith("__"):
         if _is_module(_join(path, name)):
             return import_module(_join(_PACKAGE, path, name))
-        if (home := _home(path, name)) is not None:
-            module, _, attribute = home.partition(":")
-            value = getattr(import_module(module), attribute)
+        value = _value(path, name)
+        if value is not None:
             setattr(sys.modules[_join(_PACKAGE, path)], name, value)
             return value
     raise AttributeError(_unspoken(_join(_PACKAGE, path, name)))
 
 
-def _home(path: str, name: str) -> str | None:
-    """Where a name of a module lives, as ``module:attribute``."""
-    own = table.NAMES.get(path, {})
-    if name in own:
-        return own[name]
+def _value(path: str, name: str) -> Any:
+    """What a name of a module means; None if it has no such name."""
+    if (home := table.NAMES.get(path, {}).get(name)) is not None:
+        module, _, attribute = home.partition(":")
+        return getattr(import_module(module), attribute)
     for place in _places(path):
-        if name in import_module(place).__all__:
-            return f"{place}:{name}"
-    return None
+        module = import_module(place)
+        if name in module.__all__:
+            return getattr(module, name)
+    return _own(path).get(name)
+
+
+def _own(path: str) -> dict[str, Any]:
+    """What a module of ``mlflow`` has that no module of ours has."""
+    flavor = table.FLAVORS.get(path, path)
+    of_flavor = facades.of_flavor(flavor) if facades.is_flavor(flavor) else {}
+    return {**constants.CONSTANTS.get(path, {}), **of_flavor}
 
 
 def _places(path: str) -> list[str]:
@@ -99,9 +106,11 @@ def _places(path: str) -> list[str]:
 
 
 def _names(path: str) -> list[str]:
-    inner = {each.partition(".")[0] for each in table.MODULES if each} if not path else set()
+    inner = [each.rpartition(".") for each in table.MODULES if each]
     public = [name for place in _places(path) for name in import_module(place).__all__]
-    return sorted({*public, *table.NAMES.get(path, {}), *inner})
+    public = [name for name in public if not name.startswith("__")]
+    modules = [name for package, _, name in inner if package == path]
+    return sorted({*public, *table.NAMES.get(path, {}), *_own(path), *modules})
 
 
 def _is_module(path: str) -> bool:
@@ -110,8 +119,8 @@ def _is_module(path: str) -> bool:
 
 def _unspoken(name: str) -> str:
     """Why there is no such name, in a line."""
-    for pattern, reason in table.LEFT_OUT.items():
-        if any(fnmatchcase(name, f"{_PACKAGE}.{each}") for each in pattern.split()):
+    for patterns, reason in table.LEFT_OUT.items():
+        if any(fnmatchcase(name, f"{_PACKAGE}.{each}") for each in patterns.split()):
             return f"tracklet does not speak {name}: {reason}"
     return f"tracklet does not speak {name}; docs/dialect.md says what it speaks"
 

@@ -7,35 +7,272 @@ from __future__ import annotations
 
 from typing import Final
 
+_ENTITIES: Final = (
+    "assessment assessment_error assessment_source dataset dataset_input document experiment "
+    "experiment_tag file_info input_tag lifecycle_stage logged_model logged_model_input "
+    "logged_model_output logged_model_parameter logged_model_status logged_model_tag metric "
+    "model_registry model_registry.model_version model_registry.model_version_search "
+    "model_registry.model_version_status model_registry.model_version_tag "
+    "model_registry.registered_model model_registry.registered_model_alias "
+    "model_registry.registered_model_search model_registry.registered_model_tag param run "
+    "run_data run_info run_inputs run_outputs run_status run_tag source_type span span_event "
+    "span_status trace trace_data trace_info trace_location trace_state view_type"
+)
+
 MODULES: Final[dict[str, str]] = {
     "": ".",
     "artifacts": "artifacts exceptions",
     "client": "tracking",
     "config": ".",
     "data": "data",
+    "data.dataset": "data",
+    "data.dataset_source": "data",
+    "data.dataset_source_registry": "",
+    "data.numpy_dataset": "data",
+    "data.pandas_dataset": "data",
+    "data.polars_dataset": "data",
     "entities": "entities",
-    "entities.model_registry": "entities",
+    **{f"entities.{name}": "entities" for name in _ENTITIES.split()},
+    "entities.model_registry.model_version_stages": "",
+    "environment_variables": "",
     "exceptions": "exceptions",
     "lightgbm": "lightgbm",
     "models": "models",
     "models.model": "models",
     "models.signature": "models",
+    "models.utils": "models",
     "pyfunc": "pyfunc models exceptions",
     "pyfunc.model": "pyfunc",
     "sklearn": "sklearn",
+    "store": "",
+    "store.entities": "",
+    "store.entities.paged_list": "",
     "system_metrics": ".",
     "tracing": "tracing",
     "tracking": "tracking .",
     "tracking.client": "tracking entities",
+    "tracking.context": "",
+    "tracking.context.registry": "",
     "tracking.fluent": ".",
     "types": "types",
-    "types.schema": "types",
+    "types.schema": "types exceptions",
+    "types.utils": "types",
+    "utils": "",
+    "utils.async_logging": "",
+    "utils.async_logging.run_operations": "",
+    "utils.mlflow_tags": "",
+    "utils.validation": "",
+    "version": "",
     "xgboost": "xgboost",
 }
 """The modules of ``mlflow``, and ours whose ``__all__`` they have."""
 
-NAMES: Final[dict[str, dict[str, str]]] = {}
+FLAVORS: Final = {"pyfunc": "python_function", "pyfunc.model": "python_function"}
+"""The flavors of modules that are not called like them."""
+
+_CHECK: Final = "tracklet.models.pyfunc.enforcement:enforce"
+_PAGED: Final = {"PagedList": "tracklet.entities:PagedList"}
+_REGISTRY: Final = {
+    "ModelVersionSearch": "tracklet.entities:ModelVersion",
+    "RegisteredModelSearch": "tracklet.entities:RegisteredModel",
+}
+_DATASETS: Final = {
+    "NumpyDataset": "tracklet.data:ArrayDataset",
+    "PandasDataset": "tracklet.data:FrameDataset",
+    "PolarsDataset": "tracklet.data:FrameDataset",
+}
+
+NAMES: Final[dict[str, dict[str, str]]] = {
+    "": {"flush_artifact_async_logging": "tracklet:flush_async_logging"},
+    "config": {"enable_async_logging": "tracklet.settings:enable_async_logging"},
+    "artifacts": {"FileInfo": "tracklet.entities:FileInfo"},
+    "data": _DATASETS,
+    "data.dataset_source_registry": {
+        "get_dataset_source_from_json": "tracklet.data.sources:get_dataset_source_from_json",
+        "resolve_dataset_source": "tracklet.data:source_of",
+    },
+    **{f"data.{kind}_dataset": _DATASETS for kind in ("numpy", "pandas", "polars")},
+    **{
+        f"entities.model_registry{module}": _REGISTRY
+        for module in ("", ".model_version_search", ".registered_model_search")
+    },
+    "entities.model_registry.model_version_stages": {
+        "get_canonical_stage": "tracklet.validation:canonical_stage",
+    },
+    "entities.trace_location": {
+        "TraceLocationBase": "tracklet.entities.trace:TraceLocationBase",
+    },
+    "models": {"validate_schema": _CHECK},
+    "models.utils": {"validate_schema": _CHECK},
+    "store.entities": _PAGED,
+    "store.entities.paged_list": _PAGED,
+    "tracking.context.registry": {"resolve_tags": "tracklet.run_context:resolve_tags"},
+    "tracking.fluent": {"flush_artifact_async_logging": "tracklet:flush_async_logging"},
+    "types.schema": {"BaseType": "tracklet.types.datatypes:ColumnType"},
+    "types.utils": {
+        "InvalidDataForSignatureInferenceError": "tracklet.types:CannotInferSchema",
+    },
+    "utils.async_logging.run_operations": {
+        "RunOperations": "tracklet.client.operations:RunOperations",
+    },
+    "utils.validation": {
+        name: f"tracklet.validation:{ours}"
+        for name, ours in {
+            "MAX_DATASET_DIGEST_SIZE": "MAX_DATASET_DIGEST_LENGTH",
+            "MAX_DATASET_NAME_SIZE": "MAX_DATASET_NAME_LENGTH",
+            "MAX_ENTITY_KEY_LENGTH": "MAX_KEY_LENGTH",
+            "MAX_EXPERIMENT_NAME_LENGTH": "MAX_EXPERIMENT_NAME_LENGTH",
+            "MAX_EXPERIMENT_TAG_KEY_LENGTH": "MAX_KEY_LENGTH",
+            "MAX_EXPERIMENT_TAG_VAL_LENGTH": "MAX_EXPERIMENT_TAG_LENGTH",
+            "MAX_INPUT_TAG_KEY_SIZE": "MAX_INPUT_TAG_KEY_LENGTH",
+            "MAX_INPUT_TAG_VALUE_SIZE": "MAX_INPUT_TAG_LENGTH",
+            "MAX_MODEL_REGISTRY_TAG_KEY_LENGTH": "MAX_KEY_LENGTH",
+            "MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH": "MAX_REGISTRY_TAG_LENGTH",
+            "MAX_TRACE_TAG_KEY_LENGTH": "MAX_KEY_LENGTH",
+            "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH": "MAX_ARTIFACT_LOCATION_LENGTH",
+        }.items()
+    },
+}
 """Names that live elsewhere, or under another name, as ``module:attribute``."""
 
-LEFT_OUT: Final[dict[str, str]] = {}
-"""What tracklet deliberately does not speak, as patterns, and why."""
+
+def _of(module: str, names: str) -> str:
+    return " ".join(f"{module}.{name}" for name in names.split())
+
+
+LEFT_OUT: Final[dict[str, str]] = {
+    # Formats and libraries that it does not speak.
+    "*.to_proto *.from_proto": "its records are files and JSON, not protocol buffers",
+    (
+        "*.from_otel* *.to_otel* *Span.from_dict_v2 *Span(otel_span) *.NoOpSpan.context "
+        "*.LiveSpan.from_immutable_span *.create_mlflow_span "
+        "*.LazySpan* *.CustomEncoder* *.SpanEvent.json tracing.configure context tracing.context "
+        "tracing.get_bridged_tracer_provider tracing.*_http_request* tracing.set_destination "
+        "add_trace log_trace"
+    ): "its spans are no OpenTelemetry spans, and go to its own store",
+    (
+        "*.from_spark *.spark_udf spark.* pyspark* *.as_spark_schema *.SparkMLVector.dtype "
+        "models.utils.convert_complex_types_pyspark*"
+    ): "it has nothing to do with Spark",
+    (
+        "catboost* h2o* keras* onnx* paddle* pmdarima* prophet* pytorch* sentence_transformers* "
+        "shap* spacy* statsmodels* tensorflow* transformers* data.huggingface_dataset* "
+        "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
+    ): "it has no flavor for this library, unless a plugin brings one",
+    # What it is not for.
+    (
+        "evaluate validate_evaluation_results models.evaluate models.list_evaluators "
+        "models.make_metric models.Evaluation* models.MetricThreshold* "
+        "data.*.to_evaluation_dataset data.*.to_pyfunc data.meta_dataset*"
+    ): "it records trainings and does not evaluate models",
+    (
+        "entities.DatasetRecord* entities.dataset_record* entities.EntityAssociationType "
+        "entities.entity_type* entities.evaluation_dataset* *.MlflowClient.*_dataset* "
+        "*.MlflowClient.search_datasets MlflowClient.*_dataset* MlflowClient.search_datasets "
+        "test *ONLINE_SCORING* *MLFLOW_RUN_TYPE_TEST entities.Session* entities.session* "
+        "search_sessions entities.trace_metrics* *.llm_cost *.TraceInfo.cost *.Document.from_* "
+        "*.ChatAgent* *.ChatModel* *.ChatMessage* *.ChatParams* *.ChatCompletionResponse* "
+        "*.ResponsesAgent* *.ModelFromDeploymentEndpoint* pyfunc.model_validate "
+        "*.set_retriever_schema tracing.set_span_chat_tools *(prompts)"
+    ): "it records trainings and has nothing for chats, agents, prompts and their evaluation",
+    (
+        "entities.ConnectOptionSettings entities.Fallback* entities.RoutingStrategy "
+        "entities._job* entities.multipart_upload* entities.presigned_* *rchival* "
+        "*TRACE_ARCHIV* *ICON_URL* login *(workspace_store_uri) *(workspace) *(env_pack) "
+        "*(deployment_job_*)"
+    ): "it has no server of its own with gateways, jobs, workspaces, uploads and archives",
+    (
+        "run projects* doctor models.build_docker models.FlavorBackend* pyfunc.build_model_env "
+        "pyfunc.get_flavor_backend pyfunc.EnvType *.add_libraries_to_model "
+        "*.update_model_requirements models.infer_pip_requirements *(install_mlflow) "
+        "*(pip_requirements_override) *(extra_envs) *(uv_*)"
+    ): "it builds no environments, containers and projects; models list what they need",
+    (
+        "*.InferenceTableLocation* *.Resource* *.AuthPolicy* *.Model.resources *.Model.auth_policy "
+        "models.resources* *(resources) *(auth_policy) *.MockDbutils *dbr_* *dbconnect* "
+        "*DBConnect* *is_spark_connect* *nfs* *(sql_warehouse_id) *(inference_table) *(uc_*) "
+        "tracing.*set_experiment_trace_location import_checkpoints "
+        "tracking.fluent.import_checkpoints"
+    ): "it has nothing of Databricks",
+    # What it does otherwise.
+    (
+        "*.Link* entities.link* *.add_link *(links) *.set_log_level *.log_level *SpanLogLevel "
+        "entities.span_log_level* *(log_level) *Span.model_name start_span(run_id)"
+    ): "its spans have a name, a type, inputs, outputs and attributes; put it into an attribute",
+    (
+        "MlflowClient.start_trace MlflowClient.start_span MlflowClient.end_span "
+        "MlflowClient.end_trace MlflowClient.*link_traces_* *.MlflowClient.start_trace "
+        "*.MlflowClient.start_span *.MlflowClient.end_span *.MlflowClient.end_trace "
+        "*.MlflowClient.*link_traces_*"
+    ): "start_span and start_span_no_context begin spans, and a trace is its run's from the start",
+    "tracing.*_notebook_display": "notebooks show a trace when they are asked to",
+    (
+        "*.TraceInfoV2* entities.trace_info_v2* entities.trace_status* *.TraceData.to_json_bytes"
+    ): "traces of older schemas are read as today's",
+    "*.ExpectationValue* *.FeedbackValue* *.Assessment(expectation) *.Assessment(feedback)": (
+        "assessments hold their value themselves"
+    ),
+    "*.Assessment(issue)": "it records no issues",
+    "*(error_dict) *(source_dict) *(metric_dict)": "from_dictionary is one for all entities",
+    "*.MetricWithRunId*": "search_runs and get_metric_history give the metrics of runs",
+    "data.dataset_registry*": "a Dataset of your own is logged by log_input",
+    (
+        "data.*DatasetSourceRegistry* data.*register_dataset_source data.*registered_sources "
+        "*(candidate_sources)"
+    ): "a subclass of DatasetSource is known as soon as it is defined",
+    "data.*_dataset_source.*": "a path or a URI names a source of these kinds",
+    "tracking.default_experiment*": "the option EXPERIMENT_NAME says the default experiment",
+    (
+        "tracking.context.abstract_context* tracking.context.registry.RunContextProvider* "
+        "*.resolve_tags(ignore)"
+    ): "who runs what is told by plugins of the entry-point group tracklet.run_context",
+    (
+        "exceptions.InvalidUrl* exceptions.MissingConfig* exceptions.MlflowNotImpl* "
+        "exceptions.MlflowTrac* exceptions.get_error_code types.utils.TensorsNotSupported*"
+    ): "it raises no such error; MlflowException is the base of those that it raises",
+    "*.from_json_dict *.validate_param_spec *.validate_type_and_shape types.schema.BaseType.*": (
+        "schemas are read whole, by Schema.from_json and ParamSchema.from_json"
+    ),
+    "types.schema.TensorInfo* types.schema.convert_dataclass_to_schema": (
+        "infer_schema makes schemas"
+    ),
+    "*.PythonModel.predict_type_hints": "infer_signature and the signature tell of type hints",
+    "pyfunc.*rediction_context pyfunc.Context* pyfunc.context*": (
+        "its scoring server gives a model its data and params and no more"
+    ),
+    "*(extra_files)": "log_artifact and the artifacts of a PythonModel keep further files",
+    # What belongs to the inside of MLflow, and is not called from outside.
+    (
+        _of(
+            "pyfunc",
+            "archive_directory check_port_connectivity color_warning copy_uv_project_files "
+            "deprecated developer_stable extract_archive_to_dir find_free_port format_docstring "
+            "get_*_tmp_dir get_*nfs* get_major_minor_py_version get_total_file_size load_pyfunc "
+            "modified_environ trace_disabled update_signature_for_* warn_dependency_* write_to "
+            "PyFuncModel(*) add_to_model",
+        )
+        + " "
+        + _of(
+            "utils.validation",
+            "append_* bad_* exceeds_* invalid_value missing_value not_integer_value path_not_* "
+            "validate_param_* PARAM_VALIDATION_MSG",
+        )
+        + " "
+        + _of("models.utils", "get_* load_serving_example plot_lines")
+        + " "
+        + _of("data.polars_dataset", "hash_polars_df infer_colspec infer_dtype infer_schema")
+        + " *.Model.log *.Model.get_tags_dict models.model.Files models.model.get_model_req* "
+        "*.ModelInfo(*) *.ActiveModel(*) ActiveModel(*) *.ActiveModelContext* *.Run(run_*) "
+        "*.RunInfo.get_* entities.run_info.*able_attribute entities.run_info.check_run_is_active "
+        "entities._mlflow_object* *.RunOperations(*) "
+        "*.get_combined_run_operations artifacts.get_artifact_repository "
+        "*.Model.get_serving_input *.AssessmentSourceType(*) tracking.artifact_utils* "
+        "types.utils.clean_tensor_type "
+        "version.is_release_version utils.mlflow_tags.IMMUTABLE_TAGS "
+        "utils.mlflow_tags.TRACE_RESOLVE_TAGS_ALLOWLIST"
+    ): "it belongs to the inside of MLflow",
+}
+"""What tracklet deliberately does not speak, as patterns, and why.
+
+A pattern that ends with a parenthesis is of a parameter of what is spoken.
+"""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tracklet.entities.logged_model import LoggedModelStatus as LoggedModelStatus
     from tracklet.entities.logged_model import LoggedModelTag as LoggedModelTag
     from tracklet.entities.model_registry import ModelVersion as ModelVersion
+    from tracklet.entities.model_registry import ModelVersionStatus as ModelVersionStatus
     from tracklet.entities.model_registry import ModelVersionTag as ModelVersionTag
     from tracklet.entities.model_registry import RegisteredModel as RegisteredModel
     from tracklet.entities.model_registry import RegisteredModelAlias as RegisteredModelAlias
@@ -74,7 +75,8 @@ _HOMES: Final = {
     "file_info": "FileInfo",
     "logged_model": "LoggedModel LoggedModelParameter LoggedModelStatus LoggedModelTag",
     "model_registry": (
-        "ModelVersion ModelVersionTag RegisteredModel RegisteredModelAlias RegisteredModelTag"
+        "ModelVersion ModelVersionStatus ModelVersionTag RegisteredModel RegisteredModelAlias "
+        "RegisteredModelTag"
     ),
     "run": "Metric Param Run RunData RunInfo RunInputs RunOutputs RunStatus RunTag SourceType",
     "span": "Document LiveSpan NoOpSpan Span SpanEvent SpanStatus SpanStatusCode SpanType",

@@ -103,25 +103,25 @@ class Assessment(Entity, slots=False):
         return {}
 
     @classmethod
-    def from_dictionary(cls, document: Mapping[str, Any]) -> Assessment:
+    def from_dictionary(cls, d: Mapping[str, Any]) -> Assessment:  # type: ignore[override]
         """The feedback or expectation of a document.
 
         Raises:
             InvalidParameterValue: It is neither.
         """
-        source = document.get("source") or {}
-        metadata = document.get("metadata")
-        name = str(document.get("assessment_name") or document.get("name") or "")
-        if isinstance(document.get("feedback"), Mapping):
-            content = document["feedback"]
-            error = content.get("error") or document.get("error")
+        source = d.get("source") or {}
+        metadata = d.get("metadata")
+        name = str(d.get("assessment_name") or d.get("name") or "")
+        if isinstance(d.get("feedback"), Mapping):
+            content = d["feedback"]
+            error = content.get("error") or d.get("error")
             made: Assessment = Feedback(
                 name or "feedback",
                 content.get("value"),
                 AssessmentError(**error) if isinstance(error, Mapping) else None,
             )
-        elif isinstance(document.get("expectation"), Mapping):
-            content = document["expectation"]
+        elif isinstance(d.get("expectation"), Mapping):
+            content = d["expectation"]
             value = content.get("value")
             serialized = content.get("serialized_value")
             if isinstance(serialized, Mapping):
@@ -129,17 +129,17 @@ class Assessment(Entity, slots=False):
             made = Expectation(name, value)
         else:
             raise InvalidParameterValue(
-                f"{str(dict(document))[:200]!r} is neither feedback nor an expectation"
+                f"{str(dict(d))[:200]!r} is neither feedback nor an expectation"
             )
         return made.with_changes(
-            **{name: document.get(name) for name in _AS_THEY_ARE},
+            **{name: d.get(name) for name in _AS_THEY_ARE},
             source=AssessmentSource(
                 str(source.get("source_type") or "SOURCE_TYPE_UNSPECIFIED"),
                 source.get("source_id", "default"),
             ),
             metadata=dict(metadata) if isinstance(metadata, Mapping) else None,
-            create_time_ms=ms_of(document.get("create_time")),
-            last_update_time_ms=ms_of(document.get("last_update_time")),
+            create_time_ms=ms_of(d.get("create_time")),
+            last_update_time_ms=ms_of(d.get("last_update_time")),
         )
 
 
@@ -195,6 +195,16 @@ class Feedback(Assessment):
     def feedback(self) -> Feedback:
         """The feedback itself, which has ``value`` and ``error``."""
         return self
+
+    @property
+    def error_code(self) -> str | None:
+        """What kind of error there was instead."""
+        return self.error.error_code if self.error else None
+
+    @property
+    def error_message(self) -> str | None:
+        """What the error says."""
+        return self.error.error_message if self.error else None
 
     @property
     def expectation(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Self, TypeVar
 
+from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import Frozen, as_dictionary
 
 
@@ -18,6 +19,16 @@ class Entity(Frozen):
         """Plain dictionaries and lists, all the way down; ready for JSON."""
         return {name: _plain(value) for name, value in self}
 
+    @classmethod
+    def from_dictionary(cls, the_dict: Mapping[str, Any]) -> Self:
+        """The value of what :meth:`to_dictionary` gave; keys that are no fields are left out.
+
+        Raises:
+            TypeError: A field is missing.
+        """
+        fields = {name: kind for name, kind in cls._fields.items() if name in the_dict}
+        return cls(**{name: _restored(the_dict[name], kind) for name, kind in fields.items()})
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Entity):
@@ -29,6 +40,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _restored(value: Any, kind: object) -> Any:
+    """What ``_plain`` was given, by the entity that an annotation names."""
+    if isinstance(value, list):
+        return [_restored(item, kind) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    from tracklet import entities
+
+    for word in str(kind).replace("[", " ").replace("]", " ").split():
+        home = getattr(entities, word, None)
+        if isinstance(home, type) and issubclass(home, Entity):
+            return home.from_dictionary(value)
+    return value
+
+
 class KeyValue(Entity):
     """Base of the pairs of a key and a text that are kept on something."""
 
@@ -36,11 +62,73 @@ class KeyValue(Entity):
     value: str
 
 
+class NumberedWords:
+    """Base of the words, in capitals, that files and servers hold as numbers."""
+
+    @classmethod
+    def _numbers(cls) -> dict[str, int]:
+        return {word: number for word, number in vars(cls).items() if word.isupper()}
+
+    @classmethod
+    def from_string(cls, status_str: str) -> int:
+        """The number of a word.
+
+        Raises:
+            InvalidParameterValue: It is none of them.
+        """
+        numbers = cls._numbers()
+        if isinstance(status_str, str) and status_str in numbers:
+            return numbers[status_str]
+        raise InvalidParameterValue(
+            f"{status_str!r} is no {cls.__name__}; choose from {', '.join(numbers)}"
+        )
+
+    @classmethod
+    def to_string(cls, status: int) -> str:
+        """The word of a number.
+
+        Raises:
+            InvalidParameterValue: It is none of theirs.
+        """
+        numbers = cls._numbers()
+        for word, number in numbers.items():
+            if number == status:
+                return word
+        raise InvalidParameterValue(
+            f"{status!r} is no {cls.__name__}; choose from {min(numbers.values())} to "
+            f"{max(numbers.values())}"
+        )
+
+    @classmethod
+    def all_status(cls) -> list[int]:
+        """All numbers."""
+        return list(cls._numbers().values())
+
+
 class LifecycleStage:
     """Whether an entity is in use or in the trash."""
 
     ACTIVE: Final = "active"
     DELETED: Final = "deleted"
+
+    @classmethod
+    def is_valid(cls, lifecycle_stage: object) -> bool:
+        """Whether it is a stage."""
+        return lifecycle_stage in (cls.ACTIVE, cls.DELETED)
+
+    @classmethod
+    def view_type_to_stages(cls, view_type: int = 3) -> list[str]:
+        """The stages that a view shows; all by default."""
+        return {
+            ViewType.ACTIVE_ONLY: [cls.ACTIVE],
+            ViewType.DELETED_ONLY: [cls.DELETED],
+            ViewType.ALL: [cls.ACTIVE, cls.DELETED],
+        }[view_type]
+
+    @classmethod
+    def matches_view_type(cls, view_type: int, lifecycle_stage: str) -> bool:
+        """Whether a view shows a stage."""
+        return lifecycle_stage in cls.view_type_to_stages(view_type)
 
 
 class ViewType:
@@ -53,26 +141,19 @@ class ViewType:
     _names: Final = {"active_only": 1, "deleted_only": 2, "all": 3}
 
     @classmethod
-    def from_string(cls, name: str) -> int:
+    def from_string(cls, view_str: str) -> int:
         """The view of that name: ``active_only``, ``deleted_only`` or ``all``, in any case."""
         try:
-            return cls._names[name.lower()]
+            return cls._names[view_str.lower()]
         except KeyError:
-            raise ValueError(f"{name!r} is no view type; choose from {list(cls._names)}") from None
+            raise ValueError(
+                f"{view_str!r} is no view type; choose from {list(cls._names)}"
+            ) from None
 
     @classmethod
     def to_string(cls, view_type: int) -> str:
         """The name of a view."""
         return next(name for name, number in cls._names.items() if number == view_type)
-
-    @classmethod
-    def stages(cls, view_type: int) -> tuple[str, ...]:
-        """The life-cycle stages that the view shows."""
-        return {
-            cls.ACTIVE_ONLY: (LifecycleStage.ACTIVE,),
-            cls.DELETED_ONLY: (LifecycleStage.DELETED,),
-            cls.ALL: (LifecycleStage.ACTIVE, LifecycleStage.DELETED),
-        }[view_type]
 
 
 T = TypeVar("T")
@@ -84,3 +165,7 @@ class PagedList(list[T]):
     def __init__(self, items: Iterable[T] = (), token: str | None = None) -> None:
         super().__init__(items)
         self.token = token
+
+    def to_list(self) -> list[T]:
+        """The same without the token."""
+        return list(self)

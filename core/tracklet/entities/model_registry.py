@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from tracklet.entities.entity import Entity, KeyValue
+from typing import Final
+
+from tracklet.entities.entity import Entity, KeyValue, NumberedWords
 from tracklet.entities.run import Metric
 from tracklet.frozen import field
+
+
+class ModelVersionStatus(NumberedWords):
+    """Whether a version can be used; here each is ready at once."""
+
+    PENDING_REGISTRATION: Final = 1
+    FAILED_REGISTRATION: Final = 2
+    READY: Final = 3
 
 
 class RegisteredModelTag(KeyValue):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracklet.entities.entity import Entity, KeyValue, LifecycleStage
+from tracklet.entities.entity import Entity, KeyValue, LifecycleStage, NumberedWords
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MAY_BE_UNSET: Final = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
 
 
-class RunStatus:
+class RunStatus(NumberedWords):
     """The states of a run; numbers are what ``meta.yaml`` holds."""
 
     RUNNING: Final = 1
@@ -23,42 +23,13 @@ class RunStatus:
     FAILED: Final = 4
     KILLED: Final = 5
 
-    _names: Final = {"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
-
-    @classmethod
-    def from_string(cls, name: str) -> int:
-        """The number of a state's name.
-
-        Raises:
-            InvalidParameterValue: The name is no state.
-        """
-        try:
-            return cls._names[name]
-        except (KeyError, TypeError):
-            raise InvalidParameterValue(
-                f"{name!r} is not a run status; choose from {', '.join(cls._names)}"
-            ) from None
-
-    @classmethod
-    def to_string(cls, status: int) -> str:
-        """The name of a state's number."""
-        for name, number in cls._names.items():
-            if number == status:
-                return name
-        raise InvalidParameterValue(f"{status!r} is not a run status; choose from 1 to 5")
-
     @classmethod
     def is_terminated(cls, status: int | str) -> bool:
         """Whether a run in this state is over."""
         return status not in (cls.RUNNING, cls.SCHEDULED, "RUNNING", "SCHEDULED")
 
-    @classmethod
-    def all_status(cls) -> list[int]:
-        """All states' numbers."""
-        return list(cls._names.values())
 
-
-class SourceType:
+class SourceType(NumberedWords):
     """What started a run."""
 
     NOTEBOOK: Final = 1
@@ -66,18 +37,6 @@ class SourceType:
     PROJECT: Final = 3
     LOCAL: Final = 4
     UNKNOWN: Final = 5
-
-    _names: Final = {"NOTEBOOK": 1, "JOB": 2, "PROJECT": 3, "LOCAL": 4, "UNKNOWN": 5}
-
-    @classmethod
-    def to_string(cls, source_type: int) -> str:
-        """The name of a source type's number."""
-        return next(name for name, number in cls._names.items() if number == source_type)
-
-    @classmethod
-    def from_string(cls, name: str) -> int:
-        """The number of a source type's name."""
-        return cls._names[name]
 
 
 class Metric(Entity):

@@ -26,6 +26,7 @@ NO_OP_TRACE_ID: Final = "MLFLOW_NO_OP_SPAN_TRACE_ID"
 
 REQUEST_ID_ATTRIBUTE: Final = "mlflow.traceRequestId"
 TYPE_ATTRIBUTE: Final = "mlflow.spanType"
+DESCRIPTION_ATTRIBUTE: Final = "mlflow.spanDescription"
 FUNCTION_ATTRIBUTE: Final = "mlflow.spanFunctionName"
 INPUTS_ATTRIBUTE: Final = "mlflow.spanInputs"
 OUTPUTS_ATTRIBUTE: Final = "mlflow.spanOutputs"
@@ -89,21 +90,21 @@ class SpanEvent(Entity):
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_exception(cls, error: BaseException) -> SpanEvent:
+    def from_exception(cls, exception: BaseException) -> SpanEvent:
         """The event ``exception`` with its message, type and stack trace."""
         try:
-            message = str(error)
+            message = str(exception)
         except Exception:  # noqa: BLE001 - an exception whose text fails still has a type
             message = ""
         try:
-            stack = "".join(traceback.format_exception(error))
+            stack = "".join(traceback.format_exception(exception))
         except Exception:  # noqa: BLE001
             stack = ""
         return cls(
             "exception",
             attributes={
                 "exception.message": message,
-                "exception.type": type(error).__name__,
+                "exception.type": type(exception).__name__,
                 "exception.stacktrace": stack,
             },
         )
@@ -133,6 +134,8 @@ class Document(Entity):
     page_content: str
     metadata: dict[str, Any] = field(default_factory=dict)
     id: str | None = None
+
+    to_dict = Entity.to_dictionary
 
 
 class Span:
@@ -256,6 +259,11 @@ class Span:
         return self.get_attribute(TYPE_ATTRIBUTE) or SpanType.UNKNOWN
 
     @property
+    def description(self) -> str | None:
+        """What it is for, in words; None if nobody said so."""
+        return self.get_attribute(DESCRIPTION_ATTRIBUTE)
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """All attributes, decoded; a copy."""
         return {key: _decoded(text) for key, text in list(self._attributes.items())}
@@ -299,17 +307,17 @@ class Span:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Span:
+    def from_dict(cls, data: Mapping[str, Any]) -> Span:
         """The span of a document, in today's form or in that of older schemas.
 
         Raises:
             InvalidParameterValue: It is no span.
         """
         try:
-            return _read(document)
+            return _read(data)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidParameterValue(
-                f"{str(document)[:200]!r} is no span's document: {type(error).__name__}: {error}"
+                f"{str(data)[:200]!r} is no span's document: {type(error).__name__}: {error}"
             ) from error
 
 
@@ -365,6 +373,10 @@ class LiveSpan(Span):
     def set_span_type(self, span_type: str) -> None:
         """Say what the step does, such as ``SpanType.LLM``."""
         self.set_attribute(TYPE_ATTRIBUTE, span_type)
+
+    def set_description(self, description: str) -> None:
+        """Say what the step is for, in words."""
+        self.set_attribute(DESCRIPTION_ATTRIBUTE, description)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Take down one fact; a key that is no text is warned of and left out."""

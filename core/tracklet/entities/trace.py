@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tracklet.entities.assessment import Assessment, iso_time, ms_of
 from tracklet.entities.entity import Entity
@@ -35,13 +35,26 @@ class TraceLocationType(enum.StrEnum):
     MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT"
 
 
-class MlflowExperimentLocation(Entity):
+class TraceLocationBase(Entity):
+    """Base of the places of traces."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The place as servers send it."""
+        return self.to_dictionary()
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Self:
+        """The place of a document."""
+        return cls.from_dictionary(d)
+
+
+class MlflowExperimentLocation(TraceLocationBase):
     """The experiment that a trace belongs to."""
 
     experiment_id: str
 
 
-class TraceLocation(Entity):
+class TraceLocation(TraceLocationBase):
     """Where a trace is kept."""
 
     type: TraceLocationType
@@ -136,38 +149,38 @@ class TraceInfo(Entity):
         return {key: value for key, value in document.items() if value is not None}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> TraceInfo:
+    def from_dict(cls, d: Mapping[str, Any]) -> TraceInfo:
         """The info of a document, in today's form or in that of older schemas.
 
         Raises:
             InvalidParameterValue: It has no id.
         """
-        trace_id = document.get("trace_id") or document.get("request_id")
+        trace_id = d.get("trace_id") or d.get("request_id")
         if not trace_id:
             raise InvalidParameterValue(
-                f"{str(dict(document))[:200]!r} is no trace's document: it has no trace_id"
+                f"{str(dict(d))[:200]!r} is no trace's document: it has no trace_id"
             )
-        place = document.get("trace_location") or {}
+        place = d.get("trace_location") or {}
         experiment = place.get("mlflow_experiment") or {}
-        experiment_id = experiment.get("experiment_id", document.get("experiment_id"))
+        experiment_id = experiment.get("experiment_id", d.get("experiment_id"))
         location = (
             TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
             if experiment_id is None
             else TraceLocation.from_experiment_id(str(experiment_id))
         )
-        metadata = document.get("trace_metadata", document.get("request_metadata"))
+        metadata = d.get("trace_metadata", d.get("request_metadata"))
         return cls(
             trace_id=str(trace_id),
             trace_location=location,
-            request_time=ms_of(document.get("request_time", document.get("timestamp_ms"))) or 0,
-            state=_state(document.get("state", document.get("status"))),
-            request_preview=_text(document.get("request_preview")),
-            response_preview=_text(document.get("response_preview")),
-            client_request_id=_text(document.get("client_request_id")),
-            execution_duration=_duration(document),
+            request_time=ms_of(d.get("request_time", d.get("timestamp_ms"))) or 0,
+            state=_state(d.get("state", d.get("status"))),
+            request_preview=_text(d.get("request_preview")),
+            response_preview=_text(d.get("response_preview")),
+            client_request_id=_text(d.get("client_request_id")),
+            execution_duration=_duration(d),
             trace_metadata=_texts(metadata),
-            tags=_texts(document.get("tags")),
-            assessments=[Assessment.from_dictionary(a) for a in document.get("assessments") or ()],
+            tags=_texts(d.get("tags")),
+            assessments=[Assessment.from_dictionary(a) for a in d.get("assessments") or ()],
         )
 
 
@@ -211,9 +224,9 @@ class TraceData(Entity):
         return {"spans": [span.to_dict() for span in self.spans]}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> TraceData:
+    def from_dict(cls, d: Mapping[str, Any]) -> TraceData:
         """The spans of a document."""
-        return cls([Span.from_dict(span) for span in document.get("spans") or ()])
+        return cls([Span.from_dict(span) for span in d.get("spans") or ()])
 
 
 class Trace(Entity):
@@ -239,25 +252,26 @@ class Trace(Entity):
         return json.dumps(self.to_dict(), indent=2 if pretty else None)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Trace:
+    def from_dict(cls, trace_dict: Mapping[str, Any]) -> Trace:
         """The trace of what ``to_dict`` gave.
 
         Raises:
             InvalidParameterValue: ``info`` or ``data`` is missing.
         """
-        if "info" not in document or "data" not in document:
+        if "info" not in trace_dict or "data" not in trace_dict:
             raise InvalidParameterValue(
-                f"a trace's document has 'info' and 'data'; got {sorted(document)}"
+                f"a trace's document has 'info' and 'data'; got {sorted(trace_dict)}"
             )
-        return cls(TraceInfo.from_dict(document["info"]), TraceData.from_dict(document["data"]))
+        info, data = TraceInfo.from_dict(trace_dict["info"]), trace_dict["data"]
+        return cls(info, TraceData.from_dict(data))
 
     @classmethod
-    def from_json(cls, text: str) -> Trace:
+    def from_json(cls, trace_json: str) -> Trace:
         """The trace of what ``to_json`` gave."""
         try:
-            document = json.loads(text)
+            document = json.loads(trace_json)
         except ValueError as error:
-            raise InvalidParameterValue(f"{text[:100]!r} is no JSON: {error}") from error
+            raise InvalidParameterValue(f"{trace_json[:100]!r} is no JSON: {error}") from error
         return cls.from_dict(document)
 
     def search_spans(

@@ -75,7 +75,7 @@ def initialize_logged_model(
             experiment_id = run.info.experiment_id
         else:
             experiment_id = experiments.experiment_for_new_run()
-    all_tags = as_strings({**run_context.tags(), **(tags or {})})
+    all_tags = as_strings(run_context.resolve_tags(tags))
     model = store.create_logged_model(
         as_experiment_id(experiment_id), name, source, all_tags, as_strings(params), model_type
     )

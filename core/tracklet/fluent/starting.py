@@ -183,7 +183,7 @@ def _create(
     parent_run_id: str | None,
     tags: dict[str, str],
 ) -> tuple[Run, RunWriter]:
-    all_tags = {**run_context.tags(), **tags}
+    all_tags = run_context.resolve_tags(tags)
     if parent_run_id is not None:
         all_tags["mlflow.parentRunId"] = parent_run_id
     experiment = experiment_id or experiments.experiment_for_new_run()

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import tracklet
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import Frozen
+from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import dump_yaml, load_yaml
 
 _logger = logging.getLogger(__name__)
@@ -242,6 +243,33 @@ def inferred(modules: Iterable[str], declared: Iterable[str] = ()) -> list[str]:
         bare = name == requirement.strip()
         pins[_canonical(name)] = pinned(requirement) if bare else requirement
     return [own_requirement(), *sorted(pins.values(), key=str.lower)]
+
+
+def default_requirements(
+    flavor: str, include_cloudpickle: bool = False, include_skops: bool = False
+) -> list[str]:
+    """What models of a flavor need, whatever they are, pinned.
+
+    Args:
+        flavor: The flavor's name.
+        include_cloudpickle: Whether cloudpickle is one of them.
+        include_skops: Whether skops is.
+
+    Raises:
+        PluginError: There is no such flavor.
+    """
+    home = flavor_named(flavor)
+    names = [*home.requirements(None)] or [_name(home.requires)] * bool(home.requires)
+    names += ["cloudpickle"] * include_cloudpickle + ["skops"] * include_skops
+    return [pinned(name) for name in dict.fromkeys(names)]
+
+
+def default_conda_env(
+    flavor: str, include_cloudpickle: bool = False, include_skops: bool = False
+) -> dict[str, Any]:
+    """A conda environment with :func:`default_requirements` and tracklet itself."""
+    needed = default_requirements(flavor, include_cloudpickle, include_skops)
+    return _conda([own_requirement(), *needed])
 
 
 def own_requirement() -> str:

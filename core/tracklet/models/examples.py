@@ -163,18 +163,12 @@ def plain(value: Any) -> Any:
     )
 
 
-def load(folder: Path, info: Mapping[str, Any]) -> Any:
-    """The example as it was given: a frame, an array, a matrix, or JSON's values.
+def load(folder: Path, info: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """The example as it was given, a frame, an array, a matrix or JSON's values; its parameters.
 
     Raises:
         TrackletException: The file is missing or corrupt.
     """
-    data, _ = load_with_params(folder, info)
-    return data
-
-
-def load_with_params(folder: Path, info: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
-    """The example and its parameters."""
     path = member(folder, info["artifact_path"])
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -194,7 +194,7 @@ class Flavor(ABC):
         return False
 
     def requirements(self, model: Any) -> Sequence[str]:
-        """Distributions that every model of the flavor needs; names alone are pinned."""
+        """Distributions that a model needs, any if it is None; names alone are pinned."""
         return ()
 
     def options(self) -> frozenset[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import yaml
 
@@ -133,12 +134,25 @@ class Model:
         Args:
             path: The model's folder; by default the place where the model was logged.
         """
+        return self._example(path)[0]
+
+    def load_input_example_params(self, path: str | Path | None = None) -> dict[str, Any] | None:
+        """The params of the input example; None if there are none. ``path`` is as above."""
+        return self._example(path)[1]
+
+    def _example(self, path: str | Path | None) -> tuple[Any, dict[str, Any] | None]:
         if self.saved_input_example_info is None:
-            return None
+            return None, None
         from tracklet.models import examples, uris
 
         place = path if path is not None else self._location()
-        return examples.load(uris.resolve(str(place)), self.saved_input_example_info)
+        folder = uris.resolve(str(place))
+        return examples.load(folder, self.saved_input_example_info)
+
+    @property
+    def env_vars(self) -> list[str] | None:
+        """The names of environment variables that the model was made with, if it tells."""
+        return self.extra.get("env_vars")
 
     def _location(self) -> str:
         if self.model_id:
@@ -179,9 +193,16 @@ class Model:
             data["type_hint_from_example"] = self.signature.type_hint_from_example
         return dict(sorted(data.items()))
 
-    def to_yaml(self) -> str:
-        """The file's text."""
-        return dump_yaml(self.to_dict())
+    def to_yaml(self, stream: IO[str] | None = None) -> str:
+        """The file's text; it is also written to a stream, if one is given."""
+        text = dump_yaml(self.to_dict())
+        if stream is not None:
+            stream.write(text)
+        return text
+
+    def to_json(self) -> str:
+        """The file's content as JSON text."""
+        return json.dumps(self.to_dict())
 
     def __str__(self) -> str:
         return self.to_yaml()
@@ -216,9 +237,9 @@ class Model:
         return cls.from_dict(data)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Model:
+    def from_dict(cls, model_dict: Mapping[str, Any]) -> Model:
         """Read the file's content; the key names of old versions are understood."""
-        fields = dict(data)
+        fields = dict(model_dict)
         signature = fields.pop("signature", None)
         from_hint = bool(fields.pop("is_signature_from_type_hint", False))
         from_example = bool(fields.pop("type_hint_from_example", False))
@@ -249,7 +270,7 @@ class ModelInfo:
         self.tracklet_version = model.tracklet_version
         self.metadata = model.metadata
         self.prompts = model.prompts
-        self.env_vars: list[str] | None = model.extra.get("env_vars")
+        self.env_vars = model.env_vars
         self.model_id = model.model_id
         self.registered_model_version: int | None = None
 

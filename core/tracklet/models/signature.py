@@ -75,9 +75,11 @@ class ModelSignature:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ModelSignature:
+    def from_dict(cls, signature_dict: Mapping[str, Any]) -> ModelSignature:
         """Read the form in an ``MLmodel`` file; parts may be absent."""
-        inputs, outputs, params = (data.get(key) for key in ("inputs", "outputs", "params"))
+        inputs, outputs, params = (
+            signature_dict.get(key) for key in ("inputs", "outputs", "params")
+        )
         return cls(
             Schema.from_json(inputs) if inputs else None,
             Schema.from_json(outputs) if outputs else None,

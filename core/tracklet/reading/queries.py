@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities
 from tracklet.entities import (
+    LifecycleStage,
     PagedList,
     Run,
     RunData,
     RunInfo,
     RunInputs,
     RunOutputs,
-    ViewType,
 )
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import Frozen
@@ -179,7 +179,7 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
     if kind.within:
         select.conditions.append(hint(f"{table}.experiment_id IN {select.listed(ids)}"))
     if kind.within or kind.viewed:
-        stages = select.listed(ViewType.stages(query.view))
+        stages = select.listed(LifecycleStage.view_type_to_stages(query.view))
         select.conditions.append(hint(f"{table}.lifecycle_stage IN {stages}"))
     if kind.subject is MODEL_VERSION:
         select.conditions.append(f"{table}.current_stage <> {select.value(DELETED_STAGE)}")

@@ -236,7 +236,7 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
 @remembered
 def _whence() -> dict[str, str]:
     """Who runs what, taken down once: asking the plugins for each trace would cost too much."""
-    return {k: v for k, v in run_context.tags().items() if k.startswith(_WHENCE)}
+    return {k: v for k, v in run_context.resolve_tags().items() if k.startswith(_WHENCE)}
 
 
 def _sampled(ratio: float | None) -> bool:

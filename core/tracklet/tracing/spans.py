@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet.entities import LiveSpan, SpanType
+from tracklet.entities.span import DESCRIPTION_ATTRIBUTE
 from tracklet.tracing import context, live
 
 
@@ -57,6 +58,7 @@ def start_span(
     span_type: str | None = SpanType.UNKNOWN,
     attributes: Mapping[str, Any] | None = None,
     trace_destination: Any = None,
+    description: str | None = None,
 ) -> SpanScope:
     """A block of code as a span.
 
@@ -74,8 +76,10 @@ def start_span(
         span_type: What it does, such as ``SpanType.LLM``.
         attributes: Facts; values that JSON has no form for are kept as their text.
         trace_destination: For a root: an experiment, as ``MlflowExperimentLocation``.
+        description: What it is for, in words.
     """
-    return SpanScope(name, span_type, attributes, destination(trace_destination))
+    facts = described(attributes, description)
+    return SpanScope(name, span_type, facts, destination(trace_destination))
 
 
 def start_span_no_context(
@@ -88,6 +92,7 @@ def start_span_no_context(
     metadata: Mapping[str, Any] | None = None,
     experiment_id: str | None = None,
     start_time_ns: int | None = None,
+    description: str | None = None,
 ) -> LiveSpan:
     """A span that ends when its ``end()`` is called, in whatever thread or task.
 
@@ -104,11 +109,12 @@ def start_span_no_context(
         metadata: For a root: texts on the trace that stay as they are.
         experiment_id: For a root: the experiment, if not that of the active run or the active one.
         start_time_ns: When it began, in ns since the epoch; now by default.
+        description: What it is for, in words.
     """
     span = live.begin(
         name,
         span_type,
-        attributes,
+        described(attributes, description),
         parent=parent_span,
         experiment_id=experiment_id,
         start_time_ns=start_time_ns,
@@ -119,6 +125,15 @@ def start_span_no_context(
         span.trace.tags.update(live.texts("trace tag", tags))
         span.trace.metadata.update(live.texts("trace metadata", metadata))
     return span
+
+
+def described(
+    attributes: Mapping[str, Any] | None, description: str | None
+) -> Mapping[str, Any] | None:
+    """Attributes with a description among them."""
+    if description is None:
+        return attributes
+    return {**(attributes or {}), DESCRIPTION_ATTRIBUTE: description}
 
 
 def get_current_active_span() -> LiveSpan | None:

@@ -16,7 +16,7 @@ from tracklet.entities.json_text import json_text
 from tracklet.entities.span import FUNCTION_ATTRIBUTE, OUTPUTS_ATTRIBUTE
 from tracklet.errors import InvalidParameterValue
 from tracklet.tracing import context, live
-from tracklet.tracing.spans import close, destination
+from tracklet.tracing.spans import close, described, destination
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +30,7 @@ def trace(
     output_reducer: Callable[[list[Any]], Any] | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
+    description: str | None = None,
 ) -> F: ...
 
 
@@ -42,6 +43,7 @@ def trace(
     output_reducer: Callable[[list[Any]], Any] | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
+    description: str | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -53,6 +55,7 @@ def trace(
     output_reducer: Callable[[list[Any]], Any] | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
+    description: str | None = None,
 ) -> Any:
     """Make a span of each call of a function.
 
@@ -80,6 +83,7 @@ def trace(
         trace_destination: For roots: an experiment, as ``MlflowExperimentLocation``.
         sampling_ratio_override: For roots: the share of calls that are traced, from 0 to 1; by
             default what the option ``TRACE_SAMPLING_RATIO`` says, or all.
+        description: What the function is for, in words.
 
     Raises:
         InvalidParameterValue: ``func`` is no function, or the ratio is out of its range.
@@ -102,7 +106,7 @@ def trace(
             function,
             name,
             span_type,
-            attributes,
+            described(attributes, description),
             output_reducer,
             destination(trace_destination),
             ratio,

@@ -194,13 +194,13 @@ class ParamSchema:
         return json.dumps(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str) -> ParamSchema:
+    def from_json(cls, json_str: str) -> ParamSchema:
         """Read the JSON text.
 
         Raises:
             TrackletException: It is malformed.
         """
         try:
-            return cls(ParamSpec.from_dict(item) for item in json.loads(text))
+            return cls(ParamSpec.from_dict(item) for item in json.loads(json_str))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrackletException(f"malformed params {text!r}: {error!r}") from error
+            raise TrackletException(f"malformed params {json_str!r}: {error!r}") from error

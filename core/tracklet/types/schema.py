@@ -257,16 +257,16 @@ class Schema:
         return json.dumps(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str) -> Schema:
+    def from_json(cls, json_str: str) -> Schema:
         """Read the JSON text.
 
         Raises:
             TrackletException: It is malformed.
         """
         try:
-            return cls.from_dict(json.loads(text))
+            return cls.from_dict(json.loads(json_str))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrackletException(f"malformed schema {text!r}: {error!r}") from error
+            raise TrackletException(f"malformed schema {json_str!r}: {error!r}") from error
 
     @classmethod
     def from_dict(cls, data: Iterable[Mapping[str, Any]]) -> Schema:

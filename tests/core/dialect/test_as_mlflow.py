@@ -6,7 +6,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,15 +16,6 @@ import tracklet
 from tracklet.errors import InvalidState
 
 IS_INSTALLED = importlib.util.find_spec("mlflow") is not None
-
-
-@pytest.fixture
-def spoken(tracklet_home: Path) -> Iterator[None]:
-    if "mlflow" in sys.modules:
-        pytest.skip("the real mlflow is imported")
-    tracklet.as_mlflow()
-    yield
-    tracklet.as_mlflow(False)
 
 
 @pytest.mark.usefixtures("spoken")

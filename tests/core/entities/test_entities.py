@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from dataclasses import FrozenInstanceError, replace
 from html.parser import HTMLParser
@@ -12,12 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklet.entities import (
+    Dataset,
+    DatasetInput,
+    Entity,
+    InputTag,
+    LifecycleStage,
+    LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
     LoggedModelStatus,
     Metric,
+    ModelVersion,
+    ModelVersionStatus,
+    RegisteredModel,
     Run,
     RunData,
     RunInfo,
+    RunInputs,
+    RunOutputs,
     RunStatus,
+    SourceType,
+    TraceLocation,
     ViewType,
 )
 from tracklet.errors import InvalidParameterValue, TrackletException
@@ -30,6 +46,45 @@ def test_an_entity_iterates_as_its_fields() -> None:
     run = Run(INFO, RunData({"m": 1.0}, {"p": "1"}, {}))
     assert run.to_dictionary()["data"] == {"metrics": {"m": 1.0}, "params": {"p": "1"}, "tags": {}}
     assert run.info.run_uuid == INFO.run_id
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        Run(
+            INFO,
+            RunData({"m": 1.0}, {"p": "1"}, {}),
+            RunInputs(
+                [DatasetInput(Dataset("d", "1", "local", "{}"), [InputTag("a", "b")])],
+                [LoggedModelInput("m-1")],
+            ),
+            RunOutputs([LoggedModelOutput("m-2", 3)]),
+        ),
+        RegisteredModel("r", 1, 2, latest_versions=[ModelVersion("r", 1, 1, aliases=["best"])]),
+        LoggedModel("0", "m-1", "m", "/there", 1, 2, metrics=[Metric("loss", 0.5, 3)]),
+        TraceLocation.from_experiment_id("7"),
+    ],
+    ids=lambda entity: type(entity).__name__,
+)
+def test_an_entity_comes_back_from_its_dictionary(entity: Entity) -> None:
+    document = json.loads(json.dumps(entity.to_dictionary()))
+    assert type(entity).from_dictionary({**document, "of later versions": 1}) == entity
+
+
+@pytest.mark.parametrize("words", [RunStatus, SourceType, ModelVersionStatus])
+def test_words_and_their_numbers_lead_to_each_other(words: type[RunStatus]) -> None:
+    names = [words.to_string(number) for number in words.all_status()]
+    assert [words.from_string(name) for name in names] == [*range(1, 1 + len(names))]
+    for wrong in (words.from_string, words.to_string):
+        with pytest.raises(InvalidParameterValue, match="choose from"):
+            wrong("DONE")  # type: ignore[arg-type]
+
+
+def test_a_view_shows_the_stages_of_its_name() -> None:
+    assert LifecycleStage.view_type_to_stages() == ["active", "deleted"]
+    assert LifecycleStage.matches_view_type(ViewType.DELETED_ONLY, LifecycleStage.DELETED)
+    assert not LifecycleStage.matches_view_type(ViewType.ACTIVE_ONLY, LifecycleStage.DELETED)
+    assert not LifecycleStage.is_valid("gone")
 
 
 def test_an_entity_cannot_be_changed() -> None:

@@ -29,7 +29,7 @@ json_values = st.recursive(
 def test_whatever_json_can_say_comes_back(tmp_path: Path, value: Any) -> None:
     """Texts, numbers, lists and dictionaries, however nested."""
     info = examples.save(value, tmp_path)
-    assert examples.load(tmp_path, info) == value
+    assert examples.load(tmp_path, info)[0] == value
 
 
 def test_frames_keep_columns_and_lose_the_index(tmp_path: Path) -> None:
@@ -46,19 +46,19 @@ def test_frames_keep_columns_and_lose_the_index(tmp_path: Path) -> None:
     }
     serving = json.loads((tmp_path / "serving_input_example.json").read_text())
     assert serving == {"dataframe_split": content}
-    assert examples.load(tmp_path, info).columns.tolist() == ["a", "d", "b"]
+    assert examples.load(tmp_path, info)[0].columns.tolist() == ["a", "d", "b"]
 
 
 def test_a_polars_frame_is_kept_like_a_pandas_frame(tmp_path: Path) -> None:
     """It comes back as a pandas frame."""
     info = examples.save(pl.DataFrame({"a": [1, 2]}), tmp_path)
-    pd.testing.assert_frame_equal(examples.load(tmp_path, info), pd.DataFrame({"a": [1, 2]}))
+    pd.testing.assert_frame_equal(examples.load(tmp_path, info)[0], pd.DataFrame({"a": [1, 2]}))
 
 
 def test_arrays_with_missing_numbers_come_back_as_numbers(tmp_path: Path) -> None:
     """null stands for NaN."""
     info = examples.save(np.array([[1.0, np.nan]]), tmp_path)
-    np.testing.assert_array_equal(examples.load(tmp_path, info), [[1.0, np.nan]])
+    np.testing.assert_array_equal(examples.load(tmp_path, info)[0], [[1.0, np.nan]])
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_corrupt_example_is_an_error_of_ours(tmp_path: Path) -> None:
     info = examples.save([1], tmp_path)
     (tmp_path / "input_example.json").write_text("{")
     with pytest.raises(TrackletException, match=r"input_example\.json"):
-        examples.load(tmp_path, info)
+        examples.load(tmp_path, info)[0]

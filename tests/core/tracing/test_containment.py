@@ -91,7 +91,7 @@ PLACES: list[tuple[Any, str]] = [
     (live.active, "to_record"),
     (live, "get_active_model_id"),
     (live.experiments, "experiment_for_new_run"),
-    (live.run_context, "tags"),
+    (live.run_context, "resolve_tags"),
     (context, "note_last"),
     (wrapping, "json_text"),
     (wrapping, "SpanEvent"),

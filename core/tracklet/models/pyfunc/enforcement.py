@@ -72,7 +72,7 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any]:
     }
 
 
-def enforce(data: Any, schema: Schema) -> Any:
+def enforce(data: Any, expected_schema: Schema) -> Any:
     """The data in the form that the schema asks for; the very object if it has it already.
 
     Data passes with its values unchanged through the schema that was inferred from it.
@@ -80,11 +80,11 @@ def enforce(data: Any, schema: Schema) -> Any:
     Raises:
         SchemaMismatch: Something is missing, or cannot be converted without loss.
     """
-    if schema.is_tensor_spec():
-        return _enforce_tensors(data, schema)
-    if not schema.has_input_names() and schema.input_types() == [AnyType()]:
+    if expected_schema.is_tensor_spec():
+        return _enforce_tensors(data, expected_schema)
+    if not expected_schema.has_input_names() and expected_schema.input_types() == [AnyType()]:
         return data  # the schema says nothing
-    frame, specs = _selected(_as_frame(data, schema), schema)
+    frame, specs = _selected(_as_frame(data, expected_schema), expected_schema)
     return _convert_columns(frame, specs)
 
 

@@ -154,6 +154,11 @@ class PyFuncModel:
         return self._raw_model
 
     @property
+    def input_example(self) -> Any:
+        """The input example that was logged with the model; None if there is none."""
+        return self.metadata.load_input_example()
+
+    @property
     def input_schema(self) -> Schema | None:
         """What the model takes."""
         return self._inputs
