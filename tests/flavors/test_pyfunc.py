@@ -128,6 +128,20 @@ def test_artifacts_and_configuration_reach_the_model(tmp_path: Path) -> None:
     assert loaded.unwrap_python_model().words == ["hello", "world"]
 
 
+def test_links_in_a_folder_of_the_record_are_not_followed(tmp_path: Path) -> None:
+    """Of a run's artifact only what lies in it goes with the model."""
+    (tmp_path / "secret").write_text("mine")
+    with tracklet.start_run() as run:
+        tracklet.log_text("hello", "folder/words.txt")
+        folder = Path(tracklet.get_artifact_uri("folder"))
+        (folder / "link.txt").symlink_to(tmp_path / "secret")
+        (folder / "up").symlink_to(tmp_path)
+        artifacts = {"x": f"runs:/{run.info.run_id}/folder"}
+        pyfunc.save_model(tmp_path / "m", python_model=adder(1), artifacts=artifacts)
+    saved = tmp_path / "m" / "artifacts"
+    assert [path.name for path in saved.rglob("*")] == ["folder", "words.txt"]
+
+
 def test_predict_may_leave_out_context_and_params(tmp_path: Path) -> None:
     """All four shapes of ``predict`` are called with what they take."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 import cloudpickle
 
-from tracklet import models
+from tracklet import models, settings
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import Model, ModelInfo, ModelSignature, code, environment, unpickle, uris
 from tracklet.models.flavor import passes_on
@@ -27,6 +27,7 @@ from tracklet.models.pyfunc.python_model import (
     hints_of,
     load_foreign,
 )
+from tracklet.repositories import repository
 from tracklet_flavors.pyfunc import pickling
 
 __all__ = ["PyfuncFlavor", "log_model", "save_model"]
@@ -243,7 +244,9 @@ def _save_artifacts(artifacts: Any, path: Path) -> dict[str, dict[str, str]]:
         if target.exists():  # two artifacts of one file name
             target = folder / str(name) / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
+        if source.is_dir() and settings.local_path(str(uri)) is None:
+            repository(str(source)).fetch("", target)  # links of the record's are not followed
+        elif source.is_dir():
             shutil.copytree(source, target)
         else:
             shutil.copyfile(source, target)
