@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, Final
 
+from tracklet import settings
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.models import manifest, trust
@@ -37,6 +39,7 @@ _ALIASED: Final = (
     "mlflow mlflow.models mlflow.pyfunc mlflow.types mlflow.types.type_hints mlflow.exceptions"
 ).split()
 _NOT_SET: Any = object()
+_logger = logging.getLogger(__name__)
 _model: ContextVar[Any] = ContextVar("tracklet_model_from_code", default=None)
 _config: ContextVar[Any] = ContextVar("tracklet_model_config", default=None)
 
@@ -215,8 +218,8 @@ class _Claims(ProcessState):
 _claims = _Claims()
 
 
-def _claim(folder: Path) -> set[str]:
-    """Have the names of a model's own modules mean its code; those that are new are returned.
+def _claim(folder: Path) -> dict[str, dict[str, str]]:
+    """Have the names of a model's own modules mean its code; what each of them holds is returned.
 
     Another model's modules, or the user's, of the same content are shared: whichever was there
     first stays.
@@ -224,30 +227,47 @@ def _claim(folder: Path) -> set[str]:
     Raises:
         TrackletException: A name means other code already, which would run in this one's place.
     """
-    new = set()
-    for name, content in _contents(folder).items():
-        loaded = None if name in _claims.held else _place(name)
-        if loaded is not None and not loaded.is_relative_to(folder):
-            theirs = {file: _digest(loaded.parent / file) for file in content}
-            if theirs != content:
-                raise _two_of(name, folder, loaded)
-        # In one step, for a model may be loaded in every thread.
-        holder, known = _claims.held.setdefault(name, (folder, content))
-        if known is content:
-            new.add(name)
-        elif known != content:
-            raise _two_of(name, folder, holder / name)
-    return new
+    contents = _contents(folder)
+    for name, content in contents.items():
+        other = _elsewhere(name, content, folder)
+        if other is None:
+            continue
+        problem = (
+            f"the model in {folder.parent} has its own module {name!r}, and this process has "
+            f"another of that name and other content, from {other}: one of the two runs the "
+            "other's code"
+        )
+        if settings.flag("ALLOW_OTHER_CODE"):
+            _logger.warning("%s", problem)
+            continue
+        _release(contents)
+        raise TrackletException(
+            f"{problem}. Load the model in a process of its own (`tracklet models predict` and "
+            "`tracklet models serve` do), or give the modules different names; "
+            "TRACKLET_ALLOW_OTHER_CODE=true takes what is there",
+            "RESOURCE_CONFLICT",
+        )
+    return contents
 
 
-def _two_of(name: str, folder: Path, other: Path) -> TrackletException:
-    return TrackletException(
-        f"the model in {folder.parent} has its own module {name!r}, and this process has another "
-        f"of that name and other content, from {other}: one of the two would silently run the "
-        "other's code. Load the model in a process of its own (`tracklet models predict` and "
-        "`tracklet models serve` do), or give the modules different names",
-        "RESOURCE_CONFLICT",
-    )
+def _elsewhere(name: str, content: dict[str, str], folder: Path) -> Path | None:
+    """From where the process has other content of a module; if it has none, this one is it now."""
+    loaded = None if name in _claims.held else _place(name)
+    if loaded is not None and not loaded.is_relative_to(folder):
+        theirs = {file: _digest(loaded.parent / file) for file in content}
+        if theirs != content:
+            return loaded
+    # In one step, for a model may be loaded in every thread.
+    holder, known = _claims.held.setdefault(name, (folder, content))
+    return None if known == content else holder / name
+
+
+def _release(contents: dict[str, dict[str, str]]) -> None:
+    """Let the names that a model brought mean what another brings, unless it is imported."""
+    for name, content in contents.items():
+        _, known = _claims.held.get(name, (None, None))
+        if known is content and name not in sys.modules:
+            _claims.held.pop(name, None)
 
 
 def _place(name: str) -> Path | None:
@@ -260,7 +280,7 @@ def _place(name: str) -> Path | None:
 def _contents(folder: Path) -> dict[str, dict[str, str]]:
     """The digests of the files of each module or package in a folder, by their relative paths."""
     found: dict[str, dict[str, str]] = {}
-    for path in folder.iterdir():
+    for path in sorted(folder.iterdir()):
         name = path.name.partition(".")[0]
         if not name.isidentifier() or name in sys.stdlib_module_names:
             continue
@@ -304,6 +324,5 @@ def importable(folder: Path | None) -> Iterator[None]:
     except BaseException:
         if added and entry in sys.path:
             sys.path.remove(entry)
-        for name in claimed - sys.modules.keys():
-            _claims.held.pop(name, None)
+        _release(claimed)
         raise

@@ -44,13 +44,20 @@ def package(folder: Path, factor: int) -> Path:
     return place
 
 
-def saved(folder: Path, factor: int) -> Path:
+def saved(folder: Path, factor: int, also: str = "") -> Path:
     """A model whose pickle names a function of the package, which it brings along."""
     place = package(folder, factor)
+    paths = [place, folder / "also_4716.py"] if also else [place]
+    (folder / "also_4716.py").write_text(also)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     function = importlib.import_module(NAME).times
-    pyfunc.save_model(folder / "m", python_model=function, code_paths=[place], pip_requirements=[])
+    pyfunc.save_model(
+        folder / "m",
+        python_model=function,
+        code_paths=paths,
+        pip_requirements=[],
+    )
     sys.path.remove(str(folder))
     forget()
     return folder / "m"
@@ -107,10 +114,26 @@ def test_a_model_that_changed_in_its_place_is_not_taken_for_the_old_one(tmp_path
 def test_a_model_that_could_not_be_loaded_leaves_its_names_free(tmp_path: Path) -> None:
     """The names are the first model's that is there, not the first that was tried."""
     broken, whole = saved(tmp_path / "a", 1), saved(tmp_path / "b", 2)
+    refused, other = (saved(tmp_path / str(n), n, also=f"X = {n}") for n in (1, 2))
     (broken / "python_model.pkl").write_bytes(b"")
     with pytest.raises(TrackletException):
         pyfunc.load_model(broken, trust=True)
     assert answer(whole) == [2]
+    with pytest.raises(TrackletException, match=NAME):
+        answer(refused)
+    assert answer(other) == [2]
+
+
+def test_whoever_wants_it_gets_the_code_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``TRACKLET_ALLOW_OTHER_CODE`` lets the model load, with a warning that names both."""
+    one, other = saved(tmp_path / "a", 1), saved(tmp_path / "b", 2)
+    assert answer(one) == [1]
+    monkeypatch.setenv("TRACKLET_ALLOW_OTHER_CODE", "true")
+    assert answer(other) == [1]
+    assert str(one) in caplog.text
+    assert str(other) in caplog.text
 
 
 def test_models_loaded_in_threads_run_their_own_code(tmp_path: Path) -> None:
