@@ -37,14 +37,14 @@ import pytest
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import ResourceAlreadyExists, TrackletException
-from tracklet.models import Flavor, Model, examples, manifest, trust
+from tracklet.models import Flavor, Model, categories, examples, manifest, trust
 from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
 from tracklet_services.scoring import answer_body
 from tracklet_testing import data_cases
 
 _CORE_FILES = {FILE_NAME, REQUIREMENTS, CONDA, PYTHON_ENV, manifest.FILE_NAME}
-_CORE_FILES |= {examples.EXAMPLE_FILE, examples.SERVING_FILE}
+_CORE_FILES |= {examples.EXAMPLE_FILE, examples.SERVING_FILE, categories.FILE_NAME}
 
 _PREDICT = """
 import pathlib, pickle, sys

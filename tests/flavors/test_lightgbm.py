@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +11,12 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import yaml
 
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue
-from tracklet.testing import FlavorContract
+from tracklet.testing import FlavorContract, Training
 from tracklet_flavors import lightgbm as flavor
 from tracklet_flavors.lightgbm import LightgbmFlavor
 
@@ -41,6 +43,46 @@ class TestBooster(FlavorContract):
 
     def make_input(self) -> Any:
         return FRAME.iloc[:5]
+
+    def trainings(self) -> dict[str, Training]:
+        return {**dict(boosters()), **dict(wrappers())}
+
+
+def boosters() -> Iterator[tuple[str, Training]]:
+    holes: Any = FRAME.where(FRAME <= 1)
+    kinds: dict[str, Any] = {
+        "frame": FRAME,
+        "holes": holes,
+        "integers": pd.DataFrame({"a": np.arange(200), "b": np.arange(200)[::-1] % 7}),
+        "flags": pd.DataFrame({"a": X[:, 0] > 0, "b": X[:, 1]}),
+        "nullable": pd.DataFrame({"a": holes["a"].round().astype("Int64"), "b": X[:, 1]}),
+        "single floats": FRAME.astype("float32"),
+        "array": X,
+        "sparse": scipy.sparse.csr_matrix(np.where(np.abs(X) > 1, X, 0.0)),
+        "categories": FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, 7, 3))),
+        "ordered": FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "a", "b"), ordered=True)),
+    }
+    for name, data in kinds.items():
+        model = booster(data)
+        yield name, Training(model, data, model.predict(data))
+    held = [lgb.Dataset(X, label=1 - Y)]
+    stopping = [lgb.early_stopping(2, verbose=False)]
+    stopped = lgb.train(PARAMS, lgb.Dataset(X, label=Y), 30, valid_sets=held, callbacks=stopping)
+    yield "stopped", Training(stopped, X, stopped.predict(X))
+
+
+def wrappers() -> Iterator[tuple[str, Training]]:
+    categories = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
+    for name, model, data, labels in (
+        ("classifier", wrapper(class_weight="balanced"), FRAME, np.where(Y, "good", "bad")),
+        ("three classes", wrapper(), X, Y + (X[:, 2] > 0)),
+        ("classifier of categories", wrapper(), categories, Y),
+        ("regressor", wrapper(lgb.LGBMRegressor), scipy.sparse.csr_matrix(X), Y),
+        ("forest", wrapper(boosting_type="rf", subsample=0.5, subsample_freq=1), FRAME, Y),
+    ):
+        yield name, Training(model.fit(data, labels), data, model.predict(data))
+    ranker = wrapper(lgb.LGBMRanker).fit(X, Y, group=[20] * 10)
+    yield "ranker", Training(ranker, X, ranker.predict(X))
 
 
 class TestClassifier(FlavorContract):

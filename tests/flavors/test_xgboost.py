@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import xgboost as xgb
 import yaml
 
 import tracklet
 from tracklet import models, pyfunc
 from tracklet.errors import InvalidParameterValue
-from tracklet.testing import FlavorContract
+from tracklet.testing import FlavorContract, Training
 from tracklet_flavors import xgboost as flavor
 from tracklet_flavors.xgboost import XgboostFlavor
 
@@ -23,6 +26,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3))
 Y = (X[:, 0] + X[:, 1] > 0).astype(int)
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
+KEEPS_CATEGORIES = hasattr(xgb.Booster, "get_categories")
 PARAMS = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1}
 
 
@@ -42,9 +46,80 @@ class TestBooster(FlavorContract):
     def answer(self, model: Any) -> Any:
         return model.predict(xgb.DMatrix(self.make_input()))
 
+    def trainings(self) -> dict[str, Training]:
+        return {**dict(boosters()), **dict(wrappers())}
 
-class TestJson(TestBooster):
+
+def boosters() -> Iterator[tuple[str, Training]]:
+    holes = FRAME.where(FRAME <= 1)
+    frames = {
+        "frame": FRAME,
+        "holes": holes,
+        "integers": pd.DataFrame({"a": np.arange(80), "b": np.arange(80)[::-1] % 7}),
+        "flags": pd.DataFrame({"a": X[:, 0] > 0, "b": X[:, 1]}),
+        "nullable": pd.DataFrame({"a": holes["a"].round().astype("Int64"), "b": X[:, 1]}),
+        "single floats": FRAME.astype("float32"),
+        "array": X,
+        "array of integers": np.arange(240).reshape(80, 3) % 11,
+        "sparse": scipy.sparse.csr_matrix(np.where(np.abs(X) > 1, X, 0.0)),
+    }
+    for name, data in frames.items():
+        model = booster(data)
+        yield name, Training(model, data, model.predict(xgb.DMatrix(data)))
+    if KEEPS_CATEGORIES:
+        data = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, 7, 3)))
+        matrix = xgb.DMatrix(data, label=Y, enable_categorical=True)
+        model = xgb.train(PARAMS, matrix, 3)
+        yield "categories", Training(model, data, model.predict(matrix))
+    stopped = xgb.train(
+        {**PARAMS, "seed": 1},
+        xgb.DMatrix(X, label=Y),
+        30,
+        evals=[(xgb.DMatrix(X, label=1 - Y), "held")],
+        early_stopping_rounds=2,
+        verbose_eval=False,
+    )
+    yield "stopped", Training(stopped, X, stopped.predict(xgb.DMatrix(X)))
+
+
+def wrappers() -> Iterator[tuple[str, Training]]:
+    def squared(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        return y_pred - y_true, np.ones_like(y_pred)
+
+    three = Y + (X[:, 2] > 0)
+    few: dict[str, Any] = {"n_estimators": 3, "max_depth": 2, "n_jobs": 1}
+    kinds: dict[str, tuple[Any, Any, Any]] = {
+        "classifier": (xgb.XGBClassifier(**few, eval_metric=["auc", "logloss"]), FRAME, Y),
+        "three classes": (xgb.XGBClassifier(**few), X, three),
+        "several labels": (xgb.XGBClassifier(**few), X, np.c_[Y, 1 - Y]),
+        "regressor": (xgb.XGBRegressor(**few, missing=-9.0), np.where(X > 1, -9.0, X), Y),
+        "several numbers": (xgb.XGBRegressor(**few), FRAME, X[:, :2]),
+        "own objective": (xgb.XGBRegressor(**few, objective=squared), X, Y),
+        "linear": (xgb.XGBRegressor(**few, booster="gblinear"), FRAME, Y),
+        "forest": (xgb.XGBRFClassifier(**few), FRAME, Y),
+        "forest of numbers": (xgb.XGBRFRegressor(**few), scipy.sparse.csr_matrix(X), Y),
+    }
+    if KEEPS_CATEGORIES:
+        data = FRAME.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
+        kinds["classifier of categories"] = (
+            xgb.XGBClassifier(**few, enable_categorical=True),
+            data,
+            three,
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some are deprecated in newer versions
+        for name, (model, data, labels) in kinds.items():
+            yield name, Training(model.fit(data, labels), data, model.predict(data))
+        ranker = xgb.XGBRanker(**few).fit(X, Y, qid=np.arange(80) // 8)
+    yield "ranker", Training(ranker, X, ranker.predict(X))
+
+
+class TestJson(FlavorContract):
+    flavor = XgboostFlavor
     options: ClassVar = {"model_format": "json"}
+
+    def answer(self, model: Any) -> Any:
+        return model.predict(xgb.DMatrix(self.make_input()))
 
     def make_model(self) -> Any:
         return booster(X)
@@ -53,7 +128,7 @@ class TestJson(TestBooster):
         return X[:5]
 
 
-class TestXgbEnding(TestBooster):
+class TestXgbEnding(TestJson):
     options: ClassVar = {"model_format": "xgb"}
 
 

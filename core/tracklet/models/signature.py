@@ -131,9 +131,11 @@ def infer_signature(
 
 
 def form_of(data: Any) -> str | None:
-    """``"list"`` or ``"series"``, if the data is that; None for any other."""
+    """``"list"``, ``"series"`` or ``"sparse"``, if the data is that; None for any other."""
     if isinstance(data, list):
         return "list"
+    if hasattr(data, "nnz") and hasattr(data, "tocsr"):
+        return "sparse"
     return "series" if hasattr(data, "iloc") and not hasattr(data, "columns") else None
 
 

@@ -206,8 +206,16 @@ def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
     if isinstance(kind, DataType) and kind in _NUMBERS:
         import numpy as np
 
+        whole = kind in (DataType.integer, DataType.long)
+        missing = [whole and (item is None or item != item) for item in values]
         with refusing(f"column {name!r} is a {kind.value}"):
-            return np.array(values, dtype=_NUMBERS[kind])
+            if not any(missing):
+                return np.array(values, dtype=_NUMBERS[kind])
+            # Whether one may be missing is for the checks that follow.
+            filled = [0 if lost else item for item, lost in zip(values, missing, strict=True)]
+            import pandas as pd
+
+            return pd.arrays.IntegerArray(np.array(filled, dtype=_NUMBERS[kind]), np.array(missing))
     if kind is DataType.datetime:
         import pandas as pd
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,12 @@ class PyFuncModel:
         return fitting if self._form is None else self._in_form(data, fitting)
 
     def _in_form(self, data: Any, fitting: Any) -> Any:
-        """Data that fits, as the list or the Series that the model was trained on."""
+        """Data that fits, as the list, the Series or the matrix that the model was trained on."""
         if form_of(data) == self._form:
             return data
+        if self._form == "sparse":
+            # To XGBoost what is not stored is missing, and the zero of a dense array a number.
+            return import_module("scipy.sparse").csr_matrix(fitting)
         if not hasattr(fitting, "columns"):
             return fitting
         if self._form == "series":
