@@ -204,6 +204,31 @@ def answer(value):
 """
 
 
+def test_the_dialects_constants_are_mlflows(in_mlflow: Callable[..., Any]) -> None:
+    from tracklet.dialect import constants, environment
+
+    plain = {"sklearn", "utils.mlflow_tags", "utils.validation"}
+    ours = {
+        path: {name: value for name, value in names.items() if isinstance(value, str | int)}
+        for path, names in constants.CONSTANTS.items()
+        if path in plain
+    }
+    defaults = {name: [each.default] for name, each in environment.VARIABLES.items()}
+    theirs = in_mlflow(
+        """
+        import importlib, mlflow.environment_variables as variables
+        constants, defaults = (json.loads(text) for text in arguments)
+        for path, names in constants.items():
+            module = importlib.import_module(f"mlflow.{path}")
+            constants[path] = {name: getattr(module, name) for name in names}
+        answer([constants, {name: [getattr(variables, name).default] for name in defaults}])
+        """,
+        json.dumps(ours),
+        json.dumps(defaults),
+    )
+    assert [ours, defaults] == theirs
+
+
 @pytest.mark.parametrize("subject", SCRIPTS)
 def test_a_script_answers_the_same_under_both(
     subject: str, in_mlflow: Callable[..., Any], tmp_path: Path

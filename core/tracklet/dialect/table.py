@@ -182,7 +182,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         "*(deployment_job_*)"
     ): "it has no server of its own with gateways, jobs, workspaces, uploads and archives",
     (
-        "run projects* doctor models.build_docker models.FlavorBackend* pyfunc.build_model_env "
+        "run projects* models.build_docker models.FlavorBackend* pyfunc.build_model_env "
         "pyfunc.get_flavor_backend pyfunc.EnvType *.add_libraries_to_model "
         "*.update_model_requirements models.infer_pip_requirements *(install_mlflow) "
         "*(pip_requirements_override) *(extra_envs) *(uv_*)"
@@ -205,6 +205,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         "*.MlflowClient.start_span *.MlflowClient.end_span *.MlflowClient.end_trace "
         "*.MlflowClient.*link_traces_*"
     ): "start_span and start_span_no_context begin spans, and a trace is its run's from the start",
+    "doctor": "`tracklet doctor` is its own",
     "tracing.*_notebook_display": "notebooks show a trace when they are asked to",
     (
         "*.TraceInfoV2* entities.trace_info_v2* entities.trace_status* *.TraceData.to_json_bytes"

@@ -49,6 +49,7 @@ _ALIASES: Final = {
 _OWN_MODULES: Final = frozenset(
     (
         "__main__",
+        "mlflow",
         "tracklet",
         "tracklet_flavors",
         "tracklet_integrations",
@@ -59,7 +60,7 @@ _OWN_MODULES: Final = frozenset(
 
 # Never a requirement of a model: the standard library, ourselves and what installs packages.
 _NEVER: Final = _OWN_MODULES.union(
-    ("_pytest", "conftest", "mlflow", "pip", "pkg_resources", "pytest", "setuptools", "wheel")
+    ("_pytest", "conftest", "pip", "pkg_resources", "pytest", "setuptools", "wheel")
 )
 
 
