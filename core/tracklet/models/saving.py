@@ -344,7 +344,7 @@ def flavor_to_save(model: Any, asked: str | Flavor | None, described: Descriptio
 
     Raises:
         InvalidParameterValue: The flavor does not save such models, an option is unknown, the
-            signature is no signature, or a code path is missing.
+            signature is no signature, the input example does not fit it, or a code path is missing.
         ValueError: The environment is said in more than one way.
     """
     if isinstance(asked, Flavor):
@@ -364,6 +364,8 @@ def flavor_to_save(model: Any, asked: str | Flavor | None, described: Descriptio
             f"signature must be a ModelSignature, None to infer it or False for none; got "
             f"{signature!r} of type {type(signature).__name__}"
         )
+    if isinstance(signature, ModelSignature) and described.input_example is not None:
+        _check_example(described.input_example, signature)
     environment.check(
         described.conda_env, described.pip_requirements, described.extra_pip_requirements
     )
@@ -373,6 +375,23 @@ def flavor_to_save(model: Any, asked: str | Flavor | None, described: Descriptio
         if not Path(path).exists():
             raise InvalidParameterValue(f"code_paths names {str(path)!r}, where there is nothing")
     return flavor
+
+
+def _check_example(example: Any, signature: ModelSignature) -> None:
+    from tracklet.models import examples
+    from tracklet.models.pyfunc import enforcement
+
+    data, params = examples.split_params(example)
+    try:
+        if signature.inputs is not None:
+            enforcement.enforce(data, signature.inputs)
+        if signature.params is not None:
+            enforcement.enforce_params(params, signature.params)
+    except InvalidParameterValue as error:
+        raise InvalidParameterValue(
+            f"the input example does not fit the signature: {error.message}. Infer the signature "
+            "from such data, or leave one of the two out"
+        ) from None
 
 
 def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:

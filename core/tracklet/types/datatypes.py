@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tracklet.errors import InvalidParameterValue, TrackletException
+from tracklet.errors import InvalidParameterValue, TrackletException, brief
 from tracklet.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -96,13 +96,19 @@ class Array(Frozen):
 
 
 class Property(Frozen):
-    """A named value inside an :class:`Object`."""
+    """A named value inside an :class:`Object`.
+
+    Raises:
+        InvalidParameterValue: The name is no text.
+    """
 
     name: str
     dtype: ColumnType
     required: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidParameterValue(f"the name of a property must be a text; got {self.name!r}")
         object.__setattr__(self, "dtype", as_type(self.dtype))
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +127,8 @@ class Object:
         properties: The keys with their types; names are unique.
 
     Raises:
-        InvalidParameterValue: A name occurs twice, or there is no property.
+        InvalidParameterValue: They are no list of properties, a name occurs twice, or there is no
+            property.
     """
 
     __slots__ = ("properties",)
@@ -129,7 +136,8 @@ class Object:
     properties: tuple[Property, ...]
 
     def __init__(self, properties: Iterable[Property]) -> None:
-        ordered = tuple(sorted(properties, key=lambda item: item.name))
+        items = as_items(properties, (Property,), "an object type is made of a list of properties")
+        ordered = tuple(sorted(items, key=lambda item: item.name))
         names = [item.name for item in ordered]
         if not names or len(set(names)) != len(names):
             raise InvalidParameterValue(
@@ -182,6 +190,23 @@ class SparkMLVector(Frozen):
 
 
 ColumnType: TypeAlias = DataType | Array | Object | Map | AnyType | SparkMLVector
+
+
+def as_items(given: object, kinds: tuple[type, ...], rule: str) -> list[Any]:
+    """What a type or schema is made of, as a list.
+
+    Args:
+        given: What the user gave.
+        kinds: What each item must be.
+        rule: The rule, for the message.
+
+    Raises:
+        InvalidParameterValue: It is something else.
+    """
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
+    if listed is None or not all(isinstance(item, kinds) for item in listed):
+        raise InvalidParameterValue(f"{rule}; got {brief(listed or given)}")
+    return listed
 
 
 def as_type(value: object) -> ColumnType:

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.types.datatypes import DataType, Object, as_type, type_from_dict, type_to_dict
+from tracklet.types.datatypes import (
+    DataType,
+    Object,
+    as_items,
+    as_type,
+    type_from_dict,
+    type_to_dict,
+)
 
 
 class ParamSpec:
@@ -38,12 +45,18 @@ class ParamSpec:
             raise InvalidParameterValue(f"parameter {name!r} cannot be binary")
         self.name = str(name)
         self.dtype: DataType | Object = kind
-        self.shape = None if shape is None else tuple(shape)
+        self.shape = tuple(shape) if isinstance(shape, list) else shape
         if self.shape not in (None, (-1,)):
             raise InvalidParameterValue(
                 f"the shape of parameter {name!r} is None or (-1,); got {shape!r}"
             )
         self.default = self.convert(default)
+        try:
+            json.dumps(_plain(self.default))
+        except (TypeError, ValueError):
+            raise InvalidParameterValue(
+                f"the default of parameter {name!r} must be what JSON can say; got {default!r}"
+            ) from None
 
     def convert(self, value: Any) -> Any:
         """The value as the parameter's type; None stays None.
@@ -71,13 +84,9 @@ class ParamSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; dates are ISO texts."""
-        default = self.default
-        if self.dtype is DataType.datetime and default is not None:
-            listed = self.shape is not None
-            default = [item.isoformat() for item in default] if listed else default.isoformat()
         return {
             "name": self.name,
-            "default": default,
+            "default": _plain(self.default),
             "shape": None if self.shape is None else list(self.shape),
             **type_to_dict(self.dtype),
         }
@@ -96,6 +105,15 @@ class ParamSpec:
     def __repr__(self) -> str:
         shape = "" if self.shape is None else f" (shape: {self.shape})"
         return f"{self.name!r}: {self.dtype!r} (default: {self.default}){shape}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _check_object(name: str, value: Any, kind: Object) -> dict[str, Any]:
@@ -165,7 +183,7 @@ class ParamSchema:
     __slots__ = ("params",)
 
     def __init__(self, params: Iterable[ParamSpec]) -> None:
-        self.params = list(params)
+        self.params = as_items(params, (ParamSpec,), "a schema of params is a list of ParamSpecs")
         names = [spec.name for spec in self.params]
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})

@@ -11,6 +11,7 @@ from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.types.datatypes import (
     ColumnType,
+    as_items,
     as_type,
     is_required,
     type_from_dict,
@@ -102,8 +103,7 @@ class TensorSpec:
             raise InvalidParameterValue(
                 f"a tensor's type is a NumPy dtype; got the text {type!r}: use np.dtype({type!r})"
             )
-        if isinstance(shape, int) or not all(isinstance(size, int | np.integer) for size in shape):
-            raise InvalidParameterValue(f"a tensor's shape is a tuple of integers; got {shape!r}")
+        shape = as_items(shape, (int, np.integer), "a tensor's shape is a tuple of integers")
         try:
             dtype = np.dtype(type)
             # The length of texts belongs to the sample, not to the model.
@@ -153,17 +153,19 @@ class Schema:
     Raises:
         TrackletException: Columns and tensors are mixed, some have names and some not, an
             unnamed column is optional, or there are several unnamed tensors.
-        InvalidParameterValue: There is no entry.
+        InvalidParameterValue: There is no entry, or something else than columns and tensors.
     """
 
     __slots__ = ("_names", "inputs")
 
     def __init__(self, inputs: Iterable[ColSpec | TensorSpec]) -> None:
-        specs: list[Any] = list(inputs)
+        specs = as_items(
+            inputs, (ColSpec, TensorSpec), "a schema is made of a list of ColSpecs or TensorSpecs"
+        )
         if not specs:
             raise InvalidParameterValue("a schema needs at least one column or tensor; got none")
         kinds = {type(spec) for spec in specs}
-        if not kinds <= {ColSpec, TensorSpec} or len(kinds) > 1:
+        if len(kinds) > 1:
             raise TrackletException(
                 "a schema consists of ColSpecs or of TensorSpecs, not of both; got "
                 f"{sorted(kind.__name__ for kind in kinds)}"

@@ -25,6 +25,7 @@ from tracklet.types import (
     Property,
     Schema,
     TensorSpec,
+    infer_schema,
 )
 
 AB = Schema([ColSpec(DataType.double, "a"), ColSpec(DataType.long, "b")])
@@ -73,6 +74,74 @@ def test_messages_name_column_got_and_expected(data: Any, message: str) -> None:
     """Whoever reads the error can repair the data."""
     with pytest.raises(SchemaMismatch, match=re.escape(message)):
         enforce(data, AB)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"a": [1.0], "b": 1, "c": [2, 3]}, "same number of values; got {'a': 1, 'b': 1, 'c': 2}"),
+        ({"a": 1.0, "b": [1, 2]}, "same number of values"),
+        ({"a": np.ones((2, 2)), "b": [1, 2]}, "column 'a' is a double"),
+        ([[1.0, 2], [3.0]], "rows must have the same length; got [1, 2]"),
+        ([{"a": 1.0}, 3], "got list"),
+        (pd.DataFrame([[1.0, 2, 3]], columns=["a", "b", "a"]), "['a'] stand more than once"),
+    ],
+)
+def test_data_that_makes_no_frame_is_refused(data: Any, message: str) -> None:
+    """Never with a bare error of pandas or NumPy."""
+    with pytest.raises(SchemaMismatch, match=re.escape(message)):
+        enforce(data, AB)
+
+
+def test_lists_in_a_mapping_are_rows_where_columns_hold_less() -> None:
+    """A list for a column of lists is one row, a list of lists several; texts are one request."""
+    lists = Schema([ColSpec(Array(DataType.long), "a")])
+    both = Schema([ColSpec(Array(DataType.long), "a"), ColSpec(DataType.long, "b")])
+    texts = Schema([ColSpec(DataType.string, "a")])
+    for schema, data, expected in (
+        (lists, {"a": [1, 2]}, [[1, 2]]),
+        (lists, {"a": [[1, 2], [3]]}, [[1, 2], [3]]),
+        (lists, [{"a": [1, 2]}, {"a": [3]}], [[1, 2], [3]]),
+        (lists, [[1, 2], [3]], [[1, 2], [3]]),
+        (both, {"a": [[1], [2, 3]], "b": [4, 5]}, [[1], [2, 3]]),
+        (texts, {"a": ["x", "y"]}, [["x", "y"]]),
+        (texts, {"a": "x"}, ["x"]),
+    ):
+        assert enforce(data, schema)["a"].tolist() == expected, data
+
+
+def test_missing_values_do_not_turn_whole_numbers_into_floats() -> None:
+    """Records and lists keep them as they are, and so does what is widened."""
+    schema = Schema([ColSpec(DataType.long, "c", required=False)])
+    for data in (
+        [{"c": 2**60 + 1}, {}],
+        {"c": [2**60 + 1, None]},
+        pd.DataFrame({"c": pd.Series([2**60 + 1, None], dtype="Int64")}),
+        pd.DataFrame({"c": [2**60 + 1, None]}, dtype=object),
+    ):
+        column = enforce(data, schema)["c"]
+        assert column.iloc[0] == 2**60 + 1
+        assert pd.isna(column.iloc[1])
+    small = pd.DataFrame({"c": pd.Series([1, None], dtype="Int8")})
+    assert enforce(small, schema)["c"].dtype == "Int64"
+
+
+def test_columns_are_found_by_names_that_json_cannot_say() -> None:
+    """Dates, NaN and None as names are asked for by themselves or by their texts, in any order."""
+    names = [pd.Timestamp("2020-01-01"), float("nan"), None]
+    frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=pd.Index(names, dtype=object))
+    schema = Schema.from_json(infer_schema(frame).to_json())
+    assert schema.input_names() == ["2020-01-01T00:00:00", "nan", "None"]
+    assert enforce(frame, schema) is frame
+    assert enforce(frame.iloc[:, ::-1], schema).to_numpy().tolist() == [[1.0, 2.0, 3.0]]
+    texts = frame.set_axis(schema.input_names(), axis=1)
+    assert enforce(texts, schema) is texts
+
+
+def test_a_schema_that_says_nothing_lets_everything_pass() -> None:
+    """A frame keeps all of its columns, and what makes no frame is passed as it is."""
+    for data in (pd.DataFrame({"a": [1], "b": ["x"]}), (1, 2), [1, "x"], None):
+        assert enforce(data, Schema([ColSpec(AnyType())])) is data
 
 
 def test_an_optional_column_may_be_absent() -> None:
@@ -200,6 +269,30 @@ def test_named_tensors_take_mappings_and_frames() -> None:
     assert enforce(pd.DataFrame({"x": [[1.0, 2.0]], "y": [1]}), schema)["x"].shape == (1, 2)
     with pytest.raises(SchemaMismatch, match="lacks the tensors"):
         enforce({"x": np.ones((3, 2))}, schema)
+
+
+def test_the_only_tensor_needs_no_name() -> None:
+    """A bare array or Series is it; with several tensors it would not be known which."""
+    one = Schema([TensorSpec(np.dtype("float64"), (-1,), "x")])
+    for data in (np.ones(2), pd.Series([1.0, 1.0]), pd.Series([1, 1], name="q")):
+        np.testing.assert_array_equal(enforce(data, one)["x"], [1.0, 1.0])
+    two = Schema([*one, TensorSpec(np.dtype("float64"), (-1,), "y")])
+    with pytest.raises(SchemaMismatch, match="takes a dictionary of arrays"):
+        enforce(np.ones(2), two)
+
+
+@pytest.mark.parametrize("name", [None, "x"])
+def test_the_cells_of_a_frame_become_the_tensors_dtype_if_nothing_is_lost(name: Any) -> None:
+    """Lists of Python's numbers and nullable columns have no dtype that would mean something."""
+    schema = Schema([TensorSpec(np.dtype("float32"), (-1, 2), name)])
+    found = enforce(pd.DataFrame({"x": [[1, 2], [3, 4]]}), schema)
+    array = found if name is None else found[name]
+    assert array.dtype == np.float32
+    assert array.tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(SchemaMismatch, match="dtype float32"):
+        enforce(pd.DataFrame({"x": [[0.1, 0.2]]}), schema)
+    with pytest.raises(SchemaMismatch, match="do not make one array"):
+        enforce(pd.DataFrame({"x": [[1, 2], [3]]}), schema)
 
 
 def test_params_have_defaults_and_unknown_ones_are_left_out() -> None:

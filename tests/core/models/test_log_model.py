@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import tracklet
@@ -322,3 +324,41 @@ def test_traces_of_a_loaded_model_are_its() -> None:
     traces = tracklet.search_traces(return_type="list", order_by=["timestamp ASC"])
     linked = [trace.info.trace_metadata.get("mlflow.modelId") for trace in traces]
     assert linked == [None, info.model_id, None]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [decimal.Decimal("1.5")],
+        pd.to_timedelta([1]),
+        pd.period_range("2020", periods=1),
+        [{1, 2}],
+        pd.Series(["\ud800"], dtype=object),
+    ],
+)
+def test_a_model_is_not_lost_over_an_example_that_json_cannot_say(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, column: Any
+) -> None:
+    """It is saved with its signature; that the example is missing is said."""
+    frame = pd.DataFrame({"a": [1.0], "odd": column})
+    pyfunc.save_model(tmp_path / "m", python_model=lambda x: x, input_example=frame)
+    assert "saved without its input example" in caplog.text
+    loaded = pyfunc.load_model(tmp_path / "m")
+    assert loaded.metadata.load_input_example(tmp_path / "m") is None
+    assert not (tmp_path / "m" / "input_example.json").exists()
+    assert loaded.signature is not None
+    assert loaded.predict(frame) is frame
+
+
+def test_an_example_that_contradicts_the_signature_is_refused(tmp_path: Path) -> None:
+    """Both were given, and one is wrong; nothing is created."""
+    signature = models.infer_signature(pd.DataFrame({"a": [1.0]}), params={"t": 1.0})
+    for example in (pd.DataFrame({"b": ["x"]}), (pd.DataFrame({"a": [1.0]}), {"t": "hot"})):
+        for save in (
+            lambda **given: pyfunc.save_model(tmp_path / "m", **given),
+            lambda **given: pyfunc.log_model(name="m", **given),
+        ):
+            with pytest.raises(InvalidParameterValue, match="does not fit the signature"):
+                save(python_model=lambda x: x, signature=signature, input_example=example)
+    assert not (tmp_path / "m").exists()
+    assert tracklet.last_logged_model() is None

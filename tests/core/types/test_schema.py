@@ -73,6 +73,18 @@ def test_a_schema_survives_its_json(schema: Schema) -> None:
         ),
         lambda: ColSpec("foo"),  # type: ignore[arg-type]
         lambda: Object([]),
+        lambda: Object({}),  # type: ignore[arg-type]
+        lambda: Object({"a": DataType.long}),  # type: ignore[arg-type]
+        lambda: Object(Property("a", DataType.long)),  # type: ignore[arg-type]
+        lambda: Property(3, DataType.long),  # type: ignore[arg-type]
+        lambda: Schema(ColSpec(DataType.long)),  # type: ignore[arg-type]
+        lambda: Schema([3]),  # type: ignore[list-item]
+        lambda: ParamSchema(3),  # type: ignore[arg-type]
+        lambda: ParamSpec("a", DataType.long, 1, 3),
+        lambda: ParamSpec("a", Object([Property("b", AnyType())]), {"b": object()}),
+        lambda: TensorSpec("float64", (-1,)),
+        lambda: TensorSpec(np.dtype([("a", "i4")]), (-1,)),
+        lambda: TensorSpec(np.dtype("int64"), None),  # type: ignore[arg-type]
         lambda: Object([Property("a", DataType.long), Property("a", DataType.long)]),
         lambda: TensorSpec(np.dtype("int64"), 3),  # type: ignore[arg-type]
         lambda: Schema.from_json("nonsense"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -105,6 +106,9 @@ def _as_frame(data: Any, schema: Schema) -> Any:
         if data and all(isinstance(item, Mapping) for item in data):
             names = dict.fromkeys(key for item in data for key in item)
             return _frame_of({key: [item.get(key) for item in data] for key in names})
+        lengths = {len(item) for item in data if isinstance(item, list)}
+        if len(lengths) > 1:
+            raise SchemaMismatch(f"rows must have the same length; got {brief(sorted(lengths))}")
         try:
             return pd.DataFrame(data)
         except (TypeError, ValueError, AttributeError):
@@ -142,8 +146,8 @@ _SCALARS = (str, bytes, bytearray, int, float, bool, dt.date)
 def _column_lists(data: Mapping[Any, Any], schema: Schema) -> dict[Any, Any]:
     """One list per column out of a mapping of scalars, lists, arrays or structures.
 
-    They are several rows if a column of scalars has several values. Lists of nothing but texts
-    are one row, as they are in MLflow, where they are the texts of one request.
+    They are several rows if a value is a list, or nested more deeply, than its column's type.
+    Lists of nothing but texts are one row, as in MLflow: the texts of one request.
     """
     kinds = schema.input_types_dict() if schema.has_input_names() else {}
     texts = set(kinds.values()) == {DataType.string} and all(
@@ -151,14 +155,22 @@ def _column_lists(data: Mapping[Any, Any], schema: Schema) -> dict[Any, Any]:
         for value in data.values()
     )
     rows = not texts and any(
-        _is_listed(value) and isinstance(kinds.get(name, DataType.string), DataType)
-        for name, value in data.items()
+        _nesting(value) > _depth(kinds.get(name, DataType.string)) for name, value in data.items()
     )
-    return {name: value if rows and _is_listed(value) else [value] for name, value in data.items()}
+    return {name: value if rows and _nesting(value) else [value] for name, value in data.items()}
 
 
-def _is_listed(value: Any) -> bool:
-    return isinstance(value, list) or getattr(value, "ndim", 0) > 0
+def _depth(kind: ColumnType) -> float:
+    """How many lists a value of the type is nested in; any number, if that is not known."""
+    if isinstance(kind, Array):
+        return 1 + _depth(kind.dtype)
+    return math.inf if isinstance(kind, AnyType) else 0
+
+
+def _nesting(value: Any) -> int:
+    if isinstance(value, list):
+        return 1 + _nesting(next((item for item in value if not is_null(item)), None))
+    return int(getattr(value, "ndim", 0))
 
 
 def _frame_of(columns: Mapping[Any, Any]) -> Any:
@@ -454,7 +466,13 @@ def _enforce_tensors(data: Any, schema: Schema) -> Any:
             data = _frame_to_array(data if is_frame else data.to_frame(), specs[0])
         return _checked_tensor(data, specs[0])
     if is_frame:
-        data = {name: _stacked(data[name]) for name in data.columns}
+        kinds = {spec.name: spec.type for spec in specs}
+        named = [(label(name), at) for at, name in enumerate(data.columns)]
+        data = {n: _stacked(data.iloc[:, at], kinds[n]) for n, at in named if n in kinds}
+    elif len(specs) == 1 and hasattr(data, "shape"):  # what the only tensor is, needs no name
+        data = {
+            specs[0].name: data if not hasattr(data, "to_frame") else _stacked(data, specs[0].type)
+        }
     if not isinstance(data, Mapping):
         raise SchemaMismatch(
             f"the model takes a dictionary of arrays, {schema!r}; got {type(data).__name__}"
@@ -467,18 +485,37 @@ def _enforce_tensors(data: Any, schema: Schema) -> Any:
 
 def _frame_to_array(frame: Any, spec: TensorSpec) -> Any:
     if frame.shape[1] != 1:
-        return frame.to_numpy()
-    array = _stacked(frame.iloc[:, 0])
+        return _widened(frame.to_numpy(), spec.type)
+    array = _stacked(frame.iloc[:, 0], spec.type)
     return array.reshape(-1, 1) if array.ndim == 1 and len(spec.shape) == 2 else array
 
 
-def _stacked(series: Any) -> Any:
+def _stacked(series: Any, dtype: Any) -> Any:
     """A column as an array; cells that are lists or arrays become its further dimensions."""
     import numpy as np
 
     if series.dtype == object and len(series) and isinstance(series.iloc[0], list | np.ndarray):
-        return np.stack([np.asarray(cell) for cell in series])
-    return series.to_numpy()
+        try:
+            return _widened(np.stack([np.asarray(cell) for cell in series]), dtype)
+        except ValueError as error:
+            raise SchemaMismatch(
+                f"the cells of column {series.name!r} do not make one array: {error}"
+            ) from None
+    return _widened(series.to_numpy(), dtype)
+
+
+def _widened(array: Any, dtype: Any) -> Any:
+    """An array out of a frame's cells, whose own dtype says little, if no value changes."""
+    import numpy as np
+
+    if array.dtype == dtype or array.dtype.kind not in "biufO" or dtype.kind not in "biuf":
+        return array
+    try:
+        with np.errstate(all="ignore"):
+            cast = array.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        return array
+    return cast if np.array_equal(cast, array, equal_nan=array.dtype.kind == "f") else array
 
 
 def _checked_tensor(data: Any, spec: TensorSpec) -> Any:
