@@ -23,23 +23,48 @@ def dataset_of(features: Any, targets: Any, name: str) -> Any:
     """A dataset of a kind that can be fingerprinted without densifying or iterating; or None.
 
     Args:
-        features: A DataFrame, an array or a sparse matrix; of anything else there is none.
-        targets: The labels; they count if they are an array.
+        features: A DataFrame, an Arrow table, an array or a sparse matrix; of anything else there
+            is none.
+        targets: The labels; beside an array or a matrix they count.
         name: The dataset's name.
     """
     data: Any = import_module("tracklet.data")
     features = plain(features)
+    library, kind = kind_of(features)
     if _is_frame(features):
-        describe = data.from_pandas if _library(features) == "pandas" else data.from_polars
-        return describe(features, name=name)
-    if _library(features) == "pyarrow" and type(features).__name__ == "Table":
-        return data.from_pandas(features.to_pandas(split_blocks=True), name=name)
-    kind = type(features).__name__
-    is_array = _library(features) == "numpy" and kind in ("ndarray", "memmap")
-    if is_array or _is_sparse(features):
-        labels = targets if type(targets).__name__ == "ndarray" else None
-        return data.from_numpy(features, targets=labels, name=name)
+        return getattr(data, f"from_{library}")(features, name=name)
+    if (library == "numpy" and kind in ("ndarray", "memmap")) or _is_sparse(features):
+        return data.from_numpy(features, targets=_labels(targets), name=name)
     return None
+
+
+def _labels(targets: Any) -> Any:
+    """Labels as an array; None of those that make none, and of what may not be touched."""
+    library, kind = kind_of(targets)
+    if kind == "ndarray" or _is_sparse(targets):
+        return targets
+    if library in ("pandas", "polars", "pyarrow") or type(targets) in (list, tuple):
+        np: Any = import_module("numpy")
+        with suppress(ValueError, TypeError):  # lists of lists of different lengths
+            return np.asarray(targets)
+    return None
+
+
+def first_rows(matrix: Any, count: int) -> Any:
+    """A copy of the first rows of a sparse matrix of any format, which is not converted whole."""
+    form, make = matrix.format, type(matrix)
+    shape = (min(count, matrix.shape[0]), *matrix.shape[1:])
+    if form == "coo":
+        kept = matrix.row < count
+        return make((matrix.data[kept], (matrix.row[kept], matrix.col[kept])), shape=shape)
+    if form == "dia":
+        return make((matrix.data, matrix.offsets), shape=shape, copy=True)
+    if form == "bsr":
+        blocks = -(-shape[0] // matrix.blocksize[0])
+        end = matrix.indptr[blocks]
+        parts = (matrix.data[:end], matrix.indices[:end], matrix.indptr[: blocks + 1])
+        return make(parts, shape=(blocks * matrix.blocksize[0], shape[1])).tocsr()[:count]
+    return matrix[:count].copy()
 
 
 def plain(data: Any) -> Any:
@@ -90,7 +115,8 @@ def too_slow(features: Any, seconds: float) -> str | None:
 
 def _of_frame(frame: Any) -> float:
     rows = int(frame.shape[0])
-    first = frame.head(max(1, int(rows * _PROBE_SHARE)))
+    count = max(1, int(rows * _PROBE_SHARE))
+    first = frame.head(count) if hasattr(frame, "head") else frame.slice(0, count)
     types: Any = import_module("tracklet.types")
     started = perf_counter()
     with suppress(types.CannotInferSchema):  # it takes its time all the same
@@ -98,13 +124,21 @@ def _of_frame(frame: Any) -> float:
     return (perf_counter() - started) * rows / int(first.shape[0])
 
 
-def _library(value: Any) -> str:
-    return type(value).__module__.partition(".")[0]
+def kind_of(value: Any) -> tuple[str, str]:
+    """The library and the class that data is of, or is derived from."""
+    for cls in type(value).__mro__:
+        library = cls.__module__.partition(".")[0]
+        if library in ("pandas", "polars", "pyarrow", "numpy", "scipy"):
+            return library, cls.__name__
+    return "", type(value).__name__
 
 
 def _is_frame(value: Any) -> bool:
-    return _library(value) in ("pandas", "polars") and type(value).__name__ == "DataFrame"
+    return kind_of(value) in _FRAMES
+
+
+_FRAMES: Final = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")}
 
 
 def _is_sparse(value: Any) -> bool:
-    return _library(value) == "scipy" and hasattr(value, "tocsr")
+    return kind_of(value)[0] == "scipy" and hasattr(value, "tocsr")

@@ -12,6 +12,7 @@ from tracklet.data.dataset import (
     from_numpy,
     from_pandas,
     from_polars,
+    from_pyarrow,
 )
 from tracklet.data.sources import DatasetSource, get_dataset_source_from_json, source_of
 from tracklet.errors import InvalidParameterValue
@@ -24,6 +25,7 @@ __all__ = [
     "from_numpy",
     "from_pandas",
     "from_polars",
+    "from_pyarrow",
     "get_source",
     "source_of",
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tracklet import entities
 from tracklet.data import digests
 from tracklet.data.sources import DatasetSource, source_of
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.types import infer_schema
+from tracklet.types import infer_schema, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,7 @@ def from_numpy(
         ResourceDoesNotExist: The source's scheme is unknown.
     """
     for role, data in (("features", features), ("targets", targets)):
-        parts = data.values() if isinstance(data, Mapping) else [data]
+        parts = data.values() if digests.is_named(data) else [data]
         for part in parts:
             known = hasattr(part, "dtype") and hasattr(part, "shape") and not hasattr(part, "iloc")
             if not known and not (role == "targets" and data is None):
@@ -194,7 +194,7 @@ def _sizes(role: str, data: Any) -> dict[str, Any]:
     if data is None:
         return {}
     facts = {"shape": lambda a: list(a.shape), "size": _size, "nbytes": _nbytes}
-    if isinstance(data, Mapping):
+    if digests.is_named(data):
         return {
             f"{role}_{fact}": {name: of(array) for name, array in data.items()}
             for fact, of in facts.items()
@@ -239,7 +239,8 @@ def from_pandas(
         raise InvalidParameterValue(
             f"from_pandas takes a pandas DataFrame; got {type(df).__name__}"
         )
-    return _of_frame(df, source, targets, name, digest, predictions)
+    found = digest or functools.partial(digests.of_frame, df)
+    return _of_frame(df, list(df.columns), source, targets, name, found, predictions)
 
 
 def from_polars(
@@ -255,21 +256,44 @@ def from_polars(
         raise InvalidParameterValue(
             f"from_polars takes a polars DataFrame; got {type(df).__name__}"
         )
-    return _of_frame(df, source, targets, name, digest or _polars_digest(df), predictions)
+    found = digest or functools.partial(_polars_digest, df)
+    return _of_frame(df, df.columns, source, targets, name, found, predictions)
+
+
+def from_pyarrow(
+    table: Any,
+    source: Any = None,
+    targets: str | None = None,
+    name: str | None = None,
+    digest: str | None = None,
+    predictions: str | None = None,
+) -> FrameDataset:
+    """A dataset out of an Arrow table; arguments are those of :func:`from_pandas`."""
+    if not hasattr(table, "column_names") or not hasattr(table, "to_pydict"):
+        raise InvalidParameterValue(
+            f"from_pyarrow takes an Arrow table; got {type(table).__name__}"
+        )
+
+    def found() -> str:
+        head = tables.to_frame(table.slice(0, digests.MAX_ROWS))
+        return digests.of_frame(head, table.num_rows)
+
+    return _of_frame(table, table.column_names, source, targets, name, digest or found, predictions)
 
 
 def _of_frame(
     df: Any,
+    columns: list[Any],
     source: Any,
     targets: str | None,
     name: str | None,
-    digest: str | None,
+    digest: str | Callable[[], str],
     predictions: str | None,
 ) -> FrameDataset:
     for role, column in (("targets", targets), ("predictions", predictions)):
-        if column is not None and column not in df.columns:
+        if column is not None and column not in columns:
             raise InvalidParameterValue(
-                f"{role}={column!r} is no column of the frame; it has {list(df.columns)[:50]}"
+                f"{role}={column!r} is no column of the frame; it has {columns[:50]}"
             )
     return FrameDataset(
         df,
@@ -277,7 +301,7 @@ def _of_frame(
         predictions=predictions,
         source=source_of(source),
         name=name,
-        digest=digest or (lambda: digests.of_frame(df)),
+        digest=digest,
         schema=lambda: _column_schema(df),
         profile=lambda: {"num_rows": df.shape[0], "num_elements": df.shape[0] * df.shape[1]},
     )
@@ -291,9 +315,10 @@ def _column_schema(df: Any) -> dict[str, Any] | None:
 
 
 def _polars_digest(df: Any) -> str:
-    import numpy as np
-
     head = df.head(digests.MAX_ROWS)
-    # Polars' own hash of rows would be faster, but differs from version to version.
-    text = head.write_csv().encode()
-    return digests.of_bytes([text, np.int64(df.shape[0])])
+    try:
+        # Polars' own hash of rows would be faster, but differs from version to version.
+        text = head.write_csv()
+    except Exception:  # noqa: BLE001 - CSV has no lists, structures, bytes or durations
+        text = repr(head.to_dict(as_series=False))
+    return digests.of_rows(text, df.shape[0])

@@ -11,8 +11,12 @@ MAX_ROWS: Final = 10_000
 """Rows (of a frame) or values (of an array) that enter a fingerprint."""
 
 
-def of_frame(frame: Any) -> str:
+def of_frame(frame: Any, rows: int | None = None) -> str:
     """The fingerprint of a pandas frame: 8 hexadecimal digits.
+
+    Args:
+        frame: The frame, or the first rows of one.
+        rows: The number of all rows; by default the frame's own.
 
     The values of text and number columns in the first rows, the index, the number of rows and all
     names count.
@@ -26,10 +30,14 @@ def of_frame(frame: Any) -> str:
     numbers = frame.iloc[:0].select_dtypes(include=["number", "timedelta"]).columns
     # The order in which MLflow takes them: sorted, where the names can be sorted.
     head = frame.head(MAX_ROWS)[frame.columns[texts].union(numbers)]
+    try:
+        values = hash_rows(head)
+    except ValueError:  # long doubles
+        values = hash_rows(head.astype(str))
     return of_bytes(
         [
-            hash_rows(head).to_numpy(),
-            np.int64(len(frame)),
+            values.to_numpy(),
+            np.int64(len(frame) if rows is None else rows),
             *(str(name).encode() for name in frame.columns),
         ]
     )
@@ -57,12 +65,17 @@ def of_arrays(features: Any, targets: Any = None) -> str:
     """The fingerprint of arrays, or dictionaries of them: 8 hexadecimal digits."""
     parts: list[Any] = []
     for data in (features, targets):
-        if isinstance(data, Mapping):
+        if is_named(data):
             for name in sorted(data):
                 parts += _array_parts(data[name])
         elif data is not None:
             parts += _array_parts(data)
     return of_bytes(parts)
+
+
+def is_named(data: Any) -> bool:
+    """Whether data is a dictionary of arrays; SciPy's matrices by keys are dictionaries, too."""
+    return isinstance(data, Mapping) and not hasattr(data, "tocsr")
 
 
 def _array_parts(array: Any) -> Iterable[Any]:
@@ -79,7 +92,7 @@ def _array_parts(array: Any) -> Iterable[Any]:
         flat = _first_values(array)
         try:
             yield hash_array(np.ascontiguousarray(flat))
-        except TypeError:
+        except (TypeError, ValueError):  # objects that are not hashable; long doubles
             yield np.int64(array.size)
     for size in array.shape:
         yield np.int64(size)
@@ -91,6 +104,13 @@ def _first_values(array: Any) -> Any:
         return array.ravel()
     per_row = max(1, array.size // max(1, array.shape[0]))
     return array[: -(-MAX_ROWS // per_row)].ravel()[:MAX_ROWS]
+
+
+def of_rows(text: str, count: int) -> str:
+    """The fingerprint of a table by the text of its first rows and the number of all."""
+    import numpy as np
+
+    return of_bytes([text.encode(errors="surrogatepass"), np.int64(count)])
 
 
 def of_bytes(parts: Iterable[Any]) -> str:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tracklet import entities
-from tracklet.autolog.datasets import dataset_of, plain, why_none
+from tracklet.autolog.datasets import dataset_of, kind_of, plain, why_none
+from tracklet.autolog.datasets import first_rows as first_of_sparse
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
+from tracklet.types import tables
 from tracklet_integrations.shared.weak_table import WeakTable
 
 EXAMPLE_ROWS: Final = 5
@@ -89,34 +91,28 @@ def origin_of(
 def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
     """A copy of the first rows: a pandas frame, an array or a CSR matrix; None of other data."""
     data = plain(data)
-    library, kind = _kind(data)
+    library, kind = kind_of(data)
     if library == "pandas" and kind == "DataFrame":
         return data.iloc[:count].copy()
     if library == "numpy" and kind in ("ndarray", "memmap") and data.ndim == 2:
         return data[:count].copy()
     if library == "scipy" and hasattr(data, "tocsr") and len(data.shape) == 2:
-        # A matrix of coordinates cannot be sliced, and converting all of it would copy it.
-        return data[:count].tocsr() if hasattr(data, "indptr") else None
+        return first_of_sparse(data, count).tocsr()
     if library == "polars" and kind == "DataFrame":
         return _first_of_polars(data, count)
     if library == "pyarrow" and kind == "Table":
-        return data.slice(0, count).to_pandas()
+        return tables.to_frame(data.slice(0, count))
     return None
 
 
 def _first_of_polars(data: Any, count: int) -> Any:
     """The first rows, with the categories of all rows: a slice knows only its own."""
-    first = data.head(count).to_pandas()
+    first = tables.to_frame(data.head(count))
     for name, dtype in data.schema.items():
         if dtype.base_type().__name__ == "Categorical":
             found = data[name].unique(maintain_order=True).drop_nulls().to_list()
             first[name] = first[name].cat.set_categories(found)
     return first
-
-
-def _kind(data: Any) -> tuple[str, str]:
-    kind = type(data)
-    return kind.__module__.partition(".")[0], kind.__name__
 
 
 def names_of(count: int, given: Any) -> Sequence[str]:

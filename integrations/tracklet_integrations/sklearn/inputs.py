@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tracklet.autolog.datasets import first_rows as first_of_sparse
+from tracklet.autolog.datasets import kind_of
+
 EXAMPLE_ROWS: Final = 5
 
 _FRAMES: Final = {
@@ -84,14 +87,14 @@ def plain(value: Any) -> Any:
 def is_touchable(value: Any) -> bool:
     """Whether a value is of a kind that can be read, sliced and measured without a side effect."""
     kind = type(value)
-    library = kind.__module__.partition(".")[0]
+    library, name = kind_of(value)
     if kind in (list, tuple):
         return True
     if library == "numpy":
         return hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0
     if library == "scipy":
         return hasattr(value, "tocsr") and hasattr(value, "shape")
-    return (library, kind.__name__) in _FRAMES
+    return (library, name) in _FRAMES
 
 
 def row_count(value: Any) -> int:
@@ -102,12 +105,11 @@ def row_count(value: Any) -> int:
 
 def first_rows(value: Any, count: int = EXAMPLE_ROWS) -> Any:
     """A copy of the first rows, of the same type; the value must be touchable."""
-    library = type(value).__module__.partition(".")[0]
+    library, _ = kind_of(value)
     if library == "pandas":
         return value.iloc[:count].copy()
     if library == "scipy":
-        # A COO or DIA matrix cannot be sliced, and converting all of it would copy it.
-        return value[:count].copy() if hasattr(value, "__getitem__") else None
+        return first_of_sparse(value, count)
     if library == "numpy":
         return value[:count].copy()
     if library in ("polars", "pyarrow"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse as sparse
 from hypothesis import given
@@ -16,9 +18,11 @@ from hypothesis import strategies as st
 
 import tracklet
 from tracklet import data
+from tracklet.autolog.datasets import dataset_of
 from tracklet.data import DatasetSource
 from tracklet.entities import DatasetInput
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet_testing import data_cases
 
 FRAME = pd.DataFrame({"a": [1.0, 2, 3], "b": ["x", "y", "z"], "c": [1, 2, 3]})
 
@@ -200,3 +204,45 @@ def test_data_that_is_no_dataset_is_refused_with_the_way_to_make_one(
             log(data)
     assert not tracklet.get_run(tracklet.start_run().info.run_id).data.metrics
     tracklet.end_run()
+
+
+class Frame(pd.DataFrame):
+    """A frame as other libraries derive it."""
+
+
+@pytest.mark.parametrize("labels", [[1, 0], (1, 0), pd.Series([1, 0]), pl.Series([1, 0])])
+def test_labels_count_whatever_holds_them(labels: Any) -> None:
+    """A list, a Series and an array of the same labels give one fingerprint."""
+    features = np.ones((2, 2))
+    expected = dataset_of(features, np.array([1, 0]), "d").digest
+    assert dataset_of(features, labels, "d").digest == expected
+    assert dataset_of(features, [0, 0], "d").digest != expected
+    assert dataset_of(features, [[0], [1, 2]], "d").digest == dataset_of(features, None, "d").digest
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: Frame({"x": [x, 2]}),
+        lambda x: pa.table({"x": [x, None], "lists": [[1], [2]]}),
+        lambda x: pl.DataFrame({"lists": [[x], []], "struct": [{"a": 1}, None], "b": [b"x", b""]}),
+        lambda x: pl.DataFrame({"d": [dt.timedelta(x), None]}),
+        lambda x: sparse.dok_matrix([[x, 0]]),
+    ],
+)
+def test_tables_of_other_kinds_are_described(make: Any) -> None:
+    """Derived frames, Arrow's tables, and polars' with columns that CSV does not hold."""
+    dataset = dataset_of(make(1), None, "d")
+    assert dataset.schema is not None
+    assert dataset.digest == dataset_of(make(1), None, "d").digest
+    assert dataset.digest != dataset_of(make(3), None, "d").digest
+    assert dataset.to_entity().profile
+
+
+def test_data_of_every_kind_has_a_fingerprint() -> None:
+    """What can be trained on can be told apart, whatever its dtypes and names are."""
+    for case in data_cases.cases():
+        dataset = dataset_of(case.make(), None, "d")
+        if dataset is not None:
+            assert len(dataset.digest) == 8, case.name
+            assert dataset.to_entity().profile, case.name

@@ -99,16 +99,18 @@ def memory_map(values, tmp_path):
     return np.load(tmp_path / "values.npy", mmap_mode="r")
 
 
-def sparse_array(values):
-    from scipy.sparse import coo_array
+def in_format(name):
+    from scipy import sparse
 
-    return coo_array(values)
+    return pytest.param(getattr(sparse, name), id=name)
 
 
-def sparse_matrix(values):
-    from scipy.sparse import csc_matrix
+class Frame(pd.DataFrame):
+    """A frame as other libraries derive it."""
 
-    return csc_matrix(values)
+    @property
+    def _constructor(self):
+        return Frame
 
 
 def polars_frame(values):
@@ -117,9 +119,14 @@ def polars_frame(values):
     return pl.DataFrame(values, schema=["a", "b", "c", "d"])
 
 
+@pytest.mark.filterwarnings("ignore:Constructing a DIA")
 @pytest.mark.parametrize(
     "kind",
-    [read_only, memory_map, np.asfortranarray, sparse_array, sparse_matrix, polars_frame],
+    [
+        *(read_only, memory_map, np.asfortranarray, polars_frame, Frame),
+        *(in_format(f"{name}_matrix") for name in ("bsr", "coo", "csc", "dia", "dok", "lil")),
+        *(in_format(f"{name}_array") for name in ("bsr", "coo", "csc", "dia", "dok", "lil")),
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_odd_kinds_of_tables_are_fingerprinted_and_measured(runs, kind, tmp_path):

@@ -12,12 +12,17 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_regression
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -569,3 +574,37 @@ def test_s11_1_hasattr_and_delegation_of_pipelines_keep_their_meaning():
     assert not hasattr(pipeline, "fit_predict")
     assert hasattr(Pipeline([("scale", StandardScaler()), ("k", KMeans(2))]), "fit_predict")
     assert not hasattr(pipeline, "transform")
+
+
+@pytest.mark.filterwarnings("ignore:Constructing a DIA")
+@pytest.mark.parametrize("form", ["bsr", "coo", "dia", "dok"])
+def test_sparse_data_in_any_format_gives_a_signature_that_takes_it(form):
+    """Also in formats that cannot be sliced; the loaded model answers the very matrix."""
+    table = getattr(scipy.sparse, f"{form}_matrix")(X)
+    enable(log_models=True, log_input_examples=True)
+    model = LogisticRegression(max_iter=200).fit(table, Y)
+    loaded = tracklet.pyfunc.load_model(tracklet.last_logged_model().model_uri)
+    assert loaded.signature.inputs.is_tensor_spec()
+    assert loaded.predict(table).tolist() == model.predict(table).tolist()
+    assert loaded.metadata.load_input_example().shape == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(X).convert_dtypes(dtype_backend="pyarrow"),
+        pd.DataFrame(X, columns=pd.date_range("2020-01-01", periods=4)),
+        pd.DataFrame(X, columns=pd.period_range("2020-01", periods=4, freq="M")),
+        pd.DataFrame(X)
+        .assign(c=pd.Series([1, None] * 75, dtype="Int64"))
+        .set_axis(list("abcde"), axis=1),
+    ],
+    ids=["arrow", "dates", "periods", "gaps"],
+)
+def test_a_model_is_recorded_and_takes_its_frame(frame):
+    """Whatever the dtypes and the names of its columns are."""
+    enable(log_models=True, log_input_examples=True)
+    model = HistGradientBoostingClassifier(max_iter=2).fit(frame, Y)
+    loaded = tracklet.pyfunc.load_model(tracklet.last_logged_model().model_uri)
+    assert len(loaded.signature.inputs) == frame.shape[1]
+    assert loaded.predict(frame).tolist() == model.predict(frame).tolist()
