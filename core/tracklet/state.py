@@ -20,6 +20,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -84,39 +85,43 @@ class Gates:
 
     def __init__(self) -> None:
         self.missed = False
-        self._locks: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._locks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._held: dict[int, list[Any]] = {}
 
     def add(self) -> threading.RLock:
         """Another one. What is done under it is short, and forks nothing."""
         made = threading.RLock()
-        self._locks.add(made)
+        self._locks[id(made)] = made
         return made
+
+    def _all(self) -> list[Any]:
+        # Other threads may add one meanwhile; this list is made in one step.
+        return [each for known in self._locks.valuerefs() if (each := known()) is not None]
 
     def close(self) -> None:
         """Take all, before a fork."""
         until = time.monotonic() + _PATIENCE
-        self._held[threading.get_ident()] = [
-            each
-            for each in list(self._locks)
-            if each.acquire(True, max(0.0, until - time.monotonic()))
-        ]
+        held = self._held[threading.get_ident()] = []
+        for each in self._all():
+            held.append(each)  # first, for an interrupt may come in between
+            if not each.acquire(True, max(0.0, until - time.monotonic())):
+                held.pop()
 
     def open(self) -> None:
         """Let go of them, in the parent."""
         for each in self._held.pop(threading.get_ident(), ()):
-            each.release()
+            with suppress(RuntimeError):  # it was not taken, for an interrupt came in between
+                each.release()
 
     def open_in_child(self) -> None:
         """Let go of them, and of those that other threads had."""
-        held = self._held.pop(threading.get_ident(), ())
-        self._held.clear()
-        for each in list(self._locks):
-            if each in held:
-                each.release()
-            else:
+        held = self._held.get(threading.get_ident(), ())
+        for each in self._all():
+            if each not in held:
                 each._at_fork_reinit()
                 self.missed = True
+        self.open()
+        self._held.clear()
 
 
 gates = Gates()
