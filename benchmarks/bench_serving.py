@@ -122,11 +122,11 @@ def cpu(call: Callable[[], object]) -> float:
 for named, (signature, forms) in SIGNATURES.items():
     schema = None if signature is None else signature.inputs
     for form, (kind, make) in forms.items():
-        costs = []
-        for size in SIZES:
-            body = body_of(make, size)
-            costs.append(cpu(functools.partial(read, body, kind, schema)) / len(body) * 1e6)
-        least = cpu(functools.partial(floor, body, kind)) / len(body) * 1e6
+        bodies = [body_of(make, size) for size in SIZES]
+        costs = [
+            cpu(functools.partial(read, body, kind, schema)) / len(body) * 1e6 for body in bodies
+        ]
+        least = cpu(functools.partial(floor, bodies[2], kind)) / len(bodies[2]) * 1e6
         report(
             f"1 MB of {form}, signature: {named}",
             costs[2],
