@@ -115,7 +115,13 @@ def set_registry_uri(uri: str | Path | None) -> None:
 
 def given_uri(uri: str | Path | None) -> str | None:
     """A place that a caller names, independent of the working directory; None for none or ""."""
-    return absolute_uri(os.fspath(uri)) if uri else None
+    if not uri:
+        return None
+    if not isinstance(uri, str | os.PathLike):
+        from tracklet.errors import InvalidArgument
+
+        raise InvalidArgument(f"a place of the record is a path or URI; got {uri!r}")
+    return absolute_uri(os.fspath(uri))
 
 
 def tracking_uri() -> str:

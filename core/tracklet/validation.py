@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy, names
 from tracklet.entities import ViewType
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 
 if TYPE_CHECKING:
     from tracklet.entities import DatasetInput, Metric
@@ -62,12 +62,14 @@ def validate_key(kind: str, key: object) -> str:
 
     Raises:
         InvalidParameterValue: It is None, too long, or no canonical relative path.
-        TypeError: It is no text.
+        InvalidArgument: It is no text.
     """
     if key is None:
         raise InvalidParameterValue(f"a {kind} needs a key; got None")
     if not isinstance(key, str):
-        raise TypeError(f"a {kind} key is text; got {key!r} of type {type(key).__name__}")
+        raise InvalidArgument(
+            f"a {kind} key is text; got {shown(key)} of type {type(key).__name__}"
+        )
     problem = _key_problem(key)
     if problem:
         raise InvalidParameterValue(
@@ -162,7 +164,7 @@ def metric_value(key: str, value: Any) -> float:
 
     Raises:
         InvalidParameterValue: It is None, other text, an array of several elements, or too big.
-        TypeError: It is of a kind that holds no number, such as a list or a complex number.
+        InvalidArgument: It is of a kind that holds no number, such as a list or a complex number.
     """
     if isinstance(value, int | float | str):
         source: Any = value
@@ -179,7 +181,7 @@ def metric_value(key: str, value: Any) -> float:
     except TypeError as error:
         if value is None:
             raise InvalidParameterValue(_no_number(key, value)) from error
-        raise TypeError(_no_number(key, value)) from error
+        raise InvalidArgument(_no_number(key, value)) from error
 
 
 def metric_step(key: str, step: Any) -> int:
@@ -236,6 +238,48 @@ def as_strings(values: Mapping[str, Any] | None) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
+def as_pair(kind: str, key: object, value: object) -> dict[str, str]:
+    """A single param or tag, its value as the text that is kept of it.
+
+    Raises:
+        InvalidParameterValue: The key is none.
+    """
+    return {validate_key(kind, key): str(value)}
+
+
+def as_list(what: str, values: Any, kind: Any = object) -> list[Any]:
+    """What a caller gives a list of; None is an empty one.
+
+    Args:
+        what: What they are, for the message.
+        values: What was given.
+        kind: The type or types of an item.
+
+    Raises:
+        InvalidArgument: It is no list, or one of something else.
+    """
+    if values is None:
+        return []
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"{what} are given as a list; got {shown(values)}")
+    items = list(values)
+    for item in items:
+        if not isinstance(item, kind):
+            raise InvalidArgument(f"{what} are given as a list of them; got {shown(item)} in it")
+    return items
+
+
+def optional_text(what: str, value: Any) -> str | None:
+    """What a caller gives as a text, if anything.
+
+    Raises:
+        InvalidArgument: It is something else.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidArgument(f"{what} is text; got {shown(value)} of type {type(value).__name__}")
+
+
 def validate_text(kind: str, key: str, value: object, limit: int | None = None) -> str:
     """Check the value of a param or tag: text, as long as a text is read at all unless limited."""
     if not isinstance(value, str):
@@ -265,7 +309,7 @@ def validate_dataset_input(given: DatasetInput) -> None:
                 f"the {what} of a dataset must be text of 1 to {limit} characters; got {value!r}"
             )
     for tag in given.tags:
-        if not tag.key or len(tag.key) > MAX_INPUT_TAG_KEY_LENGTH:
+        if not isinstance(tag.key, str) or not 0 < len(tag.key) <= MAX_INPUT_TAG_KEY_LENGTH:
             raise InvalidParameterValue(
                 f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
                 f"characters; got {tag.key!r}"

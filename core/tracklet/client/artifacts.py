@@ -68,8 +68,12 @@ class ArtifactVerbs(Verbs):
 
     def log_stream(self, run_id: str, stream: IO[bytes], artifact_file: str) -> None:
         """Store what a binary stream holds from where it stands."""
+        if not callable(getattr(stream, "read", None)):
+            raise InvalidArgument(f"a binary stream has a method read; got {stream!r}")
         with self.artifact_to_write(run_id, artifact_file) as path, path.open("wb") as writer:
             while chunk := stream.read(1 << 20):
+                if isinstance(chunk, str):
+                    raise InvalidArgument("a binary stream is stored; this one reads text")
                 writer.write(chunk)
 
     def list_artifacts(self, run_id: str, path: str | None = None) -> list[FileInfo]:

@@ -13,7 +13,7 @@ from tracklet.client.pages import all_of
 from tracklet.entities import Run
 from tracklet.errors import InvalidArgument, InvalidParameterValue, ResourceDoesNotExist
 from tracklet.repositories import validate_artifact_path
-from tracklet.validation import shown
+from tracklet.validation import as_list, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +79,8 @@ class ContentVerbs(ArtifactVerbs):
             InvalidArgument: The figure is of another library, or the file type of none of it.
         """
         library = type(figure).__module__.partition(".")[0]
+        if not isinstance(save_kwargs, Mapping | None):
+            raise InvalidArgument(f"save_kwargs are a mapping; got {shown(save_kwargs)}")
         options = dict(save_kwargs or {})
         with self.artifact_to_write(run_id, artifact_file) as path:
             if library == "matplotlib" or hasattr(figure, "savefig"):
@@ -188,7 +190,9 @@ class ContentVerbs(ArtifactVerbs):
             ResourceDoesNotExist: No run has such a table.
             InvalidParameterValue: No run has what an extra column names.
         """
-        wanted = [extra_columns] if isinstance(extra_columns, str) else [*(extra_columns or ())]
+        if isinstance(extra_columns, str):
+            extra_columns = [extra_columns]
+        wanted = as_list("extra_columns", extra_columns, str)
         frames = []
         known: set[str] = set()
         for run in self._runs_with_table(experiment_id, artifact_file, run_ids):
@@ -216,7 +220,8 @@ class ContentVerbs(ArtifactVerbs):
         self, experiment_id: str, artifact_file: str, run_ids: Sequence[str] | None
     ) -> Iterable[Run]:
         if run_ids:
-            candidates: Iterable[Run] = [self.store.get_run(run_id) for run_id in run_ids]
+            ids = as_list("run_ids", run_ids)
+            candidates: Iterable[Run] = [self.store.get_run(run_id) for run_id in ids]
         else:
             candidates = all_of(
                 lambda size, token: self.store.search_runs(

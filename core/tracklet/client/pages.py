@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from tracklet.entities import PagedList
+from tracklet.errors import InvalidArgument, brief
 
 T = TypeVar("T")
 
@@ -22,6 +23,8 @@ def all_of(
         page_size: How long pages may be.
         max_results: How much is wanted, which may be nothing; all of it by default.
     """
+    if max_results is not None and type(max_results) is not int:
+        raise InvalidArgument(f"max_results is a whole number; got {brief(max_results)}")
     left, token = max_results, None
     while left is None or left > 0:
         page = page_of(page_size if left is None else min(page_size, left), token)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from tracklet import run_context, validation
 from tracklet.client.verbs import Verbs
 from tracklet.errors import (
+    InvalidArgument,
     InvalidParameterValue,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
 )
 from tracklet.frozen import replace
-from tracklet.validation import as_strings
+from tracklet.validation import as_list, as_strings, optional_text
 
 if TYPE_CHECKING:
     from tracklet.entities import ModelVersion, PagedList, RegisteredModel
@@ -65,6 +66,7 @@ class RegistryVerbs(Verbs):
 
     def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
         """Set a tag of a registered model."""
+        validation.validate_key("model tag", key)
         self.registry.set_registered_model_tag(name, key, str(value))
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
@@ -104,6 +106,9 @@ class RegistryVerbs(Verbs):
             model_id: The logged model; taken from ``source`` if that names one.
         """
         storage_location = None
+        optional_text("source", source)
+        for what, value in (("run_id", run_id), ("run_link", run_link)):
+            optional_text(what, value)
         if model_id is None and source.startswith("models:/m-"):
             model_id = source.removeprefix("models:/")
         if model_id is not None:
@@ -180,7 +185,8 @@ class RegistryVerbs(Verbs):
         self, name: str, stages: Sequence[str] | None = None
     ) -> list[ModelVersion]:
         """The newest version of each stage, or of the given stages."""
-        wanted = {validation.canonical_stage(stage) for stage in stages or validation.STAGES}
+        given = as_list("stages", stages) or validation.STAGES
+        wanted = {validation.canonical_stage(stage) for stage in given}
         versions = self.get_registered_model(name).latest_versions
         return [version for version in versions if version.current_stage in wanted]
 
@@ -228,7 +234,8 @@ class RegistryVerbs(Verbs):
     ) -> None:
         """Set a tag of a version, named by its number or as the newest of a stage."""
         number = self._version_of(name, version, stage)
-        self.registry.set_model_version_tag(name, number, key or "", str(value))
+        key = validation.validate_key("model tag", key)
+        self.registry.set_model_version_tag(name, number, key, str(value))
 
     def delete_model_version_tag(
         self,
@@ -248,6 +255,10 @@ class RegistryVerbs(Verbs):
             InvalidParameterValue: The URI is not of this form, or the alias is unknown.
             ResourceDoesNotExist: There is no such model or version.
         """
+        if not isinstance(model_uri, str):
+            raise InvalidArgument(
+                f"a model's URI is text, such as models:/name/1; got {model_uri!r}"
+            )
         path = model_uri.removeprefix("models:/").strip("/")
         name, at, alias = path.partition("@")
         if model_uri.startswith("models:/") and at and name and alias:

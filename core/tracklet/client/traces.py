@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracklet.client.verbs import Verbs
+from tracklet.entities import Assessment
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores.trace_store import TraceStore, traces_of
-from tracklet.validation import as_experiment_id, as_experiment_ids
+from tracklet.validation import as_experiment_id, as_experiment_ids, as_list, validate_key
 
 if TYPE_CHECKING:
-    from tracklet.entities import Assessment, PagedList, Trace
+    from tracklet.entities import PagedList, Trace
 
 
 class TraceVerbs(Verbs):
@@ -84,13 +85,14 @@ class TraceVerbs(Verbs):
         trace_ids: Sequence[str] | None = None,
     ) -> int:
         """Remove traces of an experiment for good, by time or by ids, and count them."""
+        ids = None if trace_ids is None else as_list("trace_ids", trace_ids)
         return self.traces.delete_traces(
-            as_experiment_id(experiment_id), max_timestamp_millis, max_traces, trace_ids
+            as_experiment_id(experiment_id), max_timestamp_millis, max_traces, ids
         )
 
     def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
         """Set a tag."""
-        self.traces.set_trace_tag(trace_id, key, str(value))
+        self.traces.set_trace_tag(trace_id, validate_key("trace tag", key), str(value))
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Remove a tag; a missing one is ResourceDoesNotExist."""
@@ -98,6 +100,7 @@ class TraceVerbs(Verbs):
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
         """Keep feedback or an expectation; the answer has its id."""
+        as_list("assessments", [assessment], Assessment)
         return self.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
@@ -133,6 +136,6 @@ def narrowed(filter_string: str | None, run_id: str | None, model_id: str | None
 
 
 def _quoted(value: str) -> str:
-    if "'" in value:
-        raise InvalidParameterValue(f"{value!r} is no id of a run or model: it has a quote")
+    if not isinstance(value, str) or "'" in value:
+        raise InvalidParameterValue(f"{value!r} is no id of a run or model")
     return f"'{value}'"

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, names, run_context, settings, validation
 from tracklet.client.active_model import get_active_model_id
+from tracklet.client.artifacts import path_of
 from tracklet.client.operations import RunOperations, carried_out
 from tracklet.client.verbs import Verbs
 from tracklet.entities import Metric, RunStatus, ViewType
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.frozen import replace
 from tracklet.repositories import repository
-from tracklet.validation import as_experiment_id, as_experiment_ids, as_strings
+from tracklet.validation import (
+    as_experiment_id,
+    as_experiment_ids,
+    as_list,
+    as_pair,
+    as_strings,
+    optional_text,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +56,8 @@ class TrackingVerbs(Verbs):
             InvalidParameterValue: The name is no text, blank or longer than 500 characters.
             ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
         """
-        return self.store.create_experiment(name, artifact_location, as_strings(tags))
+        place = optional_text("artifact_location", artifact_location)
+        return self.store.create_experiment(name, place, as_strings(tags))
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """The experiment, also a deleted one; ResourceDoesNotExist if there is none."""
@@ -84,6 +93,7 @@ class TrackingVerbs(Verbs):
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
         """Set a tag of an experiment; the value is kept as text."""
+        key = validation.validate_key("experiment tag", key)
         self.store.set_experiment_tag(as_experiment_id(experiment_id), key, str(value))
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
@@ -181,7 +191,7 @@ class TrackingVerbs(Verbs):
     ) -> RunOperations | Any:
         """Set a param, kept as text; setting another value later is refused."""
         answer = carried_out(
-            lambda: self.store.log_batch(run_id, params={key: str(value)}), synchronous
+            lambda: self.store.log_batch(run_id, params=as_pair("param", key, value)), synchronous
         )
         return value if answer is None else answer
 
@@ -190,7 +200,7 @@ class TrackingVerbs(Verbs):
     ) -> RunOperations | None:
         """Set a tag, kept as text."""
         return carried_out(
-            lambda: self.store.log_batch(run_id, tags={key: str(value)}), synchronous
+            lambda: self.store.log_batch(run_id, tags=as_pair("tag", key, value)), synchronous
         )
 
     def delete_tag(self, run_id: str, key: str) -> None:
@@ -212,7 +222,7 @@ class TrackingVerbs(Verbs):
         """
 
         def record() -> None:
-            points = list(metrics)
+            points = as_list("metrics", metrics, Metric)
             model_id = self._active_model_id()
             if model_id is not None:
                 points = [replace(p, model_id=p.model_id or model_id) for p in points]
@@ -250,11 +260,15 @@ class TrackingVerbs(Verbs):
         models: Sequence[LoggedModelInput] | None = None,
     ) -> None:
         """Record the datasets and models that a run uses."""
-        self.store.log_inputs(run_id, datasets or (), models or ())
+        self.store.log_inputs(
+            run_id,
+            as_list("datasets", datasets, entities.DatasetInput),
+            as_list("models", models, entities.LoggedModelInput),
+        )
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         """Record the logged models that a run produced."""
-        self.store.log_outputs(run_id, models)
+        self.store.log_outputs(run_id, as_list("models", models, entities.LoggedModelOutput))
 
     def create_logged_model(
         self,
@@ -269,10 +283,10 @@ class TrackingVerbs(Verbs):
         return self.store.create_logged_model(
             as_experiment_id(experiment_id),
             name,
-            source_run_id,
+            optional_text("source_run_id", source_run_id),
             as_strings(tags),
             as_strings(params),
-            model_type,
+            optional_text("model_type", model_type),
         )
 
     def get_logged_model(self, model_id: str) -> LoggedModel:
@@ -283,12 +297,11 @@ class TrackingVerbs(Verbs):
         """Set the final status: ``READY`` or ``FAILED``.
 
         Raises:
-            ValueError: The status is another one.
+            InvalidArgument: The status is another one.
         """
-        final = entities.LoggedModelStatus(status)
-        if not final.is_finalized:
-            raise ValueError(f"{status!r} is no final status; choose READY or FAILED")
-        return self.store.finalize_logged_model(model_id, final)
+        if status not in ("READY", "FAILED"):
+            raise InvalidArgument(f"{status!r} is no final status; choose READY or FAILED")
+        return self.store.finalize_logged_model(model_id, entities.LoggedModelStatus(status))
 
     def delete_logged_model(self, model_id: str) -> None:
         """Move a model to the trash."""
@@ -319,7 +332,7 @@ class TrackingVerbs(Verbs):
         ids = as_experiment_ids(experiment_ids)
         size = 100 if max_results is None else max_results
         return self.store.search_logged_models(
-            ids, filter_string, datasets, size, order_by, page_token
+            ids, filter_string, as_list("datasets", datasets), size, order_by, page_token
         )
 
     def log_model_artifact(
@@ -329,7 +342,7 @@ class TrackingVerbs(Verbs):
         from pathlib import Path
 
         location = self.get_logged_model(model_id).artifact_location
-        repository(location).put_file(Path(local_path), artifact_path)
+        repository(location).put_file(Path(path_of("local_path", local_path)), artifact_path)
 
     def log_model_artifacts(
         self, model_id: str, local_dir: str | Path, artifact_path: str | None = None
@@ -338,7 +351,7 @@ class TrackingVerbs(Verbs):
         from pathlib import Path
 
         location = self.get_logged_model(model_id).artifact_location
-        repository(location).put_tree(Path(local_dir), artifact_path)
+        repository(location).put_tree(Path(path_of("local_dir", local_dir)), artifact_path)
 
     def list_logged_model_artifacts(self, model_id: str, path: str | None = None) -> list[FileInfo]:
         """The files of a model."""
@@ -360,7 +373,7 @@ def _batch_of(kind: str, values: Iterable[Any] | Mapping[str, Any]) -> dict[str,
     if isinstance(values, Mapping):
         return as_strings(values)
     found: dict[str, str] = {}
-    for entity in values:
+    for entity in as_list(f"{kind}s", values, (entities.Param, entities.RunTag)):
         if entity.key in found and kind == "param":
             raise InvalidParameterValue(
                 f"param {entity.key!r} is given twice in one batch; give each key once"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracklet.entities.entity import Entity
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN_EXPECTATIONS = (str, bool, int, float, type(None))
@@ -58,6 +58,10 @@ class AssessmentError(Entity):
             return error
         if isinstance(error, str):
             return cls("ASSESSMENT_ERROR", error)
+        if not isinstance(error, Exception):
+            raise InvalidArgument(
+                f"the error of feedback is an exception, an AssessmentError or text; got {error!r}"
+            )
         stack = "".join(traceback.format_exception(error))
         return cls(type(error).__name__, str(error), stack)
 
@@ -79,6 +83,13 @@ class Assessment(Entity, slots=False):
     overrides: str | None = None
     valid: bool | None = None
     value: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not isinstance(self.source, AssessmentSource):
+            raise InvalidArgument(
+                "an assessment has a name, which is text, and an AssessmentSource; got "
+                f"{self.name!r} and {self.source!r}"
+            )
 
     def with_changes(self, **values: Any) -> Any:
         """A copy with other values of some fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tracklet.entities.entity import Entity, KeyValue
+from tracklet.errors import InvalidArgument
 from tracklet.frozen import field
 
 
@@ -26,6 +27,12 @@ class DatasetInput(Entity):
 
     dataset: Dataset
     tags: list[InputTag] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dataset, Dataset):
+            raise InvalidArgument(
+                f"a dataset input is of an entities.Dataset; got {self.dataset!r}"
+            )
 
 
 class LoggedModelInput(Entity):

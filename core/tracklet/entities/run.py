@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tracklet.entities.entity import Entity, KeyValue, LifecycleStage, NumberedWords
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.frozen import field
 
 if TYPE_CHECKING:
@@ -129,6 +129,16 @@ class Run(Entity, slots=False):
     data: RunData = field(default_factory=RunData)
     inputs: RunInputs = field(default_factory=RunInputs)
     outputs: RunOutputs = field(default_factory=RunOutputs)
+
+    def __post_init__(self) -> None:
+        for what, value, kind in (
+            ("info", self.info, RunInfo),
+            ("data", self.data, RunData),
+            ("inputs", self.inputs, RunInputs),
+            ("outputs", self.outputs, RunOutputs),
+        ):
+            if not isinstance(value, kind) and (value is not None or what == "info"):
+                raise InvalidArgument(f"the {what} of a run is a {kind.__name__}; got {value!r}")
 
     def _repr_html_(self) -> str:
         from tracklet.entities import html  # only notebooks ask for it

@@ -218,7 +218,7 @@ def unshared(run: ActiveRun) -> ActiveRun:
 
 def opened(run_id: str) -> ActiveRun | None:
     """The open run of that id in this process."""
-    return process.open.get(run_id)
+    return process.open.get(run_id) if isinstance(run_id, str) else None
 
 
 def last() -> tuple[TrackingStore, str] | None:

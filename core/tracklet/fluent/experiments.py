@@ -10,7 +10,13 @@ from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.fluent import active
 from tracklet.state import ProcessState
-from tracklet.validation import as_experiment_id, as_strings, validate_experiment_name
+from tracklet.validation import (
+    as_experiment_id,
+    as_strings,
+    optional_text,
+    validate_experiment_name,
+    validate_key,
+)
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment
@@ -105,17 +111,19 @@ def create_experiment(
     trace_location: Any = None,
 ) -> str:
     """Create an experiment and return its id; see :meth:`TrackletClient.create_experiment`."""
-    return active.store().create_experiment(name, artifact_location, as_strings(tags))
+    place = optional_text("artifact_location", artifact_location)
+    return active.store().create_experiment(name, place, as_strings(tags))
 
 
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag of the active experiment."""
+    key = validate_key("experiment tag", key)
     active.store().set_experiment_tag(experiment_for_new_run(), key, str(value))
 
 
 def set_experiment_tags(tags: Mapping[str, Any]) -> None:
     """Set tags of the active experiment."""
-    for key, value in tags.items():
+    for key, value in as_strings(tags).items():
         set_experiment_tag(key, value)
 
 

@@ -13,7 +13,7 @@ from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState
-from tracklet.validation import as_experiment_id, as_strings
+from tracklet.validation import as_experiment_id, as_strings, optional_text
 
 EXTERNAL_TAG: Final = "mlflow.model.isExternal"
 """A tag of logged models whose files are kept elsewhere."""
@@ -75,9 +75,14 @@ def initialize_logged_model(
             experiment_id = run.info.experiment_id
         else:
             experiment_id = experiments.experiment_for_new_run()
-    all_tags = as_strings(run_context.resolve_tags(tags))
+    all_tags = as_strings(run_context.resolve_tags(as_strings(tags)))
     model = store.create_logged_model(
-        as_experiment_id(experiment_id), name, source, all_tags, as_strings(params), model_type
+        as_experiment_id(experiment_id),
+        name,
+        optional_text("source_run_id", source),
+        all_tags,
+        as_strings(params),
+        optional_text("model_type", model_type),
     )
     try:
         note_last(model.model_id)
@@ -107,7 +112,7 @@ def create_external_model(
 
     external = {EXTERNAL_TAG: "true"}
     model = initialize_logged_model(
-        name, source_run_id, {**(tags or {}), **external}, params, model_type, experiment_id
+        name, source_run_id, {**as_strings(tags), **external}, params, model_type, experiment_id
     )
     document = {
         "artifact_path": model.artifact_location,

@@ -16,10 +16,12 @@ from tracklet.frozen import replace
 from tracklet.validation import (
     MAX_INTEGER,
     MIN_INTEGER,
+    as_list,
     as_strings,
     metric_step,
     metric_timestamp,
     metric_value,
+    validate_key,
 )
 
 if TYPE_CHECKING:
@@ -91,9 +93,9 @@ def log_metric(
             timestamp = _time_ns() // 1_000_000
         run.writer.log_metric(key, value, step, timestamp)
         return None
+    metrics = {validate_key("metric", key): value}
     return _carried_out(
-        lambda: _log_metrics({key: value}, step, timestamp, run_id, model_id, dataset),
-        synchronous,
+        lambda: _log_metrics(metrics, step, timestamp, run_id, model_id, dataset), synchronous
     )
 
 
@@ -122,6 +124,7 @@ def log_metrics(
         and dataset is None
         and synchronous is None
         and (run := active.top()) is not None
+        and isinstance(metrics, Mapping)
         and not _process.linking
         and (number := metric_step("", step)) not in run.outputs_by_step
     ):
@@ -149,7 +152,7 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
         >>> rate, tracklet.get_run(run.info.run_id).data.params
         (0.1, {'rate': '0.1'})
     """
-    answer = log_params({key: value}, synchronous)
+    answer = log_params({validate_key("param", key): value}, synchronous)
     return value if answer is None else answer
 
 
@@ -184,7 +187,7 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperati
         >>> tracklet.get_run(run.info.run_id).data.tags["team"]
         'growth'
     """
-    return set_tags({key: value}, synchronous)
+    return set_tags({validate_key("tag", key): value}, synchronous)
 
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> RunOperations | None:
@@ -230,9 +233,11 @@ def log_inputs(
     Raises:
         InvalidParameterValue: The lists differ in length.
     """
-    count = len(datasets or ())
-    contexts = [None] * count if contexts is None else contexts
-    tags_list = [None] * count if tags_list is None else tags_list
+    datasets = as_list("datasets", datasets)
+    models = as_list("models", models, entities.LoggedModelInput)
+    count = len(datasets)
+    contexts = [None] * count if contexts is None else as_list("contexts", contexts)
+    tags_list = [None] * count if tags_list is None else as_list("tags", tags_list)
     if datasets and not count == len(contexts) == len(tags_list):
         raise InvalidParameterValue(
             f"datasets, contexts and tags_list belong together; got {count}, {len(contexts)} and "
@@ -240,17 +245,18 @@ def log_inputs(
         )
     inputs = [
         _dataset_input(dataset, context, tags)
-        for dataset, context, tags in zip(datasets or (), contexts, tags_list, strict=False)
+        for dataset, context, tags in zip(datasets, contexts, tags_list, strict=False)
     ]
     run = run_to_record()
-    run.store.log_inputs(run.info.run_id, inputs, models or ())
+    run.store.log_inputs(run.info.run_id, inputs, models)
 
 
 def log_outputs(models: Sequence[LoggedModelOutput] | None) -> None:
     """Record logged models as outputs of the active run."""
+    made = as_list("models", models, entities.LoggedModelOutput)
     run = run_to_record()
-    run.store.log_outputs(run.info.run_id, models or ())
-    run.note_outputs(models or ())
+    run.store.log_outputs(run.info.run_id, made)
+    run.note_outputs(made)
 
 
 def flush_async_logging() -> None:
@@ -267,6 +273,8 @@ def _log_metrics(
     model_id: str | None,
     dataset: Any,
 ) -> None:
+    if not isinstance(metrics, Mapping):
+        raise InvalidArgument(f"metrics are given as a mapping; got {brief(metrics)}")
     entity = None if dataset is None else _entity(dataset)
     number = metric_step(next(iter(metrics), ""), step)
     values = {key: metric_value(key, value) for key, value in metrics.items()}
@@ -353,7 +361,7 @@ def _entity(dataset: Any) -> entities.Dataset:
 def _dataset_input(
     dataset: Any, context: str | None, tags: Mapping[str, Any] | None
 ) -> DatasetInput:
-    input_tags = [entities.InputTag(key, str(value)) for key, value in (tags or {}).items()]
+    input_tags = [entities.InputTag(key, text) for key, text in as_strings(tags).items()]
     if context is not None:
         input_tags.append(entities.InputTag("mlflow.data.context", context))
     return entities.DatasetInput(_entity(dataset), input_tags)

@@ -9,8 +9,9 @@ from tracklet import lazy
 from tracklet.client import TrackletClient
 from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ViewType
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.fluent import experiments
+from tracklet.validation import as_experiment_ids, as_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ def search_runs(
         [{'loss': 0.05}]
     """
     if output_format not in ("pandas", "list"):
-        raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
+        raise InvalidArgument(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = _experiments_to_search(client, experiment_ids, experiment_names, search_all_experiments)
     found = all_of(
@@ -134,7 +135,7 @@ def search_logged_models(
         output_format: ``"pandas"`` or ``"list"``; another is a ValueError.
     """
     if output_format not in ("pandas", "list"):
-        raise ValueError(f"output_format is 'pandas' or 'list'; got {output_format!r}")
+        raise InvalidArgument(f"output_format is 'pandas' or 'list'; got {output_format!r}")
     client = TrackletClient()
     ids = experiment_ids or [experiments.experiment_for_new_run()]
     found = all_of(
@@ -182,9 +183,10 @@ def _experiments_to_search(
     if ids and names:
         raise InvalidParameterValue("give search_runs experiment_ids or experiment_names, not both")
     if ids:
-        return [ids] if isinstance(ids, str) else [str(one) for one in ids]
+        return as_experiment_ids(ids)
     if names:
-        found = [client.get_experiment_by_name(name) for name in names]
+        given = as_list("experiment_names", names)
+        found = [client.get_experiment_by_name(name) for name in given]
         return [experiment.experiment_id for experiment in found if experiment is not None]
     if everywhere:
         return [one.experiment_id for one in search_experiments(ViewType.ALL)]

@@ -46,14 +46,14 @@ def disable_system_metrics_logging() -> None:
 
 def set_system_metrics_sampling_interval(interval: float | None) -> None:
     """Set the seconds from sample to sample; None is the default, 10."""
-    if interval is not None and not interval > 0:
+    if interval is not None and not (isinstance(interval, int | float) and interval > 0):
         raise InvalidParameterValue(f"the sampling interval is a positive number; got {interval!r}")
     _options.interval = interval
 
 
 def set_system_metrics_samples_before_logging(samples: int | None) -> None:
     """Set how many samples one recorded point is the mean of; None is the default, 1."""
-    if samples is not None and samples < 1:
+    if samples is not None and not (isinstance(samples, int) and samples >= 1):
         raise InvalidParameterValue(f"a point is the mean of at least 1 sample; got {samples!r}")
     _options.samples = samples
 

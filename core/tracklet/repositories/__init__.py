@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracklet import lazy, plugins, settings
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.repositories.repository import ArtifactRepository, beneath, validate_artifact_path
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def repository(uri: str) -> ArtifactRepository:
     Raises:
         InvalidParameterValue: No repository is registered for the URI's scheme.
     """
+    if not isinstance(uri, str):
+        raise InvalidArgument(f"a repository of artifacts is named by a URI or path; got {uri!r}")
     if settings.path_of(uri) is not None:
         from tracklet.repositories.local import LocalArtifacts
 

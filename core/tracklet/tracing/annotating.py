@@ -20,7 +20,7 @@ from tracklet.entities.trace import MODEL_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.fluent.verbs import get_assessment
 from tracklet.tracing import context, live
-from tracklet.validation import validate_key
+from tracklet.validation import as_list, as_strings, validate_key
 
 SESSION_METADATA: Final = "mlflow.trace.session"
 USER_METADATA: Final = "mlflow.trace.user"
@@ -125,6 +125,7 @@ def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
     trace = live.in_progress(trace_id)
     if trace is None:
         return TrackletClient().log_assessment(trace_id, assessment)
+    as_list("assessments", [assessment], Assessment)
     return trace.assess(assessment.with_changes(trace_id=trace_id, create_time_ms=names.now()))
 
 
@@ -228,4 +229,4 @@ def override_feedback(
 
 
 def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:
-    return {str(k): str(v) for k, v in metadata.items()} if metadata else None
+    return as_strings(metadata) or None

@@ -150,7 +150,7 @@ class LiveTrace:
 
 def in_progress(trace_id: str) -> LiveTrace | None:
     """The trace of that id, if its root goes on in this process."""
-    trace = _traces.in_progress.get(trace_id)
+    trace = _traces.in_progress.get(trace_id) if isinstance(trace_id, str) else None
     return trace if trace is not None and trace._pid == os.getpid() else None
 
 

@@ -15,6 +15,7 @@ from tracklet.entities.trace import COLUMNS
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.fluent import experiments
 from tracklet.tracing import live
+from tracklet.validation import as_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,6 +121,7 @@ def search_traces(
         raise InvalidParameterValue(f"return_type is 'pandas' or 'list'; got {return_type!r}")
     if extract_fields and return_type == "list":
         raise InvalidParameterValue("extract_fields adds columns, so it needs return_type='pandas'")
+    fields = as_list("extract_fields", extract_fields, str)
     client = TrackletClient()
     ids = experiment_ids if experiment_ids is not None else locations
     if ids is None and run_id is not None:
@@ -135,7 +137,7 @@ def search_traces(
             max_results,
         )
     )
-    return found if return_type == "list" else _frame(found, extract_fields or ())
+    return found if return_type == "list" else _frame(found, fields)
 
 
 def flush_trace_async_logging(terminate: bool = False) -> None:

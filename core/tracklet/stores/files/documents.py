@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities
-from tracklet.errors import StorageError
+from tracklet.errors import InvalidArgument, StorageError
 
 if TYPE_CHECKING:
     from tracklet.entities.entity import Entity
@@ -302,4 +302,7 @@ def _dump_yaml(mapping: dict[str, Any]) -> str:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return yaml.dump(mapping, Dumper=dumper, default_flow_style=False, allow_unicode=True)
+    try:
+        return yaml.dump(mapping, Dumper=dumper, default_flow_style=False, allow_unicode=True)
+    except yaml.representer.RepresenterError as error:
+        raise InvalidArgument(f"there is something in it that no file can hold: {error}") from error
