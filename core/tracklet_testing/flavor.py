@@ -40,6 +40,7 @@ from tracklet.errors import ResourceAlreadyExists, TrackletException
 from tracklet.models import Flavor, Model, categories, examples, manifest, trust
 from tracklet.models.environment import CONDA, PYTHON_ENV, REQUIREMENTS
 from tracklet.models.model import FILE_NAME
+from tracklet.models.signature import listed
 from tracklet_services.scoring import answer_body
 from tracklet_testing import data_cases
 
@@ -154,7 +155,7 @@ class FlavorContract:
             path.with_suffix(".data").write_bytes(pickle.dumps(data))
             expected[name] = json.loads(answer_body(answer))
             ways[name, "here"] = _outcome(lambda: _asked(path, data))  # noqa: B023
-            body = _outcome(lambda: json.dumps(examples.serving_body(data)).encode())  # noqa: B023
+            body = _outcome(lambda: json.dumps(examples.serving_body(listed(data))).encode())  # noqa: B023
             path.with_suffix(".json").write_bytes(body)
             ways[name, "by JSON"] = _outcome(lambda: _served(path, body))  # noqa: B023
             ways[name, "by command"] = _outcome(lambda: _commanded(path))  # noqa: B023

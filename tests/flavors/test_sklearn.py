@@ -57,6 +57,7 @@ def unfitted() -> dict[str, tuple[Any, Any, Any]]:
         "sparse": (LogisticRegression(max_iter=500), scipy.sparse.csr_matrix(values), Y),
         "lists": (LogisticRegression(max_iter=500), values.tolist(), Y),
         "texts": (texts(), words, verdicts),
+        "tuple of texts": (texts(), tuple(words), verdicts),
         "array of texts": (texts(), np.array(words, dtype=object), verdicts),
         "series": (texts(), pd.Series(words, index=range(3, 43)), verdicts),
         "named series": (texts(), pd.Series(words, name="text"), verdicts),
@@ -172,7 +173,8 @@ def test_an_autologged_model_answers_its_training_data(tracklet_home: Path) -> N
         assert logged is not None
         expected = model.predict(data).tolist()
         assert pyfunc.load_model(logged.model_uri).predict(data).tolist() == expected, name
-        body = json.dumps(examples.serving_body(data))
+        given = [*data] if isinstance(data, tuple) else data
+        body = json.dumps(examples.serving_body(given))
         answered = models.validate_serving_input(logged.model_uri, body)
         assert answered.tolist() == expected, name
 

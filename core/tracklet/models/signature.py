@@ -120,6 +120,7 @@ def infer_signature(
         ValueError: Nothing is given.
         InvalidParameterValue: A parameter is neither a scalar, nor a flat list, nor a dictionary.
     """
+    model_input = listed(model_input)
     signature = ModelSignature(
         None if model_input is None else _schema_or_any("inputs", model_input),
         None if model_output is None else _schema_or_any("outputs", model_output),
@@ -128,6 +129,12 @@ def infer_signature(
     signature.categories = categories.of_frame(model_input)
     signature.form = form_of(model_input)
     return signature
+
+
+def listed(data: Any) -> Any:
+    """A tuple of texts as a list, which is what it is to a model; any other data as it is."""
+    texts = isinstance(data, tuple) and all(isinstance(item, str) for item in data)
+    return [*data] if texts else data
 
 
 def form_of(data: Any) -> str | None:

@@ -18,7 +18,7 @@ from tracklet.models.loading import loaded
 from tracklet.models.model import PYFUNC, Model
 from tracklet.models.pyfunc import enforcement
 from tracklet.models.pyfunc.python_model import ForeignPredictor, load_foreign
-from tracklet.models.signature import ModelSignature, form_of
+from tracklet.models.signature import ModelSignature, form_of, listed
 from tracklet.models.trust import Grant, Trust
 from tracklet.models.trust import loading as loading_trusted
 from tracklet.types import ParamSchema, Schema
@@ -100,6 +100,7 @@ class PyFuncModel:
             return data
         if self._by_hint is not None:
             return self._by_hint(data)
+        data = listed(data) if self._form == "list" else data
         if self._takes_records and isinstance(data, list):
             return data
         fitting = enforcement.enforce(data, self._inputs)
