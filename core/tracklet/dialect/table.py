@@ -67,6 +67,24 @@ MODULES: Final[dict[str, str]] = {
 }
 """The modules of ``mlflow``, and ours whose ``__all__`` they have."""
 
+HOMES: Final[dict[str, str]] = {
+    **{
+        f"mlflow.{path}".rstrip("."): f"tracklet.{places.split()[0]}".rstrip(".")
+        for path, places in MODULES.items()
+        if places
+    },
+    "mlflow.exceptions": "tracklet.errors",
+    "mlflow.models.model": "tracklet.models.model",
+    "mlflow.models.model_config": "tracklet.models.code",
+    "mlflow.models.signature": "tracklet.models.signature",
+    "mlflow.pyfunc.context": "tracklet.models.pyfunc.python_model",
+    "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
+    "mlflow.pyfunc.utils.data_validation": "tracklet.models.pyfunc.hints",
+    "mlflow.types.type_hints": "tracklet.types.type_hints",
+}
+"""The modules of ``mlflow``, and of ours the one that pickles find in its place. They also name
+what is not public, and are written with MLflow's names, the first that leads to a module."""
+
 FLAVORS: Final = {"pyfunc": "python_function", "pyfunc.model": "python_function"}
 """The flavors of modules that are not called like them."""
 

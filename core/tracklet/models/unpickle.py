@@ -23,22 +23,9 @@ from tracklet.errors import TrackletException
 from tracklet.models import trust
 from tracklet.models.pickled_names import COMPRESSED
 
-# MLflow's homes of the classes that a user's model derives from or refers to → ours.
-HOMES: Final = {
-    "mlflow": "tracklet",
-    "mlflow.pyfunc": "tracklet.pyfunc",
-    "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
-    "mlflow.pyfunc.utils.data_validation": "tracklet.models.pyfunc.hints",
-    "mlflow.pyfunc.context": "tracklet.models.pyfunc.python_model",
-    "mlflow.models": "tracklet.models",
-    "mlflow.models.model": "tracklet.models.model",
-    "mlflow.models.signature": "tracklet.models.signature",
-    "mlflow.models.model_config": "tracklet.models.code",
-    "mlflow.exceptions": "tracklet.errors",
-    "mlflow.types": "tracklet.types",
-    "mlflow.types.schema": "tracklet.types",
-    "mlflow.types.type_hints": "tracklet.types.type_hints",
-}
+# By name: the dialect is a layer above.
+HOMES: Final[dict[str, str]] = importlib.import_module("tracklet.dialect.table").HOMES
+"""MLflow's modules, by whose names pickles find classes, and ours."""
 
 
 # What brings back a function that was pickled by value: cloudpickle's, older and newer, and dill's.

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +30,19 @@ def test_a_model_whose_module_imports_mlflow_needs_tracklet(
     assert [path.name for path in (saved / "code").iterdir()] == ["shop_8812.py"]
     del sys.modules["shop_8812"]
     assert tracklet.pyfunc.load_model(saved).predict([2]) == [6]
+
+
+def test_a_function_that_names_mlflows_modules_is_loaded_with_and_without_the_dialect(
+    tmp_path: Path, spoken: None
+) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(
+        "import mlflow, mlflow.entities as kinds\n"
+        "def double(model_input):\n"
+        "    return [kinds.ViewType.DELETED_ONLY * one for one in model_input]\n",
+        names,
+    )
+    tracklet.pyfunc.save_model(tmp_path / "m", python_model=names["double"])
+    assert tracklet.pyfunc.load_model(tmp_path / "m").predict([2]) == [4]
+    tracklet.as_mlflow(False)
+    assert tracklet.pyfunc.load_model(tmp_path / "m").predict([2]) == [4]
