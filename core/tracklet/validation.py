@@ -110,23 +110,40 @@ def _key_problem(key: str) -> str | None:
     return None
 
 
-def validate_metric(metric: Metric) -> Metric:
-    """Check key, value, timestamp and step of a point.
+def metric_numbers(
+    key: str, value: object, step: object, timestamp: object
+) -> tuple[float, int, int]:
+    """Value, step and timestamp of a point, checked, as a float and two ints.
 
     Raises:
-        InvalidParameterValue: The value is no number, the step no 64-bit integer, or the
-            timestamp no non-negative integer.
+        InvalidParameterValue: The value is no number or too large, the step no 64-bit integer, or
+            the timestamp no non-negative one.
     """
-    validate_key("metric", metric.key)
-    value = metric.value
+    validate_key("metric", key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidParameterValue(
-            f"the value of metric {metric.key!r} must be a number; got {value!r} "
-            f"of type {type(value).__name__}"
+            f"the value of metric {key!r} must be a number; got {value!r} of type "
+            f"{type(value).__name__}"
         )
-    validate_step(metric.key, metric.step)
-    validate_timestamp(metric.key, metric.timestamp)
-    return metric
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidParameterValue(
+            f"the value of metric {key!r} must fit a double; got {shown(value)}"
+        ) from None
+    return number, int(validate_step(key, step)), int(validate_timestamp(key, timestamp))
+
+
+def validate_metric_dataset(metric: Metric) -> None:
+    """Check that a line of a metric's file can name the dataset of a point."""
+    for what, text in (("name", metric.dataset_name), ("digest", metric.dataset_digest)):
+        if text is not None and (
+            not text or not text.isprintable() or (what == "digest" and " " in text)
+        ):
+            raise InvalidParameterValue(
+                f"the dataset {what} {text!r} of metric {metric.key!r} cannot be stored: it must "
+                "be printable text on one line, and a digest has no spaces"
+            )
 
 
 def validate_step(key: str, step: object) -> int:
@@ -296,6 +313,29 @@ def validate_text(kind: str, key: str, value: object, limit: int | None = None) 
     return value
 
 
+def encoded(what: str, value: object) -> bytes:
+    """The bytes of a text in UTF-8.
+
+    Args:
+        what: What it is, for the message: ``"the value of param 'lr'"``.
+        value: The text.
+
+    Raises:
+        InvalidParameterValue: It is no text, or none that UTF-8 can carry.
+    """
+    if not isinstance(value, str):
+        raise InvalidParameterValue(
+            f"{what} must be text; got {value!r} of type {type(value).__name__}"
+        )
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameterValue(
+            f"{what} contains a lone surrogate, which UTF-8 cannot carry; replace it, for example "
+            "with text.encode('utf-8', 'replace').decode()"
+        ) from None
+
+
 def validate_dataset_input(given: DatasetInput) -> None:
     """Check a dataset and the tags of its use: what each is, and its length."""
     dataset = given.dataset
@@ -314,7 +354,12 @@ def validate_dataset_input(given: DatasetInput) -> None:
                 f"the key of an input tag must be text of 1 to {MAX_INPUT_TAG_KEY_LENGTH} "
                 f"characters; got {tag.key!r}"
             )
+        encoded("the key of an input tag", tag.key)
         validate_text("input tag", tag.key, tag.value, MAX_INPUT_TAG_LENGTH)
+        encoded(f"the value of input tag {tag.key!r}", tag.value)
+    for what, text in dataset:
+        if text is not None or what == "source":
+            encoded(f"the {what} of dataset {dataset.name!r}", text)
 
 
 def validate_run_id(run_id: object) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PLOTLY_STATIC = (".png", ".jpeg", ".webp", ".svg", ".pdf")
+_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _NO_TABLE_NAME = "\"',:[]{}"
 _IMAGE_KEY = r"[\w\-. /]+"
@@ -52,9 +53,10 @@ class ContentVerbs(ArtifactVerbs):
                 if path.suffix in (".yml", ".yaml"):
                     import yaml
 
-                    text = yaml.safe_dump(
-                        dictionary, default_flow_style=False, indent=2, allow_unicode=True
-                    )
+                    shape: Any = {"default_flow_style": False, "indent": 2}
+                    text = yaml.safe_dump(dictionary, allow_unicode=True, **shape)
+                    if _BREAKS.intersection(text):  # escaped, or they are read as other breaks
+                        text = yaml.safe_dump(dictionary, **shape)
                 else:
                     import json
 

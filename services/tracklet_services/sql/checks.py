@@ -18,17 +18,8 @@ def text(kind: str, value: object, *, nul: bool = True) -> str:
         value: The value.
         nul: Whether the database keeps the character NUL.
     """
-    if not isinstance(value, str):
-        raise InvalidParameterValue(
-            f"{kind} must be text; got {value!r} of type {type(value).__name__}"
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidParameterValue(
-            f"{kind} contains a lone surrogate, which UTF-8 cannot carry; replace it, for example "
-            "with text.encode('utf-8', 'replace').decode()"
-        ) from None
+    validation.encoded(kind, value)
+    assert isinstance(value, str)
     if not nul and "\x00" in value:
         raise InvalidParameterValue(
             f"{kind} contains the character NUL, which PostgreSQL cannot keep; replace it"
@@ -50,28 +41,16 @@ def texts(
 
 def metric(point: Metric) -> Metric:
     """Check a point, its model and its dataset, and return it with a float for a value."""
-    validation.validate_metric(point)
-    try:
-        value = float(point.value)
-    except OverflowError:
-        raise InvalidParameterValue(
-            f"the value of metric {point.key!r} must fit a double; the given integer is too large"
-        ) from None
+    value, *_ = validation.metric_numbers(point.key, point.value, point.step, point.timestamp)
+    validation.validate_metric_dataset(point)
     if point.model_id is not None:
         validation.validate_model_id(point.model_id)
-    for part in (point.dataset_name, point.dataset_digest):
-        if part is not None:
-            text(f"the dataset of metric {point.key!r}", part)
-    if value is point.value:
-        return point
-    return replace(point, value=value)
+    return point if value is point.value else replace(point, value=value)
 
 
 def dataset(given: DatasetInput, *, nul: bool = True) -> None:
     """Check a dataset and the tags of its use."""
     validation.validate_dataset_input(given)
-    data = given.dataset
-    for value in (data.name, data.digest, data.source, data.schema or "", data.profile or ""):
-        text(f"a field of dataset {data.name!r}", value, nul=nul)
-    for tag in given.tags:
-        text(f"the value of input tag {tag.key!r}", tag.value, nul=nul)
+    for texts in (given.dataset, *given.tags):
+        for what, value in texts:
+            text(f"the {what} of a dataset or of a tag of its use", value or "", nul=nul)

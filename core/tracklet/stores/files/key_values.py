@@ -18,13 +18,7 @@ def encoded(kind: str, key: str, value: object, limit: int | None = None) -> byt
     """The bytes of a checked key's checked text."""
     validation.validate_key(kind, key)
     text = validation.validate_text(kind, key, value, limit)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidParameterValue(
-            f"the value of {kind} {key!r} contains a lone surrogate, which UTF-8 cannot carry; "
-            "replace it, for example with text.encode('utf-8', 'replace').decode()"
-        ) from None
+    return validation.encoded(f"the value of {kind} {key!r}", text)
 
 
 def encoded_all(

@@ -258,7 +258,7 @@ class Runs(Folder, TrackingStore):
         models: Sequence[entities.LoggedModelInput] = (),
     ) -> None:
         for given in datasets:
-            _check_dataset(given)
+            validation.validate_dataset_input(given)
         for model in models:
             validation.validate_model_id(model.model_id)
         folder, meta = self._active_run_dir(run_id, "log inputs of")
@@ -331,10 +331,3 @@ class Runs(Folder, TrackingStore):
     def _active_model_dir(self, model_id: str) -> str:
         """The folder of a logged model that is not deleted."""
         raise NotImplementedError
-
-
-def _check_dataset(given: entities.DatasetInput) -> None:
-    validation.validate_dataset_input(given)
-    dataset: entities.Dataset = given.dataset
-    for text in (dataset.name, dataset.source, dataset.schema or "", dataset.profile or ""):
-        key_values.encoded("dataset", "field", text)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tracklet import validation
 from tracklet.entities import Metric
-from tracklet.errors import InvalidParameterValue, InvalidState
+from tracklet.errors import InvalidState
 from tracklet.stores import disk
 from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import key_values, layout, points, run_state
@@ -78,9 +78,9 @@ class FileRunWriter(RunWriter):
         except (KeyError, TypeError):
             file = self._appender(key)
         if type(value) is not float or type(step) is not int or type(timestamp) is not int:
-            value, step, timestamp = _numbers(key, value, step, timestamp)
+            value, step, timestamp = validation.metric_numbers(key, value, step, timestamp)
         elif not 0 <= timestamp <= _MAX or not _MIN <= step <= _MAX:
-            _numbers(key, value, step, timestamp)
+            validation.metric_numbers(key, value, step, timestamp)
         data = b"%d %a %d\n" % (timestamp, value, step)
         try:
             count = disk.write(file.fd, data)
@@ -106,7 +106,9 @@ class FileRunWriter(RunWriter):
                 or not 0 <= timestamp <= _MAX
                 or not _MIN <= step <= _MAX
             ):
-                value, step, timestamp = _numbers(metric.key, value, step, timestamp)
+                value, step, timestamp = validation.metric_numbers(
+                    metric.key, value, step, timestamp
+                )
             line = b"%d %a %d" % (timestamp, value, step)
             if metric.model_id is not None or metric.dataset_name is not None:
                 dataset = _dataset_fields(metric)
@@ -128,7 +130,7 @@ class FileRunWriter(RunWriter):
         self._check_keys(values)
         for key, value in values.items():
             if type(value) is not float:
-                _numbers(key, value, step, timestamp)
+                validation.metric_numbers(key, value, step, timestamp)
         log_metric = self.log_metric
         for key, value in values.items():
             log_metric(key, value, step, timestamp)
@@ -137,7 +139,7 @@ class FileRunWriter(RunWriter):
         linked: list[tuple[Metric, bytes]] = []
         run_id = self.run_id.encode()
         for metric in metrics:
-            value, step, timestamp = _numbers(
+            value, step, timestamp = validation.metric_numbers(
                 metric.key, metric.value, metric.step, metric.timestamp
             )
             line = b"%d %a %d %s%s\n" % (timestamp, value, step, run_id, _dataset_fields(metric))
@@ -150,7 +152,7 @@ class FileRunWriter(RunWriter):
         """Raise what recording these would raise, and write nothing."""
         linked: list[tuple[Metric, bytes]] = []
         for metric in metrics:
-            _numbers(metric.key, metric.value, metric.step, metric.timestamp)
+            validation.metric_numbers(metric.key, metric.value, metric.step, metric.timestamp)
             _dataset_fields(metric)
             if metric.model_id is not None:
                 linked.append((metric, b""))
@@ -347,37 +349,8 @@ class FileRunWriter(RunWriter):
             )
 
 
-def _numbers(key: str, value: object, step: object, timestamp: object) -> tuple[float, int, int]:
-    """Value, step and timestamp of types that print as the file wants them."""
-    validation.validate_key("metric", key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidParameterValue(
-            f"the value of metric {key!r} must be a number; got {value!r} of type "
-            f"{type(value).__name__}"
-        )
-    try:
-        number = float(value)
-    except OverflowError:
-        raise InvalidParameterValue(
-            f"the value of metric {key!r} must fit a double; the given integer has "
-            f"{value.bit_length() if isinstance(value, int) else '?'} bits"
-        ) from None
-    return (
-        number,
-        int(validation.validate_step(key, step)),
-        int(validation.validate_timestamp(key, timestamp)),
-    )
-
-
 def _dataset_fields(metric: Metric) -> bytes:
-    name, digest = metric.dataset_name, metric.dataset_digest
-    if name is None or digest is None:
+    if metric.dataset_name is None:
         return b""
-    for what, text in (("name", name), ("digest", digest)):
-        blank = not text or not text.isprintable() or (what == "digest" and " " in text)
-        if blank:
-            raise InvalidParameterValue(
-                f"the dataset {what} {text!r} of metric {metric.key!r} cannot be stored: it must "
-                "be printable text on one line, and a digest has no spaces"
-            )
-    return f" {name} {digest}".encode()
+    validation.validate_metric_dataset(metric)
+    return f" {metric.dataset_name} {metric.dataset_digest}".encode()
