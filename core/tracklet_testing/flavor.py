@@ -346,6 +346,27 @@ class FlavorContract:
             models.load_model(path)
 
 
+def misanswered(path: Path, data: Any, answer: Any) -> dict[str, str]:
+    """What a saved model answers otherwise than the native one did, by the way it is asked.
+
+    Args:
+        path: The model's folder.
+        data: What it is asked about: here, and by the JSON of a request.
+        answer: What the native model answered.
+    """
+    expected = json.loads(answer_body(answer))
+    body = _outcome(lambda: json.dumps(examples.serving_body(data)).encode())
+    ways = {
+        "here": _outcome(lambda: _asked(path, data)),
+        "by JSON": _outcome(lambda: _served(path, body)),
+    }
+    return {
+        way: f"{given.decode()[:300]}, not {str(expected)[:300]}"
+        for way, given in ways.items()
+        if not _is_answer(given, expected, exact=way == "here")
+    }
+
+
 def _outcome(ask: Callable[[], bytes]) -> bytes:
     """What asking gives; an error's words, for a test that tells all at once."""
     try:

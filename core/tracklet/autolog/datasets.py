@@ -68,15 +68,19 @@ def first_rows(matrix: Any, count: int) -> Any:
 
 
 def plain(data: Any) -> Any:
-    """A frame of a class derived from pandas' own as one of pandas'; all else as it is.
+    """A frame, column or array of a derived class as one of the library's own; all else as it is.
 
-    Nobody's code but pandas' runs when such a frame is looked into.
+    It shows the same data, and nobody's code but the library's runs when it is looked into.
     """
-    pandas: Any = sys.modules.get("pandas")
-    frame = getattr(pandas, "DataFrame", None)
-    if frame is None or type(data) is frame or not isinstance(data, frame):
+    cls = type(data)
+    if cls.__module__.partition(".")[0] in ("pandas", "numpy"):
         return data
-    return frame(data)
+    for module, names in (("pandas", ("DataFrame", "Series")), ("numpy", ("ndarray",))):
+        for name in names:
+            own = getattr(sys.modules.get(module), name, None)
+            if own is not None and isinstance(data, own):
+                return data.view(own) if name == "ndarray" else own(data)
+    return data
 
 
 def why_none(features: Any) -> str:

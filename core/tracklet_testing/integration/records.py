@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 import tracklet
 from tracklet import autolog
 from tracklet.client import TrackletClient
+from tracklet_testing.flavor import misanswered
 from tracklet_testing.integration.trainings import Trainings
 
 
@@ -57,3 +61,18 @@ class RecordContract(Trainings):
         autolog.enable(self.name, disable=True)
         script["train"]()
         assert self.runs() == []
+
+    def test_a_recorded_model_answers_its_training_data_as_the_trained_one(
+        self, script: dict[str, Any], enabled: None
+    ) -> None:
+        """Whatever it was trained on; here, and by the JSON of a request."""
+        if "answered" not in script:
+            pytest.skip("the training's source text defines no answered()")
+        wrong: dict[str, Any] = {}
+        for name, data, answer in script["answered"]():
+            run = tracklet.last_active_run()
+            assert run is not None
+            path = tracklet.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
+            wrong[name] = misanswered(Path(path), data, answer)
+            assert "tracklet.faults" not in run.data.tags, run.data.tags["tracklet.faults"]
+        assert {name: found for name, found in wrong.items() if found} == {}

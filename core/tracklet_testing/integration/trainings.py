@@ -126,7 +126,11 @@ class Trainings:
     the user must see the same of it.
 
     If it also defines ``trained()``, which trains and returns the trained object, or a tuple that
-    begins with it and goes on with what it was trained on, these are looked at as well."""
+    begins with it and goes on with what it was trained on, these are looked at as well.
+
+    If it also defines ``answered()``, which trains one model after another and yields after each a
+    word for it, what it was trained on and what it answers to that, what is recorded of each must
+    answer the same."""
 
     further: ClassVar[Mapping[str, str]] = {}
     """More trainings by name: source texts that define ``train()`` as above and, if need be,

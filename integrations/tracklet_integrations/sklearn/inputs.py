@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tracklet.autolog.datasets import first_rows as first_of_sparse
+from tracklet.autolog import datasets
 from tracklet.autolog.datasets import kind_of
 
 EXAMPLE_ROWS: Final = 5
@@ -47,7 +47,7 @@ def of_call(arguments: Mapping[str, Any], weight_key: str = "sample_weight") -> 
     named = dict(arguments)
     weight = named.pop("sample_weight", None)
     for further in named.values():
-        if weight is None and isinstance(further, dict):
+        if weight is None and type(further) is dict:  # some matrices are dictionaries, too
             weight = further.get(weight_key, further.get("sample_weight"))
     values = list(named.values())
     names = list(named)
@@ -56,32 +56,17 @@ def of_call(arguments: Mapping[str, Any], weight_key: str = "sample_weight") -> 
     if len(names) > 1 and names[0] == "y":  # given by keyword in another order
         features, targets = named.get("X"), named["y"]
     data = TrainingData()
-    features, targets, weight = plain(features), plain(targets), plain(weight)
+    features, targets, weight = map(datasets.plain, (features, targets, weight))
     if is_touchable(features):
         data.features = features
         data.example = first_rows(features)
     elif features is not None:
-        kind = type(features)
-        data.left_out = f"a {kind.__module__}.{kind.__qualname__} cannot be read without a trace"
+        data.left_out = datasets.why_none(features)
     if is_touchable(targets):
         data.targets = targets
     if is_touchable(weight):
         data.sample_weight = weight
     return data
-
-
-def plain(value: Any) -> Any:
-    """A frame or array of a subclass as one of the library's own, over the same data.
-
-    Reading it then runs none of the subclass's code.
-    """
-    for kind in type(value).__mro__[1:]:
-        library = kind.__module__.partition(".")[0]
-        if library == "pandas" and (library, kind.__name__) in _FRAMES:
-            return value if type(value).__module__.startswith("pandas.") else kind(value)
-        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
-            return value if type(value).__module__.startswith("numpy") else value.view(kind)
-    return value
 
 
 def is_touchable(value: Any) -> bool:
@@ -109,7 +94,7 @@ def first_rows(value: Any, count: int = EXAMPLE_ROWS) -> Any:
     if library == "pandas":
         return value.iloc[:count].copy()
     if library == "scipy":
-        return first_of_sparse(value, count)
+        return datasets.first_rows(value, count)
     if library == "numpy":
         return value[:count].copy()
     if library in ("polars", "pyarrow"):

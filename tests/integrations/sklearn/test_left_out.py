@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import VotingClassifier
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -232,3 +233,24 @@ def test_the_page_of_an_estimator_says_nothing_of_its_docstring(tracklet_home):
     assert done.returncode == 0, done.stderr
     assert "estimator.html" in done.stdout
     assert "underline" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["coo", "dia", "lil", "csc"])
+def test_sparse_matrices_of_every_form_are_measured_described_and_have_a_signature(record, form):
+    enable(log_models=True)
+    model = LogisticRegression().fit(scipy.sparse.csr_matrix(X).asformat(form), Y)
+    run = record.only()
+    assert run.data.metrics["training_accuracy_score"] == np.mean(model.predict(X) == Y)
+    assert len(run.inputs.dataset_inputs) == 1
+    info = tracklet.models.get_model_info(f"runs:/{run.info.run_id}/model")
+    assert info.signature.inputs is not None
+    assert info.signature.outputs is not None
+
+
+def test_an_arrow_table_is_measured_and_described(record):
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.table({name: X[:, n] for n, name in enumerate("abcd")})
+    model = LogisticRegression().fit(table, Y)
+    run = record.only()
+    assert run.data.metrics["training_accuracy_score"] == np.mean(model.predict(table) == Y)
+    assert run.inputs.dataset_inputs or "tracklet.dataset" in run.data.tags
