@@ -86,6 +86,8 @@ SCRIPTS = {
         def code(call):
             try:
                 call()
+            except (TypeError, ValueError):  # of ours they are coded, too
+                return "wrong argument"
             except Exception as error:
                 return [type(error).__name__ if not hasattr(error, "error_code") else "coded",
                         getattr(error, "error_code", None)]
