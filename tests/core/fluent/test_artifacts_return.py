@@ -35,7 +35,7 @@ ODD_NAMES = [
         "a%20b",
         "%2e",
     ),
-    *("%2e", "a#b", "a?b=c", " ", " lead", "trail ", "ü.txt", "😀", "new\nline", "tab\t", "a;b&c"),
+    *("a#b", "a?b=c", " ", " lead", "trail ", "ü.txt", "😀", "new\nline", "tab\t", "a;b&c"),
     *("...", "~x", "-x", "*", "<a>|b", "a'b\"c", "x" * 255),
 ]
 parts = st.sampled_from(ODD_NAMES) | st.text(
