@@ -279,6 +279,10 @@ def test_schemas_are_enforced_as_mlflow_enforces_them(in_mlflow: InMlflow) -> No
         name, kind = cell.split()
         series = space["COLS"][name]()
         assert theirs[cell] == "refused", cell
+        if series.dtype.name == "category":  # passes where its values do
+            plain = series.astype(series.cat.categories.dtype)
+            enforce(plain.to_frame("x"), Schema([ColSpec(kind, "x")]))
+            continue
         assert infer_schema(series.to_frame("x")).input_types() == [DataType[kind]], cell
         assert ours[cell] == str(series.dtype)
     assert {cell: ours[cell] for cell in OWN} == OWN
