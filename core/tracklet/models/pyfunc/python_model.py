@@ -134,7 +134,7 @@ def hints_of(model: Any) -> hints.Hints:
     function = model.func if isinstance(model, FunctionModel) else model
     method = getattr(function, "predict", function)
     if not inspect.isroutine(method) and callable(method):
-        method = type(method).__call__.__get__(method)
+        method = method.__call__  # which has the signature that people wrote
     try:
         names = _positional(method)
     except (TypeError, ValueError):
