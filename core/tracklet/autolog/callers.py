@@ -13,30 +13,12 @@ from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any, Final
 
+from tracklet.autolog import switches
 from tracklet.patching.rebinding import library_of
-from tracklet.state import ProcessState
 
-_OURS: Final = ("tracklet", "tracklet_integrations", "tracklet_flavors", "wrapt")
+_OURS: Final = (*switches.OURS, "tracklet_flavors", "wrapt")
 _MAX_DEPTH: Final = 100
 _OWN_REFERENCES: Final = 3  # the frame's, the local variable's and the argument's
-
-
-class _Claims(ProcessState):
-    """The packages that have switched autologging on, wherever they are installed."""
-
-    def begin(self) -> None:
-        self.packages: set[str] = set()
-
-
-_claims = _Claims()
-
-
-def claim() -> None:
-    """The package that called us is the user's from now on."""
-    frame = calling_frame()
-    package = library_of(frame.f_code.co_filename) if frame is not None else None
-    if package is not None:
-        _claims.packages.add(package)
 
 
 def calling_frame() -> FrameType | None:
@@ -49,14 +31,18 @@ def is_users(frame: FrameType | None) -> bool:
     if frame is None:
         return False
     package = library_of(frame.f_code.co_filename)
-    return package is None or package in _claims.packages or _is_program(frame)
+    return package is None or _has_switched_on(package) or _is_program(frame)
+
+
+def _has_switched_on(package: str) -> bool:
+    return any(library_of(file) == package for file in switches.switched_on_in())
 
 
 def is_library_module(name: str) -> bool:
     """Whether a module is of an installed library, and not of the user's."""
     top = name.partition(".")[0]
     file = getattr(sys.modules.get(name), "__file__", None)
-    if top in _claims.packages or name == "__main__":
+    if _has_switched_on(top) or name == "__main__":
         return False
     return top in sys.stdlib_module_names or (bool(file) and library_of(str(file)) is not None)
 

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec
+from typing import Any, Final, ParamSpec
 
 from tracklet import plugins
-from tracklet.autolog import callers, enabling
+from tracklet.autolog import enabling
 from tracklet.autolog.integration import CommonOptions, Options
 from tracklet.errors import InvalidParameterValue, PluginError
+from tracklet.state import ProcessState
 
 _P = ParamSpec("_P")
+OURS: Final = ("tracklet", "tracklet_integrations")
+
+
+class _Switched(ProcessState):
+    """The files of the code that has switched autologging on."""
+
+    def begin(self) -> None:
+        self.files: set[str] = set()
+
+
+_switched = _Switched()
+
+
+def switched_on_in() -> Iterable[str]:
+    """The files of the code that has called ``autolog``: what lies beside them is the user's."""
+    return _switched.files
+
+
+def _note_caller() -> None:
+    frame = sys._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in OURS:
+        frame = frame.f_back
+    _switched.files.add(frame.f_code.co_filename)
 
 
 def autolog(
@@ -60,7 +85,7 @@ def autolog(
     """
     excluded = _names(exclude_flavors)
     Options(extra_tags=extra_tags)  # refuses before anything is changed
-    callers.claim()
+    _note_caller()
     given = {
         "log_input_examples": log_input_examples,
         "log_model_signatures": log_model_signatures,
@@ -117,7 +142,7 @@ def switch(name: str, options: Callable[_P, CommonOptions]) -> Callable[_P, None
             except TypeError as error:
                 raise TypeError(f"autolog() {error}") from None
         enabling.enable(name, **given)
-        callers.claim()
+        _note_caller()
 
     autolog.__signature__ = signature  # type: ignore[attr-defined]
     autolog.__doc__ = inspect.getdoc(options)
