@@ -55,7 +55,11 @@ class ContainmentContract(Trainings):
             if struck.place is None:
                 assert k > 0, "no internal step was seen"
                 break
-            assert _is_counted(new(), _lines(caplog), struck.place), where
+            runs = new()
+            if struck.place.startswith("later ") and not any(map(_faults, runs)):
+                # What a loop has left is recorded when the next training begins, on its own run.
+                runs = [run for run in self.runs() if struck.place in _faults(run)]
+            assert _is_counted(runs, _lines(caplog), struck.place), where
             if k % RECOVERIES == 0:
                 assert scenario.observe() == expected, where
                 assert new.described() == usual, f"the training after {where}"
@@ -145,12 +149,15 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [line for line in found if InjectedError.__name__ in line]
 
 
+def _faults(run: Run) -> str:
+    return run.data.tags.get("tracklet.faults", "")
+
+
 def _is_counted(runs: Sequence[Run], lines: list[str], place: str) -> bool:
     """Whether one failed step is on a run, and in the log once."""
     for run in runs:
-        faults = run.data.tags.get("tracklet.faults")
-        if faults is not None:
-            told = json.loads(faults)
+        if _faults(run):
+            told = json.loads(_faults(run))
             return told["count"] == 1 and place in told["first"] and len(lines) == 1
     # What fails before there is a record of the call, or of a call that has none, has no run.
     return len(lines) == 1 and (not runs or place.startswith(_WITHOUT_A_RECORD))
