@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from tracklet import lazy
+
 DAY: Final = dt.datetime(2020, 1, 2)
 FIRST: Final = dt.datetime(2020, 1, 1)
 
@@ -106,7 +108,7 @@ def pandas_columns() -> dict[str, tuple[list[Any], Any]]:
 
 def arrow_columns() -> dict[str, tuple[list[Any], Any]]:
     """The values and the type of one column of each kind that Arrow has."""
-    import pyarrow as pa
+    pa = lazy.imported("pyarrow", "pyarrow", purpose="its tables as cases")
 
     day, durations = [FIRST, DAY], [dt.timedelta(1), dt.timedelta(microseconds=3)]
     zoned = [one.replace(tzinfo=dt.UTC) for one in day]
@@ -145,7 +147,7 @@ def arrow_columns() -> dict[str, tuple[list[Any], Any]]:
 
 def polars_columns() -> dict[str, tuple[list[Any], Any]]:
     """The values and the dtype of one column of each kind that polars has."""
-    import polars as pl
+    pl = lazy.imported("polars", "polars", purpose="its frames as cases")
 
     whole = ("Int8", "Int16", "Int32", "Int64", "Int128", "UInt8", "UInt16", "UInt32", "UInt64")
     day = [FIRST, DAY]
@@ -259,8 +261,8 @@ def frames_by_names() -> Iterator[Case]:
 
 def tables() -> Iterator[Case]:
     """Arrow's tables and polars' frames, with each kind of column."""
-    import polars as pl
-    import pyarrow as pa
+    pl = lazy.imported("polars", "polars", purpose="its frames as cases")
+    pa = lazy.imported("pyarrow", "pyarrow", purpose="its tables as cases")
 
     def table(values: list[Any], kind: Any) -> Any:
         return pa.table({"beside": [0.5] * len(values), "it": pa.array(values, kind)})
@@ -406,7 +408,7 @@ def dressed(data: Any) -> Iterator[Case]:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
-        import polars as pl
+        pl = lazy.imported("polars", "polars", purpose="its frames as cases")
 
         yield Case("nullable dtypes", lambda: data.convert_dtypes(dtype_backend="numpy_nullable"))
         yield Case("Arrow's dtypes", lambda: data.convert_dtypes(dtype_backend="pyarrow"))
@@ -452,7 +454,7 @@ def _columns(data: Any) -> list[list[Any]]:
     if hasattr(data, "itercolumns"):
         return [column.to_pylist() for column in data.itercolumns()]
     if hasattr(data, "iter_columns"):
-        import polars as pl
+        pl = lazy.imported("polars", "polars", purpose="its frames as cases")
 
         # The days of polars are midnights in pandas, by its own account.
         return [

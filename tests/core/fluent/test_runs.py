@@ -214,7 +214,7 @@ def test_a_run_of_another_experiment_than_the_active_one_is_refused() -> None:
 
 def test_a_bad_status_is_refused_and_the_run_stays_active() -> None:
     run = tracklet.start_run()
-    with pytest.raises(InvalidParameterValue, match="'DONE' is not a run status"):
+    with pytest.raises(InvalidParameterValue, match="'DONE' is no RunStatus"):
         tracklet.end_run("DONE")
     assert tracklet.active_run() is run
     tracklet.end_run("FAILED")

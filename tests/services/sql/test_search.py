@@ -227,16 +227,24 @@ ORDERS = st.lists(
 )
 
 
+class Filled(SqliteReader):
+    """A reader of a database that can be filled."""
+
+    def __init__(self, db) -> None:
+        super().__init__(db)
+        self.db = db
+
+
 @pytest.fixture(scope="module")
 def connection():
     db = open_sqlite(":memory:")
     for statement in sqlite_statements():
         db.execute(statement)
-    yield SqliteReader(db)
+    yield Filled(db)
     db.close()
 
 
-def fill(connection: SqliteReader, runs) -> None:
+def fill(connection: Filled, runs) -> None:
     connection.db.execute("DELETE FROM runs")
     for run in runs:
         put_run(connection.db, run, [Metric(k, v, 0, 0) for k, v in run.data.metrics.items()])

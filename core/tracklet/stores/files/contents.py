@@ -7,6 +7,7 @@ What cannot be read is left out: of an entity a key, of a listing an entity; see
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ T = TypeVar("T")
 _log = lazy.logger(__name__)
 _noted: ContextVar[dict[str, str] | None] = ContextVar("noted", default=None)
 _MAX_SAID: Final = 10_000
+# What says that a file never will be a document: no regular file, too large, a loop of links.
+_LASTING: Final = (errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ELOOP)
 
 
 class _Said(ProcessState):
@@ -78,13 +81,24 @@ def readable(read: Callable[[str], T], paths: Iterable[str]) -> list[T]:
 
 
 def undamaged(entity_dirs: Iterable[str]) -> list[str]:
-    """Those of some folders whose document is one; a damaged one is left out."""
+    """Those of some folders whose document is one; a damaged one is left out.
 
-    def read(folder: str) -> str:
-        read_meta(folder, "entity")
-        return folder
-
-    return readable(read, entity_dirs)
+    Raises:
+        OSError: One cannot be read, which may pass.
+    """
+    found: list[str] = []
+    for folder in entity_dirs:
+        try:
+            meta_if_there(folder)
+        except StorageError as error:
+            leave_out(folder, error)
+        except OSError as error:
+            if error.errno not in _LASTING:
+                raise
+            pass_over(folder, error)
+        else:
+            found.append(folder)
+    return found
 
 
 def experiment_dirs(root: Path) -> list[str]:
