@@ -40,6 +40,9 @@ OTHERWISE = {
     'text application/json; charset=utf-8 {"inputs": [[1': "numbers in lists are no texts",
     'text application/json {"instances": [[1': "numbers in lists are no texts",
     'text application/json {"inputs": "x"}': "one text is a column of one, as in predict",
+    'columns application/json {"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, n': (
+        "a signature made of few rows says too often that a value is required"
+    ),
     'tensor application/json {"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, n': "null",
     "hinted text/csv": "type hints take JSON only",
     'bare application/json "text"': "not compared",
