@@ -20,13 +20,7 @@ class CannotInferSchema(TrackletException):
 
 _BY_DTYPE = {
     "bool": DataType.boolean,
-    "int8": DataType.integer,
-    "int16": DataType.integer,
-    "int32": DataType.integer,
-    "uint8": DataType.integer,
-    "uint16": DataType.integer,
-    "int64": DataType.long,
-    "uint32": DataType.long,
+    **tables.INTEGERS,
     "float16": DataType.float,
     "float32": DataType.float,
     "float64": DataType.double,

@@ -14,8 +14,7 @@ NULLABLE = {
 }
 """The pandas dtypes of those types whose NumPy dtypes have no room for a missing value."""
 
-_BY_NAME = {
-    # Both libraries', and polars' in lower case.
+INTEGERS = {
     "int8": DataType.integer,
     "int16": DataType.integer,
     "int32": DataType.integer,
@@ -23,6 +22,12 @@ _BY_NAME = {
     "uint16": DataType.integer,
     "int64": DataType.long,
     "uint32": DataType.long,
+}
+"""What whole numbers are, by the names that all libraries give to their types, in lower case."""
+
+_BY_NAME = {
+    # Both libraries', and polars' in lower case.
+    **INTEGERS,
     "string": DataType.string,
     "binary": DataType.binary,
     # Arrow's.
