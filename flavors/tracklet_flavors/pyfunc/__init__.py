@@ -23,6 +23,7 @@ from tracklet.models.pyfunc.python_model import (
     PythonModel,
     PythonModelContext,
     PythonModelPredictor,
+    check_by_hints,
     check_call,
     hints_of,
     load_foreign,
@@ -177,6 +178,8 @@ class PyfuncFlavor(models.Flavor):
         else:
             file = member(path, config.get("python_model") or "python_model.pkl")
             model = unpickle.load(file, own=bool(config.get("own")))
+            if isinstance(model, PythonModel):
+                check_by_hints(type(model))
         if not hasattr(model, "predict"):
             raise TrackletException(
                 f"{path} holds a {type(model).__name__}, which has no method 'predict'"

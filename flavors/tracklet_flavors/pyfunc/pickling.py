@@ -9,6 +9,7 @@ from typing import Any
 
 from tracklet.errors import TrackletException
 from tracklet.models import object_files
+from tracklet.models.pyfunc.python_model import unchecked
 from tracklet.models.unpickle import mlflow_home
 
 
@@ -45,6 +46,7 @@ class _Reference:
 
 class _Pickler(object_files.Pickler):
     def reducer_override(self, obj: Any) -> Any:
+        obj = unchecked(obj) if isinstance(obj, FunctionType) else obj
         if isinstance(obj, _Reference):
             return importlib.import_module, (obj.name,)
         if isinstance(obj, ModuleType):

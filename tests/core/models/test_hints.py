@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import functools
+import inspect
 import logging
+import pickle
 from pathlib import Path
 from typing import Any, Optional, Union
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +19,8 @@ import pytest
 from tracklet import pyfunc
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import Model, ModelSignature, infer_signature
-from tracklet.models.pyfunc import hints
+from tracklet.models.pyfunc import PythonModelContext, hints
+from tracklet.models.pyfunc.python_model import PythonModelPredictor
 from tracklet.types.type_hints import TypeFromExample
 
 pydantic = pytest.importorskip("pydantic")
@@ -180,3 +186,95 @@ def test_functions_and_files_have_hints_as_well(tmp_path: Path) -> None:
         assert loaded.predict(["a"]) == ["A"]
         with pytest.raises(InvalidParameterValue, match="expected str"):
             loaded.predict([1])
+
+
+class Talk(pyfunc.PythonModel):
+    """Its hints are resolved when it is first asked: this module writes them as text."""
+
+    def predict(self, context: Any, model_input: list[Message], params: Any = None) -> list[str]:
+        assert all(type(one) is Message for one in model_input)
+        return [one.role for one in model_input]
+
+
+class Loud(Talk):
+    def predict(self, context: Any, model_input: list[Message], params: Any = None) -> list[str]:
+        return [role.upper() for role in super().predict(context, model_input)]
+
+
+SAID = [{"role": "u", "inner": {"x": 1.0}}]
+
+
+@pytest.mark.parametrize(("make", "answer"), [(Talk, "u"), (Loud, "U")])
+def test_who_asks_the_instance_itself_has_the_data_checked_and_made(
+    tmp_path: Path, make: type[Talk], answer: str
+) -> None:
+    """Before it is saved, and as it was loaded; by position and by name; also through super()."""
+    pyfunc.save_model(tmp_path / "m", python_model=make(), pip_requirements=[])
+    loaded = pyfunc.load_model(tmp_path / "m")
+    assert loaded.predict(SAID) == [answer]
+    raw = loaded.unwrap_python_model()
+    for model in (make(), copy.deepcopy(make()), cloudpickle.loads(cloudpickle.dumps(raw)), raw):
+        assert model.predict(None, SAID) == [answer]
+        assert model.predict(context=None, model_input=SAID, params={}) == [answer]
+        for wrong in ([{"role": 3}], ["a"], SAID[0], "a"):
+            with pytest.raises(InvalidParameterValue, match="type hint"):
+                model.predict(None, wrong)
+        with pytest.raises(TypeError, match="model_input"):
+            model.predict(None)
+
+
+def test_a_predict_that_checks_looks_and_is_stored_as_it_was_written(tmp_path: Path) -> None:
+    """Signature, name, source and what the folder holds; a hint that says nothing adds nothing."""
+    assert list(inspect.signature(Talk.predict).parameters) == [
+        "self", "context", "model_input", "params",
+    ]  # fmt: skip
+    assert inspect.isfunction(Talk.predict)
+    assert Talk.predict.__qualname__ == "Talk.predict"
+    assert "Message for one" in inspect.getsource(Talk.predict)
+    assert pickle.loads(pickle.dumps(Talk())).predict(None, SAID) == ["u"]
+
+    class Upper(pyfunc.PythonModel):
+        def predict(self, model_input: list[str]) -> list[str]:  # type: ignore[override]
+            return [text.upper() for text in model_input]
+
+    pyfunc.save_model(tmp_path / "m", python_model=Upper(), pip_requirements=[])
+    stored = (tmp_path / "m" / "python_model.pkl").read_bytes()
+    assert b"checking" not in stored
+    loaded = pyfunc.load_model(tmp_path / "m")
+    assert loaded.predict(["a"]) == loaded.unwrap_python_model().predict(["a"]) == ["A"]
+    assert model_of(object).predict("abc") == ["a", "b", "c"]
+
+
+def test_loaded_models_check_their_data_once(tmp_path: Path) -> None:
+    """Dictionaries become models on the way in, and not again; decorators of the user's stay."""
+    asked = []
+
+    def listening(predict: Any) -> Any:
+        @functools.wraps(predict)
+        def listens(*args: Any) -> Any:
+            asked.append(args[-1])
+            return predict(*args)
+
+        return listens
+
+    class Made(pydantic.BaseModel):
+        x: int
+
+        @pydantic.model_validator(mode="before")
+        @classmethod
+        def count(cls, values: Any) -> Any:
+            asked.append("made")
+            return values
+
+    class Model(pyfunc.PythonModel):
+        def predict(self, model_input: list[Made]) -> list[int]:  # type: ignore[override]
+            return [one.x for one in model_input]
+
+    Model.predict.__annotations__["model_input"] = list[Made]
+    predictor = PythonModelPredictor(Model(), PythonModelContext({}))
+    assert predictor.predict(predictor.checked([{"x": 1}])) == [1]
+    assert asked == ["made"]
+    Model.predict = listening(Model.predict)  # type: ignore[method-assign]
+    predictor = PythonModelPredictor(Model(), PythonModelContext({}))
+    assert predictor.predict(predictor.checked([{"x": 1}])) == [1]
+    assert [type(each).__name__ for each in asked] == ["str", "str", "list"]

@@ -110,6 +110,14 @@ def signature(hints: Hints, *, quiet: bool = False) -> ModelSignature | None:
     return found
 
 
+def deciding(hints: Hints) -> Any:
+    """The hint of the input if it decides about the data, else None."""
+    try:
+        return hints.input if signature(hints, quiet=True) is not None else None
+    except UnsupportedHint:
+        return None
+
+
 def _outputs(hint: Any) -> Schema:
     element = get_args(hint)[0] if get_origin(hint) is list else hint
     try:
@@ -266,12 +274,31 @@ class FuncInfo(NamedTuple):
     input_param_name: str
 
 
-def _validate_model_input(
+def may_check(function: Callable[..., Any]) -> bool:
+    """Whether a function may have a hint ``list[T]``; texts and names need not be known yet."""
+    hints = getattr(function, "__annotations__", {})
+    return any(get_origin(hint) is list or isinstance(hint, str) for hint in hints.values())
+
+
+def checked_arguments(
     args: tuple[Any, ...], kwargs: dict[str, Any], index: int, hint: Any, name: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What a hinted ``predict`` calls in MLflow's pickles, by its name and arguments there."""
+    """The arguments of a call, its data checked if the hint is ``list[T]``.
+
+    Args:
+        args: The arguments by position, the instance first.
+        kwargs: Those by name.
+        index: Where the data stands.
+        hint: Its type hint if it decides, else None.
+        name: Its parameter.
+    """
     if hint is None or get_origin(hint) is not list:
         return args, kwargs
     if name in kwargs:
         return args, {**kwargs, name: checked(kwargs[name], hint)}
+    if index >= len(args):  # the function will say so
+        return args, kwargs
     return (*args[:index], checked(args[index], hint), *args[index + 1 :]), kwargs
+
+
+_validate_model_input = checked_arguments  # the name in MLflow's pickles

@@ -7,6 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from tracklet.errors import InvalidParameterValue, TrackletException
@@ -42,8 +43,14 @@ class PythonModel:
     """Derive from it to log any Python code as a model.
 
     ``predict`` may be ``(self, context, model_input, params=None)`` or
-    ``(self, model_input, params=None)``, with or without ``params``.
+    ``(self, model_input, params=None)``, with or without ``params``. If the hint of its input is
+    ``list[T]``, what is no such list is refused, and dictionaries become pydantic models; also
+    when it is called directly, before the model is saved.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_by_hints(cls)
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read artifacts; called once, when the model is loaded."""
@@ -58,6 +65,41 @@ class PythonModel:
     ) -> Iterator[Any]:
         """The model's answer, piece by piece; only models that stream have one."""
         raise NotImplementedError(f"{type(self).__name__} does not stream")
+
+
+def check_by_hints(cls: Any) -> None:
+    """Have a class's own ``predict`` look at its data, if its type hints may say what it takes."""
+    predict = vars(cls).get("predict")
+    written = isinstance(predict, FunctionType) and unchecked(predict) is predict
+    if written and hints.may_check(predict):
+        cls.predict = _checking(predict)
+
+
+def _checking(predict: Any) -> Any:
+    """A ``predict`` that looks at its data by its hint, which is resolved when first needed."""
+
+    @functools.cache
+    def about() -> tuple[int, Any, str]:
+        at, name = _input_of(predict.__get__(0))
+        return 1 + at, hints.deciding(hints.of(predict, name)), name or ""
+
+    @functools.wraps(predict)
+    def checking(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = hints.checked_arguments(args, kwargs, *about())
+        return predict(*args, **kwargs)
+
+    checking.unchecked = predict  # type: ignore[attr-defined]
+    return checking
+
+
+def unchecked(function: Any) -> Any:
+    """The function or method as it was written, if it was made to look at its data."""
+    written = getattr(function, "unchecked", None)
+    # Decorators of the user's hand the attribute on.
+    if written is None or getattr(function, "__wrapped__", None) is not written:
+        return function
+    instance = getattr(function, "__self__", None)
+    return written if instance is None else written.__get__(instance)
 
 
 class FunctionModel(PythonModel):
@@ -136,11 +178,16 @@ def hints_of(model: Any) -> hints.Hints:
     if not inspect.isroutine(method) and callable(method):
         method = method.__call__  # which has the signature that people wrote
     try:
-        names = _positional(method)
+        return hints.of(method, _input_of(method)[1])
     except (TypeError, ValueError):
         return hints.Hints()
+
+
+def _input_of(method: Callable[..., Any]) -> tuple[int, str | None]:
+    """The place and the name of the parameter for the data; None if there is no such parameter."""
+    names = _positional(method)
     at = 1 if takes_context(method) else 0
-    return hints.of(method, names[at] if at < len(names) else None)
+    return at, names[at] if at < len(names) else None
 
 
 class PythonModelPredictor:
@@ -154,10 +201,10 @@ class PythonModelPredictor:
     def __init__(self, model: Any, context: PythonModelContext) -> None:
         self.python_model = model
         self.context = context
-        self._context = (context,) if takes_context(model.predict) else ()
-        self._params = takes_params(model.predict)
-        found = hints_of(model)
-        self._hint = found.input if found.checks else None
+        self._ask = unchecked(model.predict)  # the data comes checked
+        self._context = (context,) if takes_context(self._ask) else ()
+        self._params = takes_params(self._ask)
+        self._hint = hints.deciding(hints_of(model))
 
     def checked(self, data: Any) -> Any:
         """The data by the model's type hint, if it has one that decides.
@@ -170,8 +217,8 @@ class PythonModelPredictor:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The model's answer."""
         if self._params:
-            return self.python_model.predict(*self._context, data, params=params)
-        return self.python_model.predict(*self._context, data)
+            return self._ask(*self._context, data, params=params)
+        return self._ask(*self._context, data)
 
     def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """The model's answer, piece by piece."""
