@@ -97,6 +97,9 @@ def install_built(session: nox.Session, *requirements: str) -> None:
 # A test that hangs fails after five minutes, and says where, instead of stopping everything.
 TIMEOUT = "--timeout=300"
 
+# But for longer runs of its own cases, which the session `exhaustive` makes.
+USUAL = ["-m", "not exhaustive"]
+
 
 def workers() -> list[str]:
     """Spread the tests over the processors, where there is more than one."""
@@ -116,14 +119,10 @@ def quickstart(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite, but for what needs the real mlflow or an installed outside plugin.
-
-    And but for longer runs of its own cases, which the session ``exhaustive`` makes.
-    """
+    """The suite, but for what needs the real mlflow or an installed outside plugin."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    usual = ["-m", "not exhaustive"]
     session.run(
-        "pytest", TIMEOUT, *workers(), *usual, *session.posargs, env=test_environment(session)
+        "pytest", TIMEOUT, *workers(), *USUAL, *session.posargs, env=test_environment(session)
     )
 
 
@@ -131,16 +130,16 @@ def tests(session: nox.Session) -> None:
 def exhaustive(session: nox.Session) -> None:
     """Longer runs of what the suite has in short: more kills, interrupts and first starts.
 
-    And what trainings leave on the record, kept by a database.
+    Each internal step of a training fails, and each of its writes. And what trainings leave on the
+    record, kept by a database.
     """
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
     env = test_environment(session)
-    session.run("pytest", TIMEOUT, "-m", "exhaustive", *session.posargs, env=env)
+    session.run("pytest", TIMEOUT, *workers(), "-m", "exhaustive", *session.posargs, env=env)
     if not session.posargs:
         observed = [f"tests/integrations/{framework}" for framework in FRAMEWORKS]
         kept = ["--tracklet-store=sqlite", "-k", "not contract and not chaos"]
-        kept += ["-m", "not exhaustive"]
-        session.run("pytest", TIMEOUT, *workers(), *kept, *observed, env=env)
+        session.run("pytest", TIMEOUT, *workers(), *USUAL, *kept, *observed, env=env)
 
 
 @nox.session
@@ -220,7 +219,7 @@ def plugin(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "uninstall", "-q", "-y", "tracklet-toyframe")
     session.run("pytest", "tests/plugin/test_absent.py", env=env)
     session.install("--no-deps", str(wheel))
-    session.run("pytest", "tests/plugin/test_installed.py", env=env)
+    session.run("pytest", *USUAL, "tests/plugin/test_installed.py", env=env)
     session.run("python", "-m", "pip", "uninstall", "-q", "-y", "tracklet-toyframe")
     session.run("pytest", "tests/plugin/test_absent.py", env=env)
 

@@ -18,6 +18,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of the contracts' longer runs, which ``-m "not exhaustive"`` leaves out."""
+    config.addinivalue_line(
+        "markers", "exhaustive: a longer run of a case that another test holds too"
+    )
+
+
 @pytest.fixture
 def tracklet_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config

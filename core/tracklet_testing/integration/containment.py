@@ -16,9 +16,10 @@ from tracklet.patching import injected
 from tracklet_testing.integration.faults import (
     RECOVERIES,
     InjectedError,
+    Places,
     always_raising,
+    counted_steps,
     raising_at,
-    steps,
 )
 from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
@@ -36,17 +37,18 @@ class ContainmentContract(Trainings):
         assert self.runs()
 
     def test_no_failure_of_ours_reaches_training(
-        self, scenario: Scenario, expected: Any, caplog: pytest.LogCaptureFixture
+        self, scenario: Scenario, expected: Any, places: Places, caplog: pytest.LogCaptureFixture
     ) -> None:
         """With the k-th internal step raising, for every k, the training gives the same.
 
         The fault is counted, no run stays open, and another training is recorded as ever.
         """
+        steps = places(lambda: counted_steps(scenario.observe))
         new = Newcomers()
         scenario.observe()
         usual = new.described()
         assert usual
-        for k in steps():
+        for tried, k in enumerate(steps):
             caplog.clear()
             with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
                 assert scenario.observe() == expected, f"step {k}, {struck.place}"
@@ -60,15 +62,20 @@ class ContainmentContract(Trainings):
                 # What a loop has left is recorded when the next training begins, on its own run.
                 runs = [run for run in self.runs() if struck.place in _faults(run)]
             assert _is_counted(runs, _lines(caplog), struck.place), where
-            if k % RECOVERIES == 0:
+            if tried % RECOVERIES == 0:
                 assert scenario.observe() == expected, where
                 assert new.described() == usual, f"the training after {where}"
 
     def test_a_failure_of_ours_leaves_a_run_of_the_users_open(
-        self, script: dict[str, Any], bare: Any, enabled: None, caplog: pytest.LogCaptureFixture
+        self,
+        script: dict[str, Any],
+        bare: Any,
+        enabled: None,
+        places: Places,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         """With the k-th internal step raising, the user's run goes on, and has the fault."""
-        for k in steps():
+        for k in places(lambda: counted_steps(script["train"])):
             with tracklet.start_run() as run:
                 caplog.clear()
                 with raising_at(k) as struck, caplog.at_level(logging.WARNING, logger="tracklet"):
@@ -110,13 +117,14 @@ class ContainmentContract(Trainings):
         assert script["train"]() == bare
 
     def test_no_failure_of_ours_hides_one_of_the_users(
-        self, script: dict[str, Any], enabled: None
+        self, script: dict[str, Any], enabled: None, places: Places
     ) -> None:
         """With the k-th internal step raising, the user's error passes, and the run has FAILED."""
         with pytest.raises(ValueError, match="the first"):
             script["fail"](ValueError("the first"))  # imports what it needs
+        steps = places(lambda: counted_steps(lambda: _failing(script)))
         new = Newcomers()
-        for k in steps():
+        for k in steps:
             error = ValueError("the user's")
             with raising_at(k) as struck, pytest.raises(ValueError, match="the user's") as caught:
                 script["fail"](error)
@@ -142,6 +150,11 @@ class ContainmentContract(Trainings):
         (run,) = self.runs()
         assert run.info.status == ("KILLED" if kind is KeyboardInterrupt else "FAILED")
         assert "tracklet.end_reason" in run.data.tags
+
+
+def _failing(script: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the user's"):
+        script["fail"](ValueError("the user's"))
 
 
 def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tracklet.patching import injected
 from tracklet.repositories import local
 from tracklet.stores import disk
 
-_MAX_STEPS = 1000
+_MAX_PLACES = 2000
+_BETWEEN = 6
 
 RECOVERIES = 4
 """After every how many faults one more training shows that nothing is left of them."""
@@ -31,11 +33,48 @@ class Struck:
     place: str | None = None
 
 
-def steps() -> Iterator[int]:
-    """The numbers of a training's internal steps, for as long as one asks; they have to end."""
-    for k in itertools.count():
-        assert k < _MAX_STEPS, "the training's internal steps do not end"
-        yield k
+class Places:
+    """Which of the places of a training, where something may fail, a test lets fail.
+
+    All, until one asks no more; or few, which every run of the suite can afford: the first, the
+    last, and some between, which are others for each test and training.
+    """
+
+    def __init__(self, few: str | None) -> None:
+        self._few = few
+
+    def __call__(self, count: Callable[[], int]) -> Iterable[int]:
+        """The numbers of the places in their order, and at last one at which nothing fails.
+
+        Args:
+            count: Trains with nothing failing, and says how many places there were.
+        """
+        if self._few is None:
+            return self._all()
+        last = count()
+        between = range(1, last - 1)
+        some = random.Random(self._few).sample(between, min(_BETWEEN, len(between)))
+        return sorted({0, *some, max(0, last - 1), last})
+
+    def _all(self) -> Iterator[int]:
+        for number in itertools.count():
+            assert number < _MAX_PLACES, "the training's places do not end"
+            yield number
+
+
+def counted_steps(train: Callable[[], Any]) -> int:
+    """How many internal steps a training has."""
+    steps: list[str] = []
+    with injected(steps.append):
+        train()
+    return len(steps)
+
+
+def counted_writes(train: Callable[[], Any]) -> int:
+    """How many writes to the disk a training makes."""
+    with full_from(_MAX_PLACES) as disk:
+        train()
+    return disk.writes
 
 
 def raising_at(k: int) -> AbstractContextManager[Struck]:
@@ -65,8 +104,6 @@ def always_raising(place: str) -> None:
     """A probe that fails every step."""
     raise InjectedError(place)
 
-
-MAX_WRITES = 2000
 
 # The calls of the file store that need room, and those that a read-only disk refuses as well.
 _GROWING = ("open_file", "write", "mkdir", "link")

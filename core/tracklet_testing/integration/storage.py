@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import shutil
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 import tracklet
 from tracklet_testing.integration import faults
-from tracklet_testing.integration.faults import RECOVERIES, removing_at, steps
+from tracklet_testing.integration.faults import RECOVERIES, Places, removing_at
 from tracklet_testing.integration.trainings import Newcomers, Scenario, Trainings
 
 # Lines in the log about a folder that goes: several runs may be gone with it, and it may go while a
@@ -57,14 +56,15 @@ class StorageContract(Trainings):
         self,
         scenario: Scenario,
         expected: Any,
+        places: Places,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """The disk is full from the N-th write on, for every N; then there is room again."""
+        writes = places(lambda: faults.counted_writes(scenario.observe))
         new = Newcomers()
         scenario.observe()
         usual = new.described()
-        for number in itertools.count():
-            assert number < faults.MAX_WRITES, "the training's writes do not end"
+        for tried, number in enumerate(writes):
             caplog.clear()
             with (
                 faults.full_from(number) as disk,
@@ -76,7 +76,7 @@ class StorageContract(Trainings):
                 break
             assert tracklet.active_run() is None, f"write {number}"
             assert len(_lines(caplog)) <= 1, f"write {number}: {_lines(caplog)}"
-            if number % (2 * RECOVERIES) == 0:
+            if tried % (2 * RECOVERIES) == 0:
                 new()
                 assert scenario.observe() == expected, f"after write {number}"
                 assert new.described() == usual, f"the training after write {number}"
@@ -85,11 +85,12 @@ class StorageContract(Trainings):
         self,
         scenario: Scenario,
         expected: Any,
+        places: Places,
         tracklet_home: Path,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """The folder of all runs goes while it trains, at each of the internal steps."""
-        for k in steps():
+        for k in places(lambda: faults.counted_steps(scenario.observe)):
             caplog.clear()
             with (
                 removing_at(k, tracklet_home / "mlruns") as struck,

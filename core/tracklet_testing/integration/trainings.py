@@ -17,6 +17,7 @@ import pytest
 from tracklet import autolog, state
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
+from tracklet_testing.integration.faults import Places
 
 _NEWEST = 60
 _SEED = 20240229
@@ -148,15 +149,26 @@ class Trainings:
     OpenMP's threads do not survive a fork."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """A test that takes a ``scenario`` is run for each training."""
+        """A test that takes a ``scenario`` is run for each training.
+
+        One that takes ``places`` is run for a few, and once more, marked ``exhaustive``, for all.
+        """
         if "scenario" in metafunc.fixturenames:
             metafunc.parametrize("scenario", ["training", *self.further], indirect=True)
+        if "places" in metafunc.fixturenames:
+            every = pytest.param("all", marks=pytest.mark.exhaustive)
+            metafunc.parametrize("places", ["few", every], indirect=True)
 
     @pytest.fixture
     def scenario(self, request: pytest.FixtureRequest) -> Scenario:
         """One of the trainings."""
         name = request.param
         return Scenario(name, self.further.get(name, self.training))
+
+    @pytest.fixture
+    def places(self, request: pytest.FixtureRequest) -> Places:
+        """At which places something fails: at few, and at all where tests are exhaustive."""
+        return Places(request.node.nodeid if request.param == "few" else None)
 
     @pytest.fixture
     def expected(self, scenario: Scenario, tracklet_home: Path) -> Iterator[tuple[Any, ...]]:
