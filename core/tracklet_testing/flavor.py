@@ -51,13 +51,13 @@ _PREDICT = """
 import pathlib, pickle, sys
 from tracklet import pyfunc
 from tracklet_services.scoring import answer_body
-for data in pathlib.Path(sys.argv[1]).glob("*.data"):
-    model = pyfunc.load_model(data.with_suffix(""))
+for question in pathlib.Path(sys.argv[1]).glob("*.question"):
     try:
-        answer = answer_body(model.predict(pickle.loads(data.read_bytes())))
+        path, data = pickle.loads(question.read_bytes())
+        answer = answer_body(pyfunc.load_model(path).predict(data))
     except Exception as error:
         answer = repr(error).encode()
-    data.with_suffix(".answer").write_bytes(answer)
+    question.with_suffix(".answer").write_bytes(answer)
 """
 
 _IMPORT = """
@@ -143,31 +143,15 @@ class FlavorContract:
 
     def test_a_model_answers_its_training_data_as_the_trained_one(self, tmp_path: Path) -> None:
         """Here, in a fresh process, by the server's JSON, and by ``tracklet models predict``."""
-        trainings = self.trainings()
-        expected, ways = {}, {}
-        for name, (model, data, answer) in trainings.items():
+        answers = Answers(tmp_path / "asked")
+        for name, (model, data, answer) in self.trainings().items():
             path = tmp_path / name
             signature = models.infer_signature(data, answer)
             models.save_model(
                 model, path, flavor=self.flavor.name, signature=signature, **self.options
             )
-            # Before anything else asks the model, and may leave something in it.
-            path.with_suffix(".data").write_bytes(pickle.dumps(data))
-            expected[name] = json.loads(answer_body(answer))
-            ways[name, "here"] = _outcome(lambda: _asked(path, data))  # noqa: B023
-            body = _outcome(lambda: json.dumps(examples.serving_body(listed(data))).encode())  # noqa: B023
-            path.with_suffix(".json").write_bytes(body)
-            ways[name, "by JSON"] = _outcome(lambda: _served(path, body))  # noqa: B023
-            ways[name, "by command"] = _outcome(lambda: _commanded(path))  # noqa: B023
-        _printed(_PREDICT, str(tmp_path))
-        for name in trainings:
-            ways[name, "elsewhere"] = (tmp_path / name).with_suffix(".answer").read_bytes()
-        wrong = {
-            f"{name}, {way}": (answer.decode()[:300], str(expected[name])[:300])
-            for (name, way), answer in ways.items()
-            if not _is_answer(answer, expected[name], exact=not way.startswith("by"))
-        }
-        assert wrong == {}
+            answers.ask(name, path, data, answer)
+        assert answers.wrong() == {}
 
     def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
         """``load_model`` returns what the framework made."""
@@ -346,25 +330,51 @@ class FlavorContract:
             models.load_model(path)
 
 
-def misanswered(path: Path, data: Any, answer: Any) -> dict[str, str]:
-    """What a saved model answers otherwise than the native one did, by the way it is asked.
+class Answers:
+    """Collects what saved models answer to what they were trained on, however they are asked.
 
     Args:
-        path: The model's folder.
-        data: What it is asked about: here, and by the JSON of a request.
-        answer: What the native model answered.
+        folder: A new folder, for the questions and answers of another process.
     """
-    expected = json.loads(answer_body(answer))
-    body = _outcome(lambda: json.dumps(examples.serving_body(data)).encode())
-    ways = {
-        "here": _outcome(lambda: _asked(path, data)),
-        "by JSON": _outcome(lambda: _served(path, body)),
-    }
-    return {
-        way: f"{given.decode()[:300]}, not {str(expected)[:300]}"
-        for way, given in ways.items()
-        if not _is_answer(given, expected, exact=way == "here")
-    }
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._expected: dict[str, Any] = {}
+        self._given: dict[tuple[str, str], bytes] = {}
+
+    def ask(self, name: str, path: Path, data: Any, answer: Any) -> None:
+        """Ask a model here, by the JSON of a request and by ``tracklet models predict``.
+
+        Args:
+            name: A word for it.
+            path: Its folder.
+            data: What it is asked about.
+            answer: What the native model answered.
+        """
+        file = self._folder / name
+        # Before anything else asks the model, and may leave something in it.
+        file.with_suffix(".question").write_bytes(pickle.dumps((str(path), data)))
+        self._expected[name] = json.loads(answer_body(answer))
+        self._given[name, "here"] = _outcome(lambda: _asked(path, data))
+        body = _outcome(lambda: json.dumps(examples.serving_body(listed(data))).encode())
+        self._given[name, "by JSON"] = _outcome(lambda: _served(path, body))
+        request = file.with_suffix(".json")
+        request.write_bytes(body)
+        self._given[name, "by command"] = _outcome(lambda: _commanded(path, request))
+
+    def wrong(self) -> dict[str, str]:
+        """All that was answered otherwise than natively, also in one fresh process for all."""
+        if self._expected:
+            _printed(_PREDICT, str(self._folder))
+        for name in self._expected:
+            answer = (self._folder / name).with_suffix(".answer")
+            self._given[name, "elsewhere"] = answer.read_bytes()
+        return {
+            f"{name}, {way}": f"{given.decode()[:300]}, not {str(self._expected[name])[:300]}"
+            for (name, way), given in self._given.items()
+            if not _is_answer(given, self._expected[name], exact=not way.startswith("by"))
+        }
 
 
 def _outcome(ask: Callable[[], bytes]) -> bytes:
@@ -385,11 +395,11 @@ def _served(path: Path, body: bytes) -> bytes:
     return answered(pyfunc.load_model(path), body, "application/json")
 
 
-def _commanded(path: Path) -> bytes:
+def _commanded(path: Path, request: Path) -> bytes:
     from tracklet_services.cli.app import app
 
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        app(["models", "predict", "-m", str(path), "-i", f"{path}.json"], standalone_mode=False)
+        app(["models", "predict", "-m", str(path), "-i", str(request)], standalone_mode=False)
     return printed.getvalue().encode()
 
 

@@ -10,7 +10,7 @@ import pytest
 import tracklet
 from tracklet import autolog
 from tracklet.client import TrackletClient
-from tracklet_testing.flavor import misanswered
+from tracklet_testing.flavor import Answers
 from tracklet_testing.integration.trainings import Trainings
 
 
@@ -63,16 +63,16 @@ class RecordContract(Trainings):
         assert self.runs() == []
 
     def test_a_recorded_model_answers_its_training_data_as_the_trained_one(
-        self, script: dict[str, Any], enabled: None
+        self, script: dict[str, Any], enabled: None, tmp_path: Path
     ) -> None:
-        """Whatever it was trained on; here, and by the JSON of a request."""
+        """Whatever it was trained on; here, in a fresh process, by a request, by the command."""
         if "answered" not in script:
             pytest.skip("the training's source text defines no answered()")
-        wrong: dict[str, Any] = {}
+        answers = Answers(tmp_path / "asked")
         for name, data, answer in script["answered"]():
             run = tracklet.last_active_run()
             assert run is not None
             path = tracklet.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
-            wrong[name] = misanswered(Path(path), data, answer)
+            answers.ask(name, Path(path), data, answer)
             assert "tracklet.faults" not in run.data.tags, run.data.tags["tracklet.faults"]
-        assert {name: found for name, found in wrong.items() if found} == {}
+        assert answers.wrong() == {}

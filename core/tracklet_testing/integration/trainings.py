@@ -132,8 +132,8 @@ class Trainings:
     begins with it and goes on with what it was trained on, these are looked at as well.
 
     If it also defines ``answered()``, which trains one model after another and yields after each a
-    word for it, what it was trained on and what it answers to that, what is recorded of each must
-    answer the same."""
+    word for it, what it was trained on, which can be pickled, and what it answers to that, what is
+    recorded of each must answer the same: here, elsewhere, by a request and by the command."""
 
     further: ClassVar[Mapping[str, str]] = {}
     """More trainings by name: source texts that define ``train()`` as above and, if need be,

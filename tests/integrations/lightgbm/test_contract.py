@@ -66,6 +66,31 @@ class TestLightgbmIntegration(IntegrationContract):
         data = lightgbm.Dataset(np.arange(80.0).reshape(-1, 1), label=np.arange(80.0))
         params = {"num_threads": 1, "verbosity": -1}
         return lightgbm.train(params, data, 2), data
+
+
+    def answered():
+        import numpy as np
+        import pandas as pd
+        import lightgbm
+        import scipy.sparse
+
+        X = np.random.default_rng(0).normal(size=(80, 3))
+        y = np.arange(80) % 2
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        params = {"num_threads": 1, "verbosity": -1, "min_data_in_leaf": 3}
+        for name, data in [
+            ("frame", frame),
+            ("array", X),
+            ("holes", frame.where(frame < 1)),
+            ("integers", (10 * frame).astype(int)),
+            ("nullable", frame.assign(a=frame["a"].where(X[:, 1] > 0).round().astype("Int64"))),
+            ("flags", frame > 0),
+            ("texts", frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))),
+            ("numbers", frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, 7, 3)))),
+            ("sparse", scipy.sparse.csr_matrix(np.where(X > 0, X, 0))),
+        ]:
+            booster = lightgbm.train(params, lightgbm.Dataset(data, label=y), 3)
+            yield name, data, booster.predict(data, num_threads=1)
     """
 
 
@@ -141,4 +166,25 @@ class TestLightgbmWrappers(IntegrationContract):
         X, y = np.arange(80.0).reshape(-1, 1), np.arange(80.0)
         model = lightgbm.LGBMRegressor(n_estimators=2, n_jobs=1, verbosity=-1)
         return model.fit(X, y), X, y
+
+
+    def answered():
+        import numpy as np
+        import pandas as pd
+        import lightgbm
+
+        X = np.random.default_rng(0).normal(size=(80, 3))
+        y = np.arange(80) % 2
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        texts = frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
+        numbers = frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, 7, 3)))
+        few = {"n_estimators": 3, "n_jobs": 1, "verbosity": -1, "min_child_samples": 3}
+        for name, model, data, labels in [
+            ("classifier", lightgbm.LGBMClassifier(**few), frame, np.where(y, "good", "bad")),
+            ("three classes", lightgbm.LGBMClassifier(**few), frame, np.arange(80) % 3),
+            ("texts", lightgbm.LGBMClassifier(**few), texts, y),
+            ("numbers", lightgbm.LGBMRegressor(**few), numbers, y),
+        ]:
+            model.fit(data, labels)
+            yield name, data, model.predict(data)
     """

@@ -61,6 +61,35 @@ class TestXgboostIntegration(IntegrationContract):
 
         data = xgboost.DMatrix(np.arange(20.0).reshape(-1, 1), label=np.arange(20.0), nthread=1)
         return xgboost.train({"nthread": 1}, data, 2, evals=[(data, "train")]), data
+
+
+    def answered():
+        import numpy as np
+        import pandas as pd
+        import scipy.sparse
+        import xgboost
+
+        X = np.random.default_rng(0).normal(size=(60, 3))
+        y = np.arange(60) % 2
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        for name, data in [
+            ("frame", frame),
+            ("array", X),
+            ("holes", frame.where(frame < 1)),
+            ("integers", (10 * frame).astype(int)),
+            ("nullable", frame.assign(a=frame["a"].where(X[:, 1] > 0).round().astype("Int64"))),
+            ("flags", frame > 0),
+            ("odd names", frame.set_axis(["a b", "ä", "0"], axis=1)),
+            ("sparse", scipy.sparse.csr_matrix(np.where(X > 0, X, 0))),
+        ]:
+            matrix = xgboost.DMatrix(data, label=y, nthread=1)
+            booster = xgboost.train({"nthread": 1, "objective": "binary:logistic"}, matrix, 3)
+            yield name, data, booster.predict(matrix)
+        held = [(xgboost.DMatrix(frame, label=1 - y, nthread=1), "held")]
+        matrix = xgboost.DMatrix(frame, label=y, nthread=1)
+        booster = xgboost.train({"nthread": 1}, matrix, 20, evals=held, early_stopping_rounds=2,
+                                verbose_eval=False)
+        yield "stopped", frame, booster.predict(matrix)
     """
 
 
@@ -126,4 +155,34 @@ class TestXgboostWrappers(IntegrationContract):
         X, y = np.arange(20.0).reshape(-1, 1), np.arange(20.0)
         model = xgboost.XGBRegressor(n_estimators=2, n_jobs=1)
         return model.fit(X, y, eval_set=[(X, y)], verbose=False), X, y
+
+
+    def answered():
+        import numpy as np
+        import pandas as pd
+        import xgboost
+
+        X = np.random.default_rng(0).normal(size=(60, 3))
+        y = np.arange(60) % 2
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        few = {"n_estimators": 3, "max_depth": 2, "n_jobs": 1}
+        texts = frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, "yes", "no")))
+        numbers = frame.assign(k=pd.Categorical(np.where(X[:, 2] > 0, 7, 3)))
+        metrics = xgboost.XGBClassifier(**few, eval_metric=["auc", "logloss"])
+        kinds = [
+            ("classifier", metrics, frame, y),
+            ("three classes", xgboost.XGBClassifier(**few), X, np.arange(60) % 3),
+            ("regressor", xgboost.XGBRegressor(**few, missing=-9.0), np.where(X > 1, -9.0, X), y),
+            ("several numbers", xgboost.XGBRegressor(**few), frame, X[:, :2]),
+            ("forest", xgboost.XGBRFClassifier(**few), frame, y),
+        ]
+        if int(xgboost.__version__.partition(".")[0]) >= 2:
+            categorical = {**few, "enable_categorical": True}
+            kinds += [
+                ("texts", xgboost.XGBClassifier(**categorical), texts, y),
+                ("numbers", xgboost.XGBRegressor(**categorical), numbers, y),
+            ]
+        for name, model, data, labels in kinds:
+            model.fit(data, labels)
+            yield name, data, model.predict(data)
     """
