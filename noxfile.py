@@ -19,6 +19,17 @@ FRAMEWORKS = ["lightgbm", "sklearn", "xgboost"]
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "xgboost-cpu"]
 
+# Libraries that report to MLflow by themselves.
+REPORTING = [
+    "accelerate",
+    "lightning",
+    "optuna-integration",
+    "pytorch-ignite",
+    "skorch",
+    "torch==2.13.0",
+    "transformers",
+]
+
 # The smallest versions that pyproject.toml promises, for a Python that they still run on.
 OLDEST = [
     "click==8.1.*",
@@ -104,6 +115,25 @@ USUAL = ["-m", "not exhaustive"]
 def workers() -> list[str]:
     """Spread the tests over the processors, where there is more than one."""
     return ["-n", "auto"] if (os.cpu_count() or 1) > 1 else []
+
+
+def real_mlflow(session: nox.Session, *requirements: str, sees: str | None = None) -> str:
+    """The interpreter of an environment of the real mlflow's own, within the session's.
+
+    Args:
+        session: The session.
+        *requirements: What is installed there.
+        sees: A folder of packages that it has besides.
+    """
+    home = Path(session.virtualenv.location).resolve() / "mlflow"
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        session.run("python", "-m", "venv", str(home))
+    if sees is not None:
+        (packages,) = home.glob("[Ll]ib/**/site-packages")
+        (packages / "seen.pth").write_text(sees)
+    session.run(str(python), "-m", "pip", "install", "-q", *requirements, external=True)
+    return str(python)
 
 
 @nox.session
@@ -228,18 +258,35 @@ def plugin(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """What we write the real mlflow reads, and the reverse; mlflow has its own environment."""
     session.install("-e", f".[{EXTRAS}]", *group("tests"))
-    mlflow = Path(session.virtualenv.location).resolve() / "mlflow"
-    python = mlflow / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
-        session.run("python", "-m", "venv", str(mlflow))
-    session.run(str(python), "-m", "pip", "install", "-q", *MLFLOW, external=True)
+    python = real_mlflow(session, *MLFLOW)
     session.run(
         "pytest",
         TIMEOUT,
         "-m",
         "interop",
         *session.posargs,
-        env={**test_environment(session), "TRACKLET_MLFLOW_PYTHON": str(python)},
+        env={**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python},
+    )
+
+
+@nox.session
+def dialect(session: nox.Session) -> None:
+    """Libraries that report to MLflow record with us what they record with it."""
+    session.install(
+        "-e", ".[sklearn]", "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", *REPORTING
+    )
+    # The same libraries, seen from an environment that has mlflow besides.
+    here = session.run(
+        "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True
+    )
+    python = real_mlflow(session, "mlflow>=3.17,<4", sees=str(here).strip())
+    session.run(
+        "pytest",
+        TIMEOUT,
+        *workers(),
+        "tests/dialect",
+        *session.posargs,
+        env={**test_environment(session), "TRACKLET_DIALECT_PYTHON": python},
     )
 
 

@@ -76,7 +76,7 @@ def validate_key(kind: str, key: object) -> str:
             f"{key!r} cannot be a {kind} key: it {problem}. A key is a relative path in canonical "
             f"form, such as 'loss' or 'train/loss', of at most {MAX_KEY_LENGTH} characters"
         )
-    if not _MLFLOW_KEY.fullmatch(key) and key not in _warned_keys:
+    if not is_mlflow_key(key) and key not in _warned_keys:
         _warned_keys.add(key)
         _logger.warning(
             "the %s key %r is kept, but MLflow cannot read a run that has it: it reads only "
@@ -85,6 +85,11 @@ def validate_key(kind: str, key: object) -> str:
             key,
         )
     return key
+
+
+def is_mlflow_key(name: str) -> bool:
+    """Whether MLflow reads what has this key: of metrics and params the characters are few."""
+    return _MLFLOW_KEY.fullmatch(name) is not None
 
 
 def _key_problem(key: str) -> str | None:

@@ -175,6 +175,15 @@ def test_predict_may_leave_out_context_and_params(tmp_path: Path) -> None:
     ]
 
 
+def test_an_instance_of_python_model_itself_keeps_artifacts(tmp_path: Path) -> None:
+    (tmp_path / "weights.txt").write_text("0.5")
+    artifacts = {"weights": str(tmp_path / "weights.txt")}
+    pyfunc.save_model(tmp_path / "m", python_model=pyfunc.PythonModel(), artifacts=artifacts)
+    loaded = pyfunc.load_model(tmp_path / "m").unwrap_python_model()
+    assert type(loaded) is pyfunc.PythonModel
+    assert (tmp_path / "m" / "artifacts" / "weights.txt").read_text() == "0.5"
+
+
 def test_streaming_models_stream(tmp_path: Path) -> None:
     """``predict_stream`` yields piece by piece; other models refuse."""
 

@@ -148,6 +148,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
             "MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH": "MAX_REGISTRY_TAG_LENGTH",
             "MAX_TRACE_TAG_KEY_LENGTH": "MAX_KEY_LENGTH",
             "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH": "MAX_ARTIFACT_LOCATION_LENGTH",
+            "validate_param_and_metric_name": "is_mlflow_key",
         }.items()
     },
 }
@@ -274,7 +275,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         + _of(
             "utils.validation",
             "append_* bad_* exceeds_* invalid_value missing_value not_integer_value path_not_* "
-            "validate_param_* PARAM_VALIDATION_MSG",
+            "PARAM_VALIDATION_MSG",
         )
         + " "
         + _of("models.utils", "get_* load_serving_example plot_lines")

@@ -113,8 +113,11 @@ class PyfuncFlavor(models.Flavor):
         if isinstance(model, LoaderModel):
             model.check()
             return
-        if getattr(type(model), "predict", None) is PythonModel.predict:
-            raise InvalidParameterValue(f"{type(model).__name__} has no method predict of its own")
+        kind = type(model)
+        # PythonModel itself keeps artifacts and answers nothing: so transformers logs checkpoints.
+        unasked = getattr(kind, "predict", None) is PythonModel.predict and not _streams(model)
+        if unasked and kind is not PythonModel:
+            raise InvalidParameterValue(f"{kind.__name__} has no method predict of its own")
         if _is_code_path(model) and not Path(model).is_file():
             raise InvalidParameterValue(f"the model's code {str(model)!r} is no file")
         if not isinstance(model, str | Path):

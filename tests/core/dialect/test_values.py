@@ -98,3 +98,8 @@ def test_an_input_example_and_its_params_are_read_from_the_models_folder() -> No
     assert model.load_input_example_params(info.model_uri) == {"t": 2}
     assert tracklet.pyfunc.load_model(info.model_uri).input_example == [1]
     assert mlflow("models").Model.from_dict(model.to_dict()).to_json() == model.to_json()
+
+
+@pytest.mark.parametrize(("key", "fits"), [("train loss:1/a", True), ("loss!", False)])
+def test_a_library_can_ask_whether_a_key_is_mlflows(key: str, fits: bool) -> None:
+    assert bool(mlflow("utils.validation").validate_param_and_metric_name(key)) is fits
