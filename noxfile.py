@@ -14,10 +14,10 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstar
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,sql,postgresql,system-metrics"
-FRAMEWORKS = ["lightgbm", "sklearn", "xgboost"]
+FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
-MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "xgboost-cpu"]
+MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]
 
 # Libraries that report to MLflow by themselves.
 REPORTING = [
@@ -108,8 +108,9 @@ def install_built(session: nox.Session, *requirements: str) -> None:
 # A test that hangs fails after five minutes, and says where, instead of stopping everything.
 TIMEOUT = "--timeout=300"
 
-# But for longer runs of its own cases, which the session `exhaustive` makes.
-USUAL = ["-m", "not exhaustive"]
+# But for longer runs of its own cases, which the session `exhaustive` makes, and what `frameworks`
+# runs.
+USUAL = ["-m", "not exhaustive and not framework"]
 
 
 def workers() -> list[str]:
@@ -193,8 +194,9 @@ def frameworks(session: nox.Session, framework: str) -> None:
         for place in sorted(Path("tests", kind).glob("*"))
         if place.stem in (framework, f"test_{framework}")
     ]
+    usual = ["-m", "not exhaustive", *places]
     session.run(
-        "pytest", TIMEOUT, *workers(), *places, *session.posargs, env=test_environment(session)
+        "pytest", TIMEOUT, *workers(), *usual, *session.posargs, env=test_environment(session)
     )
 
 

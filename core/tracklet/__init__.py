@@ -80,7 +80,7 @@ _RENAMED = {
 _MODULES = frozenset(
     (
         "artifacts autolog client data entities errors exceptions lightgbm models plugins pyfunc "
-        "settings sklearn testing tracing tracking xgboost"
+        "pytorch settings sklearn testing tracing tracking xgboost"
     ).split()
 )
 
@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         models,
         plugins,
         pyfunc,
+        pytorch,
         settings,
         sklearn,
         testing,

@@ -93,7 +93,7 @@ def modules_of(package: str) -> list[str]:
 
 
 # These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
-FACADES = ("tracklet.lightgbm", "tracklet.pyfunc", "tracklet.sklearn", "tracklet.xgboost")
+FACADES = tuple(f"tracklet.{name}" for name in "lightgbm pyfunc pytorch sklearn xgboost".split())
 NOT_IMPORTED = (
     *FACADES,
     "tracklet.__main__",

@@ -43,6 +43,7 @@ MODULES: Final[dict[str, str]] = {
     "models.utils": "models",
     "pyfunc": "pyfunc models exceptions",
     "pyfunc.model": "pyfunc",
+    "pytorch": "pytorch",
     "sklearn": "sklearn",
     "store": "",
     "store.entities": "",
@@ -174,10 +175,11 @@ LEFT_OUT: Final[dict[str, str]] = {
         "models.utils.convert_complex_types_pyspark*"
     ): "it has nothing to do with Spark",
     (
-        "catboost* h2o* keras* onnx* paddle* pmdarima* prophet* pytorch* sentence_transformers* "
+        "catboost* h2o* keras* onnx* paddle* pmdarima* prophet* sentence_transformers* "
         "shap* spacy* statsmodels* tensorflow* transformers* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",
+    "pytorch.autolog pytorch.load_checkpoint": "it records no training of PyTorch's yet",
     # What it is not for.
     (
         "evaluate validate_evaluation_results models.evaluate models.list_evaluators "

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models.manifest import member
-from tracklet.types import tables
+from tracklet.types import DataType, Schema, tables
 from tracklet.types.schema import label
 
 EXAMPLE_FILE: Final = "input_example.json"
@@ -206,6 +206,34 @@ def _decode(content: Any, info: Mapping[str, Any]) -> Any:
         parts = (content["data"], content["indices"], content["indptr"])
         return make(parts, shape=tuple(content["shape"]))
     return content
+
+
+def typed(example: Any, inputs: Schema) -> Any:
+    """An example with the types of numbers that its signature says; JSON has only wide ones."""
+    if inputs.is_tensor_spec():
+        types = [spec.type for spec in inputs.inputs]
+        if isinstance(example, Mapping):
+            named = dict(zip(inputs.input_names(), types, strict=True))
+            return {name: _of_type(item, named.get(name)) for name, item in example.items()}
+        return _of_type(example, types[0])
+    if not hasattr(example, "iloc") or not inputs.has_input_names():
+        return example
+    narrow = {
+        spec.name: spec.type.to_numpy()
+        for spec in inputs.inputs
+        if spec.name in example.columns
+        and example[spec.name].dtype.kind in _WIDER.get(spec.type, "")
+    }
+    return example.astype(narrow)
+
+
+_WIDER: Final[dict[Any, str]] = {DataType.float: "iuf", DataType.integer: "iu"}
+
+
+def _of_type(array: Any, dtype: Any) -> Any:
+    found = getattr(array, "dtype", None)
+    numbers = found is not None and dtype is not None and {found.kind, dtype.kind} <= set("iuf")
+    return array.astype(dtype) if numbers else array
 
 
 def _array(np: Any, content: Any) -> Any:

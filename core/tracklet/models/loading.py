@@ -28,7 +28,7 @@ def load_model(
     model_uri: str | Path,
     dst_path: str | Path | None = None,
     *,
-    flavor: str | None = None,
+    flavor: str | Flavor | None = None,
     trust: Trust = None,
 ) -> Any:
     """The native model, as its framework made it.
@@ -37,7 +37,7 @@ def load_model(
         model_uri: ``runs:/…``, ``models:/…``, a path or another URI; see
             :mod:`tracklet.models.uris`.
         dst_path: A folder to copy the files into first.
-        flavor: The flavor to load; by default the model's own.
+        flavor: The flavor to load, by its name or itself; by default the model's own.
         trust: True for a model of someone else's that is pickled or carries code, if you trust
             the author; a list of types that skops may load; see :mod:`tracklet.models.trust`.
 
@@ -57,7 +57,8 @@ def load_model(
     """
     path = uris.resolve(model_uri, dst_path)
     about = Model.load(path)
-    name, config = _entry(about, flavor, str(model_uri))
+    asked = flavor.name if isinstance(flavor, Flavor) else flavor
+    name, config = _entry(about, asked, str(model_uri))
     pyfunc = about.flavors.get(PYFUNC) or {}
     entry = pyfunc.get("code") or config.get("code")
     with (
@@ -67,7 +68,8 @@ def load_model(
         environment.warn_of_differences(path)
         own = about.tracklet_version is not None
         found = {**grant.config(config), "own": own, "path": str(path)}
-        return loaded(flavor_named(name), path, found)
+        chosen = flavor if isinstance(flavor, Flavor) else flavor_named(name)
+        return loaded(chosen, path, found)
 
 
 def loaded(flavor: Flavor, path: Path, config: Mapping[str, Any]) -> Any:

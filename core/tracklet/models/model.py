@@ -147,7 +147,9 @@ class Model:
 
         place = path if path is not None else self._location()
         folder = uris.resolve(str(place))
-        return examples.load(folder, self.saved_input_example_info)
+        example, params = examples.load(folder, self.saved_input_example_info)
+        inputs = None if self.signature is None else self.signature.inputs
+        return (example if inputs is None else examples.typed(example, inputs)), params
 
     @property
     def env_vars(self) -> list[str] | None:

@@ -30,7 +30,22 @@ def is_pickle(path: Path) -> bool:
             start = stream.read(2)
     except OSError:
         return False
+    if start == b"PK":
+        return bool(_pickles_in(path))
     return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def _pickles_in(archive: Path) -> dict[str, bytes]:
+    """The pickles in an archive, such as torch writes; none if it is no archive."""
+    import zipfile  # who only loads a pickle does not need it
+    import zlib
+
+    try:
+        with zipfile.ZipFile(archive) as files:
+            names = [each for each in files.infolist() if each.filename.endswith(".pkl")]
+            return {each.filename: files.open(each).read(_MAX_BYTES) for each in names}
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):
+        return {}
 
 
 def of_file(path: Path) -> list[str]:
@@ -38,15 +53,22 @@ def of_file(path: Path) -> list[str]:
 
     A damaged file gives what could be read of it.
     """
-    opener = COMPRESSED.get(path.suffix)
-    try:
-        with path.open("rb") if opener is None else opener.open(path, "rb") as stream:
-            names = of_stream(io.BytesIO(stream.read(_MAX_BYTES)))
-    except (OSError, EOFError, lzma.LZMAError):
-        return []
+    names = all_of_file(path)
     ours = sys.stdlib_module_names
     ranked = sorted(names, key=lambda name: (name.partition(".")[0] not in ours, name))
     return [*ranked[:_SHOWN], *(["…"] if len(ranked) > _SHOWN else [])]
+
+
+def all_of_file(path: Path) -> set[str]:
+    """All globals that a pickle, or an archive with pickles, names; unranked."""
+    opener = COMPRESSED.get(path.suffix)
+    try:
+        with path.open("rb") if opener is None else opener.open(path, "rb") as stream:
+            content = stream.read(_MAX_BYTES)
+    except (OSError, EOFError, lzma.LZMAError):
+        return set()
+    pickles = [content] if content[:2] != b"PK" else _pickles_in(path).values()
+    return set[str]().union(*(of_stream(io.BytesIO(each)) for each in pickles))
 
 
 def of_stream(stream: IO[bytes]) -> set[str]:

@@ -239,7 +239,7 @@ def what_would_run(folder: Path) -> list[str]:
     """What loading a model executes, one line each: imports, code, pickles with what they name."""
     from tracklet.models import pickled_names
 
-    acts = _imports(folder)
+    acts = _imports(folder) if (folder / "MLmodel").is_file() else []
     for name in manifest.files(folder):
         path = folder / name
         if path.is_symlink() or not path.is_file():
@@ -247,6 +247,8 @@ def what_would_run(folder: Path) -> list[str]:
         if path.suffix in manifest.MODULES:
             verb = "import" if name.startswith("code/") else "run"
             acts.append(f"{verb} {name}")
+        elif path.suffix == ".pt2":
+            acts.append(f"run the program {name}")
         elif pickled_names.is_pickle(path):
             names = pickled_names.of_file(path)
             also = f", which names {', '.join(names)}" if names else ""

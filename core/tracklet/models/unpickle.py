@@ -14,11 +14,12 @@ import io
 import pickle
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any, Final
 
-from tracklet import settings
+from tracklet import lazy, settings
 from tracklet.errors import TrackletException
 from tracklet.models import trust
 from tracklet.models.pickled_names import COMPRESSED
@@ -39,6 +40,10 @@ _CODE_MAKERS: Final = frozenset(
         "_make_skel_func",
     )
 )
+
+
+# Their unpicklers are the standard library's.
+_LIKE_OURS: Final = frozenset(("", "cloudpickle", "mlflow.pytorch.pickle_module", "pickle"))
 
 
 def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
@@ -70,22 +75,74 @@ def load(source: Path | IO[bytes] | bytes, *, own: bool = False) -> Any:
 def _ask(source: Path | IO[bytes] | bytes) -> None:
     file = source if isinstance(source, Path) else None
     name = getattr(source, "name", None)
-    if not settings.flag("ALLOW_PICKLE_DESERIALIZATION", True):
-        raise trust.UntrustedModel(
-            f"{name or 'the model'} is a pickle, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false "
-            "forbids to load any; save the model in a format without code, such as skops"
-        )
+    _check_allowed(name or "the model")
     if file is not None and not file.is_file():
         return  # it will say so
     trust.permit(f"unpickle {name or 'bytes'}", file)
 
 
-def _load(stream: IO[bytes], name: str, own: bool) -> Any:
-    unpickler = _Unpickler(stream)
-    unpickler.mapped = own or not mlflow_installed()
-    unpickler.source = name
+def _check_allowed(name: str) -> None:
+    if not settings.flag("ALLOW_PICKLE_DESERIALIZATION", True):
+        raise trust.UntrustedModel(
+            f"{name} is a pickle, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false "
+            "forbids to load any; save the model in a format without code, such as skops"
+        )
+
+
+def load_torch(file: Path, *, own: bool = False, weights_only: bool = False, **options: Any) -> Any:
+    """What ``torch.save`` wrote.
+
+    Args:
+        file: The file.
+        own: As in :func:`load`.
+        weights_only: Accept tensors and plain values only, which torch reads without running
+            anything, so that nobody's trust is asked for.
+        **options: Further arguments of torch's own loader. A ``pickle_module`` among them, or
+            its name, unpickles instead of ours.
+
+    Raises:
+        UntrustedModel: As in :func:`load`.
+        TrackletException: The file is missing or corrupt, or names what is not installed.
+    """
+    torch = lazy.imported("torch", "PyTorch", purpose="loading a model of it", extra="pytorch")
+    _check_allowed(str(file))
+    if not weights_only:
+        _ask(file)
+        unpickler = _unpickler(str(file), own)
+        ours = SimpleNamespace(
+            __name__=__name__,
+            Unpickler=unpickler,
+            load=lambda stream, **given: unpickler(stream, **given).load(),
+        )
+        options["pickle_module"] = _pickle_module(options.get("pickle_module"), file) or ours
+    if not file.is_file():
+        raise TrackletException(f"the model is corrupt: {file} is missing")
+    return _explained(str(file), lambda: torch.load(file, weights_only=weights_only, **options))
+
+
+def _pickle_module(given: Any, file: Path) -> Any:
+    """What unpickles in our place; None if it would do the same."""
+    if not isinstance(given, str):
+        return given
+    if given in _LIKE_OURS:
+        return None
+    trust.permit(f"import the pickle module {given}", file)
     try:
-        return unpickler.load()
+        return importlib.import_module(given)
+    except (ImportError, ValueError) as error:
+        raise TrackletException(
+            f"{file} was pickled by {given!r}, which cannot be imported ({error}); install it, "
+            "or give another pickle_module"
+        ) from error
+
+
+def _load(stream: IO[bytes], name: str, own: bool) -> Any:
+    return _explained(name, _unpickler(name, own)(stream).load)
+
+
+def _explained(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
     except ModuleNotFoundError as error:
         raise TrackletException(
             f"{name} needs the module {error.name!r}, which is not installed here. If the model's "
@@ -101,6 +158,11 @@ def _load(stream: IO[bytes], name: str, own: bool) -> Any:
             f"{name} cannot be unpickled: it is corrupt, or was written under other versions of "
             f"its libraries than are installed ({type(error).__name__}: {error})"
         ) from error
+
+
+def _unpickler(name: str, own: bool) -> type[_Unpickler]:
+    facts = {"mapped": own or not mlflow_installed(), "source": name}
+    return type("Unpickler", (_Unpickler,), facts)
 
 
 class _Unpickler(pickle.Unpickler):

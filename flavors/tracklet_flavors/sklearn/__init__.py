@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tracklet import models
-from tracklet.errors import InvalidParameterValue
 from tracklet.models import Model, ModelInfo, ModelSignature, environment, object_files
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
@@ -63,7 +61,9 @@ class SklearnFlavor(models.Flavor):
             "skops_trusted_types": None if trusted is None else [str(name) for name in trusted],
         }
         if options.get("extra_files") is not None:
-            config["extra_files"] = _save_extra_files(options["extra_files"], path)
+            from tracklet.models import extra_files
+
+            config["extra_files"] = extra_files.save(options["extra_files"], path)
         predict_fn = options.get("pyfunc_predict_fn") or "predict"
         pyfunc = None
         if hasattr(model, predict_fn):
@@ -87,26 +87,6 @@ class SklearnFlavor(models.Flavor):
         predict_fn = str(config.get("predict_fn") or "predict")
         check_method(model, predict_fn)
         return MethodPredictor(model, predict_fn)
-
-
-def _save_extra_files(files: Any, path: Path) -> list[dict[str, str]]:
-    """Copy files into a model's folder; what the flavor's entry says of them."""
-    if isinstance(files, str | Path):
-        raise InvalidParameterValue(f"extra_files is a list of paths; got {str(files)!r}")
-    from tracklet.models import uris
-
-    target = path / "extra_files"
-    entries = []
-    for given in files:
-        source = uris.resolve(str(given))
-        if not source.is_file():
-            raise InvalidParameterValue(f"extra_files names {str(given)!r}, which is no file")
-        if (target / source.name).exists():
-            raise InvalidParameterValue(f"two of extra_files are called {source.name!r}")
-        target.mkdir(exist_ok=True)
-        shutil.copyfile(source, target / source.name)
-        entries.append({"path": f"{target.name}/{source.name}"})
-    return entries
 
 
 @passes_on("sklearn")
