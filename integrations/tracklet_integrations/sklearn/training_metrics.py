@@ -5,6 +5,7 @@ What is called, when, and what is left out: docs/decisions/0005-training-metrics
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
@@ -63,6 +64,24 @@ class Codes:
         import numpy as np
 
         return float(np.average(self.true == self.predicted, weights=weight))
+
+    def precision_recall_f1(self, positive: int | None) -> list[float]:
+        """As ``precision_recall_fscore_support``, of one class or averaged over all by their rows.
+
+        What its counts are divided and averaged by, without its checks of the labels.
+        """
+        import numpy as np
+
+        count = len(self.classes)
+        hits = np.bincount(self.true[self.true == self.predicted], minlength=count)
+        true, predicted = (np.bincount(n, minlength=count) for n in (self.true, self.predicted))
+        found = [
+            np.divide(part, whole, out=np.zeros(count), where=whole > 0)
+            for part, whole in ((hits, predicted), (hits, true), (2 * hits, true + predicted))
+        ]
+        if positive is not None:
+            return [float(each[positive]) for each in found]
+        return [float(np.average(each, weights=true)) for each in found]
 
 
 @dataclass(slots=True)
@@ -170,8 +189,11 @@ def _classifier(
     is_mistaken = bool(measured.left_out)
     if not is_mistaken:
         with _leaving_out(measured, _AVERAGES):
-            pair = (labels, predicted) if codes is None else (codes.true, codes.predicted)
-            averages = _precision_recall_f1(*pair, positive, weight)
+            if codes is not None and weight is None and _adds_up_as_here():
+                averages = codes.precision_recall_f1(positive)
+            else:
+                pair = (labels, predicted) if codes is None else (codes.true, codes.predicted)
+                averages = _precision_recall_f1(*pair, positive, weight)
             for name, value in zip(("precision", "recall", "f1"), averages, strict=True):
                 found[f"training_{name}_score"] = float(value)
     with _leaving_out(measured, "training_accuracy_score"):
@@ -229,16 +251,13 @@ def _predicts_the_most_probable(estimator: Any) -> bool:
 
 def _of_probabilities(labels: Any, probabilities: Any, weight: Any, measured: Measured) -> None:
     import numpy as np
-    from sklearn import metrics
 
     classes = np.unique(labels)
     if len(classes) < 2:
         measured.left_out["training_log_loss, training_roc_auc"] = "there is only one class"
         return
     with _leaving_out(measured, "training_log_loss"):
-        # By position: scikit-learn 1.9 renames the parameter and warns about the old name.
-        loss = metrics.log_loss(labels, probabilities, sample_weight=weight)
-        measured.metrics["training_log_loss"] = float(loss)
+        measured.metrics["training_log_loss"] = log_loss(labels, probabilities, weight)
     if len(classes) > 2 and weight is not None:
         measured.left_out["training_roc_auc"] = "multi-class ROC AUC takes no sample weights"
         return
@@ -246,23 +265,54 @@ def _of_probabilities(labels: Any, probabilities: Any, weight: Any, measured: Me
         measured.metrics["training_roc_auc"] = roc_auc(labels, probabilities, weight)
 
 
-def roc_auc(labels: Any, probabilities: Any, weight: Any = None) -> float:
-    """As ``roc_auc_score`` of two classes, or one against one, weighted by their rows.
+@functools.cache
+def _adds_up_as_here() -> bool:
+    """Whether this scikit-learn rounds averages and log loss as is done here: from 1.5 on."""
+    import sklearn
 
-    scikit-learn checks its arguments twice for each pair of classes, which takes a hundred times
-    as long as the areas of a small fit. What it refuses, or weighs row by row, is left to it.
+    major, minor = sklearn.__version__.split(".")[:2]
+    return (int(major), int(minor)) >= (1, 5)
+
+
+def _is_plain(labels: Any, probabilities: Any, weight: Any) -> bool:
+    """Whether labels are positions of columns, all of them there, and rows add up to one.
+
+    scikit-learn checks its arguments for most of the time of a small fit's metrics, and some of
+    them several times. What it refuses, warns of, or weighs row by row, is left to it.
     """
     import numpy as np
 
-    classes = np.unique(labels)
-    count = len(classes)
-    is_plain = (
+    return (
         weight is None
-        and probabilities.shape[1] == count
-        and np.array_equal(classes, np.arange(count))
+        and np.array_equal(np.unique(labels), np.arange(probabilities.shape[1]))
+        and bool((probabilities >= 0).all())
         and np.allclose(1, probabilities.sum(axis=1))
     )
-    if not is_plain:
+
+
+def log_loss(labels: Any, probabilities: Any, weight: Any = None) -> float:
+    """As ``log_loss``."""
+    import numpy as np
+
+    is_plain = probabilities.dtype == float and _adds_up_as_here()
+    if not is_plain or not _is_plain(labels, probabilities, weight):
+        from sklearn import metrics
+
+        # By position: scikit-learn 1.9 renames the parameter and warns about the old name.
+        return float(metrics.log_loss(labels, probabilities, sample_weight=weight))
+    from scipy.special import xlogy
+
+    least = np.finfo(float).eps
+    given = np.clip(probabilities[np.arange(len(labels)), labels], least, 1 - least)
+    return float(np.average(-xlogy(1.0, given)))
+
+
+def roc_auc(labels: Any, probabilities: Any, weight: Any = None) -> float:
+    """As ``roc_auc_score`` of two classes, or one against one, weighted by their rows."""
+    import numpy as np
+
+    count = len(np.unique(labels))
+    if not _is_plain(labels, probabilities, weight):
         from sklearn import metrics
 
         scores = probabilities if count > 2 else probabilities[:, 1]

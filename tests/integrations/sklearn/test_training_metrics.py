@@ -128,13 +128,25 @@ def test_what_is_not_defined_is_left_out_and_the_run_says_why(record):
 @pytest.mark.parametrize("single", [False, True])
 @given(seed=st.integers(0, 2**32 - 1), digits=st.sampled_from([1, 2, 17]))
 @settings(max_examples=30, deadline=None)
-def test_the_area_below_the_curves_is_scikit_learns_to_the_last_bit(classes, single, seed, digits):
+def test_what_is_computed_here_is_scikit_learns_to_the_last_bit(classes, single, seed, digits):
     """Whatever the probabilities, with many or few that are the same, in either precision."""
     random = np.random.default_rng(seed)
     labels = random.permutation(np.append(np.arange(classes), random.integers(0, classes, 80)))
     probabilities = random.dirichlet(np.ones(classes), len(labels)).round(digits)
-    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     probabilities = probabilities.astype(np.float32 if single else float)
     scores = probabilities if classes > 2 else probabilities[:, 1]
     expected = metrics.roc_auc_score(labels, scores, average="weighted", multi_class="ovo")
     assert training_metrics.roc_auc(labels, probabilities) == expected
+    expected = metrics.log_loss(labels, probabilities)
+    assert training_metrics.log_loss(labels, probabilities) == expected
+    predicted = probabilities.argmax(axis=1) % (2 if digits == 1 else classes)  # some never
+    codes = training_metrics.Codes.of(labels, predicted)
+    for positive in (None, 0, 1) if classes == 2 else (None,):
+        average = {"average": "binary", "pos_label": positive}
+        if positive is None:
+            average = {"average": "weighted"}
+        expected = metrics.precision_recall_fscore_support(
+            labels, predicted, zero_division=0, **average
+        )
+        assert codes.precision_recall_f1(positive) == list(expected[:3])
