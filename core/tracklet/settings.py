@@ -9,6 +9,7 @@ Environment variables are read. What the process chooses by a call is written in
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tracklet import lazy
@@ -212,10 +213,14 @@ def config_dir() -> Path:
 
 def user_folder(kind: Literal["cache", "config"]) -> str:
     """Where the system keeps such files of this user; without a home, a temporary place."""
-    import platformdirs
-
     try:
-        folder = getattr(platformdirs, f"user_{kind}_dir")("tracklet", appauthor=False)
+        if sys.platform == "linux":  # as platformdirs does it, but for its import
+            chosen = os.environ.get(f"XDG_{kind.upper()}_HOME", "").strip()
+            folder = os.path.join(chosen or os.path.expanduser(f"~/.{kind}"), "tracklet")
+        else:
+            import platformdirs
+
+            folder = getattr(platformdirs, f"user_{kind}_dir")("tracklet", appauthor=False)
     except RuntimeError:  # there is no home: a container, a service, a uid without an entry
         folder = ""
     return folder if os.path.isabs(folder) else os.path.join(_place_without_home(), kind)

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 import tracklet
@@ -228,3 +229,16 @@ def test_all_of_a_record_lies_below_its_folder(name: str, as_uri: bool, tmp_path
     assert tracklet.artifacts.load_text(f"runs:/{run.info.run_id}/a/b.txt") == "x"
     assert model.artifact_location == str(home / "0/models" / model.model_id / "artifacts")
     assert len(tracklet.search_traces(return_type="list")) == 1
+
+
+def test_the_users_folders_are_where_platformdirs_has_them(monkeypatch, tmp_path):
+    """Without its import on Linux; with the variables of the XDG standard and without."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given in (None, "", str(tmp_path / "chosen")):
+        for kind in ("cache", "config"):
+            if given is None:
+                monkeypatch.delenv(f"XDG_{kind.upper()}_HOME", raising=False)
+            else:
+                monkeypatch.setenv(f"XDG_{kind.upper()}_HOME", given)
+            theirs = getattr(platformdirs, f"user_{kind}_dir")("tracklet", appauthor=False)
+            assert settings.user_folder(kind) == theirs

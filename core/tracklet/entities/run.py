@@ -131,12 +131,8 @@ class Run(Entity, slots=False):
     outputs: RunOutputs = field(default_factory=RunOutputs)
 
     def __post_init__(self) -> None:
-        for what, value, kind in (
-            ("info", self.info, RunInfo),
-            ("data", self.data, RunData),
-            ("inputs", self.inputs, RunInputs),
-            ("outputs", self.outputs, RunOutputs),
-        ):
+        for what, kind in _PARTS:
+            value = getattr(self, what)
             if not isinstance(value, kind) and (value is not None or what == "info"):
                 raise InvalidArgument(f"the {what} of a run is a {kind.__name__}; got {value!r}")
 
@@ -144,3 +140,11 @@ class Run(Entity, slots=False):
         from tracklet.entities import html  # only notebooks ask for it
 
         return html.of_run(self)
+
+
+_PARTS: Final = (
+    ("info", RunInfo),
+    ("data", RunData),
+    ("inputs", RunInputs),
+    ("outputs", RunOutputs),
+)

@@ -125,8 +125,8 @@ class Select:
             self._order(order)
 
     def statement(self, limit: int, offset: int) -> tuple[str, list[Any]]:
-        """The SELECT of all fields, and its values."""
-        text = f"SELECT {', '.join(self.subject.fields.values())} FROM {self._source}"
+        """The SELECT of the ids, and its values."""
+        text = f"SELECT {self.subject.table}.id FROM {self._source}"
         if self.conditions:
             text += f" WHERE {' AND '.join(self.conditions)}"
         text += f" ORDER BY {', '.join(self.order)}"
@@ -234,29 +234,24 @@ class Select:
 
     def _order(self, order: OrderBy) -> None:
         """Sort by a key: what has a number or text, then what has NaN, then what lacks the key."""
-        key = order.key
+        key, lacks, optional = order.key, "", True
         if key.kind == "attribute":
             value, optional = self.subject.attribute(key.name)
-            missing = f"{value} IS NULL" if optional else ""
         elif key.kind not in self.subject.unique:
-            value, missing = self._latest(order)
+            value, lacks = self._latest(order)
         else:
             joined = self._joined.get(key)
             rows = joined or self._value_rows(key, "LEFT JOIN")
-            value = f"{rows}.value"
-            owner = f"{rows}.{self.subject.values[key.kind][1]}"
-            missing = "" if joined else f"{owner} IS NULL"
-            if key.kind == "metric":
-                missing = (
-                    f"CASE WHEN {value} IS NOT NULL THEN 0 WHEN {owner} IS NOT NULL THEN 1 "
-                    "ELSE 2 END"
-                )
-        if missing:
-            self.order.append(missing)
-        self.order.append(f"{value} {'ASC' if order.ascending else 'DESC'}")
+            value, optional = f"{rows}.value", key.kind == "metric" or not joined
+            if optional and not joined:
+                lacks = f"{rows}.{self.subject.values[key.kind][1]} IS NULL"
+        last = " NULLS LAST" if optional else ""
+        self.order.append(f"{value} {'ASC' if order.ascending else 'DESC'}{last}")
+        if lacks:
+            self.order.append(lacks)
 
     def _latest(self, order: OrderBy) -> tuple[str, str]:
-        """The value of the latest of several points, and its rank by what it is."""
+        """The value of the latest of several points, and that there is none."""
         table, owner = self.subject.values[order.key.kind]
         of_key = f"x.{owner} = {self.subject.table}.id AND x.key = {self.value(order.key.name)}"
         for column in ("dataset_name", "dataset_digest"):
@@ -264,12 +259,9 @@ class Select:
             if wanted is not None:
                 of_key += f" AND x.{column} = {self.value(wanted)}"
         points = f"FROM {table} AS x WHERE {of_key}"
-        value = (
-            f"(SELECT x.value {points} ORDER BY x.step DESC, x.timestamp DESC, "
-            "x.value DESC NULLS LAST LIMIT 1)"
-        )
-        rank = f"CASE WHEN {value} IS NOT NULL THEN 0 WHEN EXISTS (SELECT 1 {points}) THEN 1 "
-        return value, rank + "ELSE 2 END"
+        latest = "x.step DESC, x.timestamp DESC, x.value DESC NULLS LAST"
+        value = f"(SELECT x.value {points} ORDER BY {latest} LIMIT 1)"
+        return value, f"NOT EXISTS (SELECT 1 {points})"
 
 
 def _operands(tree: And | Or) -> Iterator[Filter]:

@@ -194,10 +194,19 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
         # Few may match: they are found first and then sorted, rather than looked for in order,
         # which a database that cannot tell how few would rather do. A plus keeps it from that.
         order = tuple(f"+{term}" if "_time" in term else term for term in order)
-    select.order += order
-    rows = list(reader.rows(*select.statement(query.max_results + 1, page.offset)))
-    token = page.after(query.max_results) if len(rows) > query.max_results else None
-    return PagedList(kind.load(reader, rows[: query.max_results]), token)
+    select.order += (term for term in order if term not in select.order)
+    found = [id_ for (id_,) in reader.rows(*select.statement(query.max_results + 1, page.offset))]
+    token = page.after(query.max_results) if len(found) > query.max_results else None
+    rows = _rows(reader, kind.subject, found[: query.max_results])
+    return PagedList(kind.load(reader, rows), token)
+
+
+def _rows(reader: Reader, subject: Subject, ids: Sequence[int]) -> list[Sequence[Any]]:
+    """The fields of entities by their row ids, in that order: it is cheaper to sort ids alone."""
+    columns, key = ", ".join(subject.fields.values()), f"{subject.table}.id"
+    rows = _rows_of(reader, columns, subject.source or subject.table, key, ids, key)
+    known = {row[0]: row for row in rows}
+    return [known[id_] for id_ in ids if id_ in known]
 
 
 def _are_many(reader: Reader, table: str, ids: Sequence[str]) -> bool:
@@ -246,10 +255,9 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     ):
         outputs.setdefault(id_, []).append(entities.LoggedModelOutput(model_id, step))
     found: list[Run] = []
-    for id_, fields in _with_names(RUN, rows):
-        fields["user_id"] = fields["user_id"] or ""
+    for id_, run_id, experiment_id, user_id, *others in rows:
         run = Run(
-            RunInfo(**fields),
+            RunInfo(run_id, experiment_id, user_id or "", *others),
             RunData(metrics[id_], params[id_], tags[id_]),
             RunInputs(datasets.get(id_, []), inputs.get(id_, [])),
             RunOutputs(outputs.get(id_, [])),

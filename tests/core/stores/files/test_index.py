@@ -603,17 +603,17 @@ def test_the_latest_runs_are_read_in_order_and_matches_found_first(store, index,
 
     monkeypatch.setattr(queries, "_MANY", 1)
 
-    def plan(filter_string):
+    def plan(filter_string, order_by=None):
         asked = []
         index._db.set_trace_callback(asked.append)
-        index.search_runs([experiment], filter_string)
+        index.search_runs([experiment], filter_string, order_by=order_by)
         index._db.set_trace_callback(None)
-        (select,) = (one for one in asked if one.startswith("SELECT runs.id"))
+        (select,) = (one for one in asked if one.startswith("SELECT runs.id FROM"))
         return [row[3] for row in index._db.execute(f"EXPLAIN QUERY PLAN {select}")]
 
-    assert [step.partition("(")[0] for step in plan("")] == [
-        "SEARCH runs USING INDEX ix_runs_listing "
-    ]
+    listing = "SEARCH runs USING COVERING INDEX ix_runs_listing "
+    for order_by in (None, ["attributes.start_time DESC"]):
+        assert [step.partition("(")[0] for step in plan("", order_by)] == [listing]
     assert plan("metrics.a > 0.5")[0].startswith("SEARCH x0 USING COVERING INDEX")
 
 
