@@ -22,10 +22,13 @@ MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboo
 # Libraries that report to MLflow by themselves.
 REPORTING = [
     "accelerate",
+    "kedro",
+    "kedro-datasets",
     "lightning",
     "optuna-integration",
     "pytorch-ignite",
     "skorch",
+    "sktime",
     "torch==2.13.0",
     "transformers",
 ]
@@ -277,6 +280,7 @@ def dialect(session: nox.Session) -> None:
     session.install(
         "-e", ".[sklearn]", "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", *REPORTING
     )
+    session.install("--no-deps", "kedro-mlflow>=2.0")  # which would bring mlflow
     # The same libraries, seen from an environment that has mlflow besides.
     here = session.run(
         "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True

@@ -51,5 +51,6 @@ def start(folder: Path, way: list[str], program: str) -> subprocess.Popen[str]:
             "MLFLOW_ALLOW_FILE_STORE": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "HF_HUB_OFFLINE": "1",
+            "DO_NOT_TRACK": "1",
         },
     )

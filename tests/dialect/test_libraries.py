@@ -14,11 +14,15 @@ from tracklet.entities import LoggedModel, Run
 
 # What differs between two runs of one program: who ran it where and when, how long it took, ids.
 _OF_THE_RUN = re.compile(
-    r"mlflow\.(source\..*|user|log-model\.history|parentRunId)|datetime_.*|dur|.*(runtime|per_second)"
+    r"mlflow\.(source\..*|user|log-model\.history|parentRunId)|project_path|run_id"
+    r"|datetime_.*|dur|.*(runtime|per_second)"
 )
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")
-# By this file a model is known to be whole and whose it is; MLflow's models have none.
-_MANIFEST = "tracklet.manifest.json"
+# Only our models have a manifest, by which they are known to be whole and whose they are. Only
+# MLflow leaves a file in the record when it loads a model from there.
+_OWN_FILES = ("tracklet.manifest.json", "registered_model_meta")
+# Where skops is not installed we pickle scikit-learn's models; MLflow installs it.
+_PICKLED = {"line/model.skops": "line/model.pkl"}
 
 PROGRAMS = sorted(file.name for file in Path(__file__).parent.glob("programs/*.py"))
 
@@ -83,8 +87,8 @@ def _files(client: MlflowClient, run_id: str, path: str | None = None) -> Iterat
     for file in client.list_artifacts(run_id, path):
         if file.is_dir:
             yield from _files(client, run_id, file.path)
-        elif not file.path.endswith(_MANIFEST):
-            yield file.path
+        elif not file.path.endswith(_OWN_FILES):
+            yield _PICKLED.get(file.path, file.path)
 
 
 def _model(model: LoggedModel, names: dict[str, str]) -> Iterator[Any]:

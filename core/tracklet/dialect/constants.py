@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tracklet.dialect import VERSION
 from tracklet.dialect.environment import VARIABLES
+from tracklet.errors import HTTP_STATUS
 
 
 def _pairs(text: str) -> dict[str, Any]:
@@ -66,9 +67,11 @@ LIMITS: Final = {
 
 CONSTANTS: Final[dict[str, dict[str, Any]]] = {
     "environment_variables": VARIABLES,
+    "protos.databricks_pb2": {code: code for code in HTTP_STATUS},
     "sklearn": {
         f"SERIALIZATION_FORMAT_{name.upper()}": name for name in ("cloudpickle", "pickle", "skops")
     },
+    "tracking._model_registry": {"DEFAULT_AWAIT_MAX_SLEEP_SECONDS": 300},
     "utils.mlflow_tags": TAGS,
     "utils.validation": {
         **LIMITS,

@@ -41,6 +41,8 @@ MODULES: Final[dict[str, str]] = {
     "models.model": "models",
     "models.signature": "models",
     "models.utils": "models",
+    "protos": "",
+    "protos.databricks_pb2": "",
     "pyfunc": "pyfunc models exceptions",
     "pyfunc.model": "pyfunc",
     "pytorch": "pytorch",
@@ -51,17 +53,27 @@ MODULES: Final[dict[str, str]] = {
     "system_metrics": ".",
     "tracing": "tracing",
     "tracking": "tracking .",
+    "tracking._model_registry": "",
+    "tracking.artifact_utils": "",
     "tracking.client": "tracking entities",
     "tracking.context": "",
     "tracking.context.registry": "",
     "tracking.fluent": ".",
+    "tracking.request_header": "",
+    "tracking.request_header.abstract_request_header_provider": "",
+    "tracking.request_header.registry": "",
     "types": "types",
     "types.schema": "types exceptions",
     "types.utils": "types",
     "utils": "",
     "utils.async_logging": "",
     "utils.async_logging.run_operations": "",
+    "utils.environment": "",
+    "utils.file_utils": "",
     "utils.mlflow_tags": "",
+    "utils.model_utils": "",
+    "utils.name_utils": "",
+    "utils.requirements_utils": "",
     "utils.validation": "",
     "version": "",
     "xgboost": "xgboost",
@@ -90,6 +102,7 @@ FLAVORS: Final = {"pyfunc": "python_function", "pyfunc.model": "python_function"
 """The flavors of modules that are not called like them."""
 
 _CHECK: Final = "tracklet.models.pyfunc.enforcement:enforce"
+_INSIDE: Final = "tracklet.dialect.inside:"
 _PAGED: Final = {"PagedList": "tracklet.entities:PagedList"}
 _REGISTRY: Final = {
     "ModelVersionSearch": "tracklet.entities:ModelVersion",
@@ -122,11 +135,18 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "TraceLocationBase": "tracklet.entities.trace:TraceLocationBase",
     },
     "models": {"validate_schema": _CHECK},
-    "models.utils": {"validate_schema": _CHECK},
+    "models.model": {"MLMODEL_FILE_NAME": "tracklet.models.model:FILE_NAME"},
+    "models.utils": {"_save_example": _INSIDE + "save_example", "validate_schema": _CHECK},
+    "protos.databricks_pb2": {"ErrorCode": _INSIDE + "ErrorCode"},
+    "pyfunc": {"add_to_model": _INSIDE + "add_to_model"},
     "store.entities": _PAGED,
     "store.entities.paged_list": _PAGED,
+    "tracking.artifact_utils": {"_download_artifact_from_uri": _INSIDE + "fetch"},
     "tracking.context.registry": {"resolve_tags": "tracklet.run_context:resolve_tags"},
     "tracking.fluent": {"flush_artifact_async_logging": "tracklet:flush_async_logging"},
+    "tracking.request_header.abstract_request_header_provider": {
+        "RequestHeaderProvider": _INSIDE + "RequestHeaderProvider",
+    },
     "types.schema": {"BaseType": "tracklet.types.datatypes:ColumnType"},
     "types.utils": {
         "InvalidDataForSignatureInferenceError": "tracklet.types:CannotInferSchema",
@@ -134,6 +154,26 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "utils.async_logging.run_operations": {
         "RunOperations": "tracklet.client.operations:RunOperations",
     },
+    "utils.environment": {
+        "_CONDA_ENV_FILE_NAME": "tracklet.models.environment:CONDA",
+        "_CONSTRAINTS_FILE_NAME": "tracklet.models.environment:CONSTRAINTS",
+        "_PYTHON_ENV_FILE_NAME": "tracklet.models.environment:PYTHON_ENV",
+        "_REQUIREMENTS_FILE_NAME": "tracklet.models.environment:REQUIREMENTS",
+        "_PythonEnv": _INSIDE + "PythonEnvironment",
+        "_mlflow_conda_env": _INSIDE + "conda_environment",
+        "_process_conda_env": _INSIDE + "process_conda",
+        "_process_pip_requirements": _INSIDE + "process_requirements",
+        "_validate_env_arguments": "tracklet.models.environment:check",
+    },
+    "utils.file_utils": {"write_to": _INSIDE + "write_to"},
+    "utils.model_utils": {
+        "_add_code_from_conf_to_system_path": _INSIDE + "add_code",
+        "_get_flavor_configuration": _INSIDE + "flavor_of",
+        "_validate_and_copy_code_paths": _INSIDE + "copy_code",
+        "_validate_and_prepare_target_save_path": _INSIDE + "prepare_path",
+    },
+    "utils.name_utils": {"_generate_random_name": "tracklet.names:run_name"},
+    "utils.requirements_utils": {"_get_pinned_requirement": _INSIDE + "pinned"},
     "utils.validation": {
         name: f"tracklet.validation:{ours}"
         for name, ours in {
@@ -271,7 +311,7 @@ LEFT_OUT: Final[dict[str, str]] = {
             "deprecated developer_stable extract_archive_to_dir find_free_port format_docstring "
             "get_*_tmp_dir get_*nfs* get_major_minor_py_version get_total_file_size load_pyfunc "
             "modified_environ trace_disabled update_signature_for_* warn_dependency_* write_to "
-            "PyFuncModel(*) add_to_model",
+            "PyFuncModel(*)",
         )
         + " "
         + _of(
@@ -283,7 +323,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         + _of("models.utils", "get_* load_serving_example plot_lines")
         + " "
         + _of("data.polars_dataset", "hash_polars_df infer_colspec infer_dtype infer_schema")
-        + " *.Model.log *.Model.get_tags_dict models.model.Files models.model.get_model_req* "
+        + " *.Model.get_tags_dict models.model.Files models.model.get_model_req* "
         "*.ModelInfo(*) *.ActiveModel(*) ActiveModel(*) *.ActiveModelContext* *.Run(run_*) "
         "*.RunInfo.get_* entities.run_info.*able_attribute entities.run_info.check_run_is_active "
         "entities._mlflow_object* *.RunOperations(*) "

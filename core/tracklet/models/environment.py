@@ -306,16 +306,25 @@ class Environment(Frozen):
     constraints: Sequence[str] = ()
     conda: Mapping[str, Any] | None = None
 
+    def lines(self) -> list[str]:
+        """The text of ``requirements.txt``, which names ``constraints.txt`` if there are any."""
+        return [*self.requirements, *([f"-c {CONSTRAINTS}"] if self.constraints else ())]
+
+    def content(self) -> Mapping[str, Any]:
+        """The content of ``conda.yaml``."""
+        return self.conda if self.conda is not None else _conda(self.lines())
+
     def write(self, folder: Path) -> None:
         """Write ``requirements.txt``, ``conda.yaml``, ``python_env.yaml``, ``constraints.txt``."""
-        lines = list(self.requirements)
+        files = {
+            REQUIREMENTS: "\n".join(self.lines()),
+            CONDA: dump_yaml(self.content(), sort_keys=False),
+            PYTHON_ENV: python_environment(),
+        }
         if self.constraints:
-            (folder / CONSTRAINTS).write_text("\n".join(self.constraints), encoding="utf-8")
-            lines.append(f"-c {CONSTRAINTS}")
-        (folder / REQUIREMENTS).write_text("\n".join(lines), encoding="utf-8")
-        conda = self.conda if self.conda is not None else _conda(lines)
-        (folder / CONDA).write_text(dump_yaml(conda, sort_keys=False), encoding="utf-8")
-        (folder / PYTHON_ENV).write_text(_python_env(), encoding="utf-8")
+            files[CONSTRAINTS] = "\n".join(self.constraints)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def _conda(lines: Sequence[str]) -> dict[str, Any]:
@@ -332,7 +341,8 @@ def _conda(lines: Sequence[str]) -> dict[str, Any]:
 
 
 @functools.cache
-def _python_env() -> str:
+def python_environment() -> str:
+    """The text of ``python_env.yaml``: this Python, and a model's requirements."""
     build = [pinned(name) for name in ("pip", "setuptools")]
     content = {
         "python": platform.python_version(),

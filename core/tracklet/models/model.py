@@ -214,6 +214,50 @@ class Model:
         Path(path).write_text(self.to_yaml(), encoding="utf-8")
 
     @classmethod
+    def log(
+        cls,
+        artifact_path: str | None,
+        flavor: Any,
+        registered_model_name: str | None = None,
+        await_registration_for: int | None = 300,
+        metadata: dict[str, Any] | None = None,
+        run_id: str | None = None,
+        name: str | None = None,
+        model_type: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        step: int = 0,
+        model_id: str | None = None,
+        **kwargs: Any,
+    ) -> ModelInfo:
+        """Log a model by a flavor of MLflow's kind; see :func:`tracklet.models.log_model`.
+
+        Args:
+            artifact_path: An older word for ``name``.
+            flavor: A module or object with ``save_model(path, mlflow_model, ...)``.
+            registered_model_name: See there; so for the arguments not named here.
+            await_registration_for: See there.
+            metadata: See there.
+            run_id: See there.
+            name: See there.
+            model_type: See there.
+            params: See there.
+            tags: See there.
+            step: See there.
+            model_id: See there.
+            **kwargs: What ``save_model`` gets besides, the model among it.
+        """
+        from tracklet.models import saving
+
+        def fill(path: Path, about: Model) -> None:
+            about.metadata = metadata
+            saving.write_foreign(flavor.save_model, path, about, kwargs)
+
+        chosen = saving.chosen_name(name, artifact_path)
+        model = registered_model_name, model_id, params, tags, model_type, step
+        return saving.logged(fill, chosen, run_id, *model)
+
+    @classmethod
     def load(cls, path: str | Path) -> Model:
         """Read the file.
 
@@ -263,8 +307,9 @@ class ModelInfo:
         self._logged_model = logged_model
         self.artifact_path = model.artifact_path
         self.flavors = model.flavors
-        self.model_uuid = model.model_uuid
-        self.run_id = model.run_id
+        # Libraries read these two as MLflow keeps them, too.
+        self.model_uuid = self._model_uuid = model.model_uuid
+        self.run_id = self._run_id = model.run_id
         self.saved_input_example_info = model.saved_input_example_info
         self.signature = model.signature
         self.utc_time_created = model.utc_time_created

@@ -8,7 +8,7 @@ import platform
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -159,18 +159,58 @@ def log_model(
     """
     given = conda_env, pip_requirements, extra_pip_requirements, code_paths, metadata, options
     described = Description(signature, input_example, *given, infer_code_paths)
-    chosen_name = _name(name, artifact_path)
+    logged_name = chosen_name(name, artifact_path)
     chosen = flavor_to_save(model, flavor, described)
+    config = _config_params(described.options.get("model_config"))
+    info = logged(
+        lambda path, about: write(chosen, model, path, about, described),
+        logged_name,
+        run_id,
+        registered_model_name,
+        model_id,
+        params,
+        tags,
+        model_type,
+        step,
+    )
+    if config and info.run_id is not None:
+        _log_config(info.run_id, config)
+    return info
+
+
+def logged(
+    fill: Callable[[Path, Model], None],
+    name: str,
+    run_id: str | None = None,
+    registered_model_name: str | None = None,
+    model_id: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+) -> ModelInfo:
+    """Log a model whose files a function writes; the arguments are those of :func:`log_model`.
+
+    Args:
+        fill: Gets an empty folder and what the ``MLmodel`` file is to say of where it is logged.
+        name: The logged model's name.
+        run_id: See there; so for the others.
+        registered_model_name: See there.
+        model_id: See there.
+        params: See there.
+        tags: See there.
+        model_type: See there.
+        step: See there.
+    """
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)
-    config = _config_params(described.options.get("model_config"))
     store = active.store()
     run = active.to_record() if run_id is None else active.opened(run_id)
     run_id = run.info.run_id if run is not None else run_id
     experiment_id = run.info.experiment_id if run is not None else None
-    logged = _logged_model(
+    record = _logged_model(
         store,
-        chosen_name,
+        name,
         run_id,
         experiment_id,
         model_id,
@@ -180,27 +220,25 @@ def log_model(
     )
     try:
         if run_id is not None:
-            _link(store, run_id, logged.model_id, step)
+            _link(store, run_id, record.model_id, step)
         about = Model(
-            artifact_path=logged.artifact_location,
+            artifact_path=record.artifact_location,
             run_id=run_id,
-            model_uuid=logged.model_id,
-            model_id=logged.model_id,
+            model_uuid=record.model_id,
+            model_id=record.model_id,
         )
-        _write_files(chosen, model, about, described, logged.artifact_location)
-        if EXTERNAL_TAG in logged.tags:  # its files are here now
-            store.delete_logged_model_tag(logged.model_id, EXTERNAL_TAG)
-        logged = store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        _write_files(fill, about, record.artifact_location)
+        if EXTERNAL_TAG in record.tags:  # its files are here now
+            store.delete_logged_model_tag(record.model_id, EXTERNAL_TAG)
+        record = store.finalize_logged_model(record.model_id, LoggedModelStatus.READY)
     except BaseException:
-        _give_up(store, logged.model_id)
+        _give_up(store, record.model_id)
         raise
-    info = about.get_model_info(logged)
-    if config and run_id is not None:
-        _log_config(run_id, config)
+    info = about.get_model_info(record)
     if registered_model_name is not None:
         from tracklet.models import uris
 
-        version = uris.register_model(info.model_uri, registered_model_name, await_registration_for)
+        version = uris.register_model(info.model_uri, registered_model_name)
         info.registered_model_version = version.version
     return info
 
@@ -230,7 +268,8 @@ def _log_config(run_id: str, params: dict[str, Any]) -> None:
         _logger.warning("the model's configuration is not among the run's params: %s", error)
 
 
-def _name(name: str | None, artifact_path: str | None) -> str:
+def chosen_name(name: str | None, artifact_path: str | None) -> str:
+    """The name that a model is logged by, said by one of the two words for it, or by none."""
     if name is not None and artifact_path is not None:
         raise InvalidParameterValue(
             f"name={name!r} and artifact_path={artifact_path!r} say the same; give only name"
@@ -283,18 +322,16 @@ def _link(store: TrackingStore, run_id: str, model_id: str, step: int) -> None:
             writer.close()
 
 
-def _write_files(
-    flavor: Flavor, model: Any, about: Model, described: Description, location: str
-) -> None:
+def _write_files(fill: Callable[[Path, Model], None], about: Model, location: str) -> None:
     target = repository(location)
     local = target.local_path("")
     if local is not None and not (local.is_dir() and any(local.iterdir())):
         with appearing(local) as partial:
-            write(flavor, model, partial, about, described)
+            fill(partial, about)
         return
     scratch = Path(tempfile.mkdtemp(prefix="tracklet-model-"))
     try:
-        write(flavor, model, scratch, about, described)
+        fill(scratch, about)
         target.put_tree(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -398,6 +435,18 @@ def write(flavor: Flavor, model: Any, path: Path, about: Model, described: Descr
     """Fill an empty folder with a model, and ``about`` with what is to be known of it."""
     with trust.saving(path):
         _write(flavor, model, path, about, described)
+        complete(path, about)
+    manifest.sign(path)
+
+
+def write_foreign(
+    save: Callable[..., Any], path: Path, about: Model, arguments: Mapping[str, Any]
+) -> None:
+    """Fill an empty folder by the ``save_model`` of a flavor of MLflow's kind."""
+    path.rmdir()  # it makes the folder, and may refuse one that is there
+    with trust.saving(path):
+        save(path=str(path), mlflow_model=about, **arguments)
+        complete(path, about)
     manifest.sign(path)
 
 
@@ -405,7 +454,7 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     saved = flavor.save(model, path, described.options)
     needs = environment.needs(saved.modules, described.code_paths or ())
     inferred = sorted(needs.own.values()) if described.infer_code_paths else None
-    code = _copy_code(described.code_paths if inferred is None else inferred, path)
+    code = copy_code(described.code_paths if inferred is None else inferred, path)
     about.flavors[flavor.name] = dict(saved.config)
     if flavor.name != PYFUNC:
         about.flavors[flavor.name]["code"] = code
@@ -428,7 +477,6 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
     if described.input_example is not None:
         about.saved_input_example_info = _save_example(described.input_example, path)
     about.metadata = described.metadata if described.metadata is not None else about.metadata
-    about.tracklet_version = environment.own_version()
     environment.described(
         lambda: environment.inferred(
             needs.modules.difference({} if inferred is None else needs.own)
@@ -439,6 +487,11 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
         described.pip_requirements,
         described.extra_pip_requirements,
     ).write(path)
+
+
+def complete(path: Path, about: Model) -> None:
+    """Write the ``MLmodel`` file, when all others are there."""
+    about.tracklet_version = environment.own_version()
     about.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     about.save(path / FILE_NAME)
 
@@ -453,10 +506,13 @@ def _save_example(example: Any, path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _copy_code(code_paths: Sequence[str | Path] | None, path: Path) -> str | None:
+def copy_code(
+    code_paths: Iterable[str | Path] | None, path: Path, subpath: str = CODE
+) -> str | None:
+    """Copy files and folders into a folder of a model's; its name, or None if there are none."""
     if not code_paths:
         return None
-    target = path / CODE
+    target = path / subpath
     target.mkdir()
     for given in map(Path, code_paths):
         source = given.resolve()
@@ -466,7 +522,7 @@ def _copy_code(code_paths: Sequence[str | Path] | None, path: Path) -> str | Non
             )
         else:
             shutil.copyfile(source, target / source.name)
-    return CODE
+    return subpath
 
 
 def _example_modules(example: Any) -> set[str]:

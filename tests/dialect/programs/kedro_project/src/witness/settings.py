@@ -1,0 +1,1 @@
+"""Kedro's own defaults; kedro-mlflow is found by its entry point."""
