@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -247,7 +248,7 @@ class Model:
             model_id: See there.
             **kwargs: What ``save_model`` gets besides, the model among it.
         """
-        from tracklet.models import saving
+        saving = import_module("tracklet.models.saving")  # which is made of this module
 
         def fill(path: Path, about: Model) -> None:
             about.metadata = metadata
