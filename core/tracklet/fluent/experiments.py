@@ -63,10 +63,15 @@ def set_experiment(
             f"it with tracklet.restore_experiment({experiment.experiment_id!r}) or choose another "
             "name"
         )
-    uri = settings.tracking_uri()
-    _active.by_uri[uri] = experiment.experiment_id
-    settings.hand_down("ACTIVE_EXPERIMENT", f"{experiment.experiment_id} {uri}")
+    _active.by_uri[settings.tracking_uri()] = experiment.experiment_id
+    chosen = [experiment.experiment_id, settings.tracking_uri(), *_configured()]
+    settings.hand_down("ACTIVE_EXPERIMENT", "\n".join(chosen))
     return experiment
+
+
+def _configured() -> list[str]:
+    """The experiment that the user's configuration names, if it does: its name, its id."""
+    return [settings.option(f"EXPERIMENT_{each}") or "" for each in ("NAME", "ID")]
 
 
 def active_experiment_id() -> str | None:
@@ -77,19 +82,19 @@ def active_experiment_id() -> str | None:
 def experiment_for_new_run() -> str:
     """The experiment that a run goes to which names none.
 
-    The active one, then the configured one, then that which was active in the process that started
-    this one, then ``0``.
+    The active one, then that which was active in the process that started this one, unless this
+    one was given another store or experiment, then the configured one, then ``0``.
 
     Raises:
         InvalidParameterValue: Name and id are both configured and do not agree.
     """
-    chosen = active_experiment_id()
+    chosen = active_experiment_id() or _inherited()
     if chosen is not None:
         return chosen
     name = settings.option("EXPERIMENT_NAME")
     configured = settings.option("EXPERIMENT_ID")
     if name is None:
-        return configured or _inherited() or "0"
+        return configured or "0"
     found = _named(name).experiment_id
     if configured is not None and configured != found:
         raise InvalidParameterValue(
@@ -100,8 +105,10 @@ def experiment_for_new_run() -> str:
 
 
 def _inherited() -> str | None:
-    experiment_id, _, uri = (settings.option("ACTIVE_EXPERIMENT") or "").partition(" ")
-    return experiment_id if uri == settings.tracking_uri() else None
+    experiment_id, *chosen = (settings.option("ACTIVE_EXPERIMENT") or "").split("\n")
+    given = [settings.tracking_uri(), *_configured()]
+    overruled = [each for each in given if each and each not in chosen]
+    return None if overruled else experiment_id or None
 
 
 def create_experiment(
