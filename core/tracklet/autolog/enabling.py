@@ -236,7 +236,7 @@ def _options(plugin: type[Integration], given: Mapping[str, Any]) -> CommonOptio
 @contextmanager
 def _exclusively() -> Iterator[None]:
     try:
-        with _configured.lock:
+        with _configured.lock, patching.together():
             yield
     finally:
         _drain()
@@ -257,8 +257,9 @@ def _drain() -> None:
         if not _configured.lock.acquire(blocking=False):
             return
         try:
-            while _configured.pending:
-                _configured.pending.popleft()()
+            with patching.together():
+                while _configured.pending:
+                    _configured.pending.popleft()()
         finally:
             _configured.lock.release()
 

@@ -12,7 +12,9 @@ import functools
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -25,10 +27,45 @@ _STANDARD: Final = os.path.dirname(os.__file__).replace(os.sep, "/") + "/"
 
 def rebind(old: Any, new: Any) -> None:
     """Let every name of the user's modules that is one object be another."""
+    with together():
+        assert _noted.pairs is not None
+        _noted.pairs.append((old, new))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """At the end of this block the user's modules are looked through, once for all its patches."""
+    if _noted.pairs is not None:
+        yield
+        return
+    _noted.pairs = pairs = []
+    try:
+        yield
+    finally:
+        _noted.pairs = None
+        if pairs:
+            _rebind_all(pairs)
+
+
+class _Noted(threading.local):
+    """What is to be rebound at the end of a thread's block, in its order; None outside of one."""
+
+    pairs: list[tuple[Any, Any]] | None = None
+
+
+_noted = _Noted()
+
+
+def _rebind_all(pairs: list[tuple[Any, Any]]) -> None:
+    """Rebind by one pair of objects after the other, at one look at each name."""
+    at_last: dict[int, Any] = {}
+    for old, new in reversed(pairs):
+        at_last[id(old)] = at_last.get(id(new), new)
     for module in _users_modules():
         names = vars(module)
         for name, value in [*names.items()]:
-            if value is old:
+            new = at_last.get(id(value), value)
+            if new is not value:
                 names[name] = new
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from tracklet import state
-from tracklet.patching import Call, Outcome, Patch
+from tracklet.patching import Call, Outcome, Patch, together
 
 
 @pytest.fixture
@@ -74,6 +74,22 @@ def test_the_names_are_put_back_but_for_those_that_the_user_bound_anew(
     patch.revert()
     assert modules["script"].train is raw
     assert modules["script"].fit is print
+
+
+def test_names_follow_whatever_becomes_of_a_function_while_patches_change_together(
+    modules: dict[str, ModuleType], patch: Patch
+) -> None:
+    raw = modules["library"].train.__wrapped__
+    with together():
+        patch.revert()
+        patch.apply()
+        patch.revert()
+    assert modules["script"].train is modules["script"].fit is raw
+    with together(), together():
+        patch.apply()
+        patch.revert()
+        patch.apply()
+    assert modules["script"].train is modules["library"].train is not raw
 
 
 def test_a_module_that_is_imported_later_is_looked_at_too(
