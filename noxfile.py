@@ -108,8 +108,8 @@ def install_built(session: nox.Session, *requirements: str) -> None:
     session.install(*anew, *requirements)
 
 
-# A test that hangs fails after five minutes, and says where, instead of stopping everything.
-TIMEOUT = "--timeout=300"
+# A test that hangs fails after ten minutes, and says where, instead of stopping everything.
+TIMEOUT = "--timeout=600"
 
 # But for longer runs of its own cases, which the session `exhaustive` makes, and what `frameworks`
 # runs.

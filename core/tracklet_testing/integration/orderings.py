@@ -2,61 +2,71 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, ClassVar
 
 from tracklet import plugins
 from tracklet_testing.integration.trainings import Trainings
-
-# What may be done before training, in fresh processes; and whether the training is recorded then.
-_ORDERINGS: dict[str, bool] = {
-    "import": False,
-    "enable import": True,
-    "import enable": True,
-    "enable import disable": False,
-    "import enable disable": False,
-    "enable disable import": False,
-    "enable import disable enable": True,
-    "disable generic import": False,
-    "import disable generic": False,
-    "generic import": True,
-    "generic generic_off import": False,
-    "import enable generic_off": False,
-    "enable enable import": True,
-    "import enable enable disable": False,
-    "import disable": False,
-    "import enable disable enable disable": False,
-    "enable uninstall": False,
-    "enable import reload": True,
-}
 
 
 class OrderingContract(Trainings):
     """In whichever order things are imported, enabled, disabled and uninstalled."""
 
-    @pytest.mark.parametrize("ordering", _ORDERINGS, ids=lambda each: each.replace(" ", "-"))
+    orderings: ClassVar[Mapping[str, bool]] = {
+        "import": False,
+        "enable import": True,
+        "import enable": True,
+        "enable import disable": False,
+        "import enable disable": False,
+        "enable disable import": False,
+        "enable import disable enable": True,
+        "disable generic import": False,
+        "import disable generic": False,
+        "generic import": True,
+        "generic generic_off import": False,
+        "import enable generic_off": False,
+        "enable enable import": True,
+        "import enable enable disable": False,
+        "import disable": False,
+        "import enable disable enable disable": False,
+        "enable uninstall": False,
+        "enable import reload": True,
+    }
+    """What may be done before training, in fresh processes; and whether it is recorded then."""
+
     def test_orderings_of_import_enable_and_disable(
-        self, ordering: str, tracklet_home: Path
+        self, tracklet_home: Path, tmp_path: Path
     ) -> None:
         """In whichever order, training is recorded if and only if it should be."""
+        strict = {**os.environ, "TRACKLET_STRICT": "1"}
         case = {
             "name": self.name,
             "modules": self.modules,
             "training": textwrap.dedent(self.training),
-            "steps": ordering.split(),
+            "told": str(tmp_path / "told"),
         }
-        strict = {**os.environ, "TRACKLET_STRICT": "1"}
-        printed = self._printed(_ORDERING_SCRIPT, input=json.dumps(case), env=strict)
-        found = json.loads(printed.splitlines()[-1])
-        assert bool(found["runs"]) == _ORDERINGS[ordering]
-        assert found["imported_by_us"] == []
+        # Forks of one process have imported once what the framework needs.
+        every = [*self.orderings]
+        together = [every] if hasattr(os, "fork") else [[each] for each in every]
+        for orderings in together:
+            given = json.dumps({**case, "orderings": orderings})
+            seconds = self.process_timeout * len(orderings)
+            self._printed(_ORDERING_SCRIPT, input=given, env=strict, timeout=seconds)
+        found = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+        runs = [0, *(each["runs"] for each in found)]
+        recorded = {
+            each["ordering"]: after > before
+            for each, (before, after) in zip(found, itertools.pairwise(runs), strict=True)
+        }
+        assert recorded == self.orderings
+        assert [each["ordering"] for each in found if each["imported_by_us"]] == []
 
     def test_a_framework_shadowed_by_an_empty_module_is_broken_and_harmless(
         self, tracklet_home: Path, tmp_path: Path
@@ -91,21 +101,17 @@ class OrderingContract(Trainings):
             [sys.executable, "-c", program],
             capture_output=True,
             text=True,
-            timeout=self.process_timeout,
             check=False,
-            **options,
+            **{"timeout": self.process_timeout, **options},
         )
         assert finished.returncode == 0, finished.stderr
         return finished.stdout.strip()
 
 
 _ORDERING_SCRIPT = """
-import importlib, json, sys
+import contextlib, importlib, json, os, sys
 case = json.load(sys.stdin)
-framework = [module.partition(".")[0] for module in case["modules"]]
-import tracklet
-from tracklet import autolog
-imported_by_us = []
+framework = {module.partition(".")[0] for module in case["modules"]}
 
 
 class Uninstalled:
@@ -114,35 +120,64 @@ class Uninstalled:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-for step in case["steps"]:
-    before = set(sys.modules)
-    if step == "import":
-        for module in case["modules"]:
-            importlib.import_module(module)
-        continue
-    if step == "uninstall":
-        sys.meta_path.insert(0, Uninstalled())
-    elif step == "reload":
-        for module in case["modules"]:
-            importlib.reload(sys.modules[module])
-    elif step == "enable":
-        autolog.enable(case["name"])
-    elif step == "disable":
-        autolog.enable(case["name"], disable=True)
-    elif step == "generic":
-        tracklet.autolog()
-    elif step == "generic_off":
-        tracklet.autolog(disable=True)
-    imported_by_us += [
-        name for name in set(sys.modules) - before if name in framework and name not in before
-    ]
-names = {}
-exec(case["training"], names)
-try:
-    names["train"]()
-except ModuleNotFoundError:
-    assert "uninstall" in case["steps"]
-client = tracklet.TrackletClient()
-ids = [each.experiment_id for each in client.search_experiments()]
-print(json.dumps({"runs": len(client.search_runs(ids)), "imported_by_us": imported_by_us}))
+def told(ordering):
+    # What comes of an ordering, in a process that has imported neither the framework nor us.
+    import tracklet
+    from tracklet import autolog
+
+    imported_by_us = []
+    for step in ordering.split():
+        before = set(sys.modules)
+        if step == "import":
+            for module in case["modules"]:
+                importlib.import_module(module)
+            continue
+        if step == "uninstall":
+            sys.meta_path.insert(0, Uninstalled())
+        elif step == "reload":
+            for module in case["modules"]:
+                importlib.reload(sys.modules[module])
+        elif step == "enable":
+            autolog.enable(case["name"])
+        elif step == "disable":
+            autolog.enable(case["name"], disable=True)
+        elif step == "generic":
+            tracklet.autolog()
+        elif step == "generic_off":
+            tracklet.autolog(disable=True)
+        imported_by_us += framework & (set(sys.modules) - before)
+    names = {}
+    exec(case["training"], names)
+    try:
+        names["train"]()
+    except ModuleNotFoundError:
+        assert "uninstall" in ordering
+    client = tracklet.TrackletClient()
+    ids = [each.experiment_id for each in client.search_experiments()]
+    runs = len(client.search_runs(ids))
+    found = {"ordering": ordering, "runs": runs, "imported_by_us": imported_by_us}
+    with open(case["told"], "a") as file:
+        print(json.dumps({**found, "modules": [*sys.modules]}), file=file)
+
+
+def import_what_the_framework_needs():
+    with open(case["told"]) as file:
+        needed = json.loads(file.readline())["modules"]
+    for module in needed:
+        if module.partition(".")[0] not in framework and not module.startswith("tracklet"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+    assert not framework & set(sys.modules)
+
+
+*forked, last = case["orderings"]
+for ordering in forked:
+    child = os.fork()
+    if child == 0:
+        told(ordering)
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0, ordering
+    if ordering is forked[0]:
+        import_what_the_framework_needs()
+told(last)
 """
