@@ -9,6 +9,7 @@ import asyncio
 import collections
 import gc
 import inspect
+import itertools
 import os
 import random
 import traceback
@@ -358,20 +359,17 @@ def test_r24_memory_does_not_grow_with_the_number_of_fits(monkeypatch):
     monkeypatch.setattr(budget, "_MAX_RUNS", 4)  # the runs that are remembered on purpose
     monkeypatch.setattr("tracklet.stores.files.folder._MAX_RUN_DIRS", 4)
     features = np.random.default_rng(0).normal(size=(50, 3))
-    count = 8
-
-    def growth():
-        before = held()
+    count, rounds = 8, []
+    for _ in range(4):
         for _ in range(count):
-            model = LinearRegression().fit(features, features[:, 0])
-            model.score(features, features[:, 0])
+            LinearRegression().fit(features, features[:, 0]).score(features, features[:, 0])
         tracklet.autolog.flush()
-        del model
-        after = held()
-        return {name for name in after if after[name] - before[name] >= count}
-
-    growth()
-    assert set.intersection(*(growth() for _ in range(3))) == set()
+        rounds.append(held())
+    growing = (
+        {name for name in after if after[name] - before[name] >= count}
+        for before, after in itertools.pairwise(rounds)
+    )
+    assert set.intersection(*growing) == set()
 
 
 def test_r24_nothing_is_retained_of_a_fit_that_failed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import pickle
 import subprocess
 import sys
@@ -218,9 +219,9 @@ def test_a_loop_keeps_no_data_and_its_model_until_the_next_training_when_it_is_l
     assert np.array_equal(loaded.coef_, coefficients)
 
 
+# Forks, each with a store of its own, of a process that has imported scikit-learn.
 LOOPS = """
-import sys, tracklet
-tracklet.sklearn.autolog(log_input_examples=True)
+import os, sys
 from sklearn.linear_model import SGDClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -236,29 +237,42 @@ def train(how):
     if how == "raise":
         raise RuntimeError("the end")
 
-run = tracklet.start_run() if sys.argv[2] == "run" else None
-train(sys.argv[1])
+for store in sys.argv[1:]:
+    if os.fork() == 0:
+        os.environ["TRACKLET_TRACKING_URI"] = store
+        how, where = os.path.basename(store).split("-")
+        import tracklet
+        tracklet.sklearn.autolog(log_input_examples=True)
+        run = tracklet.start_run() if where == "run" else None
+        train(how)
+        break
+    os.wait()
 """
 
 
-@pytest.mark.parametrize("where", ["run", "none"])
-@pytest.mark.parametrize("how", ["return", "exit", "raise"])
 def test_the_model_of_the_last_call_is_on_the_record_however_the_process_ends(
-    tracklet_home, how, where
+    tracklet_home, monkeypatch
 ):
+    ends = itertools.product(("return", "exit", "raise"), ("run", "none"))
+    stores = [str(tracklet_home / "-".join(each)) for each in ends]
     subprocess.run(
-        [sys.executable, "-c", LOOPS, how, where], cwd=tracklet_home, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", LOOPS, *stores],
+        cwd=tracklet_home,
+        stderr=subprocess.DEVNULL,
+        check=True,
     )
-    found = runs()
-    assert all("tracklet.faults" not in run.data.tags for run in found)
-    models = [
-        tracklet.sklearn.load_model(f"models:/{output.model_id}")
-        for run in found
-        for output in run.outputs.model_outputs
-    ]
-    sizes = sorted(len(m) for m in models if isinstance(m, RandomForestClassifier))
-    assert sizes == [1, 3]
-    assert [m.t_ for m in models if isinstance(m, SGDClassifier)] == [7.0]
+    for store in stores:
+        monkeypatch.setenv("TRACKLET_TRACKING_URI", store)
+        found = runs()
+        assert all("tracklet.faults" not in run.data.tags for run in found), store
+        models = [
+            tracklet.sklearn.load_model(f"models:/{output.model_id}")
+            for run in found
+            for output in run.outputs.model_outputs
+        ]
+        sizes = sorted(len(m) for m in models if isinstance(m, RandomForestClassifier))
+        assert sizes == [1, 3], store
+        assert [m.t_ for m in models if isinstance(m, SGDClassifier)] == [7.0], store
 
 
 def test_a_warm_start_is_told_by_what_changes_and_by_its_end():
