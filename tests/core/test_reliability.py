@@ -23,7 +23,7 @@ def run_script(script: str, *flags: str, **environment: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=400,
     )
 
 
@@ -139,7 +139,7 @@ def test_two_processes_record_into_one_run_and_neither_loses_a_point() -> None:
             subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), name, run.info.run_id])
             for name in ("a", "b")
         ]
-        assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+        assert [writer.wait(timeout=400) for writer in writers] == [0, 0]
     assert len(values(run.info.run_id, "shared")) == 4000
     assert values(run.info.run_id, "a") == values(run.info.run_id, "b") == list(range(2000))
     assert tracklet.get_run(run.info.run_id).data.params == {"a": "a", "b": "b"}
@@ -246,7 +246,7 @@ def test_worker_processes_record_into_the_run_that_they_are_told(
         )
     )
     done = subprocess.run(
-        [sys.executable, str(script), method], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script), method], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     run_id = done.stdout.split()[0]
@@ -291,7 +291,7 @@ def test_children_land_in_the_store_and_experiment_that_their_parent_chose(tmp_p
         [sys.executable, str(script), tracklet.get_tracking_uri()],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         cwd=elsewhere,
         env=environment,
     )

@@ -147,7 +147,7 @@ class GlobalStateContract(Trainings):
         script["train"]()
         for thread in set(threading.enumerate()) - before:
             if thread.name.startswith("tracklet"):
-                thread.join(timeout=10)
+                thread.join(timeout=100)
                 assert not thread.is_alive()
 
     def test_no_figure_of_ours_is_left(self, script: dict[str, Any], enabled: None) -> None:

@@ -141,7 +141,7 @@ class Trainings:
     disk, each must learn the same and be recorded as ever the next time. The faster they are, the
     better: each is done some hundreds of times."""
 
-    process_timeout: ClassVar[float] = 120.0
+    process_timeout: ClassVar[float] = 240.0
     """Seconds that a fresh process may take."""
 
     fork_timeout: ClassVar[float] = 20.0

@@ -209,11 +209,11 @@ class SearchContract(StoreFixtures):
         for thread in threads:
             thread.start()
         try:
-            for _ in range(40):
+            for _ in range(16):
                 child = os.fork()
                 if child == 0:  # pragma: no cover (another process)
                     found = None
-                    signal.alarm(30)
+                    signal.alarm(200)
                     try:
                         found = [run.info.run_id for run in store.search_runs([experiment_id])]
                     finally:

@@ -224,7 +224,7 @@ def test_importing_in_one_thread_while_enabling_in_another_does_not_deadlock(toy
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(100)
     assert not any(thread.is_alive() for thread in threads)
     assert autolog.status()["toy"] == "active"
 

@@ -135,7 +135,7 @@ def test_w4_threads_have_sessions_and_runs_of_their_own(framework):
 
     class Rows(list):
         def __len__(self):
-            barrier.wait(10)  # all four are inside of their fit at once
+            barrier.wait(100)  # all four are inside of their fit at once
             return super().__len__()
 
     with ThreadPoolExecutor(4) as pool:

@@ -66,7 +66,7 @@ def test_w44_dask_on_a_local_cluster_logs_once(tracklet_home, enabled):
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

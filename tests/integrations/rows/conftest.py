@@ -50,7 +50,7 @@ def process(tracklet_home):
             text=True,
             cwd=tracklet_home,
             check=False,
-            timeout=100,
+            timeout=400,
             env={
                 **{key: value for key, value in os.environ.items() if key != "TRACKLET_STRICT"},
                 **environment,

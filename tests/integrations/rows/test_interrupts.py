@@ -34,7 +34,7 @@ def test_r28_an_interrupt_at_any_step_arrives_and_leaves_nothing_half_done(
         capture_output=True,
         text=True,
         cwd=tracklet_home,
-        timeout=280,
+        timeout=500,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

@@ -290,13 +290,13 @@ def test_w46_silence_of_a_fit_is_not_heard_in_other_threads(enable, monkeypatch,
     class Waiting(BaseEstimator):
         def fit(self, X, y=None):
             inside.set()
-            assert leave.wait(20)
+            assert leave.wait(100)
             return self
 
     fitting = threading.Thread(target=lambda: Waiting().fit(X))
     fitting.start()
     try:
-        assert inside.wait(20)
+        assert inside.wait(100)
         with caplog.at_level(logging.WARNING):
             logging.getLogger("tracklet.autolog").warning("said by another thread")
             report(RuntimeError("a fault"), "the place", "another integration")

@@ -279,12 +279,8 @@ def test_a_slow_model_gets_a_504_and_others_a_503(
     assert busy.headers["retry-after"] == "1"
     assert threading.active_count() == before
     (tmp_path / "go").touch()
-    for _ in range(100):
-        answer = ask(server, {"prompt": "quick"})
-        if answer.status == 200:
-            break
+    while ask(server, {"prompt": "quick"}).status != 200:
         time.sleep(0.05)
-    assert answer.status == 200
 
 
 @settings(

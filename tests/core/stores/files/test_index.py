@@ -230,7 +230,7 @@ def test_changes_in_place_by_others_are_found_by_a_sweep(store, index, root):
     settle()
     edit_every_way(root, experiment, run)
     shutil.rmtree(root / experiment / other)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         found = index.search_runs([experiment], "tags.t LIKE 'changed%' and metrics.a = 7.5")
         if found and len(index.search_runs([experiment])) == 1:
@@ -493,7 +493,7 @@ def test_a_fork_waits_a_moment_for_a_long_statement_and_no_more(store, index):
     held.wait()
     pid = os.fork()
     if pid == 0:
-        signal.alarm(60)
+        signal.alarm(200)
         os._exit(0 if ids(index.search_runs([experiment])) == {run} else 1)
     assert not done.is_set()
     done.set()
@@ -547,7 +547,7 @@ def test_many_runs_in_progress_are_all_found(store, index, monkeypatch):
     writer.log_metric("a", 1.0, 1, 1)
     writer.log_metric("a", 2.0, 2, 1)
     writer.close()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and not index.search_runs([experiment], "metrics.a = 2"):
         pass
     assert ids(index.search_runs([experiment], "metrics.a = 2")) == {runs[-1]}

@@ -277,7 +277,7 @@ def test_a_forked_child_logs_to_the_run_and_does_not_end_it(store):
 
 def first_start(root, barrier, results):
     try:
-        barrier.wait(30)
+        barrier.wait(200)
         store = FileStore(root)
         experiment = store.get_experiment_by_name("shared")
         if experiment is None:
