@@ -247,7 +247,7 @@ def _facts(schema: Schema) -> str:
 def _convert_columns(frame: Any, specs: list[ColSpec]) -> Any:
     changed: dict[int, Any] = {}
     exact = _exact()
-    for position, (spec, dtype) in enumerate(zip(specs, frame.dtypes.tolist(), strict=True)):
+    for position, (spec, dtype) in enumerate(zip(specs, _dtypes(frame), strict=True)):
         kind: ColumnType = spec.type
         # Of DataTypes there is one object each; a look-up by id is cheaper than by hash.
         if exact.get(id(kind)) is dtype or isinstance(kind, AnyType):
@@ -262,6 +262,12 @@ def _convert_columns(frame: Any, specs: list[ColSpec]) -> Any:
 
     parts = {at: changed.get(at, frame.iloc[:, at]) for at in range(frame.shape[1])}
     return pd.DataFrame(parts, index=frame.index, copy=False).set_axis(frame.columns, axis=1)
+
+
+def _dtypes(frame: Any) -> list[Any]:
+    """The columns' dtypes; `DataFrame.dtypes` makes a Series, for longer than all the rest takes."""
+    listed = getattr(getattr(frame, "_mgr", None), "get_dtypes", None)
+    return (frame.dtypes if listed is None else listed()).tolist()
 
 
 @functools.cache
