@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -115,6 +116,33 @@ def too_slow(features: Any, seconds: float) -> str | None:
     if estimate <= seconds:
         return None
     return f"describing {amount} {unit} would take about {estimate:.2g} s; {seconds:g} are granted"
+
+
+def schema_of(frame: Any, described: Any, seconds: float = DEFAULT_SECONDS) -> Any:
+    """The schema of all rows of a frame, whose first rows may have no missing value, or one type.
+
+    Args:
+        frame: The data; of what is no frame there is none.
+        described: The record of its dataset, which has the schema; None if there is none.
+        seconds: What may be spent on it by estimate, if there is no record.
+    """
+    if not _is_frame(frame):
+        return None
+    types: Any = import_module("tracklet.types")
+    known = json.loads(getattr(described, "schema", None) or "{}")
+    if "mlflow_colspec" in known:
+        return types.Schema.from_dict(known["mlflow_colspec"])
+    if described is None and too_slow(frame, seconds) is None:
+        with suppress(types.CannotInferSchema):
+            return types.infer_schema(frame)
+    return None
+
+
+def with_all_rows(signature: Any, schema: Any) -> Any:
+    """The signature of a frame's first rows, its inputs as all rows have them."""
+    if schema is not None and signature.inputs.input_names() == schema.input_names():
+        signature.inputs = schema
+    return signature
 
 
 def _of_frame(frame: Any) -> float:

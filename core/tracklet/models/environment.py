@@ -318,7 +318,7 @@ class Environment(Frozen):
         """Write ``requirements.txt``, ``conda.yaml``, ``python_env.yaml``, ``constraints.txt``."""
         files = {
             REQUIREMENTS: "\n".join(self.lines()),
-            CONDA: dump_yaml(self.content(), sort_keys=False),
+            CONDA: _conda_text(*self.lines()) if self.conda is None else _yaml(self.conda),
             PYTHON_ENV: python_environment(),
         }
         if self.constraints:
@@ -340,6 +340,16 @@ def _conda(lines: Sequence[str]) -> dict[str, Any]:
     }
 
 
+@functools.lru_cache(16)
+def _conda_text(*lines: str) -> str:
+    """The same for all models of a loop."""
+    return _yaml(_conda(lines))
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return dump_yaml(content, sort_keys=False)
+
+
 @functools.cache
 def python_environment() -> str:
     """The text of ``python_env.yaml``: this Python, and a model's requirements."""
@@ -349,7 +359,7 @@ def python_environment() -> str:
         "build_dependencies": [*build, "wheel"],
         "dependencies": [f"-r {REQUIREMENTS}"],
     }
-    return dump_yaml(content, sort_keys=False)
+    return _yaml(content)
 
 
 def check(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from tracklet.autolog.checkpoints import Checkpoints, Mode
+from tracklet.autolog.datasets import with_all_rows
 from tracklet.autolog.integration import CommonOptions
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import Metric
@@ -108,6 +109,7 @@ class BoostingRecord:
         """The record of the last training of a wrapper's fit, which may train several times."""
         self.rounds = RoundMetrics(recorder)
         self.example: Any = None
+        self.schema: Any = None
         self.texts: dict[str, str] = {}
         self.checkpoints: Checkpoints | None = None
         self.model_id: str | None = None
@@ -220,7 +222,7 @@ class BoostingRecord:
             evaluated: The evaluation sets', by name.
         """
         if train is not None and self.example is None:
-            self.example = train.example
+            self.example, self.schema = train.example, train.schema
         if not self.options.log_datasets:
             return
         told = []
@@ -336,7 +338,7 @@ class BoostingRecord:
             from tracklet.models import infer_signature
 
             answer = predict(self.example) if predict is not None else None
-            signature = infer_signature(self.example, answer)
+            signature = with_all_rows(infer_signature(self.example, answer), self.schema)
         return signature
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tracklet import entities
-from tracklet.autolog.datasets import dataset_of, kind_of, plain, why_none
+from tracklet.autolog.datasets import dataset_of, kind_of, plain, schema_of, why_none
 from tracklet.autolog.datasets import first_rows as first_of_sparse
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
@@ -30,11 +30,13 @@ class Origin:
         example: A copy of the first rows; None if they cannot be had.
         dataset: The data's fingerprint, schema and size; None likewise.
         reason: Why there is no dataset, or what is to be said of it; empty if nothing is.
+        schema: The columns of a frame, as all of its rows have them; None likewise.
     """
 
     example: Any = None
     dataset: entities.Dataset | None = None
     reason: str = ""
+    schema: Any = None
 
     def log(self, recorder: Recorder, name: str, context: str) -> None:
         """Record the dataset as an input of the run; nothing if there is none.
@@ -81,10 +83,14 @@ def origin_of(
         dataset: Whether the data is fingerprinted.
     """
     described = dataset_of(data, labels, "dataset") if dataset else None
+    entity = described.to_entity() if described is not None else None
+    # Of other tables the example is a frame, whose types are not quite theirs.
+    is_shown = example and kind_of(data)[0] == "pandas"
     return Origin(
         first_rows(data) if example else None,
-        described.to_entity() if described is not None else None,
-        "" if described is not None else f"is left out: {why_none(data)}",
+        entity,
+        "" if entity is not None else f"is left out: {why_none(data)}",
+        schema_of(plain(data), entity) if is_shown else None,
     )
 
 

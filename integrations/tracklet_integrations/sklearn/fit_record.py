@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from tracklet.autolog import TrainingRecorder
+from tracklet.autolog import TrainingRecorder, datasets
 from tracklet.autolog.recorder import param_text
 from tracklet.patching import Call, Outcome
 from tracklet_integrations.sklearn import (
@@ -264,6 +264,9 @@ class FitRecord:
             signature = infer_signature(
                 self._data.example, self._example_output(outcome, predictions)
             )
+            seconds = self._options.dataset_seconds
+            schema = datasets.schema_of(self._data.features, self._dataset, seconds)
+            signature = datasets.with_all_rows(signature, schema)
         return signature
 
     def _example_output(self, outcome: Outcome, predictions: Any) -> Any:

@@ -90,6 +90,9 @@ class TestSklearnIntegration(IntegrationContract):
         records = [{"n": n % 3, "city": f"c{label}"} for n, label in enumerate(y)]
         mixed = frame.assign(city=[f"c{n % 3}" for n in range(40)], text=words)
         mixed["kind"] = pd.Categorical([f"k{n % 2}" for n in range(40)])
+        late = frame.assign(b=[*range(39), 0.5], c=[*range(39), np.nan])
+        late = late.assign(b=late["b"].astype(object), k=[*(["x"] * 38), None, "y"])
+        kinds = ColumnTransformer([("k", OneHotEncoder(), ["k"])], remainder="passthrough")
         columns = ColumnTransformer(
             [
                 ("texts", TfidfVectorizer(), "text"),
@@ -116,6 +119,7 @@ class TestSklearnIntegration(IntegrationContract):
             ("texts in a series", texts(), pd.Series(words, name="text"), y),
             ("records", make_pipeline(DictVectorizer(), LogisticRegression()), records, y),
             ("columns", make_pipeline(columns, LogisticRegression()), mixed, names),
+            ("seen late", make_pipeline(kinds, DecisionTreeClassifier(max_depth=2)), late, y),
             ("search", search, frame, y),
             ("search of texts", GridSearchCV(texts(), {}, cv=2), pd.Series(words), y),
             ("search at the end", make_pipeline(StandardScaler(), search), frame, names),

@@ -265,7 +265,7 @@ def _convert_columns(frame: Any, specs: list[ColSpec]) -> Any:
 
 
 def _dtypes(frame: Any) -> list[Any]:
-    """The columns' dtypes; `DataFrame.dtypes` makes a Series, for longer than all the rest takes."""
+    """The columns' dtypes. ``DataFrame.dtypes`` makes a Series, for longer than all else takes."""
     listed = getattr(getattr(frame, "_mgr", None), "get_dtypes", None)
     return (frame.dtypes if listed is None else listed()).tolist()
 
