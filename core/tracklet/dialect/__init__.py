@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from tracklet.errors import InvalidState
-from tracklet.state import ProcessState
+from tracklet.state import ProcessState, lock
 
 __all__ = ["VERSION", "as_mlflow"]
 
@@ -61,6 +62,34 @@ def as_mlflow(on: bool = True) -> None:
         os.environ["PYTHONPATH"] = with_folders([FOUND], os.environ.get("PYTHONPATH"))
 
 
+@contextmanager
+def answered() -> Iterator[None]:
+    """Answer ``import mlflow`` for a while and in this process alone, unless something does.
+
+    What was imported meanwhile stays good for those that have it.
+    """
+    me = object()
+    with _lock:
+        if _state.asking or not _is_answered():
+            if not _state.asking:
+                sys.path.insert(0, FOUND)
+            _state.asking.add(me)
+    try:
+        yield
+    finally:
+        with _lock:
+            if me in _state.asking:
+                _state.asking.remove(me)
+                if not _state.asking:
+                    _state.forget()
+
+
+def _is_answered() -> bool:
+    from importlib.util import find_spec
+
+    return "mlflow" in sys.modules or find_spec("mlflow") is not None
+
+
 def with_folders(folders: Iterable[str], path: str | None) -> str:
     """A ``PYTHONPATH`` that begins with some folders."""
     return os.pathsep.join([*folders, *([path] if path else [])])
@@ -73,6 +102,10 @@ def without(folder: str, path: str) -> str:
 
 class _State(ProcessState):
     """The import path and the modules that were answered: they are the interpreter's own."""
+
+    def begin(self) -> None:
+        # Those for whom it is answered for a while.
+        self.asking: set[object] = set()
 
     def forget(self) -> None:
         sys.path[:] = [each for each in sys.path if each != FOUND]
@@ -88,3 +121,4 @@ class _State(ProcessState):
 
 
 _state = _State()
+_lock = lock()

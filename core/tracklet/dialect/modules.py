@@ -30,7 +30,7 @@ def answer_as(module: ModuleType) -> None:
         sys.meta_path.insert(0, _Finder())
     vars(module).update(
         __doc__=f"{module.__name__}, as tracklet answers it.",
-        __getattr__=partial(_named, path),
+        __getattr__=partial(_named, module, path),
         __dir__=partial(_names, path),
         **({} if path else {"__version__": VERSION}),
     )
@@ -66,17 +66,26 @@ class _Loader:
         answer_as(module)
 
 
-def _named(path: str, name: str) -> Any:
+def _named(module: ModuleType, path: str, name: str) -> Any:
     if name == "__all__":
         return _names(path)
     if not name.startswith("__"):
         if _is_module(_join(path, name)):
-            return import_module(_join(_PACKAGE, path, name))
+            return _module(_join(_PACKAGE, path, name))
         value = _value(path, name)
         if value is not None:
-            setattr(sys.modules[_join(_PACKAGE, path)], name, value)
+            setattr(module, name, value)
             return value
     raise AttributeError(_unspoken(_join(_PACKAGE, path, name)))
+
+
+def _module(name: str) -> ModuleType:
+    """A module below one that somebody has; also when ``import mlflow`` is not answered now."""
+    if _PACKAGE in sys.modules:
+        return import_module(name)
+    module = ModuleType(name)
+    answer_as(module)
+    return module
 
 
 def _value(path: str, name: str) -> Any:

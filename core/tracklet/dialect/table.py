@@ -64,6 +64,7 @@ MODULES: Final[dict[str, str]] = {
     "tracking.request_header.registry": "",
     "types": "types",
     "types.schema": "types exceptions",
+    "types.type_hints": "",
     "types.utils": "types",
     "utils": "",
     "utils.async_logging": "",
@@ -148,6 +149,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         "RequestHeaderProvider": _INSIDE + "RequestHeaderProvider",
     },
     "types.schema": {"BaseType": "tracklet.types.datatypes:ColumnType"},
+    "types.type_hints": {"TypeFromExample": "tracklet.types.type_hints:TypeFromExample"},
     "types.utils": {
         "InvalidDataForSignatureInferenceError": "tracklet.types:CannotInferSchema",
     },

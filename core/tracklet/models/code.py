@@ -23,21 +23,16 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 from pathlib import Path
-from types import CodeType
-from typing import Any, Final
+from types import CodeType, ModuleType
+from typing import Any
 
 from tracklet import settings
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.models import manifest, trust
 from tracklet.models.model import load_yaml
-from tracklet.models.unpickle import HOMES, mlflow_installed
 from tracklet.state import ProcessState
 
-# Of MLflow's modules, those that a model's code imports.
-_ALIASED: Final = (
-    "mlflow mlflow.models mlflow.pyfunc mlflow.types mlflow.types.type_hints mlflow.exceptions"
-).split()
 _NOT_SET: Any = object()
 _logger = logging.getLogger(__name__)
 _model: ContextVar[Any] = ContextVar("tracklet_model_from_code", default=None)
@@ -120,8 +115,6 @@ def read_config(config: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 def run_file(path: Path, config: Mapping[str, Any] | str | None = None) -> Any:
     """Execute a file and return the model that it sets.
 
-    The file may say ``import mlflow`` where MLflow is not installed: it gets tracklet.
-
     Args:
         path: The Python file.
         config: What :class:`ModelConfig` answers while the file runs.
@@ -144,8 +137,7 @@ def run_file(path: Path, config: Mapping[str, Any] | str | None = None) -> Any:
     token, config_token = _model.set(holder), _config.set(config)
     sys.modules[name] = module
     try:
-        with mlflow_alias():
-            spec.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except Exception as error:
         sys.modules.pop(name, None)
         raise TrackletException(
@@ -163,22 +155,15 @@ def run_file(path: Path, config: Mapping[str, Any] | str | None = None) -> Any:
     return holder[0]
 
 
-@contextmanager
-def mlflow_alias() -> Iterator[None]:
-    """While it lasts, ``import mlflow`` gives tracklet, if MLflow is not installed."""
-    if mlflow_installed():
-        yield
-        return
-    sys.modules.update({alias: importlib.import_module(HOMES[alias]) for alias in _ALIASED})
-    try:
-        yield
-    finally:
-        for alias in _ALIASED:
-            sys.modules.pop(alias, None)
-
-
 class _FromSource(SourceFileLoader):
-    """Reads no bytecode, which could be another's or stale, and writes none beside the file."""
+    """Reads no bytecode, which could be another's or stale, and writes none beside the file.
+
+    While it runs a file, ``import mlflow`` gives tracklet, if MLflow is not installed.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        with importlib.import_module("tracklet.dialect").answered():  # a layer above
+            super().exec_module(module)
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)

@@ -1,6 +1,8 @@
 """Models of programs that say `import mlflow`."""
 
 import importlib
+import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,3 +48,40 @@ def test_a_function_that_names_mlflows_modules_is_loaded_with_and_without_the_di
     assert tracklet.pyfunc.load_model(tmp_path / "m").predict([2]) == [4]
     tracklet.as_mlflow(False)
     assert tracklet.pyfunc.load_model(tmp_path / "m").predict([2]) == [4]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed")
+def test_the_modules_of_a_model_find_mlflow_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are imported as it is loaded, and those as it is asked; nobody else does."""
+    sources = {
+        "store_8813": "import mlflow\nfrom store_8813_later import of_all\n",
+        "store_8813_later": "def of_all(one):\n    import store_8813_last as last\n"
+        "    return last.mlflow.entities.ViewType.ALL * one\n",
+        "store_8813_last": "import mlflow\nfrom mlflow.types.schema import Schema\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "model.py").write_text(
+        "import mlflow\nimport store_8813 as store\n"
+        "mlflow.models.set_model(lambda model_input: [store.of_all(one) for one in model_input])\n"
+    )
+    script = (
+        "import importlib.util, sys, tracklet\n"
+        "assert not importlib.util.find_spec('mlflow')\n"
+        f"model = tracklet.pyfunc.load_model({str(tmp_path / 'm')!r})\n"
+        "assert model.predict([2]) == [6]\n"
+        "assert sys.modules['store_8813'].mlflow.models.infer_signature\n"
+        "assert not [name for name in sys.modules if name.partition('.')[0] == 'mlflow']\n"
+        "assert not importlib.util.find_spec('mlflow')\n"
+    )
+    with tracklet.dialect.answered():
+        tracklet.pyfunc.save_model(
+            tmp_path / "m",
+            python_model=tmp_path / "model.py",
+            code_paths=[tmp_path / f"{name}.py" for name in sources],
+        )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
