@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from tracklet import models, pyfunc
 from tracklet.errors import TrackletException
+from tracklet_flavors import lightgbm as lightgbm_flavor
 from tracklet_flavors import xgboost as xgboost_flavor
 from tracklet_services.scoring import parse
 
@@ -174,6 +175,32 @@ def test_without_a_signature_xgboosts_own_file_knows_the_categories(tmp_path: Pa
     xgboost_flavor.save_model(by_codes, tmp_path / "codes")
     answer = pyfunc.load_model(tmp_path / "codes").predict(codes)
     np.testing.assert_array_equal(answer, by_codes.predict(xgb.DMatrix(codes, feature_types=types)))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_without_a_signature_lightgbms_own_file_knows_the_categories(
+    tmp_path: Path, wrapped: bool
+) -> None:
+    """Whatever their type, and which columns they are; a booster's file or a wrapper's."""
+    frame = frame_of("integers", "texts", "flags", "floats")
+    labels, model = labels_of(frame), lgb.LGBMRegressor(n_estimators=3, n_jobs=1, **FINE)
+    order, z = ["x", "integers", "z", "texts", "flags", "floats"], RNG.normal(size=ROWS)
+    frame, plain = (each.assign(z=z)[order] for each in (frame, plain_of(frame)))
+    if wrapped:
+        model.fit(frame, labels)
+    else:
+        model = lgb.train({"num_threads": 1, **FINE}, lgb.Dataset(frame, labels), 3)
+    lightgbm_flavor.save_model(model, tmp_path / "m")
+    view = pyfunc.load_model(tmp_path / "m")
+    assert view.input_schema is None
+    unknown = frame.assign(texts=frame["texts"].where(np.zeros(ROWS, bool)))
+    for asked, native in (
+        (frame, frame),
+        (plain, frame),
+        (plain.iloc[:3], frame.iloc[:3]),
+        (plain.assign(texts="none of them"), unknown),
+    ):
+        np.testing.assert_array_equal(view.predict(asked), model.predict(native))
 
 
 def test_a_damaged_file_of_categories_is_refused(tmp_path: Path) -> None:

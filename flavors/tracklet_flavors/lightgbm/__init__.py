@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Final
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import Model, ModelInfo, ModelSignature, environment, object_files
+from tracklet.models import (
+    Model,
+    ModelInfo,
+    ModelSignature,
+    categories,
+    environment,
+    object_files,
+)
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust
@@ -121,13 +128,23 @@ class LightgbmPredictor(MethodPredictor):
     """
 
     def seen(self, data: Any) -> Any:
-        """Texts as categories, where the booster was trained on categories.
+        """Plain values as categories, where the booster was trained on categories.
 
-        LightGBM's files keep the categories of pandas columns, by their order among such columns.
+        LightGBM keeps the categories of pandas columns by their order among such columns, and
+        which features are categories: the same columns, unless some are ordered or are none of
+        pandas'. Of those only texts are told from numbers.
         """
         booster = self.model if not hasattr(self.model, "get_params") else self.model.booster_
-        if not getattr(booster, "pandas_categorical", None) or not hasattr(data, "iloc"):
+        known = getattr(booster, "pandas_categorical", None)
+        if not known or not hasattr(data, "iloc"):
             return data
+        import pandas as pd
+
+        given = [booster.params.get(key) for key in ("categorical_column", "categorical_feature")]
+        places = next((each for each in given if isinstance(each, list)), [])
+        if len(places) == len(known) and all(isinstance(each, int) for each in places):
+            dtypes = map(pd.CategoricalDtype, known)
+            return categories.restored(data, dict(zip(places, dtypes, strict=True)))
         changed = {
             name: data[name].astype("category")
             for name in data.columns
