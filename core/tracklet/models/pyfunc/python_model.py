@@ -78,18 +78,21 @@ def check_by_hints(cls: Any) -> None:
 def _checking(predict: Any) -> Any:
     """A ``predict`` that looks at its data by its hint, which is resolved when first needed."""
 
-    @functools.cache
-    def about() -> tuple[int, Any, str]:
-        at, name = _input_of(predict.__get__(0))
-        return 1 + at, hints.deciding(hints.of(predict, name)), name or ""
-
     @functools.wraps(predict)
     def checking(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = hints.checked_arguments(args, kwargs, *about())
+        args, kwargs = hints.checked_arguments(args, kwargs, *_hinted(predict))
         return predict(*args, **kwargs)
 
     checking.unchecked = predict  # type: ignore[attr-defined]
     return checking
+
+
+# Of a name of its own: with the class of a script, cloudpickle pickles what `checking` refers to.
+@functools.lru_cache(maxsize=256)
+def _hinted(predict: Any) -> tuple[int, Any, str]:
+    """Where among the arguments the input is, what its hint says, and its name."""
+    at, name = _input_of(predict.__get__(0))
+    return 1 + at, hints.deciding(hints.of(predict, name)), name or ""
 
 
 def unchecked(function: Any) -> Any:
