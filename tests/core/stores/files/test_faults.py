@@ -139,7 +139,11 @@ def new_run(store):
 
 @pytest.mark.parametrize(
     ("code", "short"),
-    [(errno.ENOSPC, True), (errno.ENOSPC, False), (errno.EIO, False), (errno.EACCES, False)],
+    [
+        (errno.ENOSPC, True),
+        (errno.EACCES, False),
+        *(pytest.param(e, False, marks=pytest.mark.exhaustive) for e in (errno.ENOSPC, errno.EIO)),
+    ],
 )
 class TestFaults:
     def test_creating_runs(self, monkeypatch, tmp_path, code, short):
