@@ -1,4 +1,4 @@
-"""PyTorch: saving, logging and loading its modules and state dictionaries."""
+"""PyTorch: autologging, and saving, logging and loading its modules and state dictionaries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tracklet_flavors.pytorch import (
     save_model,
     save_state_dict,
 )
+from tracklet_integrations.pytorch import autolog
 
 __all__ = [
+    "autolog",
     "get_default_conda_env",
     "get_default_pip_requirements",
     "load_model",

@@ -1,0 +1,117 @@
+"""PyTorch: how plain training loops are watched and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tracklet.autolog import CommonOptions, Explanation, Integration, switch
+from tracklet.errors import InvalidParameterValue
+from tracklet.patching import Patch
+
+if TYPE_CHECKING:
+    from tracklet_integrations.pytorch.watching import Watcher
+
+__all__ = ["PytorchIntegration", "PytorchOptions", "autolog"]
+
+
+@dataclass(frozen=True)
+class PytorchOptions(CommonOptions):
+    """Record every training loop of PyTorch's that is written out.
+
+    From the first step of an optimizer on: what ``backward`` was called on, the rates, epochs by
+    the passes of a loader, the model, the optimizer's settings. Nothing is computed for it, and no
+    accelerator is waited for. ``tracklet.autolog.plan()`` says what is watched.
+
+    Args:
+        log_every_n_epoch: Record ``train_loss`` and ``epoch`` only every so many epochs.
+        log_every_n_step: Record ``loss`` only every so many steps; by default at each.
+        log_models: Accepted for compatibility, as are ``log_datasets``, ``registered_model_name``,
+            ``log_model_signatures`` and what begins with ``checkpoint``: a loop saves what it wants
+            to be kept.
+        log_datasets: See there.
+        disable: Put everything back as it was, instead.
+        exclusive: Record only into runs that autologging started, never into yours.
+        disable_for_unsupported_versions: Accepted for compatibility; versions before 2.6 are
+            always declined, with a line in the log.
+        silent: Say nothing in the log.
+        registered_model_name: See ``log_models``.
+        extra_tags: Further tags for the runs that autologging starts.
+        checkpoint: See ``log_models``.
+        checkpoint_monitor: See there.
+        checkpoint_mode: See there.
+        checkpoint_save_best_only: See there.
+        checkpoint_save_weights_only: See there.
+        checkpoint_save_freq: See there.
+        log_model_signatures: See there.
+
+    Raises:
+        InvalidParameterValue: A value breaks its rule; what was configured stays in force.
+    """
+
+    log_every_n_epoch: int = 1
+    log_every_n_step: int | None = None
+    log_models: bool = True
+    log_datasets: bool = True
+    disable: InitVar[bool] = False
+    exclusive: bool = False
+    disable_for_unsupported_versions: bool = False
+    silent: bool = False
+    registered_model_name: str | None = None
+    extra_tags: Mapping[str, Any] | None = None
+    checkpoint: bool = True
+    checkpoint_monitor: str = "val_loss"
+    checkpoint_mode: str = "min"
+    checkpoint_save_best_only: bool = True
+    checkpoint_save_weights_only: bool = False
+    checkpoint_save_freq: str | int = "epoch"
+    log_model_signatures: bool = True
+
+    def __post_init__(self, disable: bool) -> None:
+        super().__post_init__(disable)
+        for name in ("log_every_n_epoch", "log_every_n_step"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise InvalidParameterValue(f"{name} must be a whole number from 1; got {value!r}")
+
+
+class PytorchIntegration(Integration):
+    """Watches the loops that people write themselves."""
+
+    name: ClassVar[str] = "pytorch"
+    modules: ClassVar[tuple[str, ...]] = ("torch",)
+    requires: ClassVar[str] = "torch>=2.6"
+    Options: ClassVar[type[Any]] = PytorchOptions
+
+    _watcher: Watcher | None = None
+
+    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
+        """Doors; see :mod:`tracklet_integrations.pytorch.doors`."""
+        from tracklet_integrations.pytorch.watching import Watcher
+
+        self._watcher = Watcher(options, framework)
+        self._doors = [*self._watcher.doors()]  # the core holds them weakly
+        return self._doors
+
+    def explain(self, options: Any) -> Explanation:
+        """What is recorded, and by which rule."""
+        return Explanation(
+            records=(
+                "loss: the sum of what backward was called on, of each step",
+                "lr: the rate of each step, where it changes",
+                "train_loss, epoch: at the end of each pass of a DataLoader with steps in it",
+                "steps_per_second; skipped_steps of a GradScaler",
+                "params of the optimizer, its scheduler, the criterion, the loader and the model",
+                "model_summary.txt",
+            ),
+            omits={
+                "epochs of loops without a DataLoader": "nothing says where one ends",
+                "trainings in other threads at the same time": "one thread is watched",
+                "updates without a torch.optim.Optimizer": "nothing says where a step ends",
+            },
+        )
+
+
+autolog = switch("pytorch", PytorchOptions)

@@ -1,0 +1,190 @@
+"""What is known of a training when it begins: its optimizer, model, criterion and loader.
+
+Attributes are read; nothing of the user's is called, and nothing is kept alive.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from inspect import CO_OPTIMIZED
+from types import FrameType
+from typing import Any, Final
+
+_MAX_NODES: Final = 40
+_MAX_FRAMES: Final = 32
+_MAX_ITEMS: Final = 16
+_REDUCTIONS: Final = {0: "none", 1: "mean", 2: "sum"}
+_PLAIN: Final = (bool, int, float, str)
+
+
+def optimizer_params(optimizer: Any) -> dict[str, Any]:
+    """The class, and its hyperparameters as they were given."""
+    found: dict[str, Any] = {"optimizer": type(optimizer).__name__}
+    defaults = getattr(optimizer, "defaults", None)
+    if isinstance(defaults, Mapping):
+        for name, value in defaults.items():
+            if value is None or isinstance(value, (*_PLAIN, tuple)):
+                found[f"optimizer_{name}"] = value
+    return found
+
+
+def criterion_params(loss: Any) -> dict[str, Any]:
+    """What a loss was computed by, as its graph says; nothing if it is no function of torch's."""
+    waiting, seen = [getattr(loss, "grad_fn", None)], 0
+    while waiting and seen < _MAX_NODES:
+        node = waiting.pop(0)
+        if node is None:
+            continue
+        seen += 1
+        name = type(node).__name__.removesuffix("0").removesuffix("Backward")
+        if "Loss" in name or name in (
+            "BinaryCrossEntropy",
+            "BinaryCrossEntropyWithLogits",
+            "KlDiv",
+        ):
+            following = [type(each).__name__ for each, _ in node.next_functions if each is not None]
+            if name.startswith("NllLoss") and "LogSoftmaxBackward0" in following:
+                name = "CrossEntropyLoss"
+            found = {"criterion": name}
+            reduction = getattr(node, "_saved_reduction", None)
+            if reduction in _REDUCTIONS:
+                found["reduction"] = _REDUCTIONS[reduction]
+            return found
+        waiting += [each for each, _ in node.next_functions]
+    return {}
+
+
+def loader_params(iterator: Any) -> dict[str, Any]:
+    """The settings of a loader, as its iterator has them."""
+    import torch
+
+    found: dict[str, Any] = {}
+    batches = getattr(iterator, "_index_sampler", None)
+    if type(batches) is torch.utils.data.BatchSampler:
+        found |= {"batch_size": batches.batch_size, "drop_last": batches.drop_last}
+        if type(batches.sampler) is torch.utils.data.RandomSampler:
+            found["shuffle"] = True
+        elif type(batches.sampler) is torch.utils.data.SequentialSampler:
+            found["shuffle"] = False
+    workers = getattr(iterator, "_num_workers", None)
+    return {**found, "num_workers": workers} if workers is not None else found
+
+
+def scheduler_params(scheduler: Any) -> dict[str, Any]:
+    """The class of a scheduler, and its settings."""
+    found: dict[str, Any] = {"scheduler": type(scheduler).__name__}
+    for name, value in vars(scheduler).items():
+        if name.startswith("_") or name in ("last_epoch", "base_lrs", "verbose"):
+            continue
+        if type(value) in _PLAIN or (
+            isinstance(value, list | tuple) and all(type(each) in _PLAIN for each in value)
+        ):
+            found[f"scheduler_{name}"] = value
+    return found
+
+
+def model_params(model: Any) -> dict[str, Any]:
+    """The class of a module, and how many numbers it learns."""
+    parameters = list(model.parameters())
+    return {
+        "model": type(model).__name__,
+        "parameters": sum(each.numel() for each in parameters),
+        "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
+    }
+
+
+def summary(model: Any) -> str:
+    """The layers of a module with the shapes of what they learn, one line each."""
+    rows = [("layer", "type", "shapes", "parameters")]
+    for name, module in model.named_modules():
+        own = list(module.named_parameters(recurse=False))
+        shapes = ", ".join(f"{each} {list(value.shape)}" for each, value in own)
+        count = sum(value.numel() for _, value in own)
+        rows.append((name or "(whole)", type(module).__name__, shapes, f"{count:,}" if own else ""))
+    widths = [max(len(row[at]) for row in rows) for at in range(3)]
+    lines = [
+        "  ".join([*(row[at].ljust(widths[at]) for at in range(3)), row[3]]).rstrip()
+        for row in rows
+    ]
+    total = sum(each.numel() for each in model.parameters())
+    return "\n".join([*lines, f"{total:,} parameters", ""])
+
+
+class Surroundings:
+    """What the frames around a step hold: names of optimizers, the model, schedulers.
+
+    Args:
+        frame: The frame to begin with; torch's and ours are passed over.
+    """
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self._named: list[tuple[str, Any]] = []
+        for each in _frames(frame):
+            self._named += _variables(each)
+
+    def name_of(self, optimizer: Any) -> str | None:
+        """The variable or attribute that holds an optimizer."""
+        return next((name for name, value in self._named if value is optimizer), None)
+
+    def scheduler_of(self, optimizer: Any) -> Any:
+        """The scheduler of an optimizer, if there is one and not several."""
+        import torch
+
+        kinds = (
+            torch.optim.lr_scheduler.LRScheduler,
+            torch.optim.lr_scheduler.ReduceLROnPlateau,
+        )
+        found = {
+            id(value): value
+            for _, value in self._named
+            if issubclass(type(value), kinds) and vars(value).get("optimizer") is optimizer
+        }
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def model_of(self, optimizer: Any) -> Any:
+        """The smallest module that has all parameters of an optimizer."""
+        import torch
+
+        wanted = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        found = None
+        for _, value in self._named:
+            if not issubclass(type(value), torch.nn.Module):
+                continue
+            own = {id(each) for each in value.parameters()}
+            if wanted <= own and (found is None or len(own) < found[0]):
+                found = len(own), value
+        return None if found is None or not wanted else found[1]
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """The user's frames from the inside out."""
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            return
+        top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if top not in ("torch", "tracklet", "tracklet_integrations"):
+            yield frame
+        frame = frame.f_back
+
+
+def _variables(frame: FrameType) -> list[tuple[str, Any]]:
+    """The variables of a frame, and the attributes of the objects that its methods belong to."""
+    values = frame.f_locals
+    found = [(name, value) for name, value in values.items() if not name.startswith("__")]
+    if (
+        sys.version_info < (3, 13)
+        and values is not frame.f_globals
+        and frame.f_code.co_flags & CO_OPTIMIZED
+    ):
+        values.clear()  # a snapshot, which would keep all of them alive as long as the frame is
+    for name, value in [*found]:
+        if name == "self":
+            with suppress(AttributeError):
+                found += object.__getattribute__(value, "__dict__").items()
+        elif type(value) is dict and len(value) <= _MAX_ITEMS:
+            found += [(f"{name}.{key}", each) for key, each in value.items()]
+        elif type(value) in (list, tuple) and len(value) <= _MAX_ITEMS:
+            found += [(f"{name}.{position}", each) for position, each in enumerate(value)]
+    return [(str(name), value) for name, value in found]

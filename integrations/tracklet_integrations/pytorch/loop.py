@@ -1,0 +1,346 @@
+"""The rules by which backwards, steps and passes of a loader become a record of a training.
+
+Nothing here knows torch: the loss of a backward is a number, or something that becomes one when it
+is written. What was observed is a list of events in order.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import time
+from typing import Any, Final
+
+MAX_EVENTS: Final = 4096
+"""So many events are written at the latest."""
+
+_SECONDS: Final = 1.0
+_MAX_PENDING: Final = 4096
+_STEPS_OF_ITS_OWN: Final = 10
+"""After so many steps in which no other optimizer takes one, a training is one of its own."""
+
+
+class Training:
+    """One training: its optimizers, and its events until they are written."""
+
+    def __init__(self) -> None:
+        self.optimizers: list[Optimizing] = []
+        self.events: list[tuple[Any, ...]] = []
+        self.flush_at = time() + _SECONDS
+        # How many batches its whole passes had; 0 if none is over, None if that differs.
+        self.batches: int | None = 0
+        self.skipped = 0
+        self.is_over = False
+
+
+class Optimizing:
+    """What is known of one optimizer. Its steps are its updates, from 1.
+
+    Args:
+        optimizer: It is held weakly, and so is the first of its parameters.
+        seen_at: How many backwards are known to have been taken by steps of others.
+    """
+
+    __slots__ = (
+        "accumulated",
+        "first_zero",
+        "held",
+        "leads",
+        "name",
+        "parameter",
+        "params",
+        "rates",
+        "ref",
+        "second_zero",
+        "seen_at",
+        "step",
+        "training",
+        "written",
+        "zeroed_at",
+    )
+
+    def __init__(self, optimizer: Any, seen_at: int) -> None:
+        self.ref = weakref.ref(optimizer)
+        self.parameter = _first_parameter(optimizer)
+        self.training: Training | None = None
+        # Its events while it is open to which training they belong.
+        self.held: list[tuple[Any, ...]] | None = None
+        self.step = 0
+        # How many backwards there had been at its last step and its last zero_grad, and at the
+        # first two zero_grads since that step.
+        self.seen_at = seen_at
+        self.zeroed_at = 0
+        self.first_zero = self.second_zero = -1
+        self.rates: list[Any] = []
+        # How many backwards each of its steps had; None if that differs.
+        self.accumulated: int | None = None
+        # Whether it has had losses of its own, rather than the same as another's.
+        self.leads = False
+        self.name = ""
+        self.params: dict[str, Any] = {}
+        self.written: dict[str, Any] = {}
+
+
+class Pass:
+    """One pass of a loader: its batches, and the steps that were taken within it.
+
+    Args:
+        iterator: Torch's iterator; it is held weakly.
+    """
+
+    __slots__ = ("batches", "loader", "ref", "steps")
+
+    def __init__(self, iterator: Any) -> None:
+        self.ref = weakref.ref(iterator)
+        self.loader = id(getattr(iterator, "_index_sampler", iterator))
+        self.batches = 0
+        self.steps = 0
+
+
+class Loop:
+    """What the doors tell of one thread.
+
+    Args:
+        begin: Called with what is known of an optimizer, and the optimizer, at its first step;
+            gives a training, or None if none is to be recorded.
+        flush: Called with a training whose events are due.
+        end: Called with a training, before another begins.
+        introduce: Called with an optimizer that steps first when a training goes on already.
+        number: Gives a rate that is no float as a number, now or later.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[Optimizing, Any], Training | None],
+        flush: Callable[[Training], None],
+        end: Callable[[Training], None],
+        introduce: Callable[[Optimizing, Any], None],
+        number: Callable[[Any], Any],
+    ) -> None:
+        self._begin = begin
+        self._flush = flush
+        self._end = end
+        self._introduce = introduce
+        self._number = number
+        self._ask_at = 0.0
+        self._known: dict[int, Optimizing] = {}
+        self._undecided: list[Optimizing] = []
+        self._backwards = 0
+        self._taken_at = 0
+        self._pending: list[tuple[int, Any]] = []
+        self._passes: dict[int, Pass] = {}
+        self.training: Training | None = None
+        self.current: Pass | None = None
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def backward(self, value: Any) -> None:
+        """A backward was done from a scalar of this value; None if it has none."""
+        if len(self._pending) >= _MAX_PENDING:  # nobody takes them
+            del self._pending[: _MAX_PENDING // 2]
+        self._pending.append((self._backwards, value))
+        self._backwards += 1
+
+    def zero(self, optimizer: Any) -> None:
+        """The gradients of an optimizer were cleared: what comes now is its next step's."""
+        known = self._known.get(id(optimizer))
+        if known is None or known.ref() is not optimizer:
+            known = self._meet(optimizer)
+        known.zeroed_at = self._backwards
+        if known.first_zero < 0:
+            known.first_zero = self._backwards
+        elif known.second_zero < 0:
+            known.second_zero = self._backwards
+
+    def skipped(self) -> None:
+        """A step was left out, because its gradients were not finite; its loss is dropped."""
+        self._pending.clear()
+        self._taken_at = self._backwards
+        if self.training is not None:
+            self.training.skipped += 1
+
+    def step(self, optimizer: Any, closure: Any) -> None:
+        """An optimizer has stepped."""
+        known = self._known.get(id(optimizer))
+        if known is None or known.ref() is not optimizer:
+            known = self._meet(optimizer)
+        count = self._backwards
+        if count == known.seen_at:
+            return  # a subclass that calls its parent's step, or a step that no backward led to
+        known.seen_at = count
+        known.step += 1
+        now = time()
+        # Of several optimizers that step after one backward the first has its loss; of crossed
+        # windows each has its own.
+        loss: tuple[Any, ...] | None = None
+        pending = self._pending
+        if count != self._taken_at or (pending and pending[-1][0] >= known.zeroed_at):
+            self._taken_at = count
+            loss = self._take(known, closure)
+            known.leads = True
+            if self.current is not None:
+                self.current.steps += 1
+        known.first_zero = known.second_zero = -1
+        training = known.training
+        if training is None or training.is_over:
+            training = self._training_of(known, optimizer, now)
+            if training is None:
+                return
+        if self._undecided and known.held is None:
+            self._join(training)
+        events = training.events if known.held is None else known.held
+        rates = [group.get("lr") for group in optimizer.param_groups]
+        for number, rate in enumerate(rates):
+            if type(rate) is not float:
+                rates[number] = self._number(rate)
+        if rates != known.rates:
+            known.rates = rates
+            events.append(("lr", known, known.step, now, rates))
+        if loss is not None:
+            events.append(("loss", known, known.step, now, loss))
+        if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
+            training.flush_at = now + _SECONDS
+            self._flush(training)
+
+    def batch(self, iterator: Any) -> None:
+        """A loader gave a batch."""
+        current = self._passes.get(id(iterator))
+        if current is None or current.ref() is not iterator:
+            current = self._new_pass(iterator)
+        current.batches += 1
+        self.current = current
+
+    def exhausted(self, iterator: Any) -> None:
+        """A loader has no more batches."""
+        current = self._passes.pop(id(iterator), None)
+        if current is not None and current.ref() is iterator:
+            self._end_pass(current, is_whole=True)
+
+    def finish(self, training: Training) -> None:
+        """A training is over; its last events are decided and due."""
+        self._join(training)
+        training.is_over = True
+        if self.training is training:
+            self.training = None
+        self._flush(training)
+
+    # -- what follows from it --------------------------------------------------------------------
+
+    def _meet(self, optimizer: Any) -> Optimizing:
+        for identity, known in tuple(self._known.items()):
+            if known.ref() is None:
+                del self._known[identity]
+        known = self._known[id(optimizer)] = Optimizing(optimizer, self._taken_at)
+        return known
+
+    def _take(self, known: Optimizing, closure: Any) -> tuple[Any, ...]:
+        """The values whose gradients a step applies; no other step has them again."""
+        pending = self._pending
+        if closure is not None:
+            self._pending = []
+            taken = _first_evaluation(known, pending, self._backwards)
+        elif not pending or pending[0][0] >= known.zeroed_at:
+            self._pending = []
+            taken = tuple(value for _, value in pending)
+        else:
+            self._pending = [each for each in pending if each[0] < known.zeroed_at]
+            taken = tuple(value for number, value in pending if number >= known.zeroed_at)
+        if known.step == 1:
+            known.accumulated = len(taken)
+        elif known.accumulated != len(taken):
+            known.accumulated = None
+        return taken
+
+    def _training_of(self, known: Optimizing, optimizer: Any, now: float) -> Training | None:
+        """The training of an optimizer that belongs to none yet."""
+        training = self.training
+        if training is None:
+            return self._begin_training(known, optimizer, now)
+        if known.held is None:
+            known.held = []
+            known.training = None
+            self._undecided.append(known)
+            self._introduce(known, optimizer)
+        is_left = all(each.ref() is None for each in training.optimizers)
+        if not (is_left or known.step >= _STEPS_OF_ITS_OWN):
+            return training
+        if self._changes_the_same(optimizer, training):
+            self._join(training)
+            return training
+        held, known.held = known.held, None
+        self._undecided.remove(known)
+        self._end(training)
+        found = self._begin_training(known, optimizer, now)
+        if found is not None:
+            found.events += held
+        return found
+
+    def _begin_training(self, known: Optimizing, optimizer: Any, now: float) -> Training | None:
+        if now < self._ask_at:
+            return None
+        training = self.training = self._begin(known, optimizer)
+        if training is None:
+            self._ask_at = now + _SECONDS
+            return None
+        known.training = training
+        training.optimizers.append(known)
+        return training
+
+    def _changes_the_same(self, optimizer: Any, training: Training) -> bool:
+        before = [each.parameter() for each in training.optimizers]
+        before = [each for each in before if each is not None]
+        groups = [group["params"] for group in optimizer.param_groups]
+        return any(each is one for params in groups for each in params for one in before)
+
+    def _join(self, training: Training) -> None:
+        """What was open belongs to this training after all."""
+        for known in self._undecided:
+            training.optimizers.append(known)
+            training.events += known.held or ()
+            known.held, known.training = None, training
+        self._undecided = []
+
+    def _new_pass(self, iterator: Any) -> Pass:
+        found = Pass(iterator)
+        for identity, earlier in tuple(self._passes.items()):
+            if earlier.loader == found.loader or earlier.ref() is None:
+                del self._passes[identity]
+                self._end_pass(earlier, is_whole=False)
+        self._passes[id(iterator)] = found
+        return found
+
+    def _end_pass(self, ended: Pass, *, is_whole: bool) -> None:
+        """A pass within which steps were taken is an epoch, unless it was a look at one batch."""
+        if self.current is ended:
+            self.current = None
+        training = self.training
+        if training is None or not ended.steps or not (is_whole or ended.batches > 1):
+            return
+        now = time()
+        for known in training.optimizers:
+            training.events.append(("epoch", known, known.step, now, None))
+        for known in self._undecided:
+            if known.held is not None:
+                known.held.append(("epoch", known, known.step, now, None))
+        if is_whole and training.batches in (0, ended.batches):
+            training.batches = ended.batches
+        elif is_whole:
+            training.batches = None
+
+
+def _first_parameter(optimizer: Any) -> Callable[[], Any]:
+    first = next((each for group in optimizer.param_groups for each in group["params"]), None)
+    return weakref.ref(first) if first is not None else lambda: None
+
+
+def _first_evaluation(
+    known: Optimizing, pending: list[tuple[int, Any]], backwards: int
+) -> tuple[Any, ...]:
+    """Of a closure that was called several times the first: the loss before the update.
+
+    Where its evaluations begin is told by ``zero_grad``; without one, only a sole value is sure.
+    """
+    if known.first_zero < 0:
+        return (pending[0][1],) if len(pending) == 1 else (None,)
+    end = known.second_zero if known.second_zero >= 0 else backwards
+    return tuple(value for number, value in pending if known.first_zero <= number < end)

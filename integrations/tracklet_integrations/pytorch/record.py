@@ -1,0 +1,271 @@
+"""One training on the record: what is written when it begins, while it goes on, and at its end."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+from collections.abc import Callable, Sequence
+from time import time
+from types import FrameType
+from typing import Any, Final
+
+from tracklet.autolog import Recorder
+from tracklet.autolog.recorder import AUTOLOGGING_TAG
+from tracklet.entities import Metric
+from tracklet.fluent import active
+from tracklet.fluent.active import ActiveRun
+from tracklet.fluent.starting import start_run
+from tracklet_integrations.pytorch import describing
+from tracklet_integrations.pytorch.loop import Optimizing, Training
+from tracklet_integrations.pytorch.values import Late, Transfer
+
+LABEL: Final = "pytorch"
+LOSS_TAG: Final = "tracklet.pytorch.loss"
+
+
+class TrainingRecord(Training):
+    """A training, and the run that it is recorded into.
+
+    Args:
+        run: The open run.
+        managed: Whether autologging started it.
+        options: The integration's options.
+    """
+
+    def __init__(self, run: ActiveRun, *, managed: bool, options: Any) -> None:
+        super().__init__()
+        self.run = run
+        self.recorder = Recorder(run, LABEL, managed=managed, extra_tags=options.extra_tags)
+        self._every_step = options.log_every_n_step or 1
+        self._every_epoch = options.log_every_n_epoch
+        self._waiting: list[tuple[list[tuple[Any, ...]], Transfer]] = []
+        self._rate_at = time()
+        self._rate_step = 0
+        self._unknown = 0
+
+    def describe(
+        self,
+        known: Optimizing,
+        optimizer: Any,
+        frame: FrameType | None,
+        criterion: Any,
+        loader: Any,
+    ) -> None:
+        """Record what is known when the first step was taken."""
+        recorder = self.recorder
+        found: dict[str, Any] = {}
+        model = None
+        with recorder.step("describe"):
+            around = describing.Surroundings(frame)
+            known.name = around.name_of(optimizer) or ""
+            found |= describing.optimizer_params(optimizer)
+            scheduler = around.scheduler_of(optimizer)
+            if scheduler is not None:
+                found |= describing.scheduler_params(scheduler)
+            found |= criterion or {}
+            if loader is not None:
+                found |= describing.loader_params(loader)
+            first = known.parameter()
+            if first is not None:
+                found |= {"device": str(first.device), "dtype": str(first.dtype).split(".")[-1]}
+            model = around.model_of(optimizer)
+            if model is not None:
+                found |= describing.model_params(model)
+        recorder.params(found)
+        if model is not None:
+            with recorder.step("summary"):
+                text = describing.summary(model)
+                recorder.artifacts({"model_summary.txt": text})
+
+    def write(self, *, everything: bool) -> None:
+        """Write the events so far, or those of which nothing must be waited for."""
+        events, self.events = self.events, []
+        with self.recorder.step("metrics"):
+            lates = [
+                value
+                for kind, _, _, _, values in events
+                if kind != "epoch"
+                for value in values
+                if type(value) is Late
+            ]
+            self._waiting.append((events, Transfer(lates)))
+            points: list[Metric] = []
+            while self._waiting and (everything or self._waiting[0][1].has_arrived()):
+                self._interpret(*self._waiting.pop(0), points)
+            self._add_rate(points)
+            if points:
+                self.run.writer.log_metrics(points)
+
+    def close(self) -> None:
+        """Write what is known only at the end."""
+        self.write(everything=True)
+        recorder = self.recorder
+        params: dict[str, Any] = {}
+        first = self.optimizers[0] if self.optimizers else None
+        if self.batches:
+            params["batches_per_epoch"] = self.batches
+        if first is not None and first.written.get("epochs"):
+            params["epochs"] = first.written["epochs"]
+        if first is not None and first.accumulated:
+            params["accumulation"] = first.accumulated
+        for number, each in enumerate(self.optimizers[1:], 1):
+            name = self._name(each, number)
+            params |= {f"{name}/{key}": value for key, value in each.params.items()}
+        if params:
+            recorder.params(params)
+        tags = {LOSS_TAG: "the sum of what backward was called on, of each step"}
+        if self._unknown:
+            tags[LOSS_TAG] += f"; of {self._unknown} steps it is not known and left out"
+        if any(each.written.get("epochs") for each in self.optimizers):
+            tags["tracklet.pytorch.train_loss"] = "the mean of the losses of an epoch's steps"
+            tags["tracklet.pytorch.epoch"] = "passes of a loader within which steps were taken"
+        recorder.tags(tags)
+        if self.skipped:
+            recorder.metrics({"skipped_steps": self.skipped}, step=self._last_step())
+        try:
+            recorder.close()
+        finally:
+            self.optimizers = []
+
+    def _last_step(self) -> int:
+        return max((each.step for each in self.optimizers), default=0)
+
+    def _interpret(
+        self, events: Sequence[tuple[Any, ...]], transfer: Transfer, points: list[Metric]
+    ) -> None:
+        several = sum(each.leads for each in self.optimizers) > 1
+        run_id = self.run.info.run_id
+        for kind, known, step, at, value in events:
+            written = known.written
+            stamp = int(at * 1000)
+            if kind == "loss":
+                numbers = [transfer.value(each) for each in value]
+                if not numbers or None in numbers:
+                    self._unknown += 1
+                    written["whole"] = False
+                    continue
+                number = float(sum(each for each in numbers if each is not None))
+                written["sum"] = written.get("sum", 0.0) + number
+                written["count"] = written.get("count", 0) + 1
+                if step % self._every_step:
+                    continue
+                key = self._key("loss", known, several)
+                points.append(Metric(key, number, stamp, step, None, None, None, run_id))
+            elif kind == "lr":
+                points += self._rates(known, value, transfer, step, stamp, several)
+            else:
+                self._epoch(known, step, stamp, several, points)
+
+    def _epoch(
+        self, known: Optimizing, step: int, stamp: int, several: bool, points: list[Metric]
+    ) -> None:
+        written, run_id = known.written, self.run.info.run_id
+        epochs = written["epochs"] = written.get("epochs", 0) + 1
+        count, total = written.pop("count", 0), written.pop("sum", 0.0)
+        whole = written.pop("whole", True)
+        if epochs % self._every_epoch:
+            return
+        if whole and count:
+            key = self._key("train_loss", known, several)
+            points.append(Metric(key, total / count, stamp, step, None, None, None, run_id))
+        if known is self.optimizers[0]:
+            points.append(Metric("epoch", float(epochs), stamp, step, None, None, None, run_id))
+
+    def _rates(
+        self,
+        known: Optimizing,
+        rates: Sequence[Any],
+        transfer: Transfer,
+        step: int,
+        stamp: int,
+        several: bool,
+    ) -> list[Metric]:
+        key = self._key("lr", known, len([e for e in self.optimizers if e.step]) > 1 or several)
+        found = []
+        for number, rate in enumerate(rates):
+            value = transfer.value(rate)
+            if value is None:
+                continue
+            name = key if len(rates) == 1 else f"{key}/{number}"
+            if known.written.get(name) != value:
+                known.written[name] = value
+                found.append(
+                    Metric(name, value, stamp, step, None, None, None, self.run.info.run_id)
+                )
+        return found
+
+    def _key(self, metric: str, known: Optimizing, several: bool) -> str:
+        """The series of an optimizer; once it has a name of its own, it keeps it."""
+        kept = known.written.get(f"key of {metric}")
+        if kept is None:
+            kept = metric
+            if several:
+                # Where the plain key is taken, it cannot also be the first part of another.
+                plain = any(e.written.get(f"key of {metric}") == metric for e in self.optimizers)
+                name = self._name(known, self.optimizers.index(known))
+                kept = f"{metric}_{name}" if plain else f"{metric}/{name}"
+            known.written[f"key of {metric}"] = kept
+        return kept
+
+    def _name(self, known: Optimizing, number: int) -> str:
+        """The variable that holds an optimizer; its number, where that is not one's own."""
+        same = [each for each in self.optimizers if each.name == known.name]
+        return known.name if known.name and len(same) == 1 else str(number)
+
+    def note_other_thread(self) -> None:
+        """Say once that not all that trains is on the record."""
+        self.recorder.tags({"tracklet.pytorch.threads": "what other threads trained is left out"})
+
+    def _add_rate(self, points: list[Metric]) -> None:
+        """How many steps were taken in a second since the last time."""
+        now, step = time(), self._last_step()
+        seconds, steps = now - self._rate_at, step - self._rate_step
+        if steps and seconds > 0:
+            self._rate_at, self._rate_step = now, step
+            points.append(
+                Metric(
+                    "steps_per_second",
+                    steps / seconds,
+                    int(now * 1000),
+                    step,
+                    None,
+                    None,
+                    None,
+                    self.run.info.run_id,
+                )
+            )
+
+
+def begin_run(options: Any, on_end: Callable[[TrainingRecord], None]) -> TrainingRecord | None:
+    """A record in the user's active run, or in one of its own; None if none is wanted.
+
+    Its own is no run of the user's context: it takes no records, and the user may start another.
+
+    Args:
+        options: The integration's options.
+        on_end: Called when the run ends.
+    """
+    run = active.top()
+    managed = run is None
+    if (_is_follower() and managed) or (options.exclusive and not managed):
+        return None
+    if run is None:
+        tags = {**(options.extra_tags or {}), AUTOLOGGING_TAG: LABEL}
+        started = contextvars.copy_context().run(lambda: start_run(tags=tags))
+        run = active.unshared(started)
+    record = TrainingRecord(run, managed=managed, options=options)
+    run.on_end.append(lambda: on_end(record))
+    return record
+
+
+def _is_follower() -> bool:
+    """Whether this process repeats a training that the process of rank 0 records."""
+    import torch
+
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank() > 0
+    try:
+        return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
+    except ValueError:
+        return False
