@@ -255,54 +255,6 @@ def test_worker_processes_record_into_the_run_that_they_are_told(
     assert len(tracklet.search_runs(output_format="list")) == 1
 
 
-def test_children_land_in_the_store_and_experiment_that_their_parent_chose(tmp_path: Path) -> None:
-    """However they are started; the run that the parent goes on with by RUN_ID stays its own."""
-    with tracklet.start_run(experiment_id=tracklet.create_experiment("shared")) as earlier:
-        pass
-    script = tmp_path / "work.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import multiprocessing, subprocess, sys, tracklet
-
-            def work(name):
-                with tracklet.start_run(run_name=name):
-                    tracklet.log_metric("m", 1.0)
-
-            if __name__ == "__main__":
-                tracklet.set_tracking_uri(sys.argv[1])
-                tracklet.set_experiment("shared")
-                with tracklet.start_run():
-                    for method in ("spawn", "forkserver"):
-                        context = multiprocessing.get_context(method)
-                        child = context.Process(target=work, args=(method,))
-                        child.start()
-                        child.join()
-                    line = "import work; work.work('another program')"
-                    subprocess.run([sys.executable, "-c", line], check=True)
-            """
-        )
-    )
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = {**os.environ, "MLFLOW_RUN_ID": earlier.info.run_id, "PYTHONPATH": str(tmp_path)}
-    del environment["TRACKLET_TRACKING_URI"]
-    done = subprocess.run(
-        [sys.executable, str(script), tracklet.get_tracking_uri()],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        cwd=elsewhere,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    runs = tracklet.search_runs(experiment_names=["shared"], output_format="list")
-    names = {run.info.run_name for run in runs} - {earlier.info.run_name}
-    assert names == {"spawn", "forkserver", "another program"}
-    assert tracklet.get_run(earlier.info.run_id).data.metrics == {}
-    assert list(elsewhere.iterdir()) == []
-
-
 def test_sixty_four_writers_and_a_reader_do_not_get_in_each_others_way() -> None:
     script = """
         import sys, threading, tracklet

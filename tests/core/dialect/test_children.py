@@ -25,7 +25,7 @@ if __name__ == "__main__":
     store, ways = sys.argv[1], sys.argv[2:]
     mlflow.set_tracking_uri(store)
     mlflow.set_experiment("chosen")
-    with mlflow.start_run(run_name="top"):
+    with mlflow.start_run():
         for way in set(ways) & {"fork", "forkserver", "spawn"}:
             context = multiprocessing.get_context(way)
             for target in [work, record] if way == "fork" else [work]:
@@ -62,7 +62,13 @@ def runs_of(folder: Path, *ways: str, program: str = PROGRAM, **environment: str
 
 @pytest.mark.skipif(os.name != "posix", reason="fork and forkserver are POSIX's")
 def test_children_of_a_run_record_into_its_experiment(tracklet_home: Path) -> None:
-    """A forked child goes on with the run or nests below it; others start runs of their own."""
+    """A forked child goes on with the run or nests below it; others start runs of their own.
+
+    The run that the parent goes on with by RUN_ID stays its own.
+    """
+    chosen = tracklet.create_experiment("chosen")
+    with tracklet.start_run(experiment_id=chosen, run_name="top") as earlier:
+        pass
     ways = ["fork", "forkserver", "spawn"]
     try:
         import joblib  # noqa: F401
@@ -72,13 +78,14 @@ def test_children_of_a_run_record_into_its_experiment(tracklet_home: Path) -> No
         pass
     (folder := tracklet_home / "work").mkdir()
     # What the user's environment says is overruled by the call, for children as for the parent.
-    runs = runs_of(folder, *ways, MLFLOW_EXPERIMENT_NAME="configured")
+    overruled = {"MLFLOW_EXPERIMENT_NAME": "configured"}
+    runs = runs_of(folder, *ways, MLFLOW_RUN_ID=earlier.info.run_id, **overruled)
     assert set(runs) == {"top", "program", *ways}
     assert all(run.data.metrics == {"m": 1.0} for name, run in runs.items() if name != "top")
     assert runs["top"].data.metrics == {"fork": 1.0}
     below = {name for name, run in runs.items() if "mlflow.parentRunId" in run.data.tags}
     assert below == {"fork"}
-    assert runs["fork"].data.tags["mlflow.parentRunId"] == runs["top"].info.run_id
+    assert runs["fork"].data.tags["mlflow.parentRunId"] == earlier.info.run_id
     assert tracklet.get_experiment_by_name("configured") is None
 
 
