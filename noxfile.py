@@ -136,7 +136,8 @@ def real_mlflow(session: nox.Session, *requirements: str, sees: str | None = Non
     if sees is not None:
         (packages,) = home.glob("[Ll]ib/**/site-packages")
         (packages / "seen.pth").write_text(sees)
-    session.run(str(python), "-m", "pip", "install", "-q", *requirements, external=True)
+    install = ["-m", "pip", "install", "-q", "--no-compile", *requirements]
+    session.run(str(python), *install, external=True)
     return str(python)
 
 
@@ -277,9 +278,9 @@ def interop(session: nox.Session) -> None:
 @nox.session
 def dialect(session: nox.Session) -> None:
     """Libraries that report to MLflow record with us what they record with it."""
-    session.install(
-        "-e", ".[sklearn]", "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5", *REPORTING
-    )
+    testing = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5"]
+    # Compiled is what is imported, to another place (see `clean_environment`).
+    session.install("--no-compile", "-e", ".[sklearn]", *testing, *REPORTING)
     session.install("--no-deps", "kedro-mlflow>=2.0")  # which would bring mlflow
     # The same libraries, seen from an environment that has mlflow besides.
     here = session.run(
