@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 import weakref
+from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -87,6 +90,7 @@ class Gates:
         self.missed = False
         self._locks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._held: dict[int, list[Any]] = {}
+        self._interrupted: tuple[FrameType, int] | None = None
 
     def add(self) -> threading.RLock:
         """Another one. What is done under it is short, and forks nothing."""
@@ -102,26 +106,42 @@ class Gates:
         """Take all, before a fork."""
         until = time.monotonic() + _PATIENCE
         held = self._held[threading.get_ident()] = []
-        for each in self._all():
-            held.append(each)  # first, for an interrupt may come in between
-            if not each.acquire(True, max(0.0, until - time.monotonic())):
-                held.pop()
+        try:
+            for each in self._all():
+                held.append(each)  # first, for an interrupt may come in between
+                if not each.acquire(True, max(0.0, until - time.monotonic())):
+                    held.pop()
+        except KeyboardInterrupt:
+            forking = sys._getframe(1)
+            self._interrupted = forking, forking.f_lasti
 
     def open(self) -> None:
         """Let go of them, in the parent."""
         for each in self._held.pop(threading.get_ident(), ()):
             with suppress(RuntimeError):  # it was not taken, for an interrupt came in between
                 each.release()
+        if self._interrupted is not None:
+            start_new_thread(_interrupt_after, self._interrupted)
+            self._interrupted = None
 
     def open_in_child(self) -> None:
         """Let go of them, and of those that other threads had."""
-        held = self._held.get(threading.get_ident(), ())
         for each in self._all():
-            if each not in held:
+            if not each._is_owned():
                 each._at_fork_reinit()
                 self.missed = True
         self.open()
         self._held.clear()
+
+
+def _interrupt_after(forking: FrameType, at: int) -> None:
+    """Interrupt the main thread again when it is past the fork: before, errors are dropped."""
+    import signal
+
+    while forking.f_lasti == at:
+        time.sleep(0.001)
+    time.sleep(0.01)  # it may be about to wait, which a signal that comes just before does not end
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 gates = Gates()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -140,3 +143,51 @@ def test_what_a_handler_writes_into_a_document_is_not_written_over(tracklet_home
     assert lines > 10
     for at in range(1, lines):
         renamed_and_ended(at)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_an_interrupt_while_a_fork_waits_for_a_search_reaches_parent_and_child() -> None:
+    """Python drops what is raised in functions that are called at a fork."""
+    code = """
+    import os, signal, threading, time
+    from tracklet.state import gates
+
+    gate, main = gates.add(), threading.get_ident()
+    held, over = threading.Event(), threading.Event()
+
+    def search():
+        with gate:
+            held.set()
+            while not gates._held.get(main):
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(60)
+
+    def forked():
+        try:
+            os.fork()
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                pass
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    threading.Thread(target=search, daemon=True).start()
+    held.wait()
+    parent = os.getpid()
+    answer = forked()
+    over.set()
+    if os.getpid() != parent:
+        os._exit(0 if answer else 2)
+    assert os.wait()[1] == 0, "the child"
+    print(answer)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout == "interrupted\n"
+    assert "Exception ignored" not in done.stderr
