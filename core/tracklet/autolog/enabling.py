@@ -236,7 +236,7 @@ def _options(plugin: type[Integration], given: Mapping[str, Any]) -> CommonOptio
 @contextmanager
 def _exclusively() -> Iterator[None]:
     try:
-        with _configured.lock, patching.together():
+        with _configured.lock:
             yield
     finally:
         _drain()
@@ -257,7 +257,10 @@ def _drain() -> None:
         if not _configured.lock.acquire(blocking=False):
             return
         try:
-            with patching.together():
+            # Here, because nobody needs it before something is watched.
+            from tracklet.patching.rebinding import together
+
+            with together():
                 while _configured.pending:
                     _configured.pending.popleft()()
         finally:
@@ -410,11 +413,16 @@ def _retire(entry: Enabled) -> None:
 
 
 def _revert(entry: Enabled) -> None:
-    for patch in tuple(entry.patches):
-        try:
-            patch.revert()
-        except Exception as error:  # noqa: BLE001 (the other patches are taken back all the same)
-            patching.report(error, f"taking back {patch.place}", entry.name)
+    if not entry.patches:
+        return
+    from tracklet.patching.rebinding import together
+
+    with together():
+        for patch in tuple(entry.patches):
+            try:
+                patch.revert()
+            except Exception as error:  # noqa: BLE001 (the others are taken back all the same)
+                patching.report(error, f"taking back {patch.place}", entry.name)
     entry.patches.clear()
 
 

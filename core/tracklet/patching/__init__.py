@@ -25,7 +25,6 @@ from tracklet.patching.faults import checkpoint, injected, on_fault, report, str
 from tracklet.patching.import_hooks import ImportHook, when_imported
 from tracklet.patching.kept_state import keep_context, keep_state
 from tracklet.patching.patch import Patch
-from tracklet.patching.rebinding import together
 from tracklet.patching.suppression import is_suppressed, suppressed, watch_in_this_process
 from tracklet.patching.weave import AdviceError, delivered
 
@@ -47,7 +46,6 @@ __all__ = [
     "report",
     "strict_when",
     "suppressed",
-    "together",
     "watch_in_this_process",
     "when_imported",
 ]

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from tracklet import state
-from tracklet.patching import Call, Outcome, Patch, together
+from tracklet.patching import Call, Outcome, Patch
+from tracklet.patching.rebinding import together
 
 
 @pytest.fixture
