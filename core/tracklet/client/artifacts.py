@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklet.entities import FileInfo, LoggedModel
+    from tracklet.record.store import Store
     from tracklet.repositories import ArtifactRepository
-    from tracklet.stores import TrackingStore
 
 
 class ArtifactVerbs(Verbs):
@@ -163,7 +163,7 @@ class ArtifactVerbs(Verbs):
             files.put_file(path, folder)
 
 
-def models_of(store: TrackingStore, run_id: str) -> dict[str, LoggedModel]:
+def models_of(store: Store, run_id: str) -> dict[str, LoggedModel]:
     """The models that a run logged, by their names; of several of one name the last."""
     models: dict[str, LoggedModel] = {}
     for output in store.get_run(run_id).outputs.model_outputs:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tracklet.client.verbs import Verbs
 from tracklet.entities import Assessment
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores.trace_store import TraceStore, traces_of
 from tracklet.validation import as_experiment_id, as_experiment_ids, as_list, validate_key
 
 if TYPE_CHECKING:
@@ -16,16 +15,7 @@ if TYPE_CHECKING:
 
 
 class TraceVerbs(Verbs):
-    """Find, tag, assess and delete traces.
-
-    Every verb raises a TrackletException with the code ``NOT_IMPLEMENTED`` where the store keeps
-    no traces.
-    """
-
-    @property
-    def traces(self) -> TraceStore:
-        """The traces of the store behind this client."""
-        return traces_of(self.store)
+    """Find, tag, assess and delete traces."""
 
     def get_trace(self, trace_id: str, display: bool = True, flush: bool = False) -> Trace:
         """The trace; a missing one is ResourceDoesNotExist.
@@ -35,7 +25,7 @@ class TraceVerbs(Verbs):
             display: Accepted for compatibility.
             flush: Accepted for compatibility: a trace is kept when its root has ended.
         """
-        return self.traces.get_trace(trace_id)
+        return self.store.traces.get_trace(trace_id)
 
     def search_traces(
         self,
@@ -73,7 +63,7 @@ class TraceVerbs(Verbs):
                 "search_traces of a client needs experiment_ids, such as ['0']"
             )
         condition = narrowed(filter_string, run_id, model_id)
-        return self.traces.search_traces(
+        return self.store.traces.search_traces(
             as_experiment_ids(ids), condition, max_results, order_by, page_token, include_spans
         )
 
@@ -86,26 +76,26 @@ class TraceVerbs(Verbs):
     ) -> int:
         """Remove traces of an experiment for good, by time or by ids, and count them."""
         ids = None if trace_ids is None else as_list("trace_ids", trace_ids)
-        return self.traces.delete_traces(
+        return self.store.traces.delete_traces(
             as_experiment_id(experiment_id), max_timestamp_millis, max_traces, ids
         )
 
     def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
         """Set a tag."""
-        self.traces.set_trace_tag(trace_id, validate_key("trace tag", key), str(value))
+        self.store.traces.set_trace_tag(trace_id, validate_key("trace tag", key), str(value))
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Remove a tag; a missing one is ResourceDoesNotExist."""
-        self.traces.delete_trace_tag(trace_id, key)
+        self.store.traces.delete_trace_tag(trace_id, key)
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
         """Keep feedback or an expectation; the answer has its id."""
         as_list("assessments", [assessment], Assessment)
-        return self.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
+        return self.store.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
         """An assessment; a missing one is ResourceDoesNotExist."""
-        return self.traces.get_assessment(trace_id, assessment_id)
+        return self.store.traces.get_assessment(trace_id, assessment_id)
 
     def update_assessment(
         self, trace_id: str, assessment_id: str, assessment: Assessment
@@ -118,11 +108,11 @@ class TraceVerbs(Verbs):
             ResourceDoesNotExist: There is none of that id.
             InvalidParameterValue: One is feedback and the other an expectation.
         """
-        return self.traces.update_assessment(trace_id, assessment_id, assessment)
+        return self.store.traces.update_assessment(trace_id, assessment_id, assessment)
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """Remove an assessment; the one that it replaced is valid again."""
-        self.traces.delete_assessment(trace_id, assessment_id)
+        self.store.traces.delete_assessment(trace_id, assessment_id)
 
 
 def narrowed(filter_string: str | None, run_id: str | None, model_id: str | None) -> str | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracklet import settings
-from tracklet.stores import RegistryStore, TrackingStore, open_registry, open_store
+from tracklet.stores import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tracklet.record.store import Store
 
 
 class Verbs:
@@ -32,11 +34,11 @@ class Verbs:
         return self._registry_uri
 
     @property
-    def store(self) -> TrackingStore:
+    def store(self) -> Store:
         """The tracking store behind this client."""
         return open_store(self._tracking_uri)
 
     @property
-    def registry(self) -> RegistryStore:
+    def registry(self) -> Store:
         """The registry store behind this client."""
-        return open_registry(self._registry_uri)
+        return open_store(self._registry_uri)

@@ -28,7 +28,8 @@ from tracklet.stores import open_store
 
 if TYPE_CHECKING:
     from tracklet.entities import LoggedModelOutput
-    from tracklet.stores import RunWriter, TrackingStore
+    from tracklet.record.backend import RunWriter
+    from tracklet.record.store import Store
 
 # How often a run is looked at that takes records of other threads, whether it was deleted.
 _SECONDS_PER_LOOK: Final = 1.0
@@ -36,9 +37,7 @@ _SECONDS_PER_LOOK: Final = 1.0
 _logger = lazy.logger(__name__)
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("tracklet_active_runs", default=())
-_last_run: ContextVar[tuple[TrackingStore, str] | None] = ContextVar(
-    "tracklet_last_run", default=None
-)
+_last_run: ContextVar[tuple[Store, str] | None] = ContextVar("tracklet_last_run", default=None)
 
 
 class _Runs(ProcessState):
@@ -78,7 +77,7 @@ class ActiveRun(Run, init=False):
     KILLED, and the exception goes on; ``sys.exit(0)`` is no failure.
     """
 
-    def __init__(self, run: Run, store: TrackingStore, writer: RunWriter) -> None:
+    def __init__(self, run: Run, store: Store, writer: RunWriter) -> None:
         super().__init__(run.info, run.data, run.inputs, run.outputs)
         state = {
             "store": store,
@@ -97,7 +96,7 @@ class ActiveRun(Run, init=False):
         vars(self).update(state)  # the entity is frozen; what is kept here is no part of it
         self.note_outputs(run.outputs.model_outputs)
 
-    store: TrackingStore
+    store: Store
     writer: RunWriter
     is_open: bool
     is_shared: bool
@@ -145,7 +144,7 @@ class ActiveRun(Run, init=False):
             _logger.error("run %s could not be ended: %s", self.info.run_id, failure)
 
 
-def store() -> TrackingStore:
+def store() -> Store:
     """The tracking store that the settings name now."""
     return open_store(settings.tracking_uri())
 
@@ -221,7 +220,7 @@ def opened(run_id: str) -> ActiveRun | None:
     return process.open.get(run_id) if isinstance(run_id, str) else None
 
 
-def last() -> tuple[TrackingStore, str] | None:
+def last() -> tuple[Store, str] | None:
     """Where and under which id the run is kept that this context ended last."""
     return _last_run.get()
 

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 from tracklet.client import TrackletClient, images
 from tracklet.fluent import experiments
 from tracklet.fluent.starting import run_to_record
+from tracklet.record.rules import below
 from tracklet.repositories import validate_artifact_path
-from tracklet.stores.creation import below
 
 if TYPE_CHECKING:
     import pandas as pd

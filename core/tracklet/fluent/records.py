@@ -27,7 +27,7 @@ from tracklet.validation import (
 if TYPE_CHECKING:
     from tracklet.client import RunOperations
     from tracklet.entities import DatasetInput, LoggedModelInput, LoggedModelOutput
-    from tracklet.stores import TrackingStore
+    from tracklet.record.store import Store
 
 _time_ns = time.time_ns
 _process = active.process
@@ -314,7 +314,7 @@ def _log_metrics(
         store.log_inputs(str(owner), datasets=[entities.DatasetInput(entity)])
 
 
-def _is_own(store: TrackingStore, run_id: str, model_id: str) -> bool:
+def _is_own(store: Store, run_id: str, model_id: str) -> bool:
     """Whether a run made the model, so that it is no input of that run."""
     if store.get_logged_model(model_id).source_run_id == run_id:
         return True

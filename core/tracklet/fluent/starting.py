@@ -11,11 +11,12 @@ from tracklet.entities import LifecycleStage, Run, RunStatus
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet.fluent import active, experiments
 from tracklet.fluent.active import ActiveRun
-from tracklet.stores.creation import RUN_NAME_TAG
+from tracklet.record.rules import RUN_NAME_TAG
 from tracklet.validation import as_experiment_id, as_strings, validate_run_id
 
 if TYPE_CHECKING:
-    from tracklet.stores import RunWriter, TrackingStore
+    from tracklet.record.backend import RunWriter
+    from tracklet.record.store import Store
 
 _logger = lazy.logger(__name__)
 
@@ -177,7 +178,7 @@ def _given_run_id(run_id: object) -> str | None:
 
 
 def _create(
-    store: TrackingStore,
+    store: Store,
     experiment_id: str | None,
     run_name: str | None,
     parent_run_id: str | None,
@@ -202,9 +203,7 @@ def _watch_machine(run: ActiveRun, wanted: bool | None) -> None:
         system_metrics.start(run)
 
 
-def _resume(
-    store: TrackingStore, run_id: str, experiment_id: str | None, tags: dict[str, str]
-) -> Run:
+def _resume(store: Store, run_id: str, experiment_id: str | None, tags: dict[str, str]) -> Run:
     run = store.get_run(run_id)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise TrackletException(

@@ -28,8 +28,8 @@ from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature, infer_signature
+from tracklet.record.store import Store
 from tracklet.repositories import repository
-from tracklet.stores import TrackingStore
 from tracklet.types import ColSpec, Schema, TensorSpec
 from tracklet.types.datatypes import as_type
 from tracklet.validation import (
@@ -278,7 +278,7 @@ def chosen_name(name: str | None, artifact_path: str | None) -> str:
 
 
 def _logged_model(
-    store: TrackingStore,
+    store: Store,
     name: str,
     run_id: str | None,
     experiment_id: str | None,
@@ -300,7 +300,7 @@ def _logged_model(
     )
 
 
-def _link(store: TrackingStore, run_id: str, model_id: str, step: int) -> None:
+def _link(store: Store, run_id: str, model_id: str, step: int) -> None:
     """Record that the run produced the model, and give it the run's metrics of that step."""
     output = LoggedModelOutput(model_id, step)
     store.log_outputs(run_id, [output])
@@ -337,7 +337,7 @@ def _write_files(fill: Callable[[Path, Model], None], about: Model, location: st
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _give_up(store: TrackingStore, model_id: str) -> None:
+def _give_up(store: Store, model_id: str) -> None:
     try:
         store.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
     except Exception as error:  # noqa: BLE001 - the first failure is the one to report

@@ -28,8 +28,8 @@ from tracklet.reading.connection import (
     open_sqlite,
     sqlite3,
 )
+from tracklet.record.query import Query, RegistrySearches, TrackingSearches
 from tracklet.stores import disk
-from tracklet.stores.query import Query, RegistrySearches, TrackingSearches
 
 try:
     from _blake2 import blake2b  # the same one without OpenSSL, which takes longer than a search

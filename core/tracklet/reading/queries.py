@@ -25,6 +25,8 @@ from tracklet.frozen import Frozen
 from tracklet.reading.compile import Condition, Select, Subject
 from tracklet.reading.connection import Reader
 from tracklet.reading.tables import TABLES
+from tracklet.record.query import Query
+from tracklet.record.rules import DELETED_STAGE
 from tracklet.search import (
     EXPERIMENTS,
     LOGGED_MODELS,
@@ -38,7 +40,6 @@ from tracklet.search import (
     parse_filter,
     parse_order_by,
 )
-from tracklet.stores.query import Query
 from tracklet.validation import validate_max_results, validate_view_type
 
 if TYPE_CHECKING:
@@ -54,9 +55,6 @@ if TYPE_CHECKING:
     )
 
 DATASET_CONTEXT: Final = "mlflow.data.context"
-
-DELETED_STAGE: Final = "Deleted_Internal"
-"""The stage of a deleted version, kept so that its number is not used again."""
 
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 
@@ -240,17 +238,17 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     """The runs of rows, whole."""
     ids = [row[0] for row in rows]
     metrics: dict[int, dict[str, float]] = {id_: {} for id_ in ids}
-    points = _rows_of(reader, "run, key, value", "latest_metrics", "run", ids, "run, key")
+    points = rows_of(reader, "run, key, value", "latest_metrics", "run", ids, "run, key")
     for id_, key, value in points:
         metrics[id_][key] = math.nan if value is None else value
     params = _texts(reader, "params", "run", rows)
     tags = _texts(reader, "tags", "run", rows)
     datasets = _dataset_inputs(reader, ids)
     inputs: dict[int, list[LoggedModelInput]] = {}
-    for id_, model_id in _rows_of(reader, "run, model_id", "model_inputs", "run", ids, "id"):
+    for id_, model_id in rows_of(reader, "run, model_id", "model_inputs", "run", ids, "id"):
         inputs.setdefault(id_, []).append(entities.LoggedModelInput(model_id))
     outputs: dict[int, list[LoggedModelOutput]] = {}
-    for id_, model_id, step in _rows_of(
+    for id_, model_id, step in rows_of(
         reader, "run, model_id, step", "model_outputs", "run", ids, "id"
     ):
         outputs.setdefault(id_, []).append(entities.LoggedModelOutput(model_id, step))
@@ -269,7 +267,7 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
 def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[DatasetInput]]:
     """The datasets that runs, given by their row ids, used; in the order of logging."""
     columns = "i.id, i.run, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
-    uses = list(_rows_of(reader, columns, _USES, "i.run", runs, "i.id"))
+    uses = list(rows_of(reader, columns, _USES, "i.run", runs, "i.id"))
     tags = _texts(reader, "input_tags", "input", uses)
     found: dict[int, list[DatasetInput]] = {}
     for use, run, *fields in uses:
@@ -331,7 +329,7 @@ def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]
 def model_points(reader: Reader, models: Mapping[int, str]) -> Iterator[tuple[int, Metric]]:
     """The points measured on logged models, given by rows and ids, by key and order of logging."""
     columns = "model, key, value, timestamp, step, dataset_name, dataset_digest, run_id"
-    for id_, key, value, timestamp, step, *where in _rows_of(
+    for id_, key, value, timestamp, step, *where in rows_of(
         reader, columns, "logged_model_metrics", "model", models, "key, id"
     ):
         yield id_, entities.Metric(key, as_double(value), timestamp, step, models[id_], *where)
@@ -352,7 +350,7 @@ def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[Register
     aliases = _aliases(reader, ids)
     newest: dict[int, list[ModelVersion]] = {id_: [] for id_ in ids}
     versions = list(
-        _rows_of(
+        rows_of(
             reader,
             ", ".join(MODEL_VERSION.fields.values()),
             f"{MODEL_VERSION.source} JOIN ("
@@ -390,7 +388,7 @@ def _aliases(reader: Reader, models: Iterable[int]) -> dict[int, dict[str, int]]
     """The aliases of registered models, given by their row ids, and what they point at."""
     models = list(models)
     found: dict[int, dict[str, int]] = {id_: {} for id_ in models}
-    for id_, alias, version in _rows_of(
+    for id_, alias, version in rows_of(
         reader, "model, alias, version", "registered_model_aliases", "model", models, "alias"
     ):
         found[id_][alias] = version
@@ -427,12 +425,12 @@ def _texts(
     """The keys and texts of each row, in a dictionary for each, perhaps empty."""
     found: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
     columns = f"{owner}, key, value"
-    for id_, key, value in _rows_of(reader, columns, table, owner, found, f"{owner}, key"):
+    for id_, key, value in rows_of(reader, columns, table, owner, found, f"{owner}, key"):
         found[id_][key] = value
     return found
 
 
-def _rows_of(
+def rows_of(
     reader: Reader, columns: str, source: str, owner: str, ids: Iterable[int], order: str
 ) -> Iterable[Sequence[Any]]:
     """Rows that belong to any of the owners.

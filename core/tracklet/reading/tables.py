@@ -43,6 +43,7 @@ class Table(NamedTuple):
         unique: What else no two rows share.
         indexes: The columns of each index by the last part of its name.
         compact: Whether SQLite keeps the rows in the primary key itself.
+        indexed: Whether the index has it, too.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Table(NamedTuple):
     unique: tuple[tuple[str, ...], ...]
     indexes: Mapping[str, tuple[str, ...]]
     compact: bool
+    indexed: bool
 
     @property
     def holds_texts(self) -> bool:
@@ -70,6 +72,7 @@ def _table(
     indexes: tuple[tuple[str, ...], ...] = (),
     listing: tuple[str, ...] = (),
     compact: bool = False,
+    indexed: bool = True,
 ) -> None:
     """Describe a table; ``columns`` are names with types, and ``?`` after what may be NULL."""
     described = {"id": Column("id", "id", False)} if key == ("id",) else {}
@@ -77,13 +80,13 @@ def _table(
         column_name, type_ = column.split()
         described[column_name] = Column(column_name, type_.rstrip("?"), type_.endswith("?"))
     named = {"_".join(of): of for of in indexes} | ({"listing": listing} if listing else {})
-    TABLES[name] = Table(name, described, key, unique, named, compact)
+    TABLES[name] = Table(name, described, key, unique, named, compact, indexed)
 
 
-def _texts(name: str, owner: str, table: str) -> None:
+def _texts(name: str, owner: str, table: str, *, indexed: bool = True) -> None:
     """Keys and texts of an owner, at most one of a key; found by owner, and by key and value."""
     columns = f"{owner} {table}, key text, value text"
-    _table(name, columns, key=(owner, "key"), compact=True)
+    _table(name, columns, key=(owner, "key"), compact=True, indexed=indexed)
 
 
 _table(
@@ -165,6 +168,22 @@ _table(
     indexes=(("run_id",),),
 )
 _texts("model_version_tags", "version", "model_versions")
+_table(
+    "traces",
+    "trace_id text, experiment_id text, request_time bigint, info text",
+    unique=(("trace_id",),),
+    listing=("experiment_id", "request_time DESC"),
+    indexed=False,
+)
+_texts("trace_tags", "trace", "traces", indexed=False)
+_texts("trace_metadata", "trace", "traces", indexed=False)
+_table("trace_spans", "trace traces, document text", key=("trace",), indexed=False)
+_table(
+    "assessments",
+    "trace traces, assessment_id text, document text",
+    key=("trace", "assessment_id"),
+    indexed=False,
+)
 
 
 # SQLite's REAL would lose the sign of -0.0, so a double has no affinity there.
@@ -181,7 +200,7 @@ SQLITE_TYPES: Final = {
 def sqlite_statements() -> list[str]:
     """What creates all tables and indexes in SQLite."""
     statements: list[str] = []
-    for table in TABLES.values():
+    for table in filter(lambda table: table.indexed, TABLES.values()):
         statements.append(_create_table(table))
         indexes = dict(table.indexes)
         if table.holds_texts:

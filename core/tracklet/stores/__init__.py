@@ -7,15 +7,16 @@ group ``tracklet.stores``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import plugins, settings
 from tracklet.errors import InvalidParameterValue
 from tracklet.state import ProcessState
-from tracklet.stores.registry_store import RegistryStore
-from tracklet.stores.tracking_store import RunWriter, TrackingStore
 
-__all__ = ["RegistryStore", "RunWriter", "TrackingStore", "open_registry", "open_store"]
+if TYPE_CHECKING:
+    from tracklet.record.store import Store
+
+__all__ = ["open_store"]
 
 
 class _Stores(ProcessState):
@@ -33,30 +34,18 @@ class _Stores(ProcessState):
 _stores = _Stores()
 
 
-def open_store(uri: str) -> TrackingStore:
-    """The tracking store at a URI; the same object for the same URI.
+def open_store(uri: str) -> Store:
+    """The store at a URI; the same object for the same URI.
 
     Raises:
-        InvalidParameterValue: No store is registered for the URI's scheme, or the one that is
-            keeps no runs.
+        InvalidParameterValue: No store is registered for the URI's scheme.
     """
-    return _opened(uri, TrackingStore, "runs")
-
-
-def open_registry(uri: str) -> RegistryStore:
-    """The model registry at a URI; the same object for the same URI."""
-    return _opened(uri, RegistryStore, "registered models")
-
-
-def _opened(uri: str, contract: type[Any], what: str) -> Any:
     store = _stores.open.get(uri)
     if store is None:
         made = _store_class(uri)(uri)
         store = _stores.open.setdefault(uri, made)
         if store is not made:  # another thread, or a signal handler, was quicker
             _close(made)
-    if not isinstance(store, contract):
-        raise InvalidParameterValue(f"the store at {uri!r} keeps no {what}; choose another URI")
     return store
 
 

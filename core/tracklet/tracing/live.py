@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import run_context, settings
 from tracklet.client import TrackletClient
@@ -26,9 +26,11 @@ from tracklet.entities.trace import MODEL_METADATA, NAME_TAG, RUN_METADATA
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState, remembered
-from tracklet.stores.trace_store import TraceStore, traces_of
 from tracklet.tracing import context
 from tracklet.validation import validate_key
+
+if TYPE_CHECKING:
+    from tracklet.record.traces import Traces
 
 SCHEMA_METADATA: Final = "mlflow.trace_schema.version"
 INPUTS_METADATA: Final = "mlflow.traceInputs"
@@ -60,7 +62,7 @@ class LiveTrace:
     """
 
     def __init__(
-        self, trace_id: str, store: TraceStore, experiment_id: str, metadata: dict[str, str]
+        self, trace_id: str, store: Traces, experiment_id: str, metadata: dict[str, str]
     ) -> None:
         self.trace_id = trace_id
         self.store = store
@@ -228,7 +230,7 @@ def _new_trace(experiment_id: str | None) -> LiveTrace:
         else:
             experiment_id = experiments.experiment_for_new_run()
     trace_id = TRACE_ID_PREFIX + os.urandom(16).hex()
-    trace = LiveTrace(trace_id, traces_of(store), experiment_id, metadata)
+    trace = LiveTrace(trace_id, store.traces, experiment_id, metadata)
     _traces.in_progress[trace_id] = trace
     return trace
 

@@ -1,8 +1,8 @@
 """Records of MLflow's, and of other stores of tracklet's, taken over into a store.
 
 ``import_record(path)`` is all that most need; ``tracklet import PATH`` is the same on the command
-line. A store of one's own takes records over by being a
-:class:`tracklet_services.importing.merge.ImportTarget`.
+line. A store of one's own takes records over when it is verbs over a
+:class:`tracklet.record.backend.Backend`.
 """
 
 from __future__ import annotations

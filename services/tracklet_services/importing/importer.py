@@ -11,15 +11,14 @@ from typing import Final, ParamSpec, TypeVar
 from tracklet import settings
 from tracklet.entities import Experiment, LifecycleStage, ModelVersion
 from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDoesNotExist
+from tracklet.record.store import Store
 from tracklet.stores import open_store
-from tracklet.stores.files import FileStore
-from tracklet.stores.tracking_store import TrackingStore
 from tracklet_services.importing.artifacts import is_below
-from tracklet_services.importing.folder_target import FileTarget
-from tracklet_services.importing.merge import ImportTarget, Merge, RegisteredModelRecord
+from tracklet_services.importing.merge import Merge, RegisteredModelRecord
 from tracklet_services.importing.mlruns import MlrunsSource
 from tracklet_services.importing.report import ImportReport
 from tracklet_services.importing.source import ImportSource, Unreadable
+from tracklet_services.importing.target import Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,15 +69,11 @@ def import_record(
     source = open_source(path)
     try:
         _check_different(source, target_uri)
-        target, store = open_target(target_uri)
-        registry = target if registry_uri == target_uri else open_target(registry_uri)[0]
-        importer = Importer(source, target, registry, store, copy_artifacts=copy_artifacts)
+        target = open_target(target_uri)
+        registry = target if registry_uri == target_uri else open_target(registry_uri)
+        importer = Importer(source, target, registry, copy_artifacts=copy_artifacts)
         importer.roots += [os.fspath(place) for place in artifacts_from]
-        try:
-            return importer.run(progress)
-        finally:
-            target.close()
-            registry.close()
+        return importer.run(progress)
     finally:
         source.close()
 
@@ -90,26 +85,24 @@ class Importer:
         source: What is read.
         target: What takes experiments, runs and logged models.
         registry: What takes registered models.
-        store: The store behind ``target``.
         copy_artifacts: Whether artifacts are copied.
     """
 
     def __init__(
         self,
         source: ImportSource,
-        target: ImportTarget,
-        registry: ImportTarget,
-        store: TrackingStore,
+        target: Target,
+        registry: Target,
         *,
         copy_artifacts: bool = False,
     ) -> None:
         self.source = source
         self.target = target
         self.registry = registry
-        self.store = store
+        self.store: Store = target.store
         self.copy_artifacts = copy_artifacts
         self.roots = list(source.artifact_roots)
-        self.report = ImportReport(source.location, source.schema, store.uri)
+        self.report = ImportReport(source.location, source.schema, self.store.uri)
 
     def run(self, progress: Progress | None = None) -> ImportReport:
         """Take everything, and say what was taken."""
@@ -284,7 +277,8 @@ def open_source(path: str | os.PathLike[str]) -> ImportSource:
     try:
         from tracklet_services.importing.databases import ReadOnlyDatabase
         from tracklet_services.importing.mlflow_database import MlflowDatabase
-        from tracklet_services.importing.tracklet_database import VERSION_TABLE, TrackletDatabase
+        from tracklet_services.importing.tracklet_database import TrackletDatabase
+        from tracklet_services.sql.schema import VERSION_TABLE
     except ModuleNotFoundError as error:
         if error.name != "sqlalchemy":
             raise
@@ -301,25 +295,15 @@ def open_source(path: str | os.PathLike[str]) -> ImportSource:
         raise
 
 
-def open_target(uri: str) -> tuple[ImportTarget, TrackingStore]:
-    """The store at a URI, and what takes records into it.
-
-    A store of another distribution's takes part by being an :class:`ImportTarget` itself.
+def open_target(uri: str) -> Target:
+    """What takes records into the store at a URI.
 
     Raises:
         InvalidParameterValue: The store cannot take records over.
     """
     store = open_store(uri)
-    if isinstance(store, ImportTarget):
-        return store, store
-    if isinstance(store, FileStore):
-        return FileTarget(store), store
-    if type(store).__module__.startswith("tracklet_services.sql"):
-        from tracklet_services.importing.database_target import SqlTarget
-        from tracklet_services.sql.store import SqlStore
-
-        if isinstance(store, SqlStore):
-            return SqlTarget(store), store
-    raise InvalidParameterValue(
-        f"the store at {uri!r} cannot take a record over; import into a folder or a database"
-    )
+    if getattr(store, "backend", None) is None:
+        raise InvalidParameterValue(
+            f"the store at {uri!r} cannot take a record over; import into a folder or a database"
+        )
+    return Target(store)

@@ -1,14 +1,9 @@
-"""The contract of a store that takes records over from another one, ids and times included.
-
-A store's ordinary verbs invent ids and times; an import must not. Every method here is atomic
-for what is new (a process killed in the middle leaves it whole or absent) and idempotent.
-"""
+"""What is taken over from a source, and what becomes of an entity that is here already."""
 
 from __future__ import annotations
 
 import enum
 import struct
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +12,7 @@ from typing import Any, Final
 
 from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue
-from tracklet.stores.files.reader import DELETED_STAGE as DELETED_VERSION_STAGE
+from tracklet.record.rules import DELETED_STAGE as DELETED_VERSION_STAGE
 
 _CHANGING: Final = (
     "current_stage",
@@ -91,50 +86,7 @@ class Merge:
     refused: list[str] = field(default_factory=list)
 
 
-class ImportTarget(ABC):
-    """A store that takes over whole records.
-
-    What is there already is only added to: missing points, params, tags, inputs and outputs come
-    in, a tag of a run takes the source's value, and a run that was not over takes the source's
-    end. Nothing is removed, and the life-cycle stage stays what it is here.
-    """
-
-    @abstractmethod
-    def merge_experiment(self, experiment: entities.Experiment) -> tuple[str, Change]:
-        """Take an experiment and return its id here.
-
-        An experiment of the same name is the same one, whatever its id. Otherwise it keeps its
-        id if that is free. An empty ``artifact_location`` stands for the store's own place.
-        """
-
-    @abstractmethod
-    def merge_run(self, record: RunRecord, *, copy_artifacts: bool = False) -> Merge:
-        """Take a run.
-
-        Args:
-            record: The run; its experiment must be here.
-            copy_artifacts: Whether its artifacts are copied to this store's own place; otherwise
-                they are referenced where they lie.
-        """
-
-    @abstractmethod
-    def merge_logged_model(
-        self, record: LoggedModelRecord, *, copy_artifacts: bool = False
-    ) -> Merge:
-        """Take a logged model; its experiment must be here."""
-
-    @abstractmethod
-    def merge_registered_model(self, record: RegisteredModelRecord) -> Merge:
-        """Take a registered model with its versions.
-
-        A version of the same number that is another model stays as it is here, and is refused.
-        """
-
-    def close(self) -> None:  # noqa: B027 - most targets hold nothing
-        """Release what the import needed; the store itself stays open."""
-
-
-# -- what all targets decide alike -------------------------------------------------------------
+# -- what is decided --------------------------------------------------------------------------
 
 
 @contextmanager
@@ -191,15 +143,12 @@ class RunChanges:
     info: dict[str, Any]
 
 
-def run_changes(
-    here: entities.Run, there: entities.Run, uri: str | None, refused: list[str]
-) -> RunChanges:
+def run_changes(here: entities.Run, there: entities.Run, refused: list[str]) -> RunChanges:
     """What a run becomes by a look at the source.
 
     Args:
         here: The run as it is here.
         there: The run in the source.
-        uri: Where the source's artifacts are now, if they are to be found there.
         refused: Gets a reason for every param that holds another value here; they are set once.
     """
     for key, value in there.data.params.items():
@@ -208,8 +157,6 @@ def run_changes(
     used = {(one.dataset.name, one.dataset.digest) for one in here.inputs.dataset_inputs}
     produced = {output.model_id for output in here.outputs.model_outputs}
     info = _merged_info(here.info, there.info)
-    if here.info.artifact_uri == there.info.artifact_uri != uri:
-        info = replace(info, artifact_uri=uri)
     return RunChanges(
         params=merged_texts(here.data.params, there.data.params, overwrite=False),
         tags=merged_texts(here.data.tags, there.data.tags, overwrite=True),
@@ -225,21 +172,18 @@ def run_changes(
 
 
 def model_changes(
-    here: entities.LoggedModel, there: entities.LoggedModel, uri: str
+    here: entities.LoggedModel, there: entities.LoggedModel
 ) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
     """The params and tags to be set on a logged model that is here, and the fields that change.
 
     Args:
         here: The model as it is here.
         there: The model in the source.
-        uri: Where the source's artifacts are now.
     """
     is_newer = there.last_updated_timestamp >= here.last_updated_timestamp
     fields: dict[str, Any] = {}
     if there.status.is_finalized and not here.status.is_finalized:
         fields.update(status=there.status, status_message=there.status_message)
-    if here.artifact_location == there.artifact_location != uri:
-        fields["artifact_location"] = uri
     return (
         merged_texts(here.params, there.params, overwrite=False),
         merged_texts(here.tags, there.tags, overwrite=is_newer),

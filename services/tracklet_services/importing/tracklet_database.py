@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from tracklet import liveness
 from tracklet.entities import Experiment, Run
-from tracklet.errors import InvalidParameterValue
 from tracklet.reading import queries
 from tracklet_services.importing.artifacts import own_location
 from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase
@@ -21,10 +20,8 @@ from tracklet_services.importing.merge import (
     by_key,
 )
 from tracklet_services.importing.source import Unreadable
-from tracklet_services.sql import leases, values
+from tracklet_services.sql import leases, migrations, values
 from tracklet_services.sql import schema as t
-from tracklet_services.sql.database import HEAD
-from tracklet_services.sql.schema import VERSION_TABLE
 
 
 class TrackletDatabase(DatabaseSource):
@@ -40,15 +37,9 @@ class TrackletDatabase(DatabaseSource):
     def __init__(self, database: ReadOnlyDatabase) -> None:
         super().__init__(database)
         with database.reading() as connection:
-            versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
-        version = versions[0][0] if versions else None
-        self.schema = f"tracklet database {version}"
-        if version != HEAD:
-            raise InvalidParameterValue(
-                f"the schema of {self.location!r} has the version {version!r}, and this tracklet "
-                f"reads {HEAD!r}: open it once as a store with this version, which upgrades it, "
-                "or install the newer tracklet that made it"
-            )
+            steps = migrations.applied(connection)
+        self.schema = f"tracklet database {max(steps, default=None)}"
+        migrations.check(steps, str(self.location))
 
     def experiments(self) -> Iterator[Experiment | Unreadable]:
         statement = t.select_all(queries.EXPERIMENT).order_by(t.experiments.c.id)

@@ -23,9 +23,9 @@ from tracklet.errors import InvalidParameterValue, MissingDependency, StorageErr
 from tracklet.reading.connection import open_sqlite
 from tracklet.state import in_child
 from tracklet.stores import disk
+from tracklet_services.sql import migrations
 from tracklet_services.sql.schema import VERSION_TABLE, experiments, metadata
 
-HEAD: Final = "0001"
 ARTIFACTS: Final = "mlartifacts"
 
 _LOCK_KEY: Final = 0x7472_6163_6B6C_6574  # "tracklet"
@@ -40,14 +40,14 @@ class Database:
 
     Raises:
         InvalidParameterValue: The URI names no such database, or one that belongs to MLflow.
-        MissingDependency: The driver or Alembic is not installed.
+        MissingDependency: The driver is not installed.
         StorageError: The database cannot be reached, or is of a later version.
     """
 
     def __init__(self, uri: str) -> None:
         self._path, self._url = _location(uri)
         self.uri = f"sqlite:///{self._path}" if self._path is not None else uri
-        self.keeps_nul = self._path is not None
+        self.is_file = self._path is not None
         self._engine = self._connect()
         _databases.add(self)
         try:
@@ -68,20 +68,20 @@ class Database:
     # -- transactions ------------------------------------------------------------------------
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads, and sees one state of the record."""
-        with self._explained("read"), self._engine.connect() as connection:
-            yield connection
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        """A transaction that sees one state of the record.
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; committed at the end, rolled back by any exception."""
-        with self._explained("write"), self._engine.connect() as connection:
+        What it writes is committed at the end, and rolled back by any exception.
+        """
+        with self._explained("write" if write else "read"), self._engine.connect() as connection:
+            if not write:
+                yield connection
+                return
             connection = connection.execution_options(tracklet_write=True)
             with connection.begin():
                 yield connection
 
-    def _serialize(self, connection: Connection) -> None:
+    def serialize(self, connection: Connection) -> None:
         """Let no other transaction give names away until this one ends."""
         if self._path is None:  # in SQLite, one transaction writes at a time anyway
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY + 1})
@@ -94,11 +94,13 @@ class Database:
             raise InvalidParameterValue(f"the database refused a value: {error.orig}") from error
         except (errors.SQLAlchemyError, sqlite3.Error) as error:
             raise StorageError(
-                f"could not {action} {self._shown()}: {getattr(error, 'orig', None) or error}; "
+                f"could not {action} {self.where}: {getattr(error, 'orig', None) or error}; "
                 f"{_way_out(error)}"
             ) from error
 
-    def _shown(self) -> str:
+    @property
+    def where(self) -> str:
+        """What messages call it."""
         return self._path or self._url.render_as_string(hide_password=True)
 
     # -- opening -----------------------------------------------------------------------------
@@ -112,35 +114,30 @@ class Database:
             return create_engine(self._url, pool_pre_ping=True)
         except ModuleNotFoundError as error:
             raise MissingDependency(
-                "psycopg", extra="postgresql", purpose=f"the store {self._shown()}"
+                "psycopg", extra="postgresql", purpose=f"the store {self.where}"
             ) from error
 
     def _prepare(self) -> None:
         """Make or upgrade the schema unless it is there."""
         with self._explained("open"):
-            if self._version() == HEAD:
+            if self._is_ready():
                 return
             if self._path is None or self._path == ":memory:":
                 self._migrate()
                 return
             with disk.locked(_lock_file(self._path)):
-                if self._version() != HEAD:
+                if not self._is_ready():
                     with self._engine.connect() as connection:
                         driver: Any = connection.connection.driver_connection
                         driver.execute("PRAGMA journal_mode = WAL")
                     self._migrate()
 
-    def _version(self) -> str | None:
-        """The schema's version, or None if there is none."""
+    def _is_ready(self) -> bool:
+        """Whether the schema is there and of this version."""
         with self._engine.connect() as connection:
-            if not inspect(connection).has_table(VERSION_TABLE):
-                return None
-            rows = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
-        return rows[0][0] if rows else None
+            return migrations.applied(connection) == migrations.STEPS.keys()
 
     def _migrate(self) -> None:
-        from tracklet_services.sql import migrations
-
         with self._engine.connect() as connection:
             connection = connection.execution_options(tracklet_write=True)
             with connection.begin():
@@ -149,18 +146,18 @@ class Database:
                         text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY}
                     )
                 self._check_tables(connection)
-                migrations.upgrade(connection, self._shown())
+                migrations.upgrade(connection, self.where)
                 self._create_default(connection)
 
     def _check_tables(self, connection: Connection) -> None:
         """Refuse what is not ours; clear away what a failure without a version left behind."""
         inspector = inspect(connection)
         present = set(inspector.get_table_names())
-        if VERSION_TABLE in present:
+        if migrations.applied(connection):
             return
         if "alembic_version" in present:
             raise InvalidParameterValue(
-                f"{self._shown()} is a database of MLflow's; tracklet does not write to it. Take "
+                f"{self.where} is a database of MLflow's; tracklet does not write to it. Take "
                 f"its record over with 'tracklet import {self.uri}', or choose another database"
             )
         ours = [table for table in reversed(metadata.sorted_tables) if table.name in present]
@@ -168,7 +165,7 @@ class Database:
             rows = connection.execute(text(f"SELECT 1 FROM {table.name} LIMIT 1")).all()
             if rows:
                 raise InvalidParameterValue(
-                    f"{self._shown()} has a table {table.name!r} with rows, but no table "
+                    f"{self.where} has a table {table.name!r} with rows, but no table "
                     f"{VERSION_TABLE!r}: another program's. Choose another database"
                 )
         for table in ours:
@@ -184,14 +181,15 @@ class Database:
                 experiments.insert().values(
                     experiment_id="0",
                     name="Default",
-                    artifact_location=f"{self._artifact_root()}/0",
+                    artifact_location=f"{self.artifact_root}/0",
                     lifecycle_stage="active",
                     creation_time=now,
                     last_update_time=now,
                 )
             )
 
-    def _artifact_root(self) -> str:
+    @property
+    def artifact_root(self) -> str:
         """Where artifacts go unless an experiment says otherwise."""
         configured = settings.option("DEFAULT_ARTIFACT_ROOT")
         if configured:

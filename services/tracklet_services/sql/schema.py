@@ -32,7 +32,7 @@ from tracklet.reading.compile import Subject
 from tracklet.reading.connection import Dialect
 
 VERSION_TABLE: Final = "tracklet_schema_version"
-"""Where Alembic notes how far the schema's history was applied."""
+"""Where a database notes which steps of the schema's history were applied."""
 
 
 class Double(UserDefinedType[float]):
@@ -136,21 +136,30 @@ def __getattr__(name: str) -> Table:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
-def columns(subject: Subject) -> list[SqlColumn[Any]]:
-    """The fields of an entity that are columns, the id of its row first."""
-    placed = (column.split(".") for column in subject.fields.values())
-    return [metadata.tables[table].c[name] for table, name in placed]
+def columns_of(subject: Subject) -> dict[str, SqlColumn[Any]]:
+    """The columns of an entity by its fields, the id of its row first."""
+    placed = ((name, column.split(".")) for name, column in subject.fields.items())
+    return {name: metadata.tables[table].c[column] for name, (table, column) in placed}
 
 
 def select_all(subject: Subject) -> Select[Any]:
     """A SELECT of the fields of an entity, for the functions that load it."""
+    if subject.table not in _selects:
+        _selects[subject.table] = _select_all(subject)
+    return _selects[subject.table]
+
+
+_selects: Final[dict[str, Select[Any]]] = {}
+
+
+def _select_all(subject: Subject) -> Select[Any]:
     own: Table = metadata.tables[subject.table]
-    fields = columns(subject)
-    others = {field.table for field in fields} - {own}
+    fields = columns_of(subject)
+    others = {field.table for field in fields.values()} - {own}
     source: FromClause = own
     for other in others:
         source = source.join(other)
-    return select(*fields).select_from(source)
+    return select(*(field.label(name) for name, field in fields.items())).select_from(source)
 
 
 class SqlReader:

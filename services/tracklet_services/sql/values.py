@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.entities import Metric
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.reading.queries import as_double, rank
+from tracklet.record import rules
+from tracklet.record.backend import Entry
 from tracklet_services.sql.schema import Double, latest_metrics, metrics, registered_model_aliases
 
 _CHUNK = 500
@@ -48,15 +49,17 @@ def change(connection: Connection, table: Table, row: int, **changes: Any) -> No
     connection.execute(update(table).where(table.c.id == row).values(**changes))
 
 
+def replace(connection: Connection, table: Table, key: Sequence[str], **row: Any) -> None:
+    """Put a row in the place of the one with the same key, if there is one."""
+    statement = insert(connection, table).values(**row)
+    changed = {name: statement.excluded[name] for name in row if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
+
+
 def put_alias(connection: Connection, model: int, alias: str, version: int) -> None:
     """Point an alias of a registered model at a version."""
-    statement = insert(connection, registered_model_aliases)
-    a = registered_model_aliases.c
-    connection.execute(
-        statement.values(model=model, alias=alias, version=version).on_conflict_do_update(
-            index_elements=[a.model, a.alias], set_={"version": statement.excluded.version}
-        )
-    )
+    row = {"model": model, "alias": alias, "version": version}
+    replace(connection, registered_model_aliases, ["model", "alias"], **row)
 
 
 @lru_cache(maxsize=64)
@@ -99,9 +102,7 @@ def put_params(
     owner: str,
     row: int,
     params: Mapping[str, str],
-    *,
-    kind: str,
-    whose: str,
+    entry: Entry,
 ) -> None:
     """Set texts that are new or hold these values already; all of them or none.
 
@@ -118,28 +119,13 @@ def put_params(
         )
         for key, old in connection.execute(known):
             if old != params[key]:
-                raise InvalidParameterValue(
-                    f"{kind} {key!r} of {whose} is set once and holds {_short(old)} already; the "
-                    f"new value {_short(params[key])} was refused, and nothing of this call was "
-                    "stored. Use another key, or a tag"
-                )
+                called = rules.word(entry.kind, "params")
+                raise rules.changed(called, key, entry, old, params[key])
             del new[key]
     if new:
         connection.execute(
             table.insert(), [{owner: row, "key": key, "value": text} for key, text in new.items()]
         )
-
-
-def remove_tag(
-    connection: Connection, table: Table, owner: str, row: int, key: str, whose: str
-) -> None:
-    """Remove a tag.
-
-    Raises:
-        ResourceDoesNotExist: There is none of that key.
-    """
-    if not discard_tag(connection, table, owner, row, key):
-        raise ResourceDoesNotExist(f"{whose} has no tag {key!r}")
 
 
 def discard_tag(connection: Connection, table: Table, owner: str, row: int, key: str) -> bool:
@@ -179,7 +165,3 @@ def points_of(connection: Connection, run: int, key: str | None = None) -> list[
         Metric(key, as_double(value), timestamp, step, None, *dataset)
         for key, value, timestamp, step, *dataset in connection.execute(statement.order_by(m.id))
     ]
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 200 else text[:200] + "…")

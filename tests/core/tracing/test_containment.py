@@ -83,7 +83,6 @@ PLACES: list[tuple[Any, str]] = [
     (live, "_new_trace"),
     (live, "_sampled"),
     (live, "TrackletClient"),
-    (live, "traces_of"),
     (live, "LiveSpan"),
     (live, "validate_key"),
     (live.LiveTrace, "info"),

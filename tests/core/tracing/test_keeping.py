@@ -26,8 +26,10 @@ import tracklet
 from tracklet.entities import Span, Trace, TraceInfo, TraceLocation, TraceState
 from tracklet.entities.json_text import json_text
 from tracklet.errors import ResourceAlreadyExists, StorageError, TrackletException
+from tracklet.record.traces import spans_json
 from tracklet.stores import disk
-from tracklet.stores.files.traces import FileTraces, TraceFolder, _fast_info, info_yaml, spans_json
+from tracklet.stores.files import FileStore
+from tracklet.stores.files.traces import TraceFolder, _fast_info, info_yaml
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
@@ -117,7 +119,7 @@ def test_whatever_call_fails_nothing_half_written_is_seen_and_the_code_goes_on(
         now = folders(tracklet_home)
         assert not [f for f in now if f.name.startswith(".")]
         for folder in now:
-            assert TraceFolder(str(folder)).trace().data.spans
+            assert TraceFolder(str(folder)).spans
         if calls <= number:  # every call of the writing has failed once
             assert len(now) == before + 1
             break
@@ -321,7 +323,7 @@ def test_a_trace_becomes_json_and_back() -> None:
 
 
 def test_one_id_is_kept_once(tracklet_home: Path) -> None:
-    store = FileTraces(tracklet_home / "mlruns")
+    store = FileStore(tracklet_home / "mlruns").traces
     span = Span(TRACE_ID, "01" * 8, None, "n", 1, 2)
     store.log_trace(info_of(), [span])
     with pytest.raises(ResourceAlreadyExists):
@@ -459,7 +461,7 @@ def test_whatever_the_files_hold_a_reader_gets_a_trace_or_an_error_of_ours(
     (folder / "trace_info.yaml").write_bytes(info.encode("utf-8", "surrogatepass"))
     (folder / "artifacts/traces.json").write_bytes(spans.encode("utf-8", "surrogatepass"))
     (folder / "assessments/a-1.yaml").write_text(assessment)
-    store = FileTraces(tmp_path)
+    store = FileStore(tmp_path).traces
     with contextlib.suppress(TrackletException):
         store.get_trace(TRACE_ID).to_json()
     found = store.search_traces(["0"], "feedback.x IS NULL OR tags.a = 'b'", order_by=["end_time"])

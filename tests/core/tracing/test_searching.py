@@ -23,7 +23,7 @@ from tracklet.entities import (
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.search import TRACES, parse_filter
 from tracklet.search.predicate import matches
-from tracklet.stores.files.traces import FileTraces
+from tracklet.stores.files import FileStore
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ ORDERS = [
 def test_an_order_orders_and_missing_keys_come_last(
     order: list[str] | None, names: str, tracklet_home: Path
 ) -> None:
-    store = FileTraces(tracklet_home / "mlruns")
+    store = FileStore(tracklet_home / "mlruns").traces
     tags = {"a": {"team": "x"}, "b": {"team": "Y"}, "c": {}}
     for n, name in enumerate("abc"):
         info = TraceInfo(
@@ -335,7 +335,7 @@ def test_a_comparison_with_a_missing_value_is_false(tag: str | None, value: str)
 
 
 def test_an_id_of_somebodys_own_comes_back(tracklet_home: Path) -> None:
-    store = FileTraces(tracklet_home / "mlruns")
+    store = FileStore(tracklet_home / "mlruns").traces
     info = TraceInfo("my_trace", TraceLocation.from_experiment_id("0"), 5, TraceState.ERROR)
     span = LiveSpan("my_trace", "ab" * 8, None, "n")
     span.end(status=SpanStatus(SpanStatusCode.ERROR, "ünwell"))

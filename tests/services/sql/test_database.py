@@ -18,8 +18,9 @@ from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.reading.tables import sqlite_statements
 from tracklet_services.sql import SqlStore
-from tracklet_services.sql.database import HEAD, VERSION_TABLE
-from tracklet_services.sql.schema import metadata
+from tracklet_services.sql.backend import SqlBackend
+from tracklet_services.sql.migrations import STEPS
+from tracklet_services.sql.schema import VERSION_TABLE, metadata
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 MLFLOW = os.environ.get("TRACKLET_MLFLOW_PYTHON", "")
@@ -65,27 +66,42 @@ def test_the_history_of_the_schema_ends_in_the_schema(store, tmp_path):
         plain = _columns_and_indexes(db)
     with closing(sqlite3.connect(tmp_path / "record.db")) as db:
         migrated = _columns_and_indexes(db)
-        assert db.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(HEAD,)]
-    del migrated[VERSION_TABLE]
-    assert migrated == plain
+        applied = db.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
+    assert applied == [(step,) for step in STEPS]
+    assert plain == {table: migrated[table] for table in plain}
+    beside = {table.name for table in metadata.sorted_tables} - plain.keys()
+    assert migrated.keys() == {*plain, *beside, VERSION_TABLE}
 
 
-def test_a_database_of_the_first_version_has_these_tables_and_opens(tmp_path, uri):
-    """The tables that exist out there are those of today; a change of them is a migration."""
-    with closing(sqlite3.connect(tmp_path / "record.db")) as db:
-        db.executescript(FIRST_SCHEMA.read_text())
-        db.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('0001')")
-        db.commit()
-        first = _columns_and_indexes(db)
-    SqlStore(f"sqlite:///{tmp_path}/new.db").close()
-    with closing(sqlite3.connect(tmp_path / "new.db")) as db:
-        assert _columns_and_indexes(db) == first
+def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path, uri):
+    """The tables that exist out there become those of today, and what is in them stays."""
+    first_version(tmp_path / "record.db")
     with closing(SqlStore(uri)) as store:
         experiment = store.create_experiment("e")
         run = store.create_run(experiment).info.run_id
         store.log_batch(run, [Metric("a", 1.0, 1, 1)], {"p": "q"})
         (found,) = store.search_runs([experiment], "metrics.a = 1 AND params.p = 'q'")
         assert found.info.run_id == run
+        assert store.traces.search_traces([experiment]) == []
+    SqlStore(f"sqlite:///{tmp_path}/new.db").close()
+    with (
+        closing(sqlite3.connect(tmp_path / "record.db")) as old,
+        closing(sqlite3.connect(tmp_path / "new.db")) as new,
+    ):
+        made = _columns_and_indexes(new)
+        assert _columns_and_indexes(old) == made
+
+
+def first_version(path):
+    """Make a database as the first version left it."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FIRST_SCHEMA.read_text())
+        db.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('0001')")
+        db.execute(
+            "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) "
+            "VALUES ('0', 'Default', '/x/0', 'active')"
+        )
+        db.commit()
 
 
 def _columns_and_indexes(db):
@@ -117,7 +133,7 @@ def test_the_history_of_the_schema_ends_in_the_schema_on_postgresql(fresh_databa
     from alembic.migration import MigrationContext
 
     store = SqlStore(fresh_database)
-    with store.engine.connect() as connection:
+    with store.backend.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         difference = compare_metadata(context, metadata)
     store.close()
@@ -170,6 +186,26 @@ def test_eight_processes_may_come_first(uri):
     store.close()
 
 
+def test_processes_may_come_first_to_a_database_of_the_first_version(tmp_path, uri):
+    """One of them brings it up to date."""
+    first_version(tmp_path / "record.db")
+    start_together(uri, 3)
+
+
+@pytest.mark.postgresql
+def test_processes_may_come_first_to_an_older_database_on_postgresql(fresh_database):
+    """One of them applies the steps that it lacks."""
+    with closing(SqlStore(fresh_database)) as store:
+        with store.backend.transaction(write=True) as connection:
+            for table in reversed(STEPS["0002"].split()):
+                connection.execute(text(f"DROP TABLE {table}"))
+            connection.execute(text(f"DELETE FROM {VERSION_TABLE} WHERE version_num = '0002'"))
+    start_together(fresh_database, 3)
+    with closing(SqlStore(fresh_database)) as store:
+        assert len(store.search_runs(["0"])) == 3
+        assert store.traces.search_traces(["0"]) == []
+
+
 @pytest.mark.postgresql
 def test_many_processes_may_come_first_on_postgresql(fresh_database):
     """The advisory lock lets one of them make the tables."""
@@ -197,7 +233,7 @@ def test_a_failed_creation_leaves_nothing(tmp_path, uri, monkeypatch):
         raise RuntimeError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlStore, "_create_default", fail)
+        patch.setattr(SqlBackend, "_create_default", fail)
         with pytest.raises(RuntimeError):
             SqlStore(uri)
     with closing(sqlite3.connect(tmp_path / "record.db")) as db:
@@ -388,7 +424,9 @@ def test_a_process_killed_while_it_starts_a_run_leaves_none_running(uri):
 def start_and_die_before_commit(store, number):
     """Start a run; the process ends before its commit of that number, counted from 0."""
     commits = itertools.count()
-    event.listen(store.engine, "commit", lambda _: os._exit(9) if next(commits) == number else None)
+    event.listen(
+        store.backend.engine, "commit", lambda _: os._exit(9) if next(commits) == number else None
+    )
     store.start_run("0")
     os._exit(0)
 

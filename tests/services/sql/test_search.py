@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tracklet.record.query import TrackingSearches
 
 from tracklet.entities import (
     Dataset,
@@ -28,7 +29,6 @@ from tracklet.reading.connection import SqliteReader, open_sqlite
 from tracklet.reading.queries import search
 from tracklet.reading.tables import sqlite_statements
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
-from tracklet.stores.query import TrackingSearches
 from tracklet_services.sql import SqlStore, schema, values
 from tracklet_services.sql.schema import SqlReader
 
@@ -321,7 +321,7 @@ def test_searches_mean_the_same_on_postgresql(fresh_database):
     """Random filters over random runs give what a naive reading gives there, too."""
     store = SqlStore(fresh_database)
     try:
-        with store.engine.connect() as connection:
+        with store.backend.engine.connect() as connection:
             reader = SqlReader(connection)
 
             @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

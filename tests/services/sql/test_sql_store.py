@@ -61,11 +61,11 @@ def test_random_histories_agree_with_a_dictionary_on_postgresql(fresh_database):
     def emptied():
         store = SqlStore(fresh_database)
         try:
-            with store.writing() as connection:
+            with store.backend.transaction(write=True) as connection:
                 connection.execute(
                     text("TRUNCATE experiments, runs, logged_models, registered_models CASCADE")
                 )
-                store._create_default(connection)
+                store.backend._create_default(connection)
             yield store
         finally:
             store.close()

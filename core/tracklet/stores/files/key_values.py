@@ -9,23 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from tracklet import validation
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue
+from tracklet.record import rules
 from tracklet.stores import disk
 
 
-def encoded(kind: str, key: str, value: object, limit: int | None = None) -> bytes:
-    """The bytes of a checked key's checked text."""
-    validation.validate_key(kind, key)
-    text = validation.validate_text(kind, key, value, limit)
-    return validation.encoded(f"the value of {kind} {key!r}", text)
-
-
-def encoded_all(
-    kind: str, values: Mapping[str, object], limit: int | None = None
-) -> dict[str, bytes]:
-    """The bytes of each key's text, all checked."""
-    return {key: encoded(kind, key, value, limit) for key, value in values.items()}
+def encoded(values: Mapping[str, str]) -> dict[str, bytes]:
+    """The bytes of checked texts."""
+    return {key: value.encode() for key, value in values.items()}
 
 
 def check_free(kind: str, folder: str, keys: Iterable[str], known: Iterable[str] = ()) -> None:
@@ -114,20 +105,15 @@ def put_params(
         raise
 
 
-def remove(kind: str, folder: str, key: str, owner: str) -> None:
-    """Remove a tag.
-
-    Raises:
-        ResourceDoesNotExist: There is none of that key.
-    """
-    validation.validate_key(kind, key)
+def discard(folder: str, key: str) -> bool:
+    """Remove a text if it is there, and say whether it was."""
     path = f"{folder}/{key}"
     try:
         disk.unlink(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         if isinstance(error, PermissionError) and not os.path.isdir(path):
             raise
-        raise ResourceDoesNotExist(f"{owner} has no {kind} {key!r}") from None
+        return False
     parent = os.path.dirname(path)
     while len(parent) > len(folder):  # or the key 'a' could not be set after 'a/b'
         try:
@@ -135,6 +121,7 @@ def remove(kind: str, folder: str, key: str, owner: str) -> None:
         except OSError:
             break
         parent = os.path.dirname(parent)
+    return True
 
 
 def _conflict(kind: str, key: str, other: str) -> InvalidParameterValue:
@@ -145,12 +132,5 @@ def _conflict(kind: str, key: str, other: str) -> InvalidParameterValue:
 
 
 def _changed(kind: str, key: str, owner: str, old: bytes, new: bytes) -> InvalidParameterValue:
-    return InvalidParameterValue(
-        f"{kind} {key!r} of {owner} is set once and holds {_short(old)} already; the new value "
-        f"{_short(new)} was refused, and nothing of this call was stored. Use another key, or a tag"
-    )
-
-
-def _short(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
-    return repr(text if len(text) <= 200 else text[:200] + "…")
+    held, given = (data.decode("utf-8", "replace") for data in (old, new))
+    return rules.changed(kind, key, owner, held, given)

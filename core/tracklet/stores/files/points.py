@@ -67,6 +67,21 @@ def parse_model_points(data: bytes, key: str, model_id: str) -> MetricHistory:
     return _history(data, lambda line: _model_point(line, key, model_id))
 
 
+def line_of(point: Metric, run_id: str | None = None) -> bytes:
+    """The line of a checked point.
+
+    Args:
+        point: The point.
+        run_id: In a logged model's file the run that measured it, or ``"-"`` for none.
+    """
+    line = b"%d %a %d" % (point.timestamp, float(point.value), point.step)
+    if run_id is not None:
+        line += b" " + run_id.encode()
+    if point.dataset_name is not None:
+        line += f" {point.dataset_name} {point.dataset_digest}".encode()
+    return line + b"\n"
+
+
 def _history(data: bytes, parse: Callable[[bytes], Metric]) -> MetricHistory:
     points: list[Metric] = []
     lines, skipped = _lines(data)

@@ -13,19 +13,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from tracklet import entities, liveness, settings
 from tracklet.errors import StorageError
+from tracklet.record.rules import DELETED_STAGE, RUN_NAME_TAG
 from tracklet.stores import disk
-from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import contents, documents, layout, points, run_state
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 from tracklet.validation import MAX_INTEGER, MIN_INTEGER
-
-DELETED_STAGE: Final = "Deleted_Internal"
-"""The stage of a deleted model version; its folder stays, so that its number is not used again."""
 
 # -- experiments -------------------------------------------------------------------------------
 
@@ -34,27 +31,24 @@ def read_experiment(experiment_dir: Path) -> entities.Experiment:
     """The experiment of a folder; it is deleted when it lies in the trash."""
     folder = os.fspath(experiment_dir)
     meta = contents.read_meta(folder, "experiment")
+    return experiment(folder, meta, tags=contents.read_texts(f"{folder}/{layout.TAGS}"))
+
+
+def experiment(folder: str, meta: dict[str, Any], **texts: Any) -> entities.Experiment:
+    """What an experiment's document says, and the texts that lie beside it."""
     experiment_id = os.path.basename(folder)
-    _, in_trash = origin(folder)
+    home, in_trash = origin(folder)
     return entities.Experiment(
         experiment_id=experiment_id,
         name=text(meta.get("name"), experiment_id),
-        artifact_location=experiment_location(folder, meta),
+        artifact_location=relocated(text(meta.get("artifact_location"), ""), home, experiment_id),
         lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
-        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         creation_time=integer(meta.get("creation_time")),
         last_update_time=integer(meta.get("last_update_time")),
         workspace=text(meta.get("workspace"), "default"),
         trace_location=optional(meta.get("trace_location")),
+        **texts,
     )
-
-
-def experiment_location(folder: str, meta: dict[str, Any]) -> str:
-    """Where the artifacts of an experiment's runs go."""
-    experiment_id = os.path.basename(folder)
-    recorded = text(meta.get("artifact_location"), "")
-    home, _ = origin(folder)
-    return relocated(recorded, home, experiment_id)
 
 
 # -- runs --------------------------------------------------------------------------------------
@@ -229,15 +223,26 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
     """The logged model of a folder; its metrics are the latest per key and dataset."""
     folder = os.fspath(model_dir)
     meta = contents.read_meta(folder, "logged model")
+    metrics: list[entities.Metric] = []
+    for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
+        history = points.read_model_points(path, key, os.path.basename(folder))
+        metrics.extend(points.latest_per_dataset(history.points))
+    return logged_model(
+        folder,
+        meta,
+        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
+        params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
+        metrics=metrics,
+    )
+
+
+def logged_model(folder: str, meta: dict[str, Any], **recorded: Any) -> entities.LoggedModel:
+    """What a logged model's document says, and what is recorded beside it."""
     model_id = os.path.basename(folder)
     experiment_dir = os.path.dirname(os.path.dirname(folder))
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
     tail = f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
-    metrics: list[entities.Metric] = []
-    for key, path in contents.key_files(f"{folder}/{layout.METRICS}"):
-        history = points.read_model_points(path, key, model_id)
-        metrics.extend(points.latest_per_dataset(history.points))
     created = integer(meta.get("creation_timestamp")) or 0
     return entities.LoggedModel(
         experiment_id=experiment_id,
@@ -255,10 +260,8 @@ def read_logged_model(model_dir: Path) -> entities.LoggedModel:
         source_run_id=optional(meta.get("source_run_id")),
         status=model_status(meta.get("status")),
         status_message=optional(meta.get("status_message")),
-        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
-        params=contents.read_texts(f"{folder}/{layout.PARAMS}"),
-        metrics=metrics,
         lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
+        **recorded,
     )
 
 
@@ -281,15 +284,26 @@ def read_registered_model(model_dir: Path) -> entities.RegisteredModel:
     for version in read_model_versions(folder, aliases):
         if version.current_stage != DELETED_STAGE:
             newest[version.current_stage] = version
+    return registered_model(
+        folder,
+        meta,
+        latest_versions=list(newest.values()),
+        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
+        aliases=aliases,
+    )
+
+
+def registered_model(
+    folder: str, meta: dict[str, Any], **recorded: Any
+) -> entities.RegisteredModel:
+    """What a registered model's document says, and what lies beside it."""
     created = integer(meta.get("creation_timestamp")) or 0
     return entities.RegisteredModel(
         name=text(meta.get("name"), os.path.basename(folder)),
         creation_timestamp=created,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
         description=optional(meta.get("description")),
-        latest_versions=list(newest.values()),
-        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
-        aliases=aliases,
+        **recorded,
     )
 
 
@@ -322,14 +336,29 @@ def read_model_version(
     """
     folder = os.fspath(version_dir)
     meta = contents.read_meta(folder, "model version")
-    model_dir = os.path.dirname(folder)
-    number = int(os.path.basename(folder).removeprefix(layout.VERSION_PREFIX))
     if aliases is None:
-        aliases = read_aliases(model_dir)
+        aliases = read_aliases(os.path.dirname(folder))
+    number = version_number(folder)
+    return model_version(
+        folder,
+        meta,
+        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
+        aliases=sorted(alias for alias, version in aliases.items() if version == number),
+    )
+
+
+def version_number(version_dir: str) -> int:
+    """The number of a version, by its folder."""
+    return int(os.path.basename(version_dir).removeprefix(layout.VERSION_PREFIX))
+
+
+def model_version(folder: str, meta: dict[str, Any], **texts: Any) -> entities.ModelVersion:
+    """What a version's document says, and the texts that lie beside it."""
+    model_dir = os.path.dirname(folder)
     root = os.path.dirname(os.path.dirname(model_dir))
     return entities.ModelVersion(
         name=text(meta.get("name"), os.path.basename(model_dir)),
-        version=number,
+        version=version_number(folder),
         creation_timestamp=integer(meta.get("creation_timestamp")) or 0,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")),
         description=optional(meta.get("description")),
@@ -339,11 +368,10 @@ def read_model_version(
         run_id=optional(meta.get("run_id")),
         status=text(meta.get("status"), "READY"),
         status_message=optional(meta.get("status_message")),
-        tags=contents.read_texts(f"{folder}/{layout.TAGS}"),
         run_link=optional(meta.get("run_link")),
-        aliases=sorted(alias for alias, version in aliases.items() if version == number),
         model_id=optional(meta.get("model_id")),
         storage_location=rerooted(optional(meta.get("storage_location")), root),
+        **texts,
     )
 
 

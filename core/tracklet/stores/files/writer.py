@@ -11,12 +11,12 @@ from typing import Final
 from tracklet import validation
 from tracklet.entities import Metric
 from tracklet.errors import InvalidState
+from tracklet.record import rules
+from tracklet.record.backend import RunWriter
 from tracklet.stores import disk
-from tracklet.stores.creation import RUN_NAME_TAG
 from tracklet.stores.files import key_values, layout, points, run_state
 from tracklet.stores.files.folder import announce
 from tracklet.stores.files.points import Appender
-from tracklet.stores.tracking_store import RunWriter
 
 MAX_OPEN_FILES: Final = 128
 """How many metric files a writer keeps open; beyond it, half of them are closed."""
@@ -109,13 +109,14 @@ class FileRunWriter(RunWriter):
                 value, step, timestamp = validation.metric_numbers(
                     metric.key, value, step, timestamp
                 )
-            line = b"%d %a %d" % (timestamp, value, step)
-            if metric.model_id is not None or metric.dataset_name is not None:
-                dataset = _dataset_fields(metric)
+            if metric.model_id is None and metric.dataset_name is None:
+                line = b"%d %a %d\n" % (timestamp, value, step)
+            else:
+                validation.validate_metric_dataset(metric)
+                line = points.line_of(metric)
                 if metric.model_id is not None:
-                    linked.append((metric, line + b" " + self.run_id.encode() + dataset + b"\n"))
-                line += dataset
-            batches.setdefault(metric.key, []).append(line + b"\n")
+                    linked.append((metric, points.line_of(metric, self.run_id)))
+            batches.setdefault(metric.key, []).append(line)
         self._check_keys(batches)
         models = self._model_files(linked) if linked else {}
         try:
@@ -136,14 +137,7 @@ class FileRunWriter(RunWriter):
             log_metric(key, value, step, timestamp)
 
     def link_metrics(self, metrics: Sequence[Metric]) -> None:
-        linked: list[tuple[Metric, bytes]] = []
-        run_id = self.run_id.encode()
-        for metric in metrics:
-            value, step, timestamp = validation.metric_numbers(
-                metric.key, metric.value, metric.step, metric.timestamp
-            )
-            line = b"%d %a %d %s%s\n" % (timestamp, value, step, run_id, _dataset_fields(metric))
-            linked.append((metric, line))
+        linked = [(m, points.line_of(m, self.run_id)) for m in rules.points(metrics)]
         self._append_models(self._model_files(linked))
 
     def check(
@@ -153,16 +147,15 @@ class FileRunWriter(RunWriter):
         linked: list[tuple[Metric, bytes]] = []
         for metric in metrics:
             validation.metric_numbers(metric.key, metric.value, metric.step, metric.timestamp)
-            _dataset_fields(metric)
+            validation.validate_metric_dataset(metric)
             if metric.model_id is not None:
                 linked.append((metric, b""))
         self._model_files(linked)
         self._check_keys([metric.key for metric in metrics])
         folder = f"{self._run_dir}/{layout.PARAMS}"
-        data = key_values.encoded_all("param", params)
+        data = key_values.encoded(rules.texts("run", "params", params))
         key_values.check_params("param", folder, data, f"run {self.run_id}")
-        for key, value in tags.items():
-            key_values.encoded("tag", key, value)
+        rules.texts("run", "tags", tags)
         key_values.check_free("tag", f"{self._run_dir}/{layout.TAGS}", tags)
 
     def _append(self, key: str, data: bytes) -> None:
@@ -265,7 +258,7 @@ class FileRunWriter(RunWriter):
         new = {key: value for key, value in params.items() if known.get(key) != value}
         if not new:
             return
-        data = key_values.encoded_all("param", new)
+        data = key_values.encoded(rules.texts("run", "params", new))
         folder = f"{self._run_dir}/{layout.PARAMS}"
         private = layout.private(self._run_dir)
         key_values.put_params("param", folder, data, private, f"run {self.run_id}")
@@ -278,10 +271,10 @@ class FileRunWriter(RunWriter):
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing earlier values; ``mlflow.runName`` renames the run too."""
         self._check_open()
-        data = key_values.encoded_all("tag", tags)
+        data = key_values.encoded(rules.texts("run", "tags", tags))
         folder = f"{self._run_dir}/{layout.TAGS}"
         key_values.put_tags("tag", folder, data, layout.private(self._run_dir))
-        name = tags.get(RUN_NAME_TAG)
+        name = tags.get(rules.RUN_NAME_TAG)
         if name:
             run_state.edit(self._run_dir, lambda meta: meta.update(run_name=name))
         self._unsynced.update(f"{folder}/{key}" for key in tags)
@@ -347,10 +340,3 @@ class FileRunWriter(RunWriter):
             raise InvalidState(
                 f"the writer of run {self.run_id} is closed; open the run again to log to it"
             )
-
-
-def _dataset_fields(metric: Metric) -> bytes:
-    if metric.dataset_name is None:
-        return b""
-    validation.validate_metric_dataset(metric)
-    return f" {metric.dataset_name} {metric.dataset_digest}".encode()

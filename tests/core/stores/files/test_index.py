@@ -44,7 +44,7 @@ def root(tmp_path):
 def store(root):
     store = FileStore(str(root))
     yield store
-    store._index.close()
+    store.backend.index.close()
 
 
 @pytest.fixture

@@ -1,0 +1,429 @@
+"""The contract of a place that keeps the record: what the verbs ask of it, and nothing more.
+
+A backend keeps entities and finds them again. It knows no rule of the record: what may be created,
+changed or deleted, what counts as a value, and how it is refused is said once, in the verbs beside
+this module. What it must do is in the docstrings here; ``tracklet_testing.StoreContract`` holds
+every one of them to it, through the verbs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+from tracklet import entities
+from tracklet.errors import ResourceDoesNotExist, StorageError
+from tracklet.frozen import replace
+
+if TYPE_CHECKING:
+    from tracklet.record.query import Query
+
+    Made: TypeAlias = (
+        entities.Experiment
+        | entities.Run
+        | entities.LoggedModel
+        | entities.RegisteredModel
+        | entities.ModelVersion
+    )
+
+T = TypeVar("T")
+
+Kind: TypeAlias = Literal[
+    "experiment", "run", "logged model", "registered model", "model version", "trace"
+]
+Part: TypeAlias = Literal["params", "tags", "aliases"]
+
+
+class Entry:
+    """An entity that a backend found.
+
+    Attributes:
+        kind: What it is.
+        key: Its id; the name of a registered model, name and number of a version.
+        lease: What says that this process carries the run, if it does.
+    """
+
+    __slots__ = ("key", "kind", "lease")
+
+    def __init__(self, kind: Kind, key: Any) -> None:
+        self.kind: Kind = kind
+        self.key = key
+        self.lease: Any = None
+
+    @property
+    def info(self) -> Any:
+        """The entity without what is recorded on it: no texts, metrics, versions and links.
+
+        Of a run that is its :class:`RunInfo`.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is in the trash, or its experiment is."""
+        return self.info.lifecycle_stage == entities.LifecycleStage.DELETED
+
+    def __str__(self) -> str:
+        return f"{'model' if self.kind == 'logged model' else self.kind} {self.key}"
+
+
+class TraceEntry(Entry):
+    """A trace, of which each part is read when it is first asked for."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, trace_id: str) -> None:
+        super().__init__("trace", trace_id)
+        self._parts: dict[str, Any] = {}
+
+    def read(self, part: str) -> Any:
+        """What is kept of a part: one of the properties below."""
+        raise NotImplementedError
+
+    def _part(self, part: str) -> Any:
+        if part not in self._parts:
+            self._parts[part] = self.read(part)
+        return self._parts[part]
+
+    @property
+    def info(self) -> entities.TraceInfo:
+        """What is known beside the other parts."""
+        return self._part("info")
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags."""
+        return self._part("tags")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata."""
+        return self._part("metadata")
+
+    @property
+    def assessments(self) -> list[entities.Assessment]:
+        """The assessments, in no order."""
+        return self._part("assessments")
+
+    @property
+    def spans(self) -> list[entities.Span]:
+        """The spans; none if they are not there (yet)."""
+        return self._part("spans")
+
+    @property
+    def is_deleted(self) -> bool:
+        """A trace is there or not."""
+        return False
+
+    def assessment(self, assessment_id: str) -> entities.Assessment | None:
+        """The assessment of that id, if there is one."""
+        found = (one for one in self.assessments if one.assessment_id == assessment_id)
+        return next(found, None)
+
+
+class Past(NamedTuple):
+    """What an entity that is taken over from another record has behind it.
+
+    Attributes:
+        points: All points measured on a run or logged model, in their order.
+        versions: All versions of a registered model, in their order.
+        deleted_time: When a run was deleted, ms.
+    """
+
+    points: Sequence[entities.Metric] = ()
+    versions: Sequence[entities.ModelVersion] = ()
+    deleted_time: int | None = None
+
+
+class Session(ABC):
+    """A backend inside a transaction, if it has any; else what is done here is done at once.
+
+    Everything given has been checked by the verbs. What this backend alone cannot keep it refuses
+    by InvalidParameterValue, before the first write of the call.
+    """
+
+    @abstractmethod
+    def find(self, kind: Kind, key: Any, *, lock: bool = False) -> Entry | None:
+        """The entity of that id, deleted ones too; None if there is none.
+
+        Args:
+            kind: What it is.
+            key: Its id, well-formed.
+            lock: Whether nobody else may change it until the transaction ends.
+        """
+
+    @abstractmethod
+    def experiment_named(self, name: str) -> Entry | None:
+        """The experiment of that name, an active one before a deleted one."""
+
+    @abstractmethod
+    def children(self, entry: Entry, kind: Kind) -> Iterable[Entry]:
+        """The entities of a kind that belong to one: versions in their order, deleted ones too."""
+
+    def readable(self, read: Callable[[Any], T], entries: Iterable[Entry]) -> list[T]:
+        """What is read of each entry; what is damaged or gone is left out, where that can be."""
+        return [read(entry) for entry in entries]
+
+    @abstractmethod
+    def load(self, entry: Entry) -> Any:
+        """The whole entity with all that is recorded on it.
+
+        Raises:
+            ResourceDoesNotExist: It is gone.
+        """
+
+    @abstractmethod
+    def create(self, made: Made, *, carried: bool = False, past: Past | None = None) -> Entry:
+        """Keep a new entity with its texts and links, so that readers see all of it or nothing.
+
+        Args:
+            made: The entity; its metrics are not looked at.
+            carried: Whether this process carries the run; its lease is there before a reader
+                can see the run.
+            past: What comes with an entity that is taken over under its own id: what a killed
+                process leaves of it must not be in the way of another try.
+        """
+
+    def files(self, entry: Entry, place: str) -> str:
+        """Where to put files of a run or logged model whose artifacts are said to be at a place."""
+        return place
+
+    @abstractmethod
+    def next_version(self, model: Entry) -> int:
+        """The number of a new version of a registered model, used by no other before or since."""
+
+    @abstractmethod
+    def change(self, entry: Entry, **fields: Any) -> None:
+        """Give fields of the entity other values.
+
+        ``deleted_time``, ms, of a run goes with its ``lifecycle_stage``. Under another name, a
+        registered model keeps its versions.
+        """
+
+    @abstractmethod
+    def move(self, experiment: Entry, stage: str, now: int) -> bool:
+        """Move an experiment and the runs and models in it to the trash, or take them back.
+
+        Returns:
+            Whether there was anything to do.
+        """
+
+    @abstractmethod
+    def record(
+        self,
+        entry: Entry,
+        points: Sequence[entities.Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append points and set texts: all of it, or nothing.
+
+        A run's points that name a logged model are appended to that too (:meth:`link`).
+
+        Raises:
+            InvalidParameterValue: A param holds another value.
+        """
+
+    def link(self, run_id: str, points: Sequence[entities.Metric]) -> None:
+        """Append points of a run to the logged models that they name.
+
+        Raises:
+            ResourceDoesNotExist: One is not there, or deleted.
+        """
+        by_model: dict[str, list[entities.Metric]] = {}
+        for point in points:
+            if point.model_id is not None:
+                by_model.setdefault(point.model_id, []).append(replace(point, run_id=run_id))
+        for model_id, own in by_model.items():
+            model = self.find("logged model", model_id)
+            if model is None or model.is_deleted:
+                problem = "is deleted" if model else "is not there: search_logged_models lists them"
+                raise ResourceDoesNotExist(f"the logged model {model_id} {problem}")
+            self.record(model, own)
+
+    @abstractmethod
+    def drop(self, entry: Entry, part: Part, key: str) -> bool:
+        """Remove a text, and say whether it was there."""
+
+    @abstractmethod
+    def history(self, entry: Entry, key: str | None = None) -> list[entities.Metric]:
+        """All points of a run's metric, or measured on a logged model, in the order of logging."""
+
+    @abstractmethod
+    def connect(self, run: Entry, inputs: entities.RunInputs, outputs: entities.RunOutputs) -> None:
+        """Record what a run used and produced; what it is linked to already stays as it is."""
+
+    @abstractmethod
+    def remove(self, entry: Entry) -> None:
+        """Forget an entity and all that belongs to it."""
+
+    @abstractmethod
+    def carry(self, run: Entry) -> None:
+        """Leave this process's lease on a run, which is RUNNING from here on, and name it."""
+
+    def release(self, run: Entry) -> None:  # noqa: B027 - not all have leases
+        """Take the lease of an entry back."""
+
+    def is_lost(self, run: Entry) -> bool:
+        """Whether a run is RUNNING by the record, and the processes with a lease on it are dead."""
+        return False
+
+    def settle(self, run: Entry) -> None:  # noqa: B027 - not all have leases
+        """Write down that a run is lost, if it is and that can be written."""
+
+    def deletion_time(self, run: Entry) -> int | None:
+        """When a run was deleted, ms; None for an active one, or if that was not noted."""
+        return getattr(run, "deleted_time", None)
+
+    def params(self, run: Entry) -> dict[str, str]:
+        """The params of a run; backends that need not load all of it override this."""
+        return self.load(run).data.params
+
+    def last_points(self, run: Entry) -> list[entities.Metric]:
+        """The point of each metric that was logged last; not to read all is the backend's art."""
+        return [self.history(run, key)[-1] for key in self.load(run).data.metrics]
+
+    # -- traces --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def keep_trace(self, experiment: Entry, info: entities.TraceInfo, spans: bytes) -> None:
+        """Keep a trace, whole or not at all; one of the same id is ResourceAlreadyExists.
+
+        Args:
+            experiment: Whose it is.
+            info: What is known of it.
+            spans: The document of its spans, in JSON.
+        """
+
+    @abstractmethod
+    def put_spans(self, trace: Entry, spans: bytes) -> None:
+        """Replace the document of the spans of a trace."""
+
+    @abstractmethod
+    def put_assessment(self, trace: Entry, assessment: entities.Assessment) -> None:
+        """Keep an assessment under its id, in the place of an earlier one."""
+
+    @abstractmethod
+    def drop_assessment(self, trace: Entry, assessment_id: str) -> None:
+        """Forget an assessment."""
+
+
+class Backend(ABC):
+    """A place that keeps the record."""
+
+    uri: str
+    """The place, as an absolute URI or path."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """What messages call the place: without a password."""
+
+    @property
+    @abstractmethod
+    def artifact_root(self) -> str:
+        """Below it lie the artifacts of experiments that name no place of their own."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Session]:
+        """For one verb that only reads: it sees one state of the record."""
+
+    @abstractmethod
+    def writing(self, *, exclusive: bool = False) -> AbstractContextManager[Session]:
+        """For one verb that writes; where there are transactions, an exception takes it back.
+
+        Args:
+            exclusive: Whether nobody else may give names away meanwhile.
+        """
+
+    @abstractmethod
+    def search(self, query: Query) -> entities.PagedList[Any]:
+        """A page of what a query asks for."""
+
+    @abstractmethod
+    def writer(self, run: Entry) -> RunWriter:
+        """What writes a run from now on; its lease is the entry's.
+
+        :class:`tracklet.record.writer.SessionWriter` does where each call may be a transaction.
+        """
+
+    def flush(self) -> None:  # noqa: B027 - what is written is safe in most
+        """Return when everything written would survive a power cut."""
+
+    def check_text(  # noqa: B027 - most keep them all
+        self, called: str, key: str, value: str, known: Iterable[str]
+    ) -> None:
+        """Refuse a text that the verbs accept and this backend cannot keep.
+
+        Args:
+            called: What it is, in words of messages.
+            key: Its key.
+            value: The text.
+            known: The keys beside it.
+
+        Raises:
+            InvalidParameterValue: It cannot be kept.
+        """
+
+    def failure(self, action: str, error: OSError) -> StorageError:
+        """What to raise when the system refused: what was tried, why it failed, and a way out."""
+        return StorageError(f"could not {action}: {error}")
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """The parts of the record that cannot be read, and the reasons."""
+        return []
+
+    def close(self) -> None:  # noqa: B027 - many hold nothing open
+        """Release what is open; the next call opens it again."""
+
+
+class RunWriter(ABC):
+    """The open record of one run, made for the training path.
+
+    Calls may come from any thread. When one returns, the record is with the operating system:
+    it survives the death of the process.
+    """
+
+    run_id: str
+
+    @abstractmethod
+    def log_metric(self, key: str, value: float, step: int, timestamp: int) -> None:
+        """Append one point. ``value`` is a float already, ``step`` an int."""
+
+    @abstractmethod
+    def log_metrics(self, metrics: Sequence[entities.Metric]) -> None:
+        """Append points; all keys are checked before the first is written."""
+
+    def log_values(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        """Append one point to each of several metrics; all keys are checked first.
+
+        Stores that can do better than making :class:`Metric` objects override this.
+        """
+        self.log_metrics([entities.Metric(key, values[key], timestamp, step) for key in values])
+
+    @abstractmethod
+    def link_metrics(self, metrics: Sequence[entities.Metric]) -> None:
+        """Add points that this run has already to the record of the models that they name."""
+
+    @abstractmethod
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Set params; a key that is set already must keep its value. All or nothing is written.
+
+        Raises:
+            InvalidParameterValue: A key is malformed, or holds another value already.
+        """
+
+    @abstractmethod
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values; ``mlflow.runName`` renames the run too."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Return when everything written would survive a power cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release descriptors and the claim that the run is alive. Idempotent."""

@@ -1,0 +1,132 @@
+"""Verbs on experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tracklet import entities, names, validation
+from tracklet.entities import LifecycleStage
+from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+from tracklet.record import rules
+from tracklet.record.backend import Session
+from tracklet.record.verbs import Verbs, reported
+
+DEFAULT_ID: Final = "0"
+DEFAULT_NAME: Final = "Default"
+
+
+@reported
+class Experiments(Verbs):
+    """Create, find, change and delete experiments.
+
+    A verb that names one that is not there raises ResourceDoesNotExist, and a malformed id is
+    InvalidParameterValue.
+    """
+
+    def create_experiment(
+        self,
+        name: str,
+        artifact_location: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an experiment and return its id.
+
+        Raises:
+            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
+            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
+        """
+        rules.experiment_name(name)
+        location = rules.artifact_location(artifact_location)
+        checked = rules.texts("experiment", "tags", tags)
+        with self.backend.writing(exclusive=True) as at:
+            _check_free(at, name)
+            experiment_id = names.experiment_id()
+            place = location or f"{self.backend.artifact_root}/{experiment_id}"
+            now = names.now()
+            at.create(
+                entities.Experiment(
+                    experiment_id,
+                    name,
+                    place,
+                    tags=checked,
+                    creation_time=now,
+                    last_update_time=now,
+                )
+            )
+        return experiment_id
+
+    def get_experiment(self, experiment_id: str) -> entities.Experiment:
+        """The experiment, also when it is deleted."""
+        with self.backend.reading() as at:
+            return at.load(self._found(at, "experiment", experiment_id))
+
+    def get_experiment_by_name(self, name: str) -> entities.Experiment | None:
+        """The experiment of that name, also when it is deleted; None if there is none."""
+        with self.backend.reading() as at:
+            entry = at.experiment_named(str(name))
+            return None if entry is None else at.load(entry)
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""
+        rules.experiment_name(new_name)
+        with self.backend.writing(exclusive=True) as at:
+            entry = self._found(at, "experiment", experiment_id, lock=True)
+            if entry.is_deleted:
+                raise InvalidState(
+                    f"cannot rename {entry}: it is deleted; restore_experiment takes it back"
+                )
+            if entry.info.name != new_name:
+                _check_free(at, new_name)
+                at.change(entry, name=new_name, last_update_time=names.now())
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Move an active experiment and its runs to the trash; ``0`` is refused."""
+        if experiment_id == DEFAULT_ID:
+            raise InvalidParameterValue(
+                "the default experiment '0' cannot be deleted: runs go there when no other "
+                "experiment is set; delete its runs instead"
+            )
+        self._move(
+            experiment_id,
+            LifecycleStage.DELETED,
+            "is deleted already; restore_experiment takes it back",
+        )
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take a deleted experiment and its runs back."""
+        problem = "is not deleted, so there is nothing to restore"
+        self._move(experiment_id, LifecycleStage.ACTIVE, problem)
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag of an active experiment."""
+        checked = rules.texts("experiment", "tags", {key: value})
+        with self.backend.writing() as at:
+            entry = self._active(at, "experiment", experiment_id, "set a tag of", lock=True)
+            at.record(entry, tags=checked)
+            at.change(entry, last_update_time=names.now())
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
+        validation.validate_key("experiment tag", key)
+        with self.backend.writing() as at:
+            entry = self._active(at, "experiment", experiment_id, "delete a tag of", lock=True)
+            if not at.drop(entry, "tags", key):
+                raise rules.no_text(entry, "tags", key)
+            at.change(entry, last_update_time=names.now())
+
+    def purge_experiment(self, experiment_id: str) -> None:
+        """Remove a deleted experiment and all in it for good."""
+        self._purge("experiment", experiment_id)
+
+    def _move(self, experiment_id: str, stage: str, problem: str) -> None:
+        with self.backend.writing(exclusive=True) as at:
+            entry = self._found(at, "experiment", experiment_id, lock=True)
+            if not at.move(entry, stage, names.now()):
+                raise ResourceDoesNotExist(f"{entry} {problem}")
+
+
+def _check_free(at: Session, name: str) -> None:
+    known = at.experiment_named(name)
+    if known is not None:
+        raise rules.taken(known)

@@ -1,0 +1,233 @@
+"""Verbs on runs, and on what is recorded in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracklet import entities, names, validation
+from tracklet.entities import LifecycleStage
+from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import replace
+from tracklet.record import rules
+from tracklet.record.backend import Entry, RunWriter
+from tracklet.record.rules import RUN_NAME_TAG
+from tracklet.record.verbs import Verbs, reported
+
+
+@reported
+class Runs(Verbs):
+    """Create, find, change, fill and delete runs.
+
+    A verb that names one that is not there raises ResourceDoesNotExist, and a malformed id is
+    InvalidParameterValue; so is a deleted one that is to be changed.
+    """
+
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> entities.Run:
+        """Create a RUNNING run in an active experiment.
+
+        A missing name is invented; the name is also the tag ``mlflow.runName``.
+        """
+        return self._create_run(False, experiment_id, user_id, start_time, tags, run_name)[0]
+
+    def start_run(
+        self,
+        experiment_id: str,
+        user_id: str | None = None,
+        start_time: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_name: str | None = None,
+    ) -> tuple[entities.Run, RunWriter]:
+        """Create a run that this process carries, and what writes it.
+
+        No reader ever sees it without its lease: killed in between, the process would leave it
+        RUNNING for ever.
+        """
+        run, entry = self._create_run(True, experiment_id, user_id, start_time, tags, run_name)
+        try:
+            return run, self.backend.writer(entry)
+        except BaseException:  # nobody gets to know of the run, so nobody would end it
+            with self.backend.writing() as at:
+                at.remove(entry)
+            raise
+
+    def _create_run(
+        self,
+        carried: bool,
+        experiment_id: str,
+        user_id: str | None,
+        start_time: int | None,
+        tags: Mapping[str, str] | None,
+        run_name: str | None,
+    ) -> tuple[entities.Run, Entry]:
+        given = dict(tags or {})
+        given[RUN_NAME_TAG] = rules.run_name(run_name, given)
+        checked = rules.texts("run", "tags", given)
+        started = names.now() if start_time is None else rules.time("start time", start_time)
+        user = rules.field("a user id", rules.user(user_id, checked))
+        with self.backend.writing() as at:
+            experiment = self._active(at, "experiment", experiment_id, "create a run in")
+            run_id = names.run_id()
+            info = entities.RunInfo(
+                run_id,
+                experiment_id,
+                user,
+                "RUNNING",
+                started,
+                None,
+                artifact_uri=rules.below(experiment.info.artifact_location, f"{run_id}/artifacts"),
+                run_name=checked[RUN_NAME_TAG],
+            )
+            run = entities.Run(info, entities.RunData(tags=checked))
+            return run, at.create(run, carried=carried)
+
+    def get_run(self, run_id: str) -> entities.Run:
+        """The run with all that was recorded, also when it is deleted.
+
+        A run whose process died without a word is KILLED here, and the record then says so too.
+        """
+        with self.backend.reading() as at:
+            entry = self._found(at, "run", run_id)
+            if not at.is_lost(entry):
+                return at.load(entry)
+        with self.backend.writing() as at:
+            at.settle(entry)
+            return at.load(self._found(at, "run", run_id))
+
+    def open_run(self, run_id: str, *, live: bool = True) -> RunWriter:
+        """A writer on an active run.
+
+        Args:
+            run_id: The run.
+            live: Whether this process now carries the run on: its status turns to RUNNING, and
+                it counts as lost if the process dies before ``close``.
+        """
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "log to", lock=True)
+            if live:
+                at.carry(entry)
+        return self.backend.writer(entry)
+
+    def update_run(
+        self,
+        run_id: str,
+        status: str | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
+    ) -> entities.RunInfo:
+        """Change what is given of an active run's status (a name), end time and name."""
+        changes: dict[str, Any] = {}
+        if status is not None:
+            entities.RunStatus.from_string(status)
+            changes["status"] = status
+        if end_time is not None:
+            changes["end_time"] = rules.time("end time", end_time)
+        named = rules.texts("run", "tags", {RUN_NAME_TAG: run_name}) if run_name else {}
+        if run_name:
+            changes["run_name"] = run_name
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "update", lock=True)
+            if changes:
+                at.change(entry, **changes)
+            if named:
+                at.record(entry, tags=named)
+            return replace(entry.info, **changes)
+
+    def delete_run(self, run_id: str) -> None:
+        """Move a run to the trash; again is no error."""
+        with self.backend.writing() as at:
+            entry = self._found(at, "run", run_id, lock=True)
+            if not entry.is_deleted:
+                now = names.now()
+                at.change(entry, lifecycle_stage=LifecycleStage.DELETED, deleted_time=now)
+
+    def restore_run(self, run_id: str) -> None:
+        """Take a deleted run back; one in a deleted experiment is InvalidParameterValue."""
+        with self.backend.writing() as at:
+            entry = self._found(at, "run", run_id, lock=True)
+            experiment_id = entry.info.experiment_id
+            if self._found(at, "experiment", experiment_id).is_deleted:
+                raise InvalidParameterValue(
+                    f"cannot restore {entry}: its experiment {experiment_id} is deleted; "
+                    "restore_experiment takes both back"
+                )
+            at.change(entry, lifecycle_stage=LifecycleStage.ACTIVE, deleted_time=None)
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[entities.Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of it on an active run; everything is checked before the first write."""
+        points = rules.points(metrics)
+        checked = rules.texts("run", "params", params), rules.texts("run", "tags", tags)
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "log to", lock=True)
+            at.record(entry, points, *checked)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
+        validation.validate_key("tag", key)
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "delete a tag of", lock=True)
+            if not at.drop(entry, "tags", key):
+                raise rules.no_text(entry, "tags", key)
+
+    def get_metric_history(self, run_id: str, key: str) -> list[entities.Metric]:
+        """All points of a metric in the order in which they were logged; [] if there are none."""
+        with self.backend.reading() as at:
+            entry = self._found(at, "run", run_id)
+            return at.history(entry, validation.validate_key("metric", key))
+
+    def get_params(self, run_id: str) -> dict[str, str]:
+        """The params of a run."""
+        with self.backend.reading() as at:
+            return at.params(self._found(at, "run", run_id))
+
+    def last_points(self, run_id: str) -> list[entities.Metric]:
+        """The point of each metric that was logged last, in no order."""
+        with self.backend.reading() as at:
+            return at.last_points(self._found(at, "run", run_id))
+
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[entities.DatasetInput] = (),
+        models: Sequence[entities.LoggedModelInput] = (),
+    ) -> None:
+        """Record what an active run uses; the same dataset again changes nothing."""
+        for given in datasets:
+            validation.validate_dataset_input(given)
+        for model in models:
+            validation.validate_model_id(model.model_id)
+        inputs = entities.RunInputs(list(datasets), list(models))
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "log inputs of", lock=True)
+            at.connect(entry, inputs, entities.RunOutputs())
+
+    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
+        """Record which logged models an active run produced; the last step given counts."""
+        for model in models:
+            validation.validate_model_id(model.model_id)
+            validation.validate_step(f"output {model.model_id}", model.step)
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "log outputs of", lock=True)
+            at.connect(entry, entities.RunInputs(), entities.RunOutputs(list(models)))
+
+    def deletion_time(self, run_id: str) -> int | None:
+        """When a run was deleted, ms; None for an active one, or if that was not noted."""
+        with self.backend.reading() as at:
+            return at.deletion_time(self._found(at, "run", run_id))
+
+    def purge_run(self, run_id: str) -> None:
+        """Remove a deleted run for good; an active one is InvalidParameterValue."""
+        self._purge("run", run_id)
