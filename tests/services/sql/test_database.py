@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
@@ -280,7 +280,7 @@ def test_the_real_mlflows_database_is_refused(uri):
 def test_a_later_schema_is_refused(store, uri, tmp_path):
     """A database that a later version upgraded is left alone."""
     with closing(sqlite3.connect(tmp_path / "record.db")) as db:
-        db.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        db.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('9999')")
         db.commit()
     with pytest.raises(StorageError, match="later version"):
         SqlStore(uri)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
-from tracklet.record.query import TrackingSearches
 
 from tracklet.entities import (
     Dataset,
@@ -28,6 +27,7 @@ from tracklet.reading.bulk import put_run
 from tracklet.reading.connection import SqliteReader, open_sqlite
 from tracklet.reading.queries import search
 from tracklet.reading.tables import sqlite_statements
+from tracklet.record.query import TrackingSearches
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
 from tracklet_services.sql import SqlStore, schema, values
 from tracklet_services.sql.schema import SqlReader
