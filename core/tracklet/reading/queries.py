@@ -202,7 +202,7 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
 def _rows(reader: Reader, subject: Subject, ids: Sequence[int]) -> list[Sequence[Any]]:
     """The fields of entities by their row ids, in that order: it is cheaper to sort ids alone."""
     columns, key = ", ".join(subject.fields.values()), f"{subject.table}.id"
-    rows = _rows_of(reader, columns, subject.source or subject.table, key, ids, key)
+    rows = rows_of(reader, columns, subject.source or subject.table, key, ids, key)
     known = {row[0]: row for row in rows}
     return [known[id_] for id_ in ids if id_ in known]
 

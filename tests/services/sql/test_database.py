@@ -195,11 +195,13 @@ def test_processes_may_come_first_to_a_database_of_the_first_version(tmp_path, u
 @pytest.mark.postgresql
 def test_processes_may_come_first_to_an_older_database_on_postgresql(fresh_database):
     """One of them applies the steps that it lacks."""
-    with closing(SqlStore(fresh_database)) as store:
-        with store.backend.transaction(write=True) as connection:
-            for table in reversed(STEPS["0002"].split()):
-                connection.execute(text(f"DROP TABLE {table}"))
-            connection.execute(text(f"DELETE FROM {VERSION_TABLE} WHERE version_num = '0002'"))
+    with (
+        closing(SqlStore(fresh_database)) as store,
+        store.backend.transaction(write=True) as connection,
+    ):
+        for table in reversed(STEPS["0002"].split()):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text(f"DELETE FROM {VERSION_TABLE} WHERE version_num = '0002'"))
     start_together(fresh_database, 3)
     with closing(SqlStore(fresh_database)) as store:
         assert len(store.search_runs(["0"])) == 3
