@@ -26,6 +26,7 @@ from tracklet_testing.store.run_contracts import (
     WriterContract,
 )
 from tracklet_testing.store.search_contract import SearchContract
+from tracklet_testing.store.trace_contract import TraceContract
 
 __all__ = ["StoreContract", "store_machine"]
 
@@ -40,6 +41,7 @@ class StoreContract(
     LoggedModelContract,
     RegistryContract,
     SearchContract,
+    TraceContract,
 ):
     """What every store that keeps runs and a registry must do.
 

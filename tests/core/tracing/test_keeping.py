@@ -155,25 +155,6 @@ def test_in_strict_mode_failures_are_raised(monkeypatch: pytest.MonkeyPatch) -> 
         work(1)
 
 
-@pytest.mark.parametrize("uri", ["sqlite:///{}/runs.db"])
-def test_where_no_traces_are_kept_code_runs_and_questions_get_an_error(
-    uri: str, tracklet_home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    pytest.importorskip("alembic")
-    tracklet.set_tracking_uri(uri.format(tracklet_home))
-    assert work(3) == 3
-    assert "keeps no traces" in caplog.text
-    for ask in (
-        lambda: tracklet.search_traces(experiment_ids=["0"], return_type="list"),
-        lambda: tracklet.get_trace(TRACE_ID),
-        lambda: tracklet.set_trace_tag(TRACE_ID, "a", "b"),
-        lambda: tracklet.TrackletClient().delete_traces("0", trace_ids=[TRACE_ID]),
-    ):
-        with pytest.raises(TrackletException, match="keeps no traces") as caught:
-            ask()
-        assert caught.value.error_code == "NOT_IMPLEMENTED"
-
-
 def test_a_deleted_experiment_keeps_its_traces_and_takes_no_new_ones(
     tracklet_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,205 @@
+"""A backend in memory: all that the verbs ask of a place that keeps the record."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+from tracklet import entities
+from tracklet.errors import ResourceAlreadyExists
+from tracklet.frozen import replace
+from tracklet.reading import bulk, queries, tables
+from tracklet.reading.connection import SqliteReader, open_sqlite
+from tracklet.record import rules
+from tracklet.record.backend import Backend, Entry, Session, TraceEntry
+from tracklet.record.traces import spans_of
+from tracklet.record.writer import SessionWriter
+
+KEYS = {
+    "Experiment": ("experiment", "experiment_id"),
+    "RunInfo": ("run", "run_id"),
+    "LoggedModel": ("logged model", "model_id"),
+    "RegisteredModel": ("registered model", "name"),
+    "ModelVersion": ("model version", "name version"),
+}
+
+
+class Kept(Entry):
+    def __init__(self, info: Any, data: Any) -> None:
+        kind, names = KEYS[type(info).__name__]
+        key = tuple(getattr(info, name) for name in names.split())
+        super().__init__(kind, key if len(key) > 1 else key[0])
+        self.now, self.deleted_time, self.points = info, None, []
+        parts = ("params", "tags", "aliases")
+        self.texts = {part: dict(getattr(data, part, None) or {}) for part in parts}
+        self.links: tuple[dict[Any, Any], ...] = ({}, {}, {})
+
+    info = property(lambda self: self.now)
+
+
+class KeptTrace(TraceEntry):
+    def __init__(self, info: Any, spans: bytes) -> None:
+        super().__init__(info.trace_id)
+        self.document, self.by_id = spans, {}
+        self.texts = {"tags": {"mlflow.artifactLocation": "memory:", **info.tags}}
+        self.whole = {"info": info, "metadata": info.trace_metadata, **self.texts}
+
+    def _part(self, part: str) -> Any:
+        if part == "assessments":
+            return list(self.by_id.values())
+        return spans_of(self.document) if part == "spans" else self.whole[part]
+
+
+class Memory(Backend, Session):
+    uri = where = artifact_root = "memory:"
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[str, Any], Any] = {}
+        self.create(entities.Experiment("0", "Default", "memory:/0", creation_time=1))
+
+    def reading(self) -> Any:
+        return nullcontext(self)
+
+    def writing(self, *, exclusive: bool = False) -> Any:
+        return nullcontext(self)
+
+    def find(self, kind: Any, key: Any, *, lock: bool = False) -> Any:
+        return self.all.get((kind, key))
+
+    def of(self, kind: str) -> list[Any]:
+        return [entry for entry in list(self.all.values()) if entry.kind == kind]
+
+    def experiment_named(self, name: str) -> Any:
+        return next((e for e in self.of("experiment") if e.info.name == name), None)
+
+    def children(self, entry: Entry, kind: Any) -> list[Any]:
+        of = "name" if kind == "model version" else "experiment_id"
+        return [child for child in self.of(kind) if getattr(child.info, of) == entry.key]
+
+    def load(self, entry: Any) -> Any:
+        texts = {part: dict(kept) for part, kept in entry.texts.items()}
+        if entry.kind == "run":
+            latest = {p.key: p.value for p in sorted(entry.points, key=queries.rank)}
+            data = entities.RunData(latest, texts["params"], texts["tags"])
+            datasets, used, made = (list(links.values()) for links in entry.links)
+            inputs, outputs = entities.RunInputs(datasets, used), entities.RunOutputs(made)
+            return entities.Run(entry.info, data, inputs, outputs)
+        own: dict[str, Any] = {"tags": texts["tags"]}
+        if entry.kind == "logged model":
+            latest = {(p.key, p.dataset_name, p.dataset_digest): p for p in entry.points}
+            own |= {"params": texts["params"], "metrics": list(latest.values())}
+        elif entry.kind == "registered model":
+            versions = map(self.load, self.children(entry, "model version"))
+            newest = {version.current_stage: version for version in versions}
+            newest.pop(rules.DELETED_STAGE, None)
+            own["aliases"] = {alias: int(number) for alias, number in texts["aliases"].items()}
+            own["latest_versions"] = list(newest.values())
+        elif entry.kind == "model version":
+            aliases = self.all["registered model", entry.key[0]].texts["aliases"]
+            own["aliases"] = sorted(a for a in aliases if int(aliases[a]) == entry.key[1])
+        return replace(entry.info, **own)
+
+    def create(self, made: Any, *, carried: bool = False, past: Any = None) -> Any:
+        run = isinstance(made, entities.Run)
+        entry = Kept(made.info, made.data) if run else Kept(made, made)
+        entry.lease = carried or None
+        return self.all.setdefault((entry.kind, entry.key), entry)
+
+    def next_version(self, model: Entry) -> int:
+        return 1 + max((v.key[1] for v in self.children(model, "model version")), default=0)
+
+    def change(self, entry: Any, **fields: Any) -> None:
+        entry.deleted_time = fields.pop("deleted_time", entry.deleted_time)
+        versions = self.children(entry, "model version") if "name" in fields else []
+        del self.all[entry.kind, entry.key]
+        entry.now = replace(entry.now, **fields)
+        entry.key = Kept(entry.now, None).key
+        self.all[entry.kind, entry.key] = entry
+        for version in versions:
+            self.change(version, name=fields["name"])
+
+    def move(self, experiment: Any, stage: str, now: int) -> bool:
+        for kind in ("run", "logged model"):
+            for entry in self.children(experiment, kind):
+                self.change(entry, lifecycle_stage=stage, deleted_time=now)
+        moved = experiment.info.lifecycle_stage != stage
+        self.change(experiment, lifecycle_stage=stage, last_update_time=now)
+        return moved
+
+    def record(
+        self, entry: Any, points: Any = (), params: Any = None, *rest: Any, **named: Any
+    ) -> Any:
+        for key, value in (params or {}).items():
+            old = entry.texts["params"].get(key, value)
+            if old != value:
+                raise rules.changed(rules.word(entry.kind, "params"), key, entry, old, value)
+        given = {"params": params, "tags": rest[0] if rest else None, **named}
+        if entry.kind == "run":
+            self.link(entry.key, points)
+            points = [replace(point, model_id=None) for point in points]
+            name = (given.get("tags") or {}).get(rules.RUN_NAME_TAG)
+            self.change(entry, run_name=name or entry.info.run_name)
+        for part, kept in given.items():
+            if kept:
+                entry.texts[part].update(kept)
+        if points:
+            entry.points.extend(points)
+
+    def drop(self, entry: Any, part: Any, key: str) -> bool:
+        return entry.texts[part].pop(key, None) is not None
+
+    def history(self, entry: Any, key: str | None = None) -> list[entities.Metric]:
+        return [point for point in entry.points if key in (None, point.key)]
+
+    def connect(self, run: Any, inputs: Any, outputs: Any) -> None:
+        datasets, used, made = run.links
+        for given in inputs.dataset_inputs:
+            datasets.setdefault((given.dataset.name, given.dataset.digest), given)
+        for model in inputs.model_inputs:
+            used.setdefault(model.model_id, model)
+        made |= {output.model_id: output for output in outputs.model_outputs}
+
+    def remove(self, entry: Any) -> None:
+        kinds = ("run", "logged model", "trace") if entry.kind == "experiment" else ()
+        for kind in ("model version",) if entry.kind == "registered model" else kinds:
+            for child in self.children(entry, kind):
+                self.remove(child)
+        del self.all[entry.kind, entry.key]
+
+    def carry(self, run: Any) -> None:
+        run.lease = True
+        self.change(run, status="RUNNING", end_time=None)
+
+    def writer(self, run: Entry) -> SessionWriter:
+        return SessionWriter(self, run)
+
+    def keep_trace(self, experiment: Entry, info: entities.TraceInfo, spans: bytes) -> None:
+        if self.find("trace", info.trace_id):
+            raise ResourceAlreadyExists(f"there is a trace with the id {info.trace_id!r} already")
+        self.all["trace", info.trace_id] = KeptTrace(info, spans)
+
+    def put_spans(self, trace: Any, spans: bytes) -> None:
+        trace.document = spans
+
+    def put_assessment(self, trace: Any, assessment: entities.Assessment) -> None:
+        trace.by_id[assessment.assessment_id] = assessment
+
+    def drop_assessment(self, trace: Any, assessment_id: str) -> None:
+        del trace.by_id[assessment_id]
+
+    def search(self, query: Any) -> Any:
+        """Ask a database that is made of everything."""
+        with open_sqlite(":memory:") as db:
+            for statement in tables.sqlite_statements():
+                db.execute(statement)
+            for entry in self.of("experiment"):
+                bulk.put_experiment(db, self.load(entry))
+            for entry in self.of("run"):
+                latest = {p.key: p for p in sorted(entry.points, key=queries.rank)}
+                bulk.put_run(db, self.load(entry), latest.values())
+            for entry in self.of("logged model"):
+                bulk.put_logged_model(db, self.load(entry), entry.points)
+            for entry in self.of("registered model"):
+                versions = map(self.load, self.children(entry, "model version"))
+                bulk.put_registered_model(db, self.load(entry), versions)
+            return queries.search(SqliteReader(db), query)

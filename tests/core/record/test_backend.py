@@ -1,0 +1,33 @@
+"""A backend of a hundred and some lines passes the whole contract: so small is what it must do."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tracklet.record.store import Store
+from tracklet.testing import StoreContract
+from tracklet_testing.store import store_machine
+
+_spec = importlib.util.spec_from_file_location("memory", Path(__file__).with_name("memory.py"))
+assert _spec is not None
+assert _spec.loader is not None
+memory: Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(memory)
+
+
+class TestMemory(StoreContract):
+    """Every sentence of the contract holds in memory."""
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return Store(memory.Memory())
+
+
+@contextmanager
+def fresh_store() -> Any:
+    yield Store(memory.Memory())
+
+
+TestMemoryMachine = store_machine(fresh_store).TestCase
