@@ -26,7 +26,7 @@ WRITER = """
 """
 
 WARM = {
-    "tracklet": "tracking.start_run, tracking.log_metric; import tracklet.stores.files.store",
+    "tracklet": "tracking.start_run, tracking.log_metric; import tracklet.stores.files.backend",
     "mlflow": "tracking.start_run, tracking.log_metric; import mlflow.store.tracking.file_store",
 }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklet.entities import FileInfo, LoggedModel
-    from tracklet.record.store import Store
+    from tracklet.record import Store
     from tracklet.repositories import ArtifactRepository
 
 

@@ -10,7 +10,7 @@ from tracklet.stores import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tracklet.record.store import Store
+    from tracklet.record import Store
 
 
 class Verbs:

@@ -28,8 +28,8 @@ from tracklet.stores import open_store
 
 if TYPE_CHECKING:
     from tracklet.entities import LoggedModelOutput
+    from tracklet.record import Store
     from tracklet.record.backend import RunWriter
-    from tracklet.record.store import Store
 
 # How often a run is looked at that takes records of other threads, whether it was deleted.
 _SECONDS_PER_LOOK: Final = 1.0

@@ -27,7 +27,7 @@ from tracklet.validation import (
 if TYPE_CHECKING:
     from tracklet.client import RunOperations
     from tracklet.entities import DatasetInput, LoggedModelInput, LoggedModelOutput
-    from tracklet.record.store import Store
+    from tracklet.record import Store
 
 _time_ns = time.time_ns
 _process = active.process

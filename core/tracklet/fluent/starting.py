@@ -15,8 +15,8 @@ from tracklet.record.rules import RUN_NAME_TAG
 from tracklet.validation import as_experiment_id, as_strings, validate_run_id
 
 if TYPE_CHECKING:
+    from tracklet.record import Store
     from tracklet.record.backend import RunWriter
-    from tracklet.record.store import Store
 
 _logger = lazy.logger(__name__)
 

@@ -28,7 +28,7 @@ from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature, infer_signature
-from tracklet.record.store import Store
+from tracklet.record import Store
 from tracklet.repositories import repository
 from tracklet.types import ColSpec, Schema, TensorSpec
 from tracklet.types.datatypes import as_type

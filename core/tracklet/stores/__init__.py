@@ -14,7 +14,7 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.state import ProcessState
 
 if TYPE_CHECKING:
-    from tracklet.record.store import Store
+    from tracklet.record import Store
 
 __all__ = ["open_store"]
 

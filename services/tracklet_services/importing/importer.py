@@ -11,7 +11,7 @@ from typing import Final, ParamSpec, TypeVar
 from tracklet import settings
 from tracklet.entities import Experiment, LifecycleStage, ModelVersion
 from tracklet.errors import InvalidParameterValue, MissingDependency, ResourceDoesNotExist
-from tracklet.record.store import Store
+from tracklet.record import Store
 from tracklet.stores import open_store
 from tracklet_services.importing.artifacts import is_below
 from tracklet_services.importing.merge import Merge, RegisteredModelRecord

@@ -15,10 +15,9 @@ from typing import TypeVar
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue
-from tracklet.record import rules
+from tracklet.record import Store, rules
 from tracklet.record.backend import Entry, Kind, Part, Past, Session
 from tracklet.record.experiments import DEFAULT_ID
-from tracklet.record.store import Store
 from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import settled
 from tracklet_services.importing.merge import Change, Merge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracklet.record.store import Store
+from tracklet.record import Store
 from tracklet_services.sql.backend import SqlBackend
 
 

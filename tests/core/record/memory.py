@@ -127,13 +127,13 @@ class Memory(Backend, Session):
         return moved
 
     def record(
-        self, entry: Any, points: Any = (), params: Any = None, *rest: Any, **named: Any
-    ) -> Any:
+        self, entry: Any, points: Any = (), params: Any = None, tags: Any = None, **more: Any
+    ) -> None:
         for key, value in (params or {}).items():
             old = entry.texts["params"].get(key, value)
             if old != value:
                 raise rules.changed(rules.word(entry.kind, "params"), key, entry, old, value)
-        given = {"params": params, "tags": rest[0] if rest else None, **named}
+        given = {"params": params, "tags": tags, **more}
         if entry.kind == "run":
             self.link(entry.key, points)
             points = [replace(point, model_id=None) for point in points]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tracklet.record.store import Store
+from tracklet.record import Store
 from tracklet.testing import StoreContract
 from tracklet_testing.store import store_machine
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tracklet.lazy import lookup
 
 if TYPE_CHECKING:
-    from tracklet.stores.files.store import FileStore
+    from tracklet.stores.files.backend import FileStore
 
 __all__ = ["FileStore"]
 
-__getattr__ = lookup(__name__, {"FileStore": "tracklet.stores.files.store"})
+__getattr__ = lookup(__name__, {"FileStore": "tracklet.stores.files.backend"})

@@ -1,4 +1,4 @@
-"""A folder as a backend: each entity a folder of its own, in MLflow's layout.
+"""The file store: a folder as a backend, each entity a folder of its own, in MLflow's layout.
 
 There are no transactions. What makes an entity visible, its document, comes last when it is
 created and goes first when it is removed; what changes, changes by renaming.
@@ -19,7 +19,7 @@ from tracklet import entities, lazy, liveness, settings, validation
 from tracklet.entities import LifecycleStage, PagedList, RunStatus
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
 from tracklet.frozen import replace
-from tracklet.record import rules
+from tracklet.record import Store, rules
 from tracklet.record.backend import Backend, Entry, Kind, Part, Past, Session
 from tracklet.record.query import Query
 from tracklet.stores import disk
@@ -251,10 +251,10 @@ class FolderBackend(Folder, Backend, Session):
     def _referring(self, run: entities.Run) -> entities.Run:
         """A run of which a place of another store's is told from one that moves with this one."""
         info = run.info
-        experiment = self.find("experiment", info.experiment_id)
-        place = experiment and rules.below(
-            experiment.info.artifact_location, f"{info.run_id}/{layout.ARTIFACTS}"
-        )
+        home = self._home(info.experiment_id)
+        experiment = reader.experiment(home, contents.read_meta(home, "experiment"))
+        tail = f"{info.run_id}/{layout.ARTIFACTS}"
+        place = rules.below(experiment.artifact_location, tail)
         uri = info.artifact_uri or ""
         if uri == place or settings.path_of(uri) is None:
             return run
@@ -597,6 +597,30 @@ class FolderBackend(Folder, Backend, Session):
         index, self._index = self._index, None
         if index is not None:
             index.close()
+
+
+class FileStore(Store):
+    """Tracking and registry in a folder, in MLflow's layout.
+
+    Nothing is written until something is recorded. Writes need no lock on the training path, no
+    daemon and no database; searches go through an index in the user's cache folder.
+
+    Args:
+        uri: A path or ``file:`` URI. A relative path is made absolute at once.
+
+    Raises:
+        StorageError: The path is relative and the working directory was deleted.
+    """
+
+    backend: FolderBackend
+
+    def __init__(self, uri: str | os.PathLike[str]) -> None:
+        super().__init__(FolderBackend(uri))
+
+    @property
+    def root(self) -> str:
+        """The folder."""
+        return self.backend.root
 
 
 def _entry(entry: Entry) -> FolderEntry:
