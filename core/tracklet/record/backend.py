@@ -11,11 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from functools import wraps
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from tracklet import entities
-from tracklet.errors import ResourceDoesNotExist, StorageError
+from tracklet import entities, validation
+from tracklet.errors import StorageError
 from tracklet.frozen import replace
+from tracklet.record import rules
 
 if TYPE_CHECKING:
     from tracklet.record.query import Query
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         | entities.ModelVersion
     )
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Kind: TypeAlias = Literal[
@@ -239,9 +243,10 @@ class Session(ABC):
                 by_model.setdefault(point.model_id, []).append(replace(point, run_id=run_id))
         for model_id, own in by_model.items():
             model = self.find("logged model", model_id)
-            if model is None or model.is_deleted:
-                problem = "is deleted" if model else "is not there: search_logged_models lists them"
-                raise ResourceDoesNotExist(f"the logged model {model_id} {problem}")
+            if model is None:
+                raise rules.missing("logged model", model_id, "this store")
+            if model.is_deleted:
+                raise rules.in_trash("log to", model)
             self.record(model, own)
 
     @abstractmethod
@@ -427,3 +432,68 @@ class RunWriter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release descriptors and the claim that the run is alive. Idempotent."""
+
+
+# -- who asks ----------------------------------------------------------------------------------
+
+_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "experiment": validation.validate_experiment_id,
+    "run": validation.validate_run_id,
+    "logged model": validation.validate_model_id,
+    "registered model": rules.registered_model_name,
+}
+
+
+def reported(verbs: type[T]) -> type[T]:
+    """Have all verbs of a class turn a backend's OSError into a StorageError of what was tried."""
+    for name, verb in list(vars(verbs).items()):
+        if isinstance(verb, FunctionType) and not name.startswith("_"):
+            setattr(verbs, name, _reporting(verb))
+    return verbs
+
+
+def _reporting(verb: Callable[P, T]) -> Callable[P, T]:
+    @wraps(verb)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return verb(*args, **kwargs)
+        except OSError as error:
+            store: Any = args[0]
+            raise store.backend.failure(verb.__name__.replace("_", " "), error) from error
+
+    return call
+
+
+class Verbs:
+    """Base of the groups of verbs.
+
+    Args:
+        backend: Where the record is kept.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def _found(self, at: Session, kind: Kind, key: Any, *, lock: bool = False) -> Entry:
+        """The entity of that id, deleted or not."""
+        _CHECKS[kind](key)
+        entry = at.find(kind, key, lock=lock)
+        if entry is None:
+            raise rules.missing(kind, key, self.backend.where)
+        return entry
+
+    def _active(
+        self, at: Session, kind: Kind, key: Any, action: str = "change", *, lock: bool = False
+    ) -> Entry:
+        """The entity of that id, which is not deleted."""
+        entry = self._found(at, kind, key, lock=lock)
+        if entry.is_deleted:
+            raise rules.in_trash(action, entry)
+        return entry
+
+    def _purge(self, kind: Kind, key: str) -> None:
+        with self.backend.writing() as at:
+            entry = self._found(at, kind, key, lock=True)
+            if not entry.is_deleted:
+                raise rules.not_in_trash(entry)
+            at.remove(entry)

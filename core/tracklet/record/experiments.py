@@ -9,8 +9,7 @@ from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
 from tracklet.record import rules
-from tracklet.record.backend import Session
-from tracklet.record.verbs import Verbs, reported
+from tracklet.record.backend import Session, Verbs, reported
 
 DEFAULT_ID: Final = "0"
 DEFAULT_NAME: Final = "Default"

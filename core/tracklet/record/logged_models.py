@@ -8,8 +8,7 @@ from typing import Any
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.record import rules
-from tracklet.record.backend import Entry, Session
-from tracklet.record.verbs import Verbs, reported
+from tracklet.record.backend import Entry, Session, Verbs, reported
 
 
 @reported

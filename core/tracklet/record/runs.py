@@ -10,9 +10,8 @@ from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import replace
 from tracklet.record import rules
-from tracklet.record.backend import Entry, RunWriter
+from tracklet.record.backend import Entry, RunWriter, Verbs, reported
 from tracklet.record.rules import RUN_NAME_TAG
-from tracklet.record.verbs import Verbs, reported
 
 
 @reported

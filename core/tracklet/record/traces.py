@@ -15,8 +15,7 @@ from tracklet.entities.json_text import json_text
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record import rules
-from tracklet.record.backend import Session, TraceEntry
-from tracklet.record.verbs import Verbs, reported
+from tracklet.record.backend import Session, TraceEntry, Verbs, reported
 from tracklet.search import TRACES, Key, OrderBy, Page, parse_filter, parse_order_by
 from tracklet.search.predicate import matches
 
