@@ -90,8 +90,8 @@ class TestSklearnIntegration(IntegrationContract):
         records = [{"n": n % 3, "city": f"c{label}"} for n, label in enumerate(y)]
         mixed = frame.assign(city=[f"c{n % 3}" for n in range(40)], text=words)
         mixed["kind"] = pd.Categorical([f"k{n % 2}" for n in range(40)])
-        late = frame.assign(b=[*range(39), 0.5], c=[*range(39), np.nan])
-        late = late.assign(b=late["b"].astype(object), k=[*(["x"] * 38), None, "y"])
+        late = frame.assign(b=pd.Series([*range(39), 0.5], dtype=object), c=[*range(39), np.nan])
+        late["k"] = [*(["x"] * 38), None, "y"]
         kinds = ColumnTransformer([("k", OneHotEncoder(), ["k"])], remainder="passthrough")
         columns = ColumnTransformer(
             [
