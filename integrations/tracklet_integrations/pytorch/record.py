@@ -139,12 +139,13 @@ class TrainingRecord(Training):
             written = known.written
             stamp = int(at * 1000)
             if kind == "loss":
-                numbers = [transfer.value(each) for each in value]
-                if not numbers or None in numbers:
+                number = value[0] if len(value) == 1 else None
+                if type(number) is not float:
+                    number = _sum([transfer.value(each) for each in value])
+                if number is None:
                     self._unknown += 1
                     written["whole"] = False
                     continue
-                number = float(sum(each for each in numbers if each is not None))
                 written["sum"] = written.get("sum", 0.0) + number
                 written["count"] = written.get("count", 0) + 1
                 if step % self._every_step:
@@ -234,6 +235,12 @@ class TrainingRecord(Training):
                     self.run.info.run_id,
                 )
             )
+
+
+def _sum(numbers: Sequence[float | None]) -> float | None:
+    """Their sum; None if one is not known, or if there is none."""
+    known = [each for each in numbers if each is not None]
+    return float(sum(known)) if known and len(known) == len(numbers) else None
 
 
 def begin_run(options: Any, on_end: Callable[[TrainingRecord], None]) -> TrainingRecord | None:
