@@ -159,8 +159,13 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def experiment_named(self, name: str) -> Entry | None:
-        """The experiment of that name, an active one before a deleted one."""
+    def experiment_named(self, name: str, *, offered: bool = True) -> Entry | None:
+        """The experiment of that name, an active one before a deleted one.
+
+        Args:
+            name: The name.
+            offered: Whether the default experiment is made now, where it is made late.
+        """
 
     @abstractmethod
     def children(self, entry: Entry, kind: Kind) -> Iterable[Entry]:

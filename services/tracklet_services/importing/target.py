@@ -17,7 +17,7 @@ from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue
 from tracklet.record import Store, rules
 from tracklet.record.backend import Entry, Kind, Part, Past, Session
-from tracklet.record.experiments import DEFAULT_ID
+from tracklet.record.experiments import DEFAULT_ID, DEFAULT_NAME
 from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import settled
 from tracklet_services.importing.merge import Change, Merge
@@ -48,7 +48,9 @@ class Target:
         tags = self._texts("experiment", "tags", experiment.tags, [])
         experiment = replace(experiment, tags=tags)
         with self._backend.writing(exclusive=True) as at:
-            known = at.experiment_named(experiment.name)
+            named = experiment.name, experiment.experiment_id
+            default = named == (DEFAULT_NAME, DEFAULT_ID)  # taken with the times that it has
+            known = at.experiment_named(experiment.name, offered=not default)
             if known is not None:
                 new = merge.missing_tags(at.load(known), experiment)
                 if new:
@@ -58,9 +60,9 @@ class Target:
             def is_taken(wanted: str) -> bool:
                 return at.find("experiment", wanted) is not None
 
-            experiment_id = merge.free_id(experiment.experiment_id, is_taken)
+            wanted = experiment.experiment_id
+            experiment_id = wanted if default else merge.free_id(wanted, is_taken)
             place = experiment.artifact_location
-            default = experiment_id == DEFAULT_ID  # it is never in the trash
             made = replace(
                 merge.dated(experiment),
                 experiment_id=experiment_id,

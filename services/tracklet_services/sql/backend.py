@@ -119,7 +119,7 @@ class SqlSession(Session):
             found = self._entries(kind, t.columns_of(subject)[column] == key, lock=lock)
         return found[0] if found else None
 
-    def experiment_named(self, name: str) -> SqlEntry | None:
+    def experiment_named(self, name: str, *, offered: bool = True) -> SqlEntry | None:
         found = self._entries("experiment", t.experiments.c.name == name)
         return found[0] if found else None
 

@@ -69,7 +69,7 @@ class Memory(Backend, Session):
     def of(self, kind: str) -> list[Any]:
         return [entry for entry in list(self.all.values()) if entry.kind == kind]
 
-    def experiment_named(self, name: str) -> Any:
+    def experiment_named(self, name: str, *, offered: bool = True) -> Any:
         return next((e for e in self.of("experiment") if e.info.name == name), None)
 
     def children(self, entry: Entry, kind: Any) -> list[Any]:

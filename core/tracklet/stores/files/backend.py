@@ -139,8 +139,8 @@ class FolderBackend(Folder, Backend, Session):
     def _if_there(self, folder: str) -> str | None:
         return folder if os.path.exists(layout.meta(folder)) else None
 
-    def experiment_named(self, name: str) -> FolderEntry | None:
-        if name == layout.DEFAULT_EXPERIMENT_NAME:
+    def experiment_named(self, name: str, *, offered: bool = True) -> FolderEntry | None:
+        if offered and name == layout.DEFAULT_EXPERIMENT_NAME:
             self.offer_default()
         folder = self.dir_of_name(name)
         if folder is None:
