@@ -119,12 +119,13 @@ class Memory(Backend, Session):
             self.change(version, name=fields["name"])
 
     def move(self, experiment: Any, stage: str, now: int) -> bool:
+        if experiment.info.lifecycle_stage == stage:
+            return False
         for kind in ("run", "logged model"):
             for entry in self.children(experiment, kind):
                 self.change(entry, lifecycle_stage=stage, deleted_time=now)
-        moved = experiment.info.lifecycle_stage != stage
         self.change(experiment, lifecycle_stage=stage, last_update_time=now)
-        return moved
+        return True
 
     def record(
         self, entry: Any, points: Any = (), params: Any = None, tags: Any = None, **more: Any

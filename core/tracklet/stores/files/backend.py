@@ -211,6 +211,8 @@ class FolderBackend(Folder, Backend, Session):
         if past is not None:
             self._take_over(entry, made, past)
         else:
+            if entry.kind == "experiment":
+                self.ensure_default()
             try:
                 disk.make_dirs(entry.folder, self._not_made(entry))
                 if entry.kind == "run":
@@ -266,8 +268,6 @@ class FolderBackend(Folder, Backend, Session):
             folder = f"{self._home(made.info.experiment_id)}/{made.info.run_id}"
             return FolderEntry("run", made.info.run_id, folder)
         if isinstance(made, entities.Experiment):
-            if made.experiment_id != layout.DEFAULT_EXPERIMENT_ID:
-                self.ensure_default()
             deleted = made.lifecycle_stage == LifecycleStage.DELETED
             home = layout.trash(self.root) if deleted else self.root
             return FolderEntry("experiment", made.experiment_id, f"{home}/{made.experiment_id}")
