@@ -12,7 +12,6 @@ but what serves ``tracklet.<name>`` for plugins of other distributions.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from tracklet import facades
 
@@ -84,7 +83,10 @@ _MODULES = frozenset(
     ).split()
 )
 
+TYPE_CHECKING = False  # without `typing`, whose import would be half of this one's cost
 if TYPE_CHECKING:
+    from typing import Any
+
     from tracklet import (
         artifacts,
         autolog,

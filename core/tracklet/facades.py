@@ -17,13 +17,13 @@ from functools import partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracklet.state import ProcessState
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from importlib.abc import Loader
+    from typing import Any, Final
 
     from tracklet.plugins import Group
 
@@ -71,7 +71,8 @@ class _Finder:
         package, _, name = fullname.rpartition(".")
         if package != _PACKAGE or not is_plugin(name):
             return None
-        return ModuleSpec(fullname, cast("Loader", _Loader()), origin=f"the plugin {name!r}")
+        loader: Any = _Loader()
+        return ModuleSpec(fullname, loader, origin=f"the plugin {name!r}")
 
 
 class _Loader:

@@ -24,10 +24,13 @@ from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Final, ParamSpec, TypeVar
 
-P = ParamSpec("P")
-R = TypeVar("R")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 # Whoever holds what is another's lets go of it first: autologging of its runs, a run of its store.
 # The rest only forgets, in any order.
