@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tracklet import plugins, run_context, settings
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidArgument, InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import Frozen
 from tracklet.repositories import repository
 
@@ -118,6 +118,21 @@ def _own_kinds(base: type[DatasetSource]) -> Iterator[type[DatasetSource]]:
         if kind is not NamedSource:
             yield from _own_kinds(kind)
             yield kind
+
+
+def get_registered_sources() -> list[type[DatasetSource]]:
+    """The kinds of sources that somebody else defined in this process, the latest first."""
+    return list(_own_kinds(DatasetSource))
+
+
+def register_dataset_source(source: type[DatasetSource]) -> None:
+    """Check that a class is a kind of source; it is known as soon as it is defined.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    if not (isinstance(source, type) and issubclass(source, DatasetSource)):
+        raise InvalidArgument(f"a kind of source is a subclass of DatasetSource; got {source!r}")
 
 
 def get_dataset_source_from_json(source_json: str, source_type: str) -> DatasetSource:

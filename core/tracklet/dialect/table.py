@@ -44,6 +44,7 @@ MODULES: Final[dict[str, str]] = {
     "protos": "",
     "protos.databricks_pb2": "",
     "pyfunc": "pyfunc models exceptions",
+    "pyfunc.context": "",
     "pyfunc.model": "pyfunc",
     "pytorch": "pytorch",
     "sklearn": "sklearn",
@@ -91,7 +92,7 @@ HOMES: Final[dict[str, str]] = {
     "mlflow.models.model": "tracklet.models.model",
     "mlflow.models.model_config": "tracklet.models.code",
     "mlflow.models.signature": "tracklet.models.signature",
-    "mlflow.pyfunc.context": "tracklet.models.pyfunc.python_model",
+    "mlflow.pyfunc.context": "tracklet.models.pyfunc.context",
     "mlflow.pyfunc.model": "tracklet.models.pyfunc.python_model",
     "mlflow.pyfunc.utils.data_validation": "tracklet.models.pyfunc.hints",
     "mlflow.types.type_hints": "tracklet.types.type_hints",
@@ -122,6 +123,8 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "data": _DATASETS,
     "data.dataset_source_registry": {
         "get_dataset_source_from_json": "tracklet.data.sources:get_dataset_source_from_json",
+        "get_registered_sources": "tracklet.data.sources:get_registered_sources",
+        "register_dataset_source": "tracklet.data.sources:register_dataset_source",
         "resolve_dataset_source": "tracklet.data:source_of",
     },
     **{f"data.{kind}_dataset": _DATASETS for kind in ("numpy", "pandas", "polars")},
@@ -139,7 +142,15 @@ NAMES: Final[dict[str, dict[str, str]]] = {
     "models.model": {"MLMODEL_FILE_NAME": "tracklet.models.model:FILE_NAME"},
     "models.utils": {"_save_example": _INSIDE + "save_example", "validate_schema": _CHECK},
     "protos.databricks_pb2": {"ErrorCode": _INSIDE + "ErrorCode"},
-    "pyfunc": {"add_to_model": _INSIDE + "add_to_model"},
+    "pyfunc": {
+        "add_to_model": _INSIDE + "add_to_model",
+        "Context": "tracklet.models.pyfunc.context:Context",
+        "set_prediction_context": "tracklet.models.pyfunc.context:set_prediction_context",
+    },
+    "pyfunc.context": {
+        name: f"tracklet.models.pyfunc.context:{name}"
+        for name in ("Context", "get_prediction_context", "set_prediction_context")
+    },
     "store.entities": _PAGED,
     "store.entities.paged_list": _PAGED,
     "tracking.artifact_utils": {"_download_artifact_from_uri": _INSIDE + "fetch"},
@@ -281,8 +292,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "*.MetricWithRunId*": "search_runs and get_metric_history give the metrics of runs",
     "data.dataset_registry*": "a Dataset of your own is logged by log_input",
     (
-        "data.*DatasetSourceRegistry* data.*register_dataset_source data.*registered_sources "
-        "*(candidate_sources)"
+        "data.*DatasetSourceRegistry* *(candidate_sources)"
     ): "a subclass of DatasetSource is known as soon as it is defined",
     "data.*_dataset_source.*": "a path or a URI names a source of these kinds",
     "tracking.default_experiment*": "the option EXPERIMENT_NAME says the default experiment",
@@ -301,9 +311,6 @@ LEFT_OUT: Final[dict[str, str]] = {
         "infer_schema makes schemas"
     ),
     "*.PythonModel.predict_type_hints": "infer_signature and the signature tell of type hints",
-    "pyfunc.*rediction_context pyfunc.Context* pyfunc.context*": (
-        "its scoring server gives a model its data and params and no more"
-    ),
     "*(extra_files)": "log_artifact and the artifacts of a PythonModel keep further files",
     # What belongs to the inside of MLflow, and is not called from outside.
     (

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tracklet
+from tracklet.errors import InvalidArgument
 
 pytestmark = pytest.mark.usefixtures("spoken")
 
@@ -103,3 +104,37 @@ def test_an_input_example_and_its_params_are_read_from_the_models_folder() -> No
 @pytest.mark.parametrize(("key", "fits"), [("train loss:1/a", True), ("loss!", False)])
 def test_a_library_can_ask_whether_a_key_is_mlflows(key: str, fits: bool) -> None:
     assert bool(mlflow("utils.validation").validate_param_and_metric_name(key)) is fits
+
+
+def test_a_model_that_is_asked_knows_of_the_request() -> None:
+    """What whoever asks says in a block is there within it, also in the model's own code."""
+    from tracklet.models.pyfunc.context import (
+        Context,
+        get_prediction_context,
+        set_prediction_context,
+    )
+
+    class Model(tracklet.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return getattr(get_prediction_context(), "request_id", None)
+
+    with set_prediction_context(Context("r1", endpoint="x")) as nothing:
+        assert nothing is None
+        assert Model().predict(None, [1]) == "r1"
+        assert vars(get_prediction_context())["endpoint"] == "x"
+    assert Model().predict(None, [1]) is None
+    with pytest.raises(InvalidArgument, match="got 'r2'"), set_prediction_context("r2"):  # type: ignore[arg-type]
+        pass
+
+
+def test_kinds_of_sources_are_known_as_they_are_defined() -> None:
+    """Registering one checks it and changes nothing."""
+    from tracklet.data import sources
+
+    class Shelf(sources.DatasetSource):
+        pass
+
+    sources.register_dataset_source(Shelf)
+    assert sources.get_registered_sources().count(Shelf) == 1
+    with pytest.raises(InvalidArgument):
+        sources.register_dataset_source(Shelf())  # type: ignore[arg-type]
