@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tracklet.client.verbs import Verbs
@@ -11,11 +12,87 @@ from tracklet.errors import InvalidParameterValue
 from tracklet.validation import as_experiment_id, as_experiment_ids, as_list, validate_key
 
 if TYPE_CHECKING:
-    from tracklet.entities import PagedList, Trace
+    from tracklet.entities import LiveSpan, PagedList, SpanStatus, Trace
 
 
 class TraceVerbs(Verbs):
-    """Find, tag, assess and delete traces."""
+    """Make, find, tag, assess and delete traces."""
+
+    def start_trace(
+        self,
+        name: str,
+        span_type: str = "UNKNOWN",
+        inputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        experiment_id: str | None = None,
+        start_time_ns: int | None = None,
+        run_id: str | None = None,
+    ) -> LiveSpan:
+        """Begin a trace and return its root, which :meth:`end_trace` ends; then it is kept.
+
+        Args:
+            name: What the root is called.
+            span_type: What it does, such as ``"CHAIN"``.
+            inputs: What goes in, unless it is None.
+            attributes: Facts.
+            tags: Texts on the trace.
+            experiment_id: The experiment, if not that of the active run or the active one.
+            start_time_ns: When it began, in ns since the epoch; now by default.
+            run_id: The run that it belongs to, if not the active one.
+        """
+        return _by_id().start_trace(
+            self.store,
+            name,
+            run_id,
+            span_type=span_type,
+            inputs=inputs,
+            attributes=attributes,
+            tags=tags,
+            experiment_id=experiment_id,
+            start_time_ns=start_time_ns,
+        )
+
+    def start_span(
+        self,
+        name: str,
+        trace_id: str,
+        parent_id: str,
+        span_type: str = "UNKNOWN",
+        inputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        start_time_ns: int | None = None,
+    ) -> LiveSpan:
+        """Begin a part of a span of a trace that :meth:`start_trace` began here.
+
+        Raises:
+            ResourceDoesNotExist: No such trace or span goes on.
+        """
+        begun = {"inputs": inputs, "attributes": attributes, "start_time_ns": start_time_ns}
+        return _by_id().start_span(name, trace_id, parent_id, span_type=span_type, **begun)
+
+    def end_span(
+        self,
+        trace_id: str,
+        span_id: str,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: SpanStatus | str = "OK",
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End a span that :meth:`start_span` began; ResourceDoesNotExist if none goes on."""
+        _by_id().end_span(trace_id, span_id, outputs, attributes, status, end_time_ns)
+
+    def end_trace(
+        self,
+        trace_id: str,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: SpanStatus | str = "OK",
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End the root of a trace that :meth:`start_trace` began, and keep the trace."""
+        _by_id().end_span(trace_id, None, outputs, attributes, status, end_time_ns)
 
     def get_trace(self, trace_id: str, display: bool = True, flush: bool = False) -> Trace:
         """The trace; a missing one is ResourceDoesNotExist.
@@ -113,6 +190,11 @@ class TraceVerbs(Verbs):
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """Remove an assessment; the one that it replaced is valid again."""
         self.store.traces.delete_assessment(trace_id, assessment_id)
+
+
+def _by_id() -> Any:
+    # By name: tracing stands on the client.
+    return import_module("tracklet.tracing.by_id")
 
 
 def narrowed(filter_string: str | None, run_id: str | None, model_id: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -143,11 +143,14 @@ def get_dataset_source_from_json(source_json: str, source_type: str) -> DatasetS
     return NamedSource(source_type, json.loads(source_json))
 
 
-def source_of(raw_source: Any = None) -> DatasetSource:
+def source_of(
+    raw_source: Any = None, candidate_sources: Sequence[type[DatasetSource]] | None = None
+) -> DatasetSource:
     """The source that is meant.
 
     Args:
         raw_source: None for "the code that runs", a path, a URI, or a source.
+        candidate_sources: Of which kinds of somebody's own it may be; any by default.
 
     Raises:
         ResourceDoesNotExist: It is none of these, or no repository knows its scheme.
@@ -156,8 +159,9 @@ def source_of(raw_source: Any = None) -> DatasetSource:
         return NamedSource("code", {"tags": run_context.resolve_tags()})
     if isinstance(raw_source, DatasetSource):
         return raw_source
+    candidates = (DatasetSource,) if candidate_sources is None else tuple(candidate_sources)
     for kind in _own_kinds(DatasetSource):
-        if kind._can_resolve(raw_source):
+        if issubclass(kind, candidates) and kind._can_resolve(raw_source):
             return kind._resolve(raw_source)
     if isinstance(raw_source, str | os.PathLike):
         text = os.fspath(raw_source)

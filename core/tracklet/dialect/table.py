@@ -273,12 +273,9 @@ LEFT_OUT: Final[dict[str, str]] = {
         "*.Link* entities.link* *.add_link *(links) *.set_log_level *.log_level *SpanLogLevel "
         "entities.span_log_level* *(log_level) *Span.model_name start_span(run_id)"
     ): "its spans have a name, a type, inputs, outputs and attributes; put it into an attribute",
-    (
-        "MlflowClient.start_trace MlflowClient.start_span MlflowClient.end_span "
-        "MlflowClient.end_trace MlflowClient.*link_traces_* *.MlflowClient.start_trace "
-        "*.MlflowClient.start_span *.MlflowClient.end_span *.MlflowClient.end_trace "
-        "*.MlflowClient.*link_traces_*"
-    ): "start_span and start_span_no_context begin spans, and a trace is its run's from the start",
+    "MlflowClient.*link_traces_* *.MlflowClient.*link_traces_*": (
+        "a trace is its run's from the start"
+    ),
     "doctor": "`tracklet doctor` is its own",
     "tracing.*_notebook_display": "notebooks show a trace when they are asked to",
     (
@@ -292,7 +289,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "*.MetricWithRunId*": "search_runs and get_metric_history give the metrics of runs",
     "data.dataset_registry*": "a Dataset of your own is logged by log_input",
     (
-        "data.*DatasetSourceRegistry* *(candidate_sources)"
+        "data.*DatasetSourceRegistry*"
     ): "a subclass of DatasetSource is known as soon as it is defined",
     "data.*_dataset_source.*": "a path or a URI names a source of these kinds",
     "tracking.default_experiment*": "the option EXPERIMENT_NAME says the default experiment",

@@ -132,9 +132,17 @@ def test_kinds_of_sources_are_known_as_they_are_defined() -> None:
     from tracklet.data import sources
 
     class Shelf(sources.DatasetSource):
-        pass
+        @staticmethod
+        def _can_resolve(raw_source):
+            return raw_source == "a shelf"
+
+        @classmethod
+        def _resolve(cls, raw_source):
+            return cls()
 
     sources.register_dataset_source(Shelf)
     assert sources.get_registered_sources().count(Shelf) == 1
+    assert isinstance(sources.source_of("a shelf", [Shelf]), Shelf)
+    assert not isinstance(sources.source_of("a shelf", []), Shelf)
     with pytest.raises(InvalidArgument):
         sources.register_dataset_source(Shelf())  # type: ignore[arg-type]

@@ -307,3 +307,43 @@ def test_a_missing_trace_is_none_with_a_warning(caplog: pytest.LogCaptureFixture
     assert missing in caplog.text
     with pytest.raises(InvalidParameterValue, match="not a valid trace id"):
         tracklet.get_trace("../../etc")
+
+
+def test_a_client_begins_and_ends_spans_by_their_ids(tracklet_home: Path) -> None:
+    """What is kept is one trace, in the client's own store, when its root has ended."""
+    client = tracklet.TrackletClient(f"{tracklet_home}/other")
+    root = client.start_trace("root", "CHAIN", {"q": 1}, tags={"team": "x"}, start_time_ns=10**9)
+    part = client.start_span("part", root.trace_id, root.span_id, attributes={"n": 5})
+    inner = client.start_span("inner", root.trace_id, part.span_id)
+    client.end_span(root.trace_id, inner.span_id, status="ERROR")
+    client.end_span(root.trace_id, part.span_id, outputs=[1])
+    client.end_trace(root.trace_id, outputs="done", end_time_ns=3 * 10**9)
+    trace = client.get_trace(root.trace_id)
+    assert [(s.name, s.parent_id) for s in trace.data.spans] == [
+        ("root", None),
+        ("part", root.span_id),
+        ("inner", part.span_id),
+    ]
+    assert trace.data.spans[0].outputs == "done"
+    assert (trace.info.execution_duration, trace.info.tags["team"]) == (2000, "x")
+    for ask in (
+        lambda: client.end_trace(root.trace_id),
+        lambda: client.end_span(root.trace_id, part.span_id),
+        lambda: client.start_span("late", root.trace_id, root.span_id),
+    ):
+        with pytest.raises(ResourceDoesNotExist, match="goes on"):
+            ask()
+
+
+def test_where_nothing_is_traced_a_clients_spans_are_nobodys(tracklet_home: Path) -> None:
+    """The calls go through, and leave nothing."""
+    client = tracklet.TrackletClient()
+    tracklet.tracing.disable()
+    try:
+        root = client.start_trace("root")
+        part = client.start_span("part", root.trace_id, root.span_id)
+        client.end_span(part.trace_id, part.span_id)
+        client.end_trace(root.trace_id)
+    finally:
+        tracklet.tracing.enable()
+    assert client.search_traces(["0"]) == []
