@@ -64,8 +64,10 @@ def end_span(
 
 
 def _found(trace_id: str, span_id: str | None) -> LiveSpan:
-    spans = _open.spans.get(trace_id, {})
-    span = next(iter(spans.values()), None) if span_id is None else spans.get(span_id)
+    spans = _open.spans.get(trace_id, {}) if isinstance(trace_id, str) else {}
+    span = next(iter(spans.values()), None) if span_id is None else None
+    if isinstance(span_id, str):
+        span = spans.get(span_id)
     if span is None:
         what = "trace" if span_id is None else f"span {span_id!r} of trace"
         raise ResourceDoesNotExist(

@@ -210,21 +210,22 @@ class FolderBackend(Folder, Backend, Session):
             key_values.check_free(rules.word(entry.kind, part), f"{self.root}/-", texts)
         if past is not None:
             self._take_over(entry, made, past)
-        else:
-            if entry.kind == "experiment":
-                self.ensure_default()
-            try:
-                disk.make_dirs(entry.folder, self._not_made(entry))
-                if entry.kind == "run":
-                    self._announce(entry)  # who sees it now waits for its document
-                _fill(entry, made, carried=carried)
-            except BaseException:
-                disk.remove_quietly(entry.folder)
-                raise
-        if entry.kind == "run":
-            self.remember_run(entry.key, entry.folder)
-        if entry.kind != "run" or past is not None:
             self._announce(entry)
+            return entry
+        if entry.kind == "experiment":
+            self.ensure_default()
+        try:
+            disk.make_dirs(entry.folder, self._not_made(entry))
+            if entry.kind == "run":
+                self._announce(entry)  # who sees it now waits for its document
+            _fill(entry, made, carried=carried)
+            if entry.kind == "run":
+                self.remember_run(entry.key, entry.folder)
+            else:
+                self._announce(entry)
+        except BaseException:  # also an interrupt: nobody gets to know of the entity
+            disk.remove_quietly(entry.folder)
+            raise
         return entry
 
     def _take_over(self, entry: FolderEntry, made: Made, past: Past) -> None:
