@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import Any
 
 from tracklet import entities
@@ -190,7 +190,7 @@ class Memory(Backend, Session):
 
     def search(self, query: Any) -> Any:
         """Ask a database that is made of everything."""
-        with open_sqlite(":memory:") as db:
+        with closing(open_sqlite(":memory:")) as db:
             for statement in tables.sqlite_statements():
                 db.execute(statement)
             for entry in self.of("experiment"):
