@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracklet import entities, names, validation
+from tracklet.errors import InvalidParameterValue
 from tracklet.record import rules
 from tracklet.record.backend import Entry, Session, Verbs, reported
 
@@ -147,7 +148,7 @@ class RegisteredModels(Verbs):
         with self.backend.reading() as at:
             number = at.load(self._found(at, "registered model", name)).aliases.get(alias)
             if number is None:
-                raise rules.InvalidParameterValue(
+                raise InvalidParameterValue(
                     f"the registered model {name!r} has no alias {alias!r}; "
                     "set_registered_model_alias sets one"
                 )

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class _Open(ProcessState):
-    """The spans that go on, by trace and by their own ids; the root of a trace is its first."""
+    """The spans that go on, by trace and by their own ids; None stands for the root."""
 
     def begin(self) -> None:
-        self.spans: dict[str, dict[str, LiveSpan]] = {}
+        self.spans: dict[str, dict[str | None, LiveSpan]] = {}
 
 
 _open = _Open()
@@ -33,7 +33,7 @@ def start_trace(store: Store, name: str, run_id: str | None, **begun: Any) -> Li
     root = start_span_no_context(name, metadata=metadata, **begun)
     if isinstance(root.trace, LiveTrace):
         root.trace.store = store.traces
-        _open.spans[root.trace_id] = {root.span_id: root}
+        _open.spans[root.trace_id] = {None: root, root.span_id: root}
     return root
 
 
@@ -65,9 +65,7 @@ def end_span(
 
 def _found(trace_id: str, span_id: str | None) -> LiveSpan:
     spans = _open.spans.get(trace_id, {}) if isinstance(trace_id, str) else {}
-    span = next(iter(spans.values()), None) if span_id is None else None
-    if isinstance(span_id, str):
-        span = spans.get(span_id)
+    span = spans.get(span_id) if isinstance(span_id, str | None) else None
     if span is None:
         what = "trace" if span_id is None else f"span {span_id!r} of trace"
         raise ResourceDoesNotExist(

@@ -394,7 +394,7 @@ class FolderBackend(Folder, Backend, Session):
 
     def _append(self, model: FolderEntry, measured: Sequence[entities.Metric]) -> None:
         metrics_dir = f"{model.folder}/{layout.METRICS}"
-        lines = _lines_of(measured, _run_of)
+        lines = _lines_of(measured, of_model=True)
         key_values.check_free("metric", metrics_dir, lines)
         for key, data in lines.items():
             Appender(f"{metrics_dir}/{key}", model.folder).write(data)
@@ -696,8 +696,7 @@ def _fill(entry: FolderEntry, made: Made, past: Past = _NO_PAST, *, carried: boo
             disk.mkdir(f"{folder}/{part}")
         for key, text in texts.items():
             _write_new(folder, f"{part}/{key}", text.encode())
-    run_of = _run_of if entry.kind == "logged model" else _no_run
-    for key, data in _lines_of(past.points, run_of).items():
+    for key, data in _lines_of(past.points, of_model=entry.kind == "logged model").items():
         _write_new(folder, f"{layout.METRICS}/{key}", data)
     for version in past.versions:
         below = layout.version(folder, version.version)
@@ -717,23 +716,14 @@ def _write_new(folder: str, key: str, data: bytes) -> None:
     disk.write_new(path, data)
 
 
-def _lines_of(
-    measured: Iterable[entities.Metric], run_of: Callable[[entities.Metric], str | None]
-) -> dict[str, bytes]:
-    """The lines of points by their metrics."""
+def _lines_of(measured: Iterable[entities.Metric], *, of_model: bool) -> dict[str, bytes]:
+    """The lines of points by their metrics; those of a logged model say which run measured it."""
     lines: dict[str, list[bytes]] = {}
     for point in measured:
-        lines.setdefault(point.key, []).append(points.line_of(point, run_of(point)))
+        unknown = "-" if point.dataset_name is not None else None
+        run_id = (point.run_id or unknown) if of_model else None
+        lines.setdefault(point.key, []).append(points.line_of(point, run_id))
     return {key: b"".join(own) for key, own in lines.items()}
-
-
-def _no_run(point: entities.Metric) -> None:
-    """In a run's file, the run is known."""
-
-
-def _run_of(point: entities.Metric) -> str | None:
-    """What the line of a logged model's point says of the run."""
-    return point.run_id or ("-" if point.dataset_name is not None else None)
 
 
 def _connect(
