@@ -16,6 +16,7 @@ from tracklet.patching import checkpoint, report, suppressed
 from tracklet.state import in_child
 from tracklet_integrations.pytorch import describing, doors
 from tracklet_integrations.pytorch.doors import Door, Hook
+from tracklet_integrations.pytorch.driving import DRIVER
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
 from tracklet_integrations.pytorch.values import reader
@@ -134,7 +135,11 @@ class Watcher:
     # -- what is noted ---------------------------------------------------------------------------
 
     def _is_mine(self) -> bool:
-        return self.is_on and (get_ident() == self._thread or self._takes_over())
+        return (
+            self.is_on
+            and DRIVER.get() is None
+            and (get_ident() == self._thread or self._takes_over())
+        )
 
     def _takes_over(self) -> bool:
         """Whether the thread that trained before does not any more."""

@@ -13,6 +13,7 @@ from tests.integrations.pytorch.conftest import X, Y, loader, network
 from torch import nn
 
 import tracklet
+from tracklet_integrations.pytorch.driving import driven_by
 
 pytestmark = pytest.mark.usefixtures("watched")
 
@@ -372,6 +373,27 @@ def test_muted_trainings_leave_nothing(record: Any) -> None:
     with tracklet.autolog.disable_autologging():
         train()
     assert record.runs() == []
+
+
+def test_what_a_trainer_drives_is_its_own_integrations(record: Any) -> None:
+    """Before and after it a plain loop goes on, in its run; within, nothing of it is recorded."""
+    model = network()
+    optimizer = sgd(model)
+
+    def train() -> None:
+        for x, _y in loader():
+            optimizer.zero_grad()
+            model(x).mean().backward()
+            optimizer.step()
+
+    train()
+    with driven_by("a trainer"):
+        train()
+    train()
+    off()
+    run = record.only()
+    assert [step for step, _ in record.history(run, "loss")] == [*range(1, 9)]
+    assert record.history(run, "epoch") == [(4, 1), (8, 2)]
 
 
 def test_what_another_thread_trains_is_left_out(record: Any) -> None:
