@@ -16,10 +16,10 @@ from tracklet.patching import checkpoint, report, suppressed
 from tracklet.state import in_child
 from tracklet_integrations.pytorch import describing, doors
 from tracklet_integrations.pytorch.doors import Door, Hook
-from tracklet_integrations.pytorch.driving import DRIVER
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
 from tracklet_integrations.pytorch.values import reader
+from tracklet_integrations.shared.driving import DRIVER
 
 _LOADERS: Final = "torch.utils.data.dataloader"
 

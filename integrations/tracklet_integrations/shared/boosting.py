@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass
@@ -25,8 +24,8 @@ from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint, report
-from tracklet.validation import MAX_KEY_LENGTH
 from tracklet_integrations.shared.importances import log_importance
+from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.provenance import UNSEEN, Known, Origin
 
 _MODES: Final = ("min", "max")
@@ -34,8 +33,6 @@ _MODES: Final = ("min", "max")
 _NO_PARAMS: Final = ("params", "feval", "callbacks", "learning_rates", "folds", "fpreproc")
 # Constructor arguments of the wrappers that are none either.
 _NOT_OWN: Final = ("callbacks", "client")
-# What MLflow takes in a metric's name; other characters are replaced.
-_OTHER: Final = re.compile(r"[^/\w.\- :]")
 
 
 @dataclass(frozen=True)
@@ -494,9 +491,3 @@ class RoundMetrics:
             key = f"{dataset}-{metric}" if number == 1 else f"{dataset}-{metric}-{number}"
             known = self._keys[dataset, metric, number] = metric_key(key)
         return known
-
-
-def metric_key(name: str) -> str:
-    """A metric's name that MLflow takes: ``@`` is ``_at_``, other odd characters are ``_``."""
-    key = _OTHER.sub("_", name.replace("@", "_at_")).replace("//", "/").strip("/")
-    return key[:MAX_KEY_LENGTH] or "metric"

@@ -13,7 +13,7 @@ from tests.integrations.pytorch.conftest import X, Y, loader, network
 from torch import nn
 
 import tracklet
-from tracklet_integrations.pytorch.driving import driven_by
+from tracklet_integrations.shared.driving import driven_by
 
 pytestmark = pytest.mark.usefixtures("watched")
 
