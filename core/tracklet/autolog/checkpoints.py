@@ -26,6 +26,12 @@ from tracklet.fluent.starting import last_active_run
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"
+
+SAVED_TAG: Final = "tracklet.checkpoint.saved"
+"""What a script has saved last: a list of path, step, epoch and time in ms, in JSON."""
+
+NEWEST_TAG: Final = "tracklet.checkpoint.newest"
+BEST_TAG: Final = "tracklet.checkpoint.best"
 _STEP: Final = re.compile(rf"((?:.+/)?{FOLDER})/global_step_(\d+)")
 
 Mode = Literal["min", "max"]

@@ -28,6 +28,7 @@ from tracklet.models.flavor import Flavor, flavor_of
 from tracklet.models.flavor import flavor as flavor_named
 from tracklet.models.model import FILE_NAME, PYFUNC, Model, ModelInfo
 from tracklet.models.signature import ModelSignature, infer_signature
+from tracklet.patching import suppressed
 from tracklet.record import Store
 from tracklet.repositories import repository
 from tracklet.types import ColSpec, Schema, TensorSpec
@@ -451,7 +452,8 @@ def write_foreign(
 
 
 def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Description) -> None:
-    saved = flavor.save(model, path, described.options)
+    with suppressed():  # what it calls of the framework's is not the user's
+        saved = flavor.save(model, path, described.options)
     needs = environment.needs(saved.modules, described.code_paths or ())
     inferred = sorted(needs.own.values()) if described.infer_code_paths else None
     code = copy_code(described.code_paths if inferred is None else inferred, path)

@@ -46,6 +46,8 @@ class PytorchOptions(CommonOptions):
         checkpoint_save_weights_only: See there.
         checkpoint_save_freq: See there.
         log_model_signatures: See there.
+        log_checkpoints: Copy the files that the script saves by ``torch.save``, safetensors and
+            distributed checkpoints into the run's artifacts, in the background.
 
     Raises:
         InvalidParameterValue: A value breaks its rule; what was configured stays in force.
@@ -68,6 +70,7 @@ class PytorchOptions(CommonOptions):
     checkpoint_save_weights_only: bool = False
     checkpoint_save_freq: str | int = "epoch"
     log_model_signatures: bool = True
+    log_checkpoints: bool = False
 
     def __post_init__(self, disable: bool) -> None:
         super().__post_init__(disable)
@@ -105,6 +108,7 @@ class PytorchIntegration(Integration):
                 "steps_per_second; skipped_steps of a GradScaler",
                 "params of the optimizer, its scheduler, the criterion, the loader and the model",
                 "model_summary.txt",
+                "checkpoints.json: what the script saves, with step, epoch, size and hash",
             ),
             omits={
                 "epochs of loops without a DataLoader": "nothing says where one ends",

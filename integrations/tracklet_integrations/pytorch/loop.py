@@ -30,6 +30,7 @@ class Training:
         # How many batches its whole passes had; 0 if none is over, None if that differs.
         self.batches: int | None = 0
         self.skipped = 0
+        self.epochs = 0
         self.is_over = False
 
 
@@ -317,6 +318,7 @@ class Loop:
         if training is None or not ended.steps or not (is_whole or ended.batches > 1):
             return
         now = time()
+        training.epochs += 1
         for known in training.optimizers:
             training.events.append(("epoch", known, known.step, now, None))
         for known in self._undecided:

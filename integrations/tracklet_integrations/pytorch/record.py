@@ -17,6 +17,7 @@ from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.starting import start_run
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.loop import Optimizing, Training
+from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 
 LABEL: Final = "pytorch"
@@ -42,6 +43,7 @@ class TrainingRecord(Training):
         self._rate_at = time()
         self._rate_step = 0
         self._unknown = 0
+        self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
 
     def describe(
         self,
@@ -95,10 +97,13 @@ class TrainingRecord(Training):
             self._add_rate(points)
             if points:
                 self.run.writer.log_metrics(points)
+                self.saved.look_at(points)
+            self.saved.flush()
 
     def close(self) -> None:
         """Write what is known only at the end."""
         self.write(everything=True)
+        self.saved.close()
         recorder = self.recorder
         params: dict[str, Any] = {}
         first = self.optimizers[0] if self.optimizers else None
@@ -121,13 +126,14 @@ class TrainingRecord(Training):
             tags["tracklet.pytorch.epoch"] = "passes of a loader within which steps were taken"
         recorder.tags(tags)
         if self.skipped:
-            recorder.metrics({"skipped_steps": self.skipped}, step=self._last_step())
+            recorder.metrics({"skipped_steps": self.skipped}, step=self.last_step())
         try:
             recorder.close()
         finally:
             self.optimizers = []
 
-    def _last_step(self) -> int:
+    def last_step(self) -> int:
+        """How many steps were taken."""
         return max((each.step for each in self.optimizers), default=0)
 
     def _interpret(
@@ -219,7 +225,7 @@ class TrainingRecord(Training):
 
     def _add_rate(self, points: list[Metric]) -> None:
         """How many steps were taken in a second since the last time."""
-        now, step = time(), self._last_step()
+        now, step = time(), self.last_step()
         seconds, steps = now - self._rate_at, step - self._rate_step
         if steps and seconds > 0:
             self._rate_at, self._rate_step = now, step

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from tracklet.autolog import budget, session
 from tracklet.fluent import active
-from tracklet.patching import checkpoint, report, suppressed
+from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
-from tracklet_integrations.pytorch import describing, doors
+from tracklet_integrations.pytorch import describing, doors, saving
 from tracklet_integrations.pytorch.doors import Door, Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
@@ -61,6 +61,7 @@ class Watcher:
             yield Door(_LOADERS, f"{kind}._next_data", self._next_data)
         yield Door("torch.amp.grad_scaler", "GradScaler.scale", self._scale)
         yield Door("torch.amp.grad_scaler", "GradScaler.step", self._scaler_step)
+        yield from saving.doors(self._note_saving)
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
@@ -214,6 +215,16 @@ class Watcher:
                 self.loop.skipped()
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a skipped step")
+
+    def _note_saving(self, target: Any, by: str) -> saving.SavedFile | None:
+        training = self.loop.training
+        if not self.is_on or not isinstance(training, TrainingRecord) or is_suppressed():
+            return None
+        try:
+            return training.saved.begin(target, by, training.last_step(), training.epochs)
+        except Exception as error:  # noqa: BLE001
+            self._fault(error, "a checkpoint")
+            return None
 
     # -- trainings -------------------------------------------------------------------------------
 
