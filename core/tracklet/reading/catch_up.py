@@ -426,9 +426,9 @@ class CatchUp:
                 continue
             found.append(result)
             if kind is EXPERIMENT and result.gone:
-                waiting += self._below(path)
+                waiting += [*self._reconsidered(f"{layout.TRASH}/{path}"), *self._below(path)]
             elif kind is EXPERIMENT and (entry is None or entry.pending):
-                waiting += self._inside(path)
+                waiting += [*self._reconsidered(f"{layout.TRASH}/{path}"), *self._inside(path)]
             if len(found) >= _BATCH:
                 self._write(found)
                 found = []
@@ -488,7 +488,9 @@ class CatchUp:
         document = seen.document(folder)
         if document is None:
             raise ResourceDoesNotExist(folder)
-        meta, lost = reader.settled(folder, documents.loads(document, layout.meta(folder)))
+        meta = documents.loads(document, layout.meta(folder))
+        contents.check_own(folder, "run", meta)
+        meta, lost = reader.settled(folder, meta)
         inputs = seen.at_listed(f"{folder}/{layout.INPUTS}")
         outputs = seen.at_listed(f"{folder}/{layout.OUTPUTS}")
         params = seen.contents(f"{folder}/{layout.PARAMS}", _look_at_text)
@@ -513,6 +515,16 @@ class CatchUp:
             reader.read_outputs(folder) if outputs else RunOutputs(),
         )
         return Found(path, RUN, seen.fingerprint(), running, (run, latest))
+
+    def _reconsidered(self, path: str) -> list[str]:
+        """An experiment in the trash and what is in it, which counts unless it is outside too."""
+        if self._entry(path) is None:
+            return []
+        paths = [path, *self._below(path)]
+        with self._batch():
+            forget = "UPDATE folders SET fingerprint = 0, settled = 0 WHERE path = ?"
+            self.db.executemany(forget, [(each,) for each in paths])
+        return paths
 
     # -- the database --------------------------------------------------------------------------
 

@@ -180,8 +180,8 @@ def test_an_id_that_another_experiment_has_is_replaced(place: Place, target: str
         store.create_run(created)
         state.forget("tracklet.stores")
         os.rename(f"{uri}/{created}", f"{uri}/7")
-        meta = Path(f"{uri}/7/meta.yaml")
-        meta.write_text(meta.read_text().replace(created, "7"))
+        for meta in Path(f"{uri}/7").rglob("meta.yaml"):
+            meta.write_text(meta.read_text().replace(created, "7"))
     import_record(first, target)
     report = import_record(second, target)
     ((there, here),) = report.experiments.items()

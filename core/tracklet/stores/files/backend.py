@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -124,7 +125,8 @@ class FolderBackend(Folder, Backend, Session):
         elif kind == "run":
             folder = self.run_dir(key)
         elif kind == "logged model":
-            folder = self.below_experiments(f"{layout.MODELS}/{key}")
+            read = partial(contents.read_meta, kind=kind)
+            folder = self.below_experiments(f"{layout.MODELS}/{key}", read)
         elif kind == "trace":
             return self._trace(key)
         elif kind == "registered model":
@@ -156,11 +158,11 @@ class FolderBackend(Folder, Backend, Session):
         if kind == "run":
             return [
                 FolderEntry("run", os.path.basename(run_dir), run_dir)
-                for run_dir in contents.undamaged(contents.run_dirs(folder))
+                for run_dir in contents.undamaged(contents.run_dirs(folder), kind)
             ]
         return [
             FolderEntry("model version", (entry.key, reader.version_number(version)), version)
-            for version in contents.undamaged(contents.model_version_dirs(folder))
+            for version in contents.undamaged(contents.model_version_dirs(folder), kind)
         ]
 
     def readable(self, read: Callable[[Any], T], entries: Iterable[Entry]) -> list[T]:
@@ -525,7 +527,9 @@ class FolderBackend(Folder, Backend, Session):
     def _trace(self, trace_id: str) -> TraceFolder | None:
         from tracklet.stores.files.traces import INFO, TraceFolder
 
-        folder = self.below_experiments(f"{layout.TRACES}/{trace_id}", INFO)
+        folder = self.below_experiments(
+            f"{layout.TRACES}/{trace_id}", lambda found: TraceFolder(found).info, INFO
+        )
         return None if folder is None else TraceFolder(folder)
 
     def keep_trace(self, experiment: Entry, info: entities.TraceInfo, spans: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -30,6 +30,14 @@ _noted: ContextVar[dict[str, str] | None] = ContextVar("noted", default=None)
 _MAX_SAID: Final = 10_000
 # What says that a file never will be a document: no regular file, too large, a loop of links.
 _LASTING: Final = (errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ELOOP)
+_CLAIMS: Final = {
+    "experiment": (("experiment_id",), 0),
+    "run": (("run_id", "run_uuid"), 1),
+    "logged model": (("model_id",), 2),
+    "model version": (("version",), 0),
+    "trace": (("trace_id",), 2),
+}
+"""The fields of a document that say whose it is, and how far above lies its experiment's folder."""
 
 
 class _Said(ProcessState):
@@ -42,8 +50,21 @@ class _Said(ProcessState):
 _said = _Said()
 
 
+class Misplaced(StorageError):
+    """A document is that of another entity than its folder's; see :func:`check_own`.
+
+    Attributes:
+        folder: The folder in the wrong place: the entity's, or that of a whole experiment.
+    """
+
+    def __init__(self, folder: str, said: str) -> None:
+        super().__init__(f"{layout.meta(folder)!r} {said}, or move it away if it is a copy")
+        self.folder = folder
+
+
 def leave_out(path: str, error: object) -> None:
     """Say once in the log that something is left out since it cannot be read."""
+    path = getattr(error, "folder", path)
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     reason = " ".join(str(error).split())
     noted = _noted.get()
@@ -80,8 +101,8 @@ def readable(read: Callable[[str], T], paths: Iterable[str]) -> list[T]:
     return found
 
 
-def undamaged(entity_dirs: Iterable[str]) -> list[str]:
-    """Those of some folders whose document is one; a damaged one is left out.
+def undamaged(entity_dirs: Iterable[str], kind: str) -> list[str]:
+    """Those of some folders whose document is one of their own; a damaged one is left out.
 
     Raises:
         OSError: One cannot be read, which may pass.
@@ -89,7 +110,7 @@ def undamaged(entity_dirs: Iterable[str]) -> list[str]:
     found: list[str] = []
     for folder in entity_dirs:
         try:
-            meta_if_there(folder)
+            check_own(folder, kind, meta_if_there(folder) or {})
         except StorageError as error:
             leave_out(folder, error)
         except OSError as error:
@@ -140,11 +161,53 @@ def read_meta(folder: str, kind: str) -> dict[str, Any]:
 
     Raises:
         ResourceDoesNotExist: There is none.
+        Misplaced: It is that of another entity.
     """
     meta = meta_if_there(folder)
     if meta is None:
         raise ResourceDoesNotExist(f"there is no {kind} in {folder!r}: it has no {layout.META}")
+    check_own(folder, kind, meta)
     return meta
+
+
+def check_own(folder: str, kind: str, meta: Mapping[str, Any]) -> None:
+    """Refuse a document that says to be that of another entity than the folder's.
+
+    A folder is named by its entity's id and lies in that of its experiment. Of copies, therefore,
+    one owns the id, whichever is found first; the others are left out, also when that one is gone.
+    A registered model is named by its place alone: it is renamed by moving it.
+
+    Raises:
+        Misplaced: It does.
+    """
+    if kind not in _CLAIMS:
+        return
+    fields, level = _CLAIMS[kind]
+    parts = folder.split("/")
+    home = "/".join(parts[: len(parts) - level])
+    claimed = next((meta[field] for field in fields if meta.get(field)), None)
+    if not _agrees(claimed, parts[-1].removeprefix(layout.VERSION_PREFIX)):
+        said = f"is that of the {kind} {claimed!r}, whose folder is named by its id"
+        raise Misplaced(folder, f"{said}: rename the folder")
+    experiment_id = meta.get("experiment_id")
+    if level and not _agrees(experiment_id, os.path.basename(home)):
+        above: Mapping[str, Any] = {}
+        with suppress(OSError, StorageError):
+            above = meta_if_there(home) or {}
+        check_own(home, "experiment", above)  # if it is all a copy, that is said once
+        said = f"is that of a {kind} of the experiment {experiment_id!r}"
+        raise Misplaced(folder, f"{said}: move the folder back there")
+    trash, name = os.path.split(home)
+    root, place = os.path.split(trash)
+    if place == layout.TRASH and os.path.lexists(layout.meta(f"{root}/{name}")):
+        raise Misplaced(home, f"is that of an experiment that {root!r} holds outside of its trash")
+
+
+def _agrees(claimed: object, name: str) -> bool:
+    """Whether a document's id is the one in a path; YAML takes unquoted digits for a number."""
+    if isinstance(claimed, int):
+        return str(claimed) == (name.lstrip("0") or "0")
+    return not isinstance(claimed, str) or claimed in ("", name)
 
 
 def meta_if_there(folder: str) -> dict[str, Any] | None:

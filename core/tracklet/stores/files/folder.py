@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from tracklet import entities, names, settings
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout
 
@@ -66,7 +68,9 @@ class Folder:
         known = self._run_dirs.get(run_id)
         if known is not None and os.path.exists(layout.meta(known)):
             return known
-        found = None if run_id in layout.NOT_RUNS else self.below_experiments(run_id)
+        if run_id in layout.NOT_RUNS:
+            return None
+        found = self.below_experiments(run_id, partial(contents.read_meta, kind="run"))
         if found is not None:
             self.remember_run(run_id, found)
         return found
@@ -80,13 +84,36 @@ class Folder:
         else:
             self._run_dirs[run_id] = folder
 
-    def below_experiments(self, tail: str, document: str = layout.META) -> str | None:
-        """The first folder ``<experiment>/<tail>`` that holds an entity."""
+    def below_experiments(
+        self, tail: str, read: Callable[[str], object], document: str = layout.META
+    ) -> str | None:
+        """The folder ``<experiment>/<tail>`` that holds an entity and is no copy.
+
+        Args:
+            tail: The path below the experiment's folder.
+            read: Reads such a folder's document, and raises Misplaced of a copy.
+            document: The document's name.
+
+        Raises:
+            Misplaced: There are copies only.
+        """
+        misplaced: contents.Misplaced | None = None
         for home in (self.root, layout.trash(self.root)):
             for name in disk.names_in(home):
                 folder = f"{home}/{name}/{tail}"
-                if name not in layout.NOT_EXPERIMENTS and os.path.exists(f"{folder}/{document}"):
+                if name in layout.NOT_EXPERIMENTS or not os.path.exists(f"{folder}/{document}"):
+                    continue
+                try:
+                    with suppress(OSError):  # whoever reads it says so
+                        read(folder)
+                except contents.Misplaced as error:
+                    misplaced = error
+                except TrackletException:
                     return folder
+                else:
+                    return folder
+        if misplaced is not None:
+            raise misplaced
         return None
 
     def dir_of_name(self, name: str) -> str | None:

@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import Any
 
 from tracklet import entities, liveness, settings
-from tracklet.errors import StorageError
 from tracklet.record.rules import DELETED_STAGE, RUN_NAME_TAG
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout, points, run_state
@@ -109,16 +108,8 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> entitie
     experiment_dir, folder_name = os.path.split(folder)
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
-    run_id = meta.get("run_id") or meta.get("run_uuid")
-    if not isinstance(run_id, str):  # all digits and unquoted: YAML made it a number
-        run_id = folder_name
-    if run_id != folder_name:
-        raise StorageError(
-            f"{layout.meta(folder)!r} is that of the run {run_id!r}, and a run's folder is named "
-            "by its id: rename the folder, or move it away if it is a copy"
-        )
     return entities.RunInfo(
-        run_id=run_id,
+        run_id=folder_name,
         experiment_id=experiment_id,
         user_id=text(meta.get("user_id"), ""),
         status=entities.RunStatus.to_string(_status(meta)),
@@ -299,7 +290,7 @@ def registered_model(
     """What a registered model's document says, and what lies beside it."""
     created = integer(meta.get("creation_timestamp")) or 0
     return entities.RegisteredModel(
-        name=text(meta.get("name"), os.path.basename(folder)),
+        name=os.path.basename(folder),  # renaming moves it, and the document follows
         creation_timestamp=created,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
         description=optional(meta.get("description")),
@@ -357,7 +348,7 @@ def model_version(folder: str, meta: dict[str, Any], **texts: Any) -> entities.M
     model_dir = os.path.dirname(folder)
     root = os.path.dirname(os.path.dirname(model_dir))
     return entities.ModelVersion(
-        name=text(meta.get("name"), os.path.basename(model_dir)),
+        name=os.path.basename(model_dir),
         version=version_number(folder),
         creation_timestamp=integer(meta.get("creation_timestamp")) or 0,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")),

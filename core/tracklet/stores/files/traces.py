@@ -156,7 +156,10 @@ class TraceFolder(TraceEntry):
             raise ResourceDoesNotExist(f"there is no trace in {self.folder!r}: it has no {INFO}")
         document = _fast_info(data) or documents.loads(data, path)
         with _reported(path, "is no readable document of a trace", "move the folder away"):
-            return TraceInfo.from_dict(document)
+            info = TraceInfo.from_dict(document)
+        claims = {"trace_id": info.trace_id, "experiment_id": info.experiment_id}
+        contents.check_own(self.folder, "trace", claims)
+        return info
 
     def _read_tags(self) -> dict[str, str]:
         """The tags, with the present place of the artifacts."""

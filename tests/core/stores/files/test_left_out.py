@@ -26,6 +26,7 @@ from tracklet.entities import (
     TraceInfo,
     TraceLocation,
     TraceState,
+    ViewType,
 )
 from tracklet.errors import ResourceDoesNotExist, StorageError
 from tracklet.stores import disk
@@ -302,6 +303,76 @@ def test_a_folder_that_claims_to_be_another_run_is_left_out(record):
     assert "rename the folder" in reason
 
 
+def asked_by_id(record: Any) -> list[Callable[[], Any]]:
+    store = record.store
+    return [
+        lambda: store.get_run(record.good.name).info.artifact_uri,
+        lambda: store.get_logged_model(record.good_model.name).artifact_location,
+        lambda: store.traces.get_trace("tr-good").info.tags["mlflow.artifactLocation"],
+    ]
+
+
+@pytest.mark.parametrize("searched", ["before", "after"])
+@pytest.mark.parametrize("name", ["0-copy", "zcopy"])
+def test_a_copied_experiment_takes_nothing_from_its_original(record, name, searched, caplog):
+    """Whichever is found first, and also when the original is gone; one row names the copy."""
+    original, copy = record.good.parent, record.root / name
+    if searched == "before":
+        found(record)
+    shutil.copytree(original, copy)
+    moved = shutil.copytree(record.good, record.other / record.good.name)
+    shutil.copytree(record.good_registered / "version-2", record.good_registered / "version-3")
+    for _ in range(2):
+        assert_good_is_whole(record)
+        assert found(record)["experiments"] == {"Default", "e", "f"}
+        assert record.store.search_runs([record.other.name, name]) == []
+        assert record.store.search_logged_models([record.other.name, name]) == []
+        for ask in asked_by_id(record):
+            assert str(original) in ask()
+    misplaced = {str(copy), str(moved), str(record.good_registered / "version-3")}
+    assert {at for at, _ in record.store.left_out()} == misplaced
+    for path in misplaced:
+        said = [r for r in caplog.records if r.getMessage().startswith(f"{path} is left out")]
+        assert len(said) == 1, path
+    shutil.move(original, record.root.parent / "elsewhere")
+    for ask in (lambda: record.store.get_experiment(name), *asked_by_id(record)):
+        with pytest.raises(StorageError, match="away if it is a copy"):
+            ask()
+    assert record.store.search_runs([record.experiment, record.other.name, name]) == []
+    fresh = FileStore(record.root)
+    with pytest.raises(StorageError, match="away if it is a copy"):
+        fresh.get_run(record.good.name)
+    shutil.move(record.root.parent / "elsewhere", original)
+    shutil.rmtree(copy)
+    shutil.rmtree(moved)
+    assert_good_is_whole(record)
+    assert len(record.store.left_out()) == 1
+
+
+def test_of_an_experiment_in_and_outside_of_the_trash_the_outer_one_counts(record):
+    """As after a restoring by hand that copied; deleted ones come back when it is gone."""
+    record.store.delete_experiment(record.experiment)
+    deleted = record.root / ".trash" / record.experiment
+    for _ in range(2):
+        shutil.copytree(deleted, record.good.parent)
+        for store in (record.store, FileStore(record.root)):
+            uri = store.get_run(record.good.name).info.artifact_uri
+            (run,) = store.search_runs(
+                [record.experiment], "run_name = 'good'", run_view_type=ViewType.ALL
+            )
+            assert run.info.artifact_uri == uri
+            assert ".trash" not in str(uri)
+            (experiment,) = store.search_experiments(ViewType.ALL, filter_string="name = 'e'")
+            assert ".trash" not in experiment.artifact_location
+            assert [at for at, _ in store.left_out()] == [str(deleted)]
+        shutil.rmtree(record.good.parent)
+        (run,) = record.store.search_runs(
+            [record.experiment], "run_name = 'good'", run_view_type=ViewType.ALL
+        )
+        assert ".trash" in str(run.info.artifact_uri)
+        assert record.store.left_out() == []
+
+
 def test_an_experiment_is_deleted_and_restored_around_what_cannot_be_read(record):
     """A FIFO in the place of a run's document stops neither, nor one of another experiment."""
     for path in (record.gone / "meta.yaml", record.other / "meta.yaml"):
@@ -369,7 +440,7 @@ ODD = (
 )
 
 
-KEPT = ("lifecycle_stage", "run_id", "run_uuid")
+KEPT = ("lifecycle_stage", "run_id", "run_uuid", "model_id", "version", "experiment_id")
 
 
 @pytest.mark.parametrize("value", ODD)

@@ -206,13 +206,12 @@ def test_a_missing_store_has_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
-def test_a_read_only_folder_is_read(store, root, run_dir, monkeypatch, tmp_path, code):
+def test_a_read_only_folder_is_read(store, root, monkeypatch, tmp_path, code):
     """Reading and searching work, also without the default experiment; writing is an error."""
     monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
-    run_id = run_dir.name
     experiment_id = store.create_experiment("e")
+    run_id = store.create_run(experiment_id).info.run_id
     store.log_batch(run_id, [Metric("m", 1.0, 1, 1)])
-    os.rename(run_dir, root / experiment_id / run_id)
     shutil.rmtree(root / "0")
 
     def refuse(path, *args, **kwargs):
