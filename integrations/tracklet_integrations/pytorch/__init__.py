@@ -105,6 +105,7 @@ class PytorchIntegration(Integration):
                 "loss: the sum of what backward was called on, of each step",
                 "lr: the rate of each step, where it changes",
                 "train_loss, epoch: at the end of each pass of a DataLoader with steps in it",
+                "val_loss, test_loss, train_eval_loss: what the script looks at while it evaluates",
                 "steps_per_second; skipped_steps of a GradScaler",
                 "params of the optimizer, its scheduler, the criterion, the loader and the model",
                 "model_summary.txt",
@@ -113,6 +114,9 @@ class PytorchIntegration(Integration):
             omits={
                 "epochs of loops without a DataLoader": "nothing says where one ends",
                 "trainings in other threads at the same time": "one thread is watched",
+                "evaluations of which only parts, or a sum of unknown length, are looked at": (
+                    "a tag names the line"
+                ),
                 "updates without a torch.optim.Optimizer": "nothing says where a step ends",
             },
         )

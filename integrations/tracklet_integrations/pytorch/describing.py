@@ -6,11 +6,14 @@ Attributes are read; nothing of the user's is called, and nothing is kept alive.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from inspect import CO_OPTIMIZED
 from types import FrameType
 from typing import Any, Final
+
+from tracklet_integrations.pytorch.phases import Data
 
 _MAX_NODES: Final = 40
 _MAX_FRAMES: Final = 32
@@ -54,6 +57,51 @@ def criterion_params(loss: Any) -> dict[str, Any]:
             return found
         waiting += [each for each, _ in node.next_functions]
     return {}
+
+
+def data_of(iterator: Any) -> Data | None:
+    """What a loader reads; its length is that of its sampler, which was asked for it already."""
+    import torch
+
+    batches = getattr(iterator, "_index_sampler", None)
+    dataset = getattr(iterator, "_dataset", None)
+    if type(batches) is torch.utils.data.BatchSampler:
+        size, sampler, drops = batches.batch_size, batches.sampler, batches.drop_last
+    else:
+        size, sampler, drops = None, batches, False
+    chosen: tuple[Any, ...] = ()
+    indices = getattr(sampler, "indices", None)
+    try:
+        length = len(sampler)  # type: ignore[arg-type]
+        if isinstance(indices, list) and indices:
+            chosen = len(indices), indices[0], indices[len(indices) // 2], indices[-1]
+    except Exception:  # noqa: BLE001 (the user's own may fail; then it is not known)
+        length = None
+    if size is not None and length is not None and drops:
+        length -= length % size
+    identity, likeness = _identity(dataset)
+    try:
+        ref: Any = weakref.ref(dataset)
+    except TypeError:
+        ref = object  # what cannot be held weakly counts as there
+    return Data(ref, (identity, str(chosen)), (likeness, length, str(chosen)), size, length)
+
+
+def _identity(dataset: Any, depth: int = 4) -> tuple[Any, Any]:
+    """What tells a data set from others, and what it has in common with its like."""
+    import torch
+
+    kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+    if type(dataset) is torch.utils.data.Subset and depth and isinstance(dataset.indices, list):
+        whole, like = _identity(dataset.dataset, depth - 1)
+        indices = dataset.indices
+        part = (len(indices), indices[0], indices[len(indices) // 2], indices[-1]) if indices else 0
+        return (whole, str(part)), (like, str(part))
+    if type(dataset) is torch.utils.data.TensorDataset and dataset.tensors:
+        first = dataset.tensors[0]
+        if type(first) is torch.Tensor:
+            return (kind, first.data_ptr(), tuple(first.shape)), (kind, tuple(first.shape))
+    return (kind, id(dataset)), kind
 
 
 def loader_params(iterator: Any) -> dict[str, Any]:

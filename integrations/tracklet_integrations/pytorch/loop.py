@@ -9,13 +9,18 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from time import time
+from types import FrameType
 from typing import Any, Final
+
+from tracklet_integrations.pytorch.phases import Data, Segment
+from tracklet_integrations.pytorch.sites import Site
 
 MAX_EVENTS: Final = 4096
 """So many events are written at the latest."""
 
 _SECONDS: Final = 1.0
 _MAX_PENDING: Final = 4096
+_MAX_EARLY: Final = 8
 _STEPS_OF_ITS_OWN: Final = 10
 """After so many steps in which no other optimizer takes one, a training is one of its own."""
 
@@ -31,6 +36,8 @@ class Training:
         self.batches: int | None = 0
         self.skipped = 0
         self.epochs = 0
+        # What loaders read in whose passes steps were taken.
+        self.data: list[Data] = []
         self.is_over = False
 
 
@@ -87,15 +94,18 @@ class Pass:
 
     Args:
         iterator: Torch's iterator; it is held weakly.
+        data: What it reads.
     """
 
-    __slots__ = ("batches", "loader", "ref", "steps")
+    __slots__ = ("batches", "data", "is_over", "loader", "ref", "steps")
 
-    def __init__(self, iterator: Any) -> None:
+    def __init__(self, iterator: Any, data: Data | None) -> None:
         self.ref = weakref.ref(iterator)
+        self.data = data
         self.loader = id(getattr(iterator, "_index_sampler", iterator))
         self.batches = 0
         self.steps = 0
+        self.is_over = False  # it gave all that there is
 
 
 class Loop:
@@ -108,6 +118,7 @@ class Loop:
         end: Called with a training, before another begins.
         introduce: Called with an optimizer that steps first when a training goes on already.
         number: Gives a rate that is no float as a number, now or later.
+        data_of: What an iterator of a loader reads.
     """
 
     def __init__(
@@ -117,12 +128,14 @@ class Loop:
         end: Callable[[Training], None],
         introduce: Callable[[Optimizing, Any], None],
         number: Callable[[Any], Any],
+        data_of: Callable[[Any], Data | None],
     ) -> None:
         self._begin = begin
         self._flush = flush
         self._end = end
         self._introduce = introduce
         self._number = number
+        self._data_of = data_of
         self._ask_at = 0.0
         self._known: dict[int, Optimizing] = {}
         self._undecided: list[Optimizing] = []
@@ -132,6 +145,17 @@ class Loop:
         self._passes: dict[int, Pass] = {}
         self.training: Training | None = None
         self.current: Pass | None = None
+        # The model was switched to evaluation; the last pass since the last step; what is looked
+        # at now, and what was before the first step.
+        self.is_switched = False
+        self._around: Pass | None = None
+        self._segment: Segment | None = None
+        self._early: list[Segment] = []
+
+    @property
+    def is_beside_training(self) -> bool:
+        """Whether a loader has given data since the last step, and that in no pass with steps."""
+        return self._around is not None and not self._around.steps
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -174,13 +198,18 @@ class Loop:
         # Of several optimizers that step after one backward the first has its loss; of crossed
         # windows each has its own.
         loss: tuple[Any, ...] | None = None
+        current: Pass | None = None
         pending = self._pending
         if count != self._taken_at or (pending and pending[-1][0] >= known.zeroed_at):
             self._taken_at = count
             loss = self._take(known, closure)
             known.leads = True
-            if self.current is not None:
-                self.current.steps += 1
+            current = self.current
+            if self._segment is not None:
+                self._end_segment(by_step=True)
+            self._around = None
+            if current is not None:
+                current.steps += 1
         known.first_zero = known.second_zero = -1
         training = known.training
         if training is None or training.is_over:
@@ -189,6 +218,8 @@ class Loop:
                 return
         if self._undecided and known.held is None:
             self._join(training)
+        if current is not None and current.steps == 1 and current.data is not None:
+            self._note_data(training, current.data)
         events = training.events if known.held is None else known.held
         rates = [group.get("lr") for group in optimizer.param_groups]
         for number, rate in enumerate(rates):
@@ -209,16 +240,46 @@ class Loop:
         if current is None or current.ref() is not iterator:
             current = self._new_pass(iterator)
         current.batches += 1
-        self.current = current
+        self.current = self._around = current
 
     def exhausted(self, iterator: Any) -> None:
         """A loader has no more batches."""
         current = self._passes.pop(id(iterator), None)
         if current is not None and current.ref() is iterator:
+            current.is_over = True
             self._end_pass(current, is_whole=True)
+
+    def switched(self, *, to_training: bool) -> None:
+        """The model was switched to training or to evaluation."""
+        self._end_segment()
+        self.is_switched = not to_training
+
+    def looked(
+        self,
+        site: Site,
+        value: Any,
+        frame: FrameType,
+        *,
+        needs_backward: bool,
+        reduction: str = "",
+        by: str = "",
+    ) -> None:
+        """A loss was looked at while nothing is trained, or one that says it is no training's."""
+        segment = self._segment
+        if segment is None:
+            around, current = self._around, self.current
+            if around is not None and around.steps:
+                around = None
+            in_training = current is not None and current.steps > 0
+            segment = self._segment = Segment(around, in_training=in_training)
+        segment.is_switched |= self.is_switched
+        segment.needs_backward |= needs_backward and not site.is_named
+        segment.add(site, value, frame, reduction, by)
 
     def finish(self, training: Training) -> None:
         """A training is over; its last events are decided and due."""
+        if self.training is training:
+            self._end_segment()
         self._join(training)
         training.is_over = True
         if self.training is training:
@@ -285,6 +346,11 @@ class Loop:
             return None
         known.training = training
         training.optimizers.append(known)
+        if self.current is not None and self.current.steps and self.current.data is not None:
+            self._note_data(training, self.current.data)
+        for segment in self._early:
+            training.events.append(("looked", known, 0, now, segment))
+        self._early = []
         return training
 
     def _changes_the_same(self, optimizer: Any, training: Training) -> bool:
@@ -302,13 +368,41 @@ class Loop:
         self._undecided = []
 
     def _new_pass(self, iterator: Any) -> Pass:
-        found = Pass(iterator)
+        self._end_segment()
+        found = Pass(iterator, self._data_of(iterator))
         for identity, earlier in tuple(self._passes.items()):
             if earlier.loader == found.loader or earlier.ref() is None:
                 del self._passes[identity]
                 self._end_pass(earlier, is_whole=False)
         self._passes[id(iterator)] = found
         return found
+
+    def _note_data(self, training: Training, data: Data) -> None:
+        if not any(each.is_same(data) for each in training.data):
+            training.data.append(data)
+
+    def _end_segment(self, *, by_step: bool = False) -> None:
+        """What was looked at is due, if it was not a part of training after all."""
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        around = segment.around
+        if by_step and (segment.needs_backward or (around is not None and not self._left(around))):
+            return
+        training = self.training
+        if training is None:
+            self._early = [*self._early, segment][-_MAX_EARLY:]
+        elif self._undecided:
+            known = self._undecided[-1]
+            assert known.held is not None
+            known.held.append(("looked", known, known.step, time(), segment))
+        elif training.optimizers:
+            known = training.optimizers[0]
+            training.events.append(("looked", known, known.step, time(), segment))
+
+    def _left(self, around: Pass) -> bool:
+        """Whether a pass does not go on with the step that is taken now."""
+        return around.is_over or around is not self.current
 
     def _end_pass(self, ended: Pass, *, is_whole: bool) -> None:
         """A pass within which steps were taken is an epoch, unless it was a look at one batch."""
@@ -317,6 +411,8 @@ class Loop:
         training = self.training
         if training is None or not ended.steps or not (is_whole or ended.batches > 1):
             return
+        if ended.data is not None:
+            self._note_data(training, ended.data)
         now = time()
         training.epochs += 1
         for known in training.optimizers:

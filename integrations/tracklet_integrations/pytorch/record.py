@@ -17,6 +17,7 @@ from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.starting import start_run
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.loop import Optimizing, Training
+from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 
@@ -44,6 +45,10 @@ class TrainingRecord(Training):
         self._rate_step = 0
         self._unknown = 0
         self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
+        self._splits = Splits()
+        self._reduction = ""
+        # What the tags say of each fact: where it comes from, or why it is left out.
+        self._origins: dict[str, str] = {}
 
     def describe(
         self,
@@ -74,6 +79,7 @@ class TrainingRecord(Training):
             if model is not None:
                 found |= describing.model_params(model)
         recorder.params(found)
+        self._reduction = found.get("reduction", "")
         if model is not None:
             with recorder.step("summary"):
                 text = describing.summary(model)
@@ -87,7 +93,7 @@ class TrainingRecord(Training):
                 value
                 for kind, _, _, _, values in events
                 if kind != "epoch"
-                for value in values
+                for value in (values.values() if kind == "looked" else values)
                 if type(value) is Late
             ]
             self._waiting.append((events, Transfer(lates)))
@@ -124,6 +130,7 @@ class TrainingRecord(Training):
         if any(each.written.get("epochs") for each in self.optimizers):
             tags["tracklet.pytorch.train_loss"] = "the mean of the losses of an epoch's steps"
             tags["tracklet.pytorch.epoch"] = "passes of a loader within which steps were taken"
+        tags |= {f"tracklet.pytorch.{metric}": told for metric, told in self._origins.items()}
         recorder.tags(tags)
         if self.skipped:
             recorder.metrics({"skipped_steps": self.skipped}, step=self.last_step())
@@ -160,8 +167,23 @@ class TrainingRecord(Training):
                 points.append(Metric(key, number, stamp, step, None, None, None, run_id))
             elif kind == "lr":
                 points += self._rates(known, value, transfer, step, stamp, several)
+            elif kind == "looked":
+                self._look(value, transfer, step, stamp, points)
             else:
                 self._epoch(known, step, stamp, several, points)
+
+    def _look(
+        self, segment: Segment, transfer: Transfer, step: int, stamp: int, points: list[Metric]
+    ) -> None:
+        """Add the losses of a segment."""
+        run_id = self.run.info.run_id
+        losses = self._splits.losses(segment, step, self.data, self._reduction, transfer.value)
+        for metric, value, origin in losses:
+            if value is not None:
+                points.append(Metric(metric, value, stamp, step, None, None, None, run_id))
+                self._origins[metric] = origin
+            else:
+                self._origins.setdefault(metric, origin)
 
     def _epoch(
         self, known: Optimizing, step: int, stamp: int, several: bool, points: list[Metric]

@@ -14,14 +14,18 @@ from tracklet.autolog import budget, session
 from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
-from tracklet_integrations.pytorch import describing, doors, saving
+from tracklet_integrations.pytorch import describing, doors, saving, sites
 from tracklet_integrations.pytorch.doors import Door, Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
+from tracklet_integrations.pytorch.sites import Site
 from tracklet_integrations.pytorch.values import reader
 from tracklet_integrations.shared.driving import DRIVER
 
 _LOADERS: Final = "torch.utils.data.dataloader"
+_MAX_SITES: Final = 4096
+_UNREAD: Final = object()
+_WITHIN: Final = object()  # a place of torch's or NumPy's: the script's is around it
 
 _all: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
@@ -37,13 +41,27 @@ class Watcher:
     def __init__(self, options: Any, torch: Any) -> None:
         doors.skip(doors.methods(Watcher), within=True)
         self.options = options
-        self.loop = Loop(self._begin, self._flush, self._end, self._introduce, self._number)
+        self.loop = Loop(
+            self._begin,
+            self._flush,
+            self._end,
+            self._introduce,
+            self._number,
+            describing.data_of,
+        )
         self._value_of = reader()
         self._graph_task: Callable[[], int] = torch._C._current_graph_task_id
         self._thread = 0
         self._scaled: tuple[Any, Any] | None = None
         self._criterion: dict[str, str] | None = None
         self._steps = 0
+        self._kinds = (torch.Tensor, torch.nn.Parameter)
+        self._has_gradients: Callable[[], bool] = torch.is_grad_enabled
+        self._is_compiling: Callable[[], bool] = torch.compiler.is_compiling
+        self._module: Any = torch.nn.Module
+        self._sites: dict[tuple[Any, int], Any] = {}
+        self._switching = 0  # the thread in which a module switches its parts
+        self._criteria = Door("torch.nn.modules.loss", "_Loss.__call__", self._criterion_call)
         self.is_on = True
         _all.add(self)
 
@@ -62,6 +80,9 @@ class Watcher:
         yield Door("torch.amp.grad_scaler", "GradScaler.scale", self._scale)
         yield Door("torch.amp.grad_scaler", "GradScaler.step", self._scaler_step)
         yield from saving.doors(self._note_saving)
+        yield Door("torch.nn", "Module.train", self._train)
+        for name in ("item", "tolist", "numpy", "__float__"):
+            yield Door("torch", f"Tensor.{name}", self._look)
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
@@ -132,6 +153,56 @@ class Watcher:
 
         doors.skip([step], within=False)
         return step
+
+    def _look(self, original: Any) -> Any:
+        noted, known, frame_at = self._note_look, self._sites, sys._getframe
+
+        def look(self: Any, *args: Any, **kwargs: Any) -> Any:
+            value = original(self, *args, **kwargs)
+            frame = frame_at(1)
+            site = known.get((frame.f_code, frame.f_lasti), _UNREAD)
+            if site is not None:
+                noted(self, value, frame, site)
+            return value
+
+        doors.skip([look], within=False)
+        return look
+
+    def _train(self, original: Any) -> Any:
+        watcher, is_compiling = self, self._is_compiling
+
+        # The compiler looks into this one and the next where they are called in what it compiles,
+        # and must see nothing of ours: they ask it first.
+        def train(self: Any, mode: bool = True) -> Any:
+            if is_compiling():
+                return original(self, mode)
+            thread = get_ident()
+            if watcher._switching == thread:
+                return original(self, mode)
+            watcher._switching = thread
+            try:
+                switched = original(self, mode)
+            finally:
+                watcher._switching = 0
+            watcher._note_switched(self, mode)
+            return switched
+
+        doors.skip([train], within=False)
+        return train
+
+    def _criterion_call(self, _original: Any) -> Any:
+        module, is_compiling, frame_at = self._module, self._is_compiling, sys._getframe
+        noted = self._note_criterion
+
+        def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+            if is_compiling():
+                return module.__call__(self, *args, **kwargs)
+            made = module.__call__(self, *args, **kwargs)
+            noted(self, made, frame_at(1))
+            return made
+
+        doors.skip([__call__], within=False)
+        return __call__
 
     # -- what is noted ---------------------------------------------------------------------------
 
@@ -226,6 +297,98 @@ class Watcher:
             self._fault(error, "a checkpoint")
             return None
 
+    def _is_watched(self) -> bool:
+        return self.is_on and get_ident() == self._thread and DRIVER.get() is None
+
+    def _note_look(self, tensor: Any, value: Any, frame: FrameType, site: Any) -> None:
+        try:
+            if not self._is_watched() or type(tensor) not in self._kinds or tensor.numel() != 1:
+                return
+            loop, graded = self.loop, tensor.requires_grad
+            evaluates = loop.is_switched or not (
+                graded or (self._has_gradients() and not loop.is_beside_training)
+            )
+            if site is _UNREAD or site is _WITHIN:
+                if site is _WITHIN and not evaluates:
+                    return
+                outer, site = self._site(tensor, frame)
+                if site is None or outer is None:
+                    return
+                frame = outer
+            if not (evaluates or site.is_named):
+                return
+            number = value if isinstance(value, int | float) else self._value_of(tensor)
+            if number is not None:
+                number = float(number) if isinstance(number, int) else number
+                loop.looked(site, number, frame, needs_backward=graded)
+        except Exception as error:  # noqa: BLE001
+            self._fault(error, "a look at a loss")
+
+    def _site(self, tensor: Any, frame: FrameType) -> tuple[FrameType | None, Site | None]:
+        """Where the script looks, and what its source says of that place."""
+        outer: FrameType | None = frame
+        shown = False
+        while outer is not None:
+            top = str(outer.f_globals.get("__name__", "")).partition(".")[0]
+            if top not in ("torch", "numpy"):
+                break
+            if top == "torch":
+                shown = outer.f_code.co_name == "__format__"
+                if not shown:  # such as ``__array__``, after which NumPy asks for each number
+                    self._keep(frame, None)
+                    return None, None
+            outer = outer.f_back
+        if outer is not frame:
+            self._keep(frame, _WITHIN)
+        if outer is None or shown:
+            return outer, sites.read(outer, tensor) if outer is not None else None
+        found = self._sites.get((outer.f_code, outer.f_lasti), _UNREAD)
+        if found is _UNREAD or found is _WITHIN:
+            found = sites.read(outer)
+            self._keep(outer, found)
+        return outer, found
+
+    def _keep(self, frame: FrameType, site: Any) -> None:
+        if len(self._sites) >= _MAX_SITES:
+            self._sites.clear()
+        self._sites[frame.f_code, frame.f_lasti] = site
+
+    def _note_criterion(self, module: Any, made: Any, frame: FrameType) -> None:
+        try:
+            if not (self._is_watched() and self.loop.is_switched):
+                return
+            reduction = vars(module).get("reduction")
+            value = self._value_of(made)
+            site = self._site(made, frame)[1]
+            if site is not None and value is not None and isinstance(reduction, str):
+                graded = made.requires_grad
+                self.loop.looked(
+                    site,
+                    value,
+                    frame,
+                    needs_backward=graded,
+                    reduction=reduction,
+                    by="module",
+                )
+        except Exception as error:  # noqa: BLE001
+            self._fault(error, "a criterion")
+
+    def _note_switched(self, module: Any, mode: bool) -> None:
+        try:
+            if not self._is_watched():
+                return
+            training = self.loop.training
+            firsts = [] if training is None else [each.parameter() for each in training.optimizers]
+            if firsts and not any(p is each for p in module.parameters() for each in firsts):
+                return  # a teacher, or a part that is frozen
+            self.loop.switched(to_training=mode)
+            if mode:
+                self._criteria.revert()
+            else:
+                self._criteria.apply()
+        except Exception as error:  # noqa: BLE001
+            self._fault(error, "a switch of a model's mode")
+
     # -- trainings -------------------------------------------------------------------------------
 
     def _begin(self, known: Optimizing, optimizer: Any) -> Training | None:
@@ -281,6 +444,7 @@ class Watcher:
         training = self.loop.training
         if training is not None:
             self._end(training)
+        self._criteria.revert()
         self.is_on = False
 
     def _fault(self, error: Exception, place: str) -> None:

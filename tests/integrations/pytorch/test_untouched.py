@@ -65,6 +65,8 @@ def test_off_means_gone(tracklet_home: Path) -> None:
     def found() -> list[Any]:
         return [
             torch.autograd.backward,
+            *(getattr(torch.Tensor, name) for name in ("item", "tolist", "numpy", "__float__")),
+            nn.Module.train,
             optimizer.Optimizer.zero_grad,
             dataloader._SingleProcessDataLoaderIter._next_data,
             dataloader._MultiProcessingDataLoaderIter._next_data,
@@ -303,6 +305,27 @@ def compiled_modes():
         plain(model, optimizer, schedule, nn.functional.mse_loss)
         fast()
 
+def compiled_evaluation():
+    model, optimizer, schedule = parts()
+    criterion = nn.MSELoss()
+    def evaluate():
+        model.eval()
+        total = 0.0
+        with torch.no_grad():
+            for _ in range(2):
+                val_loss = criterion(model(X), Y)
+                total += val_loss.item() + float(val_loss)
+        model.train()
+        return total
+    fast = torch.compile(evaluate, backend="aot_eager")
+    whole = torch.compile(lambda: criterion(model(X), Y), backend="aot_eager")
+    for _ in range(4):
+        plain(model, optimizer, schedule, criterion)
+        fast()
+        model.eval()
+        whole().tolist(), whole().detach().numpy(), evaluate()
+        model.train()
+
 def compiled_loader():
     model, optimizer, schedule = parts()
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y), batch_size=4)
@@ -322,7 +345,7 @@ def compiled_loader():
 import warnings
 warnings.simplefilter("ignore")
 for case in (compiled_model, compiled_loss, compiled_step, compiled_item, compiled_update,
-             compiled_modes, compiled_loader):
+             compiled_modes, compiled_evaluation, compiled_loader):
     torch._dynamo.reset()
     counters.clear()
     with tracklet.start_run(run_name=case.__name__) as run:
@@ -346,7 +369,7 @@ def test_the_compiler_counts_the_same(tracklet_home: Path, record: Any) -> None:
         for how in ("bare", "watched")
     }
     assert found["watched"] == found["bare"]
-    assert found["bare"].count("compiled_") == 7
+    assert found["bare"].count("compiled_") == 8
     steps = {
         run.info.run_name: [step for step, _ in record.history(run, "loss")]
         for run in record.runs()
