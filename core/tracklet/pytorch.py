@@ -13,15 +13,18 @@ from tracklet_flavors.pytorch import (
     save_state_dict,
 )
 from tracklet_integrations.pytorch import autolog
+from tracklet_integrations.pytorch.restoring import load_checkpoint, restore_checkpoint
 
 __all__ = [
     "autolog",
     "get_default_conda_env",
     "get_default_pip_requirements",
+    "load_checkpoint",
     "load_model",
     "load_state_dict",
     "log_model",
     "log_state_dict",
+    "restore_checkpoint",
     "save_model",
     "save_state_dict",
 ]

@@ -1,7 +1,8 @@
 """Checkpoints: the model as it was during training, from which training can go on.
 
-Under a run's artifacts, ``checkpoints/global_step_<step>/checkpoint<ending>`` is one checkpoint;
-``checkpoints/latest_checkpoint<ending>`` the only one, if only the best is kept. Beside it a JSON
+Under a run's artifacts, ``checkpoints/global_step_<step>/checkpoint<ending>`` is one checkpoint, or
+``checkpoints/epoch_<epoch>/…``; ``checkpoints/latest_checkpoint<ending>`` the only one, if only the
+best is kept. Beside it a JSON
 file says its step, its metrics and which flavor loads it. The tag
 ``mlflow.latest_checkpoint_artifact`` names the newest. Those of a run's second training are below
 ``fit_2/``.
@@ -101,7 +102,13 @@ class Checkpoints:
         return better
 
     def write(
-        self, step: int, metrics: Mapping[str, float], save: Callable[[Path], object]
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        save: Callable[[Path], object],
+        *,
+        epoch: int | None = None,
+        place: str | None = None,
     ) -> None:
         """Write the checkpoint of a round, and remove those that are not to be kept.
 
@@ -109,20 +116,23 @@ class Checkpoints:
             step: The round, counted from 0.
             metrics: Its metrics, for the JSON file.
             save: Writes the model to a file, in the framework's own format.
+            epoch: The epoch, counted from 0; by default each round is one.
+            place: The name of its folder, if that is not ``global_step_<step>``.
         """
         with self._recorder.step("checkpoint"):
             client = TrackletClient()
             if self._repository is None:
                 self._repository = client.run_repository(self._recorder.run_id)
             name = "latest_checkpoint" if self._best_only else "checkpoint"
-            folder = self._folder if self._best_only else f"{self._folder}/global_step_{step}"
+            folder = f"{self._folder}/{place or f'global_step_{step}'}"
+            folder = self._folder if self._best_only else folder
             scratch = Path(tempfile.mkdtemp(prefix="tracklet-checkpoint-"))
             try:
                 file = scratch / f"{name}{self._suffix}"
                 save(file)
                 about = {
                     **metrics,
-                    "epoch": step,
+                    "epoch": step if epoch is None else epoch,
                     "global_step": step,
                     "flavor": self._flavor,
                     "flavor_config": {**self._config, "data": file.name},

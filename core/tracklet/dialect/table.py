@@ -232,7 +232,6 @@ LEFT_OUT: Final[dict[str, str]] = {
         "shap* spacy* statsmodels* tensorflow* transformers* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",
-    "pytorch.load_checkpoint": "it writes no checkpoints of PyTorch's by itself",
     # What it is not for.
     (
         "evaluate validate_evaluation_results models.evaluate models.list_evaluators "

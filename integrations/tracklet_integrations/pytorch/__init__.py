@@ -28,9 +28,8 @@ class PytorchOptions(CommonOptions):
     Args:
         log_every_n_epoch: Record ``train_loss`` and ``epoch`` only every so many epochs.
         log_every_n_step: Record ``loss`` only every so many steps; by default at each.
-        log_models: Accepted for compatibility, as are ``log_datasets``, ``registered_model_name``,
-            ``log_model_signatures`` and what begins with ``checkpoint``: a loop saves what it wants
-            to be kept.
+        log_models: Accepted for compatibility, as are ``log_datasets``, ``registered_model_name``
+            and ``log_model_signatures``.
         log_datasets: See there.
         disable: Put everything back as it was, instead.
         exclusive: Record only into runs that autologging started, never into yours.
@@ -39,13 +38,14 @@ class PytorchOptions(CommonOptions):
         silent: Say nothing in the log.
         registered_model_name: See ``log_models``.
         extra_tags: Further tags for the runs that autologging starts.
-        checkpoint: See ``log_models``.
-        checkpoint_monitor: See there.
-        checkpoint_mode: See there.
-        checkpoint_save_best_only: See there.
-        checkpoint_save_weights_only: See there.
-        checkpoint_save_freq: See there.
-        log_model_signatures: See there.
+        checkpoint: Write checkpoints of the model, its optimizer, scheduler and scaler, and the
+            random states. ``tracklet.pytorch.restore_checkpoint`` reads them.
+        checkpoint_monitor: The metric that says what is best.
+        checkpoint_mode: Whether less (``"min"``) or more (``"max"``) of it is better.
+        checkpoint_save_best_only: Keep one checkpoint: the best by that metric.
+        checkpoint_save_weights_only: Leave out everything but the model.
+        checkpoint_save_freq: ``"epoch"``, or every how many steps.
+        log_model_signatures: See ``log_models``.
         log_checkpoints: Copy the files that the script saves by ``torch.save``, safetensors and
             distributed checkpoints into the run's artifacts, in the background.
 
@@ -63,7 +63,7 @@ class PytorchOptions(CommonOptions):
     silent: bool = False
     registered_model_name: str | None = None
     extra_tags: Mapping[str, Any] | None = None
-    checkpoint: bool = True
+    checkpoint: bool = False
     checkpoint_monitor: str = "val_loss"
     checkpoint_mode: str = "min"
     checkpoint_save_best_only: bool = True
@@ -78,6 +78,17 @@ class PytorchOptions(CommonOptions):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise InvalidParameterValue(f"{name} must be a whole number from 1; got {value!r}")
+        self.check_choice("checkpoint_mode", ("min", "max"))
+        freq = self.checkpoint_save_freq
+        if freq != "epoch" and (type(freq) is not int or freq < 1):
+            raise InvalidParameterValue(
+                "checkpoint_save_freq must be 'epoch' or a whole number of steps from 1; got "
+                f"{freq!r}"
+            )
+        if self.checkpoint_save_best_only and not self.checkpoint_monitor:
+            raise InvalidParameterValue(
+                "checkpoint_save_best_only needs a checkpoint_monitor, which says what is best"
+            )
 
 
 class PytorchIntegration(Integration):

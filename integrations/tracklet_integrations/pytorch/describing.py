@@ -191,6 +191,14 @@ class Surroundings:
         }
         return next(iter(found.values())) if len(found) == 1 else None
 
+    def scalers(self) -> list[Any]:
+        """The scalers of gradients."""
+        import torch
+
+        kind = torch.amp.GradScaler
+        found = {id(value): value for _, value in self._named if issubclass(type(value), kind)}
+        return [*found.values()]
+
     def model_of(self, optimizer: Any) -> Any:
         """The smallest module that has all parameters of an optimizer."""
         import torch

@@ -16,6 +16,7 @@ from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.starting import start_run
 from tracklet_integrations.pytorch import describing
+from tracklet_integrations.pytorch.checkpoints import AutomaticCheckpoints
 from tracklet_integrations.pytorch.loop import Optimizing, Training
 from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
@@ -49,6 +50,9 @@ class TrainingRecord(Training):
         self._reduction = ""
         # What the tags say of each fact: where it comes from, or why it is left out.
         self._origins: dict[str, str] = {}
+        self.checkpoints = (
+            AutomaticCheckpoints(self.recorder, options) if options.checkpoint else None
+        )
 
     def describe(
         self,
@@ -78,6 +82,8 @@ class TrainingRecord(Training):
             model = around.model_of(optimizer)
             if model is not None:
                 found |= describing.model_params(model)
+            if self.checkpoints is not None:
+                self.checkpoints.note(known, optimizer, around)
         recorder.params(found)
         self._reduction = found.get("reduction", "")
         if model is not None:
@@ -104,11 +110,14 @@ class TrainingRecord(Training):
             if points:
                 self.run.writer.log_metrics(points)
                 self.saved.look_at(points)
+                if self.checkpoints is not None:
+                    self.checkpoints.look_at(points)
             self.saved.flush()
 
     def close(self) -> None:
         """Write what is known only at the end."""
         self.write(everything=True)
+        self.write_checkpoint()
         self.saved.close()
         recorder = self.recorder
         params: dict[str, Any] = {}
@@ -142,6 +151,13 @@ class TrainingRecord(Training):
     def last_step(self) -> int:
         """How many steps were taken."""
         return max((each.step for each in self.optimizers), default=0)
+
+    def write_checkpoint(self) -> None:
+        """Write a checkpoint, if one is due."""
+        if self.checkpoints is not None:
+            self.checkpoints.write_if_due(
+                self.last_step(), self.epochs, lambda: self.write(everything=True)
+            )
 
     def _interpret(
         self, events: Sequence[tuple[Any, ...]], transfer: Transfer, points: list[Metric]

@@ -14,7 +14,7 @@ from tracklet.autolog import budget, session
 from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
-from tracklet_integrations.pytorch import describing, doors, saving, sites
+from tracklet_integrations.pytorch import checkpoints, describing, doors, saving, sites
 from tracklet_integrations.pytorch.doors import Door, Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
@@ -63,6 +63,9 @@ class Watcher:
         self._switching = 0  # the thread in which a module switches its parts
         self._criteria = Door("torch.nn.modules.loss", "_Loss.__call__", self._criterion_call)
         self.is_on = True
+        if options.checkpoint:
+            by_epoch = options.checkpoint_save_freq == "epoch"
+            checkpoints.attach(self.loop, self._checkpoint, by_epoch=by_epoch)
         _all.add(self)
 
     def doors(self) -> Iterable[Door]:
@@ -83,6 +86,8 @@ class Watcher:
         yield Door("torch.nn", "Module.train", self._train)
         for name in ("item", "tolist", "numpy", "__float__"):
             yield Door("torch", f"Tensor.{name}", self._look)
+        if self.options.checkpoint and self.options.checkpoint_save_freq == "epoch":
+            yield checkpoints.door(self._epochs, self._checkpoint)
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
@@ -287,6 +292,18 @@ class Watcher:
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a skipped step")
 
+    def _epochs(self) -> int:
+        return self.loop.training.epochs if self.loop.training is not None else 0
+
+    def _checkpoint(self) -> None:
+        training = self.loop.training
+        if isinstance(training, TrainingRecord) and self._is_mine() and not is_suppressed():
+            try:
+                with suppressed():
+                    training.write_checkpoint()
+            except Exception as error:  # noqa: BLE001
+                self._fault(error, "a checkpoint")
+
     def _note_saving(self, target: Any, by: str) -> saving.SavedFile | None:
         training = self.loop.training
         if not self.is_on or not isinstance(training, TrainingRecord) or is_suppressed():
@@ -414,6 +431,9 @@ class Watcher:
         around = describing.Surroundings(sys._getframe(1))
         known.name = around.name_of(optimizer) or ""
         known.params = describing.optimizer_params(optimizer)
+        training = self.loop.training
+        if isinstance(training, TrainingRecord) and training.checkpoints is not None:
+            training.checkpoints.note(known, optimizer, around)
 
     def _flush(self, training: Training) -> None:
         assert isinstance(training, TrainingRecord)
