@@ -15,6 +15,8 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstar
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,sql,postgresql,system-metrics"
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
+# What trains by PyTorch, or shows how it goes; their tests share one environment.
+TRAINERS = ["lightning"]
 
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]
@@ -191,11 +193,23 @@ def coverage(session: nox.Session) -> None:
 @nox.parametrize("framework", FRAMEWORKS)
 def frameworks(session: nox.Session, framework: str) -> None:
     """A plugin's own tests, with no framework installed but its own."""
-    session.install("-e", f".[{framework}]", *group("tests"))
+    only_those_of(session, framework)
+
+
+@nox.session
+def trainers(session: nox.Session) -> None:
+    """The tests of what trains by PyTorch, and of what its trainings are shown with."""
+    only_those_of(session, *TRAINERS)
+
+
+def only_those_of(session: nox.Session, *frameworks: str) -> None:
+    """The tests of some frameworks' plugins, with no others installed."""
+    session.install("-e", f".[{','.join(frameworks)}]", *group("tests"))
     places = [
         str(place)
         for kind in ("integrations", "flavors")
         for place in sorted(Path("tests", kind).glob("*"))
+        for framework in frameworks
         if place.stem in (framework, f"test_{framework}")
     ]
     usual = ["-m", "not exhaustive", *places]

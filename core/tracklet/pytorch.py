@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklet import lazy
 from tracklet_flavors.pytorch import (
     get_default_conda_env,
     get_default_pip_requirements,
@@ -15,7 +18,11 @@ from tracklet_flavors.pytorch import (
 from tracklet_integrations.pytorch import autolog
 from tracklet_integrations.pytorch.restoring import load_checkpoint, restore_checkpoint
 
+if TYPE_CHECKING:
+    from tracklet_integrations.pytorch.lightning.logger import TrackletLogger
+
 __all__ = [
+    "TrackletLogger",
     "autolog",
     "get_default_conda_env",
     "get_default_pip_requirements",
@@ -28,3 +35,9 @@ __all__ = [
     "save_model",
     "save_state_dict",
 ]
+
+if not TYPE_CHECKING:
+    # A class of Lightning's, which is imported with it.
+    __getattr__ = lazy.lookup(
+        __name__, {"TrackletLogger": "tracklet_integrations.pytorch.lightning.logger"}
+    )

@@ -520,8 +520,8 @@ class recording:  # noqa: N801 (used as a function in `with`)
         label: The integration's name.
         options: Its options.
         muted: Open the session, so that nothing inside is recorded, but record nothing either.
-        resume: A run that autologging started earlier, to go on with instead of a new one. If it
-            cannot be had, a new one is started.
+        resume: An earlier run to go on with instead of a new one. If it is open in this process,
+            it is only added to; if it cannot be had, a new one is started.
     """
 
     def __init__(
@@ -557,7 +557,7 @@ class recording:  # noqa: N801 (used as a function in `with`)
         started = perf_counter()
         try:
             checkpoint("step start")
-            run = active.top()
+            run = active.top() or active.opened(self._resume or "")
             if run is None and _is_follower():
                 return None
             if run is None:

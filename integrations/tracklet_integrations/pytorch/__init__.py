@@ -7,11 +7,12 @@ from dataclasses import InitVar, dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tracklet.autolog import CommonOptions, Explanation, Integration, switch
+from tracklet.autolog import CommonOptions, Explanation, Integration, LatePatches, switch
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Patch
 
 if TYPE_CHECKING:
+    from tracklet_integrations.pytorch.lightning import Trainers
     from tracklet_integrations.pytorch.watching import Watcher
 
 __all__ = ["PytorchIntegration", "PytorchOptions", "autolog"]
@@ -100,14 +101,23 @@ class PytorchIntegration(Integration):
     Options: ClassVar[type[Any]] = PytorchOptions
 
     _watcher: Watcher | None = None
+    _trainers: Trainers | None = None
 
-    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
-        """Doors; see :mod:`tracklet_integrations.pytorch.doors`."""
+    def continue_from(self, earlier: Integration) -> None:
+        """Trainers keep the runs that their fits were recorded into."""
+        assert isinstance(earlier, PytorchIntegration)
+        self._trainers = earlier._trainers
+
+    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
+        """Doors; see :mod:`tracklet_integrations.pytorch.doors`. And Lightning's trainers."""
+        from tracklet_integrations.pytorch.lightning import Trainers
         from tracklet_integrations.pytorch.watching import Watcher
 
         self._watcher = Watcher(options, framework)
         self._doors = [*self._watcher.doors()]  # the core holds them weakly
-        return self._doors
+        homes = self._trainers.homes if self._trainers is not None else None
+        self._trainers = Trainers(options, homes)
+        return [*self._doors, *self._trainers.patches()]
 
     def explain(self, options: Any) -> Explanation:
         """What is recorded, and by which rule."""
