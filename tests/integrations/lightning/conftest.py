@@ -119,6 +119,6 @@ def kit(tmp_path: Any) -> Kit:
 def on(tracklet_home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Autologging of PyTorch is on, logs no models, and faults of its own are raised."""
     monkeypatch.setenv("TRACKLET_STRICT", "1")
-    tracklet.pytorch.autolog(log_models=False, checkpoint=False)
+    tracklet.pytorch.autolog(log_models=False)
     yield
     tracklet.pytorch.autolog(disable=True)

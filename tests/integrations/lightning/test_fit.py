@@ -20,7 +20,7 @@ def steps(record, run, key):
 
 
 def test_a_fit_is_recorded_with_what_mlflow_records_and_more(either, record, on):
-    tracklet.pytorch.autolog(checkpoint=False)
+    tracklet.pytorch.autolog()
     stopping = either.pl.callbacks.EarlyStopping("val_loss", patience=1, min_delta=100.0)
     keeping = either.pl.callbacks.ModelCheckpoint(monitor="val_loss")
     trainer = either.fitted(
@@ -105,7 +105,6 @@ def test_metrics_have_as_many_points_as_was_asked_for(
 ):
     tracklet.pytorch.autolog(
         log_models=False,
-        checkpoint=False,
         log_every_n_epoch=every_epoch,
         log_every_n_step=every_step,
     )
@@ -206,7 +205,7 @@ def test_a_fit_that_is_cut_off_keeps_what_there_was(kit, record, on, error, stat
 
 
 def test_stopping_early_without_checkpoints_is_no_failure(kit, record, on):
-    tracklet.pytorch.autolog(checkpoint=False)
+    tracklet.pytorch.autolog()
     stopping = kit.pl.callbacks.EarlyStopping("val_loss", patience=1, min_delta=100.0)
     kit.fitted(max_epochs=5, callbacks=[stopping])
     run = record.only()
