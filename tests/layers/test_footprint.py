@@ -53,6 +53,7 @@ tracklet.autolog.flush()
 MOST_OF_SWITCHING_ON = 23
 MOST_OF_HELLO = 45
 MOST_OF_A_FIT = 110
+MOST_OF_A_SEARCH = 66
 
 
 def loaded(code: str, folder: Path) -> set[str]:
@@ -97,6 +98,15 @@ def test_an_autologged_fit_loads_what_serves_it(tracklet_home: Path) -> None:
     assert not roots & {"sqlalchemy", "sqlite3", "tracklet_services"}
     others = ("tracklet_integrations.lightgbm", "tracklet_integrations.xgboost")
     assert not [name for name in ours(modules) if name.startswith(others) or "boosting" in name]
+
+
+def test_a_first_search_loads_what_serves_it(tracklet_home: Path) -> None:
+    """A call of the command line is one, and waits for all that is loaded."""
+    search = "import tracklet\ntracklet.TrackletClient('runs').search_runs(['0'], 'metrics.m > 1')"
+    modules = loaded(search, tracklet_home)
+    assert len(ours(modules)) <= MOST_OF_A_SEARCH, sorted(ours(modules))
+    roots = {name.partition(".")[0] for name in modules}
+    assert not roots & {"datetime", "hashlib", "json", "logging", "sqlite3", "traceback", "yaml"}
 
 
 def test_switching_autologging_on_loads_no_integration_and_no_wrapt(tracklet_home: Path) -> None:

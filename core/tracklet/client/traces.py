@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tracklet import entities
 from tracklet.client.verbs import Verbs
-from tracklet.entities import Assessment
 from tracklet.errors import InvalidParameterValue
 from tracklet.validation import as_experiment_id, as_experiment_ids, as_list, validate_key
 
 if TYPE_CHECKING:
-    from tracklet.entities import LiveSpan, PagedList, SpanStatus, Trace
+    from tracklet.entities import Assessment, LiveSpan, PagedList, SpanStatus, Trace
 
 
 class TraceVerbs(Verbs):
@@ -167,7 +167,7 @@ class TraceVerbs(Verbs):
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
         """Keep feedback or an expectation; the answer has its id."""
-        as_list("assessments", [assessment], Assessment)
+        as_list("assessments", [assessment], entities.Assessment)
         return self.store.traces.create_assessment(assessment.with_changes(trace_id=trace_id))
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:

@@ -131,6 +131,9 @@ class Run(Entity, slots=False):
     outputs: RunOutputs = field(default_factory=RunOutputs)
 
     def __post_init__(self) -> None:
+        given = (type(self.info), type(self.data), type(self.inputs), type(self.outputs))
+        if given == _KINDS:
+            return  # a search makes thousands
         for what, kind in _PARTS:
             value = getattr(self, what)
             if not isinstance(value, kind) and (value is not None or what == "info"):
@@ -148,3 +151,4 @@ _PARTS: Final = (
     ("inputs", RunInputs),
     ("outputs", RunOutputs),
 )
+_KINDS: Final = tuple(kind for _, kind in _PARTS)

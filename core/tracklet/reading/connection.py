@@ -88,6 +88,11 @@ class Reader(Protocol):
         """Which SQL it speaks."""
         ...
 
+    @property
+    def packs(self) -> bool:
+        """Whether it has what runs hold as texts of their own, too; see :mod:`.packed`."""
+        ...
+
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterable[Sequence[Any]]:
         """All rows that a statement gives.
 
@@ -102,6 +107,7 @@ class SqliteReader:
     """A connection that was set up by :func:`set_up`."""
 
     dialect: Dialect = "sqlite"
+    packs = True
 
     def __init__(self, db: Connection) -> None:
         self.rows = db.rows

@@ -58,6 +58,9 @@ DATASET_CONTEXT: Final = "mlflow.data.context"
 
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 
+PACKED: Final = "\x1f"
+"""What stands between keys and values in the texts of ``packed_runs``."""
+
 _CHUNK: Final = 5_000
 _MANY: Final = 1_000
 
@@ -237,31 +240,70 @@ def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
 def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     """The runs of rows, whole."""
     ids = [row[0] for row in rows]
-    metrics: dict[int, dict[str, float]] = {id_: {} for id_ in ids}
-    points = rows_of(reader, "run, key, value", "latest_metrics", "run", ids, "run, key")
-    for id_, key, value in points:
-        metrics[id_][key] = math.nan if value is None else value
-    params = _texts(reader, "params", "run", rows)
-    tags = _texts(reader, "tags", "run", rows)
-    datasets = _dataset_inputs(reader, ids)
+    data: dict[int, RunData] = {}
+    linked: list[int] = []
+    unpack = _unpacking()
+    if reader.packs:
+        columns = "run, linked, metric_keys, metrics, param_keys, params, tag_keys, tags"
+        for id_, is_linked, *packed in rows_of(reader, columns, "packed_runs", "run", ids, "run"):
+            data[id_] = unpack(*packed)
+            if is_linked:
+                linked.append(id_)
+    if others := [row for row in rows if row[0] not in data]:
+        data |= _run_data(reader, others)
+        linked += (row[0] for row in others)
+    datasets = _dataset_inputs(reader, linked)
     inputs: dict[int, list[LoggedModelInput]] = {}
-    for id_, model_id in rows_of(reader, "run, model_id", "model_inputs", "run", ids, "id"):
+    for id_, model_id in rows_of(reader, "run, model_id", "model_inputs", "run", linked, "id"):
         inputs.setdefault(id_, []).append(entities.LoggedModelInput(model_id))
     outputs: dict[int, list[LoggedModelOutput]] = {}
     for id_, model_id, step in rows_of(
-        reader, "run, model_id, step", "model_outputs", "run", ids, "id"
+        reader, "run, model_id, step", "model_outputs", "run", linked, "id"
     ):
         outputs.setdefault(id_, []).append(entities.LoggedModelOutput(model_id, step))
-    found: list[Run] = []
-    for id_, run_id, experiment_id, user_id, *others in rows:
-        run = Run(
+    return [
+        Run(
             RunInfo(run_id, experiment_id, user_id or "", *others),
-            RunData(metrics[id_], params[id_], tags[id_]),
+            data[id_],
             RunInputs(datasets.get(id_, []), inputs.get(id_, [])),
             RunOutputs(outputs.get(id_, [])),
         )
-        found.append(run)
-    return found
+        for id_, run_id, experiment_id, user_id, *others in rows
+    ]
+
+
+def _run_data(reader: Reader, rows: Sequence[Any]) -> dict[int, RunData]:
+    """What the runs of rows hold, from the tables of keys and values."""
+    metrics: dict[int, dict[str, float]] = {row[0]: {} for row in rows}
+    points = rows_of(reader, "run, key, value", "latest_metrics", "run", metrics, "run, key")
+    for id_, key, value in points:
+        metrics[id_][key] = as_double(value)
+    params = _texts(reader, "params", "run", rows)
+    tags = _texts(reader, "tags", "run", rows)
+    return {id_: RunData(metrics[id_], params[id_], tags[id_]) for id_ in metrics}
+
+
+def _unpacking() -> Callable[..., RunData]:
+    """What makes the data of runs of their packed values; of many runs, most keys are the same."""
+    known: dict[str, list[str]] = {"": []}
+
+    def keys_of(text: str) -> list[str]:
+        keys = known.get(text)
+        if keys is None:
+            keys = known[text] = text.split(PACKED)
+        return keys
+
+    def unpack(
+        metric_keys: str, metrics: bytes, param_keys: str, params: str, tag_keys: str, tags: str
+    ) -> RunData:
+        return RunData(
+            dict(zip(keys_of(metric_keys), memoryview(metrics).cast("d"), strict=True)),
+            # Of no texts, one is left: the empty one.
+            dict(zip(keys_of(param_keys), params.split(PACKED), strict=False)),
+            dict(zip(keys_of(tag_keys), tags.split(PACKED), strict=False)),
+        )
+
+    return unpack
 
 
 def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[DatasetInput]]:

@@ -171,6 +171,7 @@ class SqlReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.packs = False
         self.dialect: Dialect = "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Sequence[Any]:

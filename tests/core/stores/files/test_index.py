@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -144,6 +145,28 @@ def test_every_write_of_the_store_is_found_by_the_next_search(store, index):
     store.restore_experiment(experiment)
     assert ids(index.search_runs([experiment])) == {run}
     assert_equal_to_files(store, index)
+
+
+def test_whatever_a_run_holds_is_found_as_it_is(store, index):
+    """Texts with any character, no text, and every kind of number, alone and among others."""
+    experiment = store.create_experiment("e")
+    texts = ["", "\x1f", "a\x1fb", "\x1e\n'\"", "音", "x" * 6000]
+    numbers = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1, 2.0**60]
+    run_with(store, experiment)
+    for text in texts:
+        run_with(store, experiment, params={"p": text})
+        run_with(store, experiment, tags={"a": text, "b": "", "c": text}, metrics={"m": 1.0})
+    for number in numbers:
+        run_with(store, experiment, metrics={"m": number})
+    each = {f"m/{place}": number for place, number in enumerate(numbers)}
+    run_with(store, experiment, metrics=each, params={f"p{n}": t for n, t in enumerate(texts)})
+    found = assert_equal_to_files(store, index)
+    assert len(found) == 2 + 2 * len(texts) + len(numbers)
+    signs = [
+        math.copysign(1, run.data.metrics["m"])
+        for run in index.search_runs([experiment], "metrics.m = 0")
+    ]
+    assert signs == [-1]
 
 
 def test_the_registry_is_indexed(store, index):
