@@ -126,14 +126,18 @@ class PytorchIntegration(Integration):
                 "loss: the sum of what backward was called on, of each step",
                 "lr: the rate of each step, where it changes",
                 "train_loss, epoch: at the end of each pass of a DataLoader with steps in it",
+                "epochs without a loader: by the variable of the loop over them",
                 "val_loss, test_loss, train_eval_loss: what the script looks at while it evaluates",
-                "steps_per_second; skipped_steps of a GradScaler",
+                "steps_per_second, samples_per_second, data_wait; grad_norm: at most once a second",
+                "skipped_steps of a GradScaler; closure_evaluations",
                 "params of the optimizer, its scheduler, the criterion, the loader and the model",
                 "model_summary.txt",
                 "checkpoints.json: what the script saves, with step, epoch, size and hash",
             ),
             omits={
-                "epochs of loops without a DataLoader": "nothing says where one ends",
+                "epochs of loops without a DataLoader or a variable named like an epoch": (
+                    "nothing says where one ends"
+                ),
                 "trainings in other threads at the same time": "one thread is watched",
                 "evaluations of which only parts, or a sum of unknown length, are looked at": (
                     "a tag names the line"

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from inspect import CO_OPTIMIZED
 from types import FrameType
 from typing import Any, Final
 
+from tracklet_integrations.pytorch.epochs import user_frames
 from tracklet_integrations.pytorch.phases import Data
 
 _MAX_NODES: Final = 40
-_MAX_FRAMES: Final = 32
 _MAX_ITEMS: Final = 16
 _REDUCTIONS: Final = {0: "none", 1: "mean", 2: "sum"}
 _PLAIN: Final = (bool, int, float, str)
@@ -169,7 +169,7 @@ class Surroundings:
 
     def __init__(self, frame: FrameType | None) -> None:
         self._named: list[tuple[str, Any]] = []
-        for each in _frames(frame):
+        for each in user_frames(frame):
             self._named += _variables(each)
 
     def name_of(self, optimizer: Any) -> str | None:
@@ -212,17 +212,6 @@ class Surroundings:
             if wanted <= own and (found is None or len(own) < found[0]):
                 found = len(own), value
         return None if found is None or not wanted else found[1]
-
-
-def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """The user's frames from the inside out."""
-    for _ in range(_MAX_FRAMES):
-        if frame is None:
-            return
-        top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if top not in ("torch", "tracklet", "tracklet_integrations"):
-            yield frame
-        frame = frame.f_back
 
 
 def _variables(frame: FrameType) -> list[tuple[str, Any]]:

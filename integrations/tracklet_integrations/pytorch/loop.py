@@ -12,6 +12,7 @@ from time import time
 from types import FrameType
 from typing import Any, Final
 
+from tracklet_integrations.pytorch.epochs import Turns
 from tracklet_integrations.pytorch.phases import Data, Segment
 from tracklet_integrations.pytorch.sites import Site
 
@@ -19,6 +20,9 @@ MAX_EVENTS: Final = 4096
 """So many events are written at the latest."""
 
 _SECONDS: Final = 1.0
+_SHARE: Final = 500
+"""So many times longer than it took the next look at gradients is put off."""
+
 _MAX_PENDING: Final = 4096
 _MAX_EARLY: Final = 8
 _STEPS_OF_ITS_OWN: Final = 10
@@ -38,6 +42,10 @@ class Training:
         self.epochs = 0
         # What loaders read in whose passes steps were taken.
         self.data: list[Data] = []
+        # Passes in which steps were taken, until they are accounted for; the last may go on.
+        self.passes: list[Pass] = []
+        self.turns = Turns()
+        self.grad_norm_at = 0.0
         self.is_over = False
 
 
@@ -63,6 +71,7 @@ class Optimizing:
         "seen_at",
         "step",
         "training",
+        "turns",
         "written",
         "zeroed_at",
     )
@@ -73,6 +82,7 @@ class Optimizing:
         self.training: Training | None = None
         # Its events while it is open to which training they belong.
         self.held: list[tuple[Any, ...]] | None = None
+        self.turns = Turns()
         self.step = 0
         # How many backwards there had been at its last step and its last zero_grad, and at the
         # first two zero_grads since that step.
@@ -97,7 +107,7 @@ class Pass:
         data: What it reads.
     """
 
-    __slots__ = ("batches", "data", "is_over", "loader", "ref", "steps")
+    __slots__ = ("batches", "data", "is_over", "loader", "number", "ref", "steps", "waited")
 
     def __init__(self, iterator: Any, data: Data | None) -> None:
         self.ref = weakref.ref(iterator)
@@ -106,6 +116,15 @@ class Pass:
         self.batches = 0
         self.steps = 0
         self.is_over = False  # it gave all that there is
+        self.waited = 0.0  # seconds
+        self.number: int | None = None  # of the epoch, as the script counts
+
+    def samples(self) -> int | None:
+        """How many it has given; None if that is not known."""
+        data = self.data
+        if data is None or data.batch_size is None or data.length is None:
+            return None
+        return min(self.batches * data.batch_size, data.length)
 
 
 class Loop:
@@ -119,6 +138,7 @@ class Loop:
         introduce: Called with an optimizer that steps first when a training goes on already.
         number: Gives a rate that is no float as a number, now or later.
         data_of: What an iterator of a loader reads.
+        grad_norm: The norm of the gradients that an optimizer has applied, now or later.
     """
 
     def __init__(
@@ -129,6 +149,7 @@ class Loop:
         introduce: Callable[[Optimizing, Any], None],
         number: Callable[[Any], Any],
         data_of: Callable[[Any], Data | None],
+        grad_norm: Callable[[Any], Any],
     ) -> None:
         self._begin = begin
         self._flush = flush
@@ -136,6 +157,7 @@ class Loop:
         self._introduce = introduce
         self._number = number
         self._data_of = data_of
+        self._grad_norm = grad_norm
         self._ask_at = 0.0
         self._known: dict[int, Optimizing] = {}
         self._undecided: list[Optimizing] = []
@@ -210,7 +232,6 @@ class Loop:
             self._around = None
             if current is not None:
                 current.steps += 1
-        known.first_zero = known.second_zero = -1
         training = known.training
         if training is None or training.is_over:
             training = self._training_of(known, optimizer, now)
@@ -218,9 +239,15 @@ class Loop:
                 return
         if self._undecided and known.held is None:
             self._join(training)
-        if current is not None and current.steps == 1 and current.data is not None:
-            self._note_data(training, current.data)
         events = training.events if known.held is None else known.held
+        if loss is not None:
+            turns = training.turns if known.held is None else known.turns
+            if current is None:
+                ended = turns.at_step(known.step) if not training.batches else None
+                if ended is not None:
+                    self._end_epoch(training, ended, before=known)
+            elif current.steps == 1:
+                self._begin_pass(training, current, turns)
         rates = [group.get("lr") for group in optimizer.param_groups]
         for number, rate in enumerate(rates):
             if type(rate) is not float:
@@ -230,16 +257,24 @@ class Loop:
             events.append(("lr", known, known.step, now, rates))
         if loss is not None:
             events.append(("loss", known, known.step, now, loss))
+            if closure is not None:
+                evaluations = _evaluations(known, count)
+                events.append(("closure_evaluations", known, known.step, now, (evaluations,)))
+            if now >= training.grad_norm_at:
+                events.append(("grad_norm", known, known.step, now, (self._grad_norm(optimizer),)))
+                training.grad_norm_at = now + max(_SECONDS, _SHARE * (time() - now))
+        known.first_zero = known.second_zero = -1
         if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
             training.flush_at = now + _SECONDS
             self._flush(training)
 
-    def batch(self, iterator: Any) -> None:
-        """A loader gave a batch."""
+    def batch(self, iterator: Any, waited: float) -> None:
+        """A loader gave a batch, after so many seconds."""
         current = self._passes.get(id(iterator))
         if current is None or current.ref() is not iterator:
             current = self._new_pass(iterator)
         current.batches += 1
+        current.waited += waited
         self.current = self._around = current
 
     def exhausted(self, iterator: Any) -> None:
@@ -280,6 +315,9 @@ class Loop:
         """A training is over; its last events are decided and due."""
         if self.training is training:
             self._end_segment()
+            ended = training.turns.at_end() if not training.batches else None
+            if ended is not None:
+                self._end_epoch(training, ended)
         self._join(training)
         training.is_over = True
         if self.training is training:
@@ -332,9 +370,11 @@ class Loop:
         held, known.held = known.held, None
         self._undecided.remove(known)
         self._end(training)
+        turns = known.turns
         found = self._begin_training(known, optimizer, now)
         if found is not None:
             found.events += held
+            found.turns = turns
         return found
 
     def _begin_training(self, known: Optimizing, optimizer: Any, now: float) -> Training | None:
@@ -377,6 +417,25 @@ class Loop:
         self._passes[id(iterator)] = found
         return found
 
+    def _begin_pass(self, training: Training, current: Pass, turns: Turns) -> None:
+        """The first step of a pass was taken."""
+        training.passes.append(current)
+        current.number = turns.look()
+        if current.data is not None:
+            self._note_data(training, current.data)
+
+    def _end_epoch(
+        self, training: Training, number: int | None, before: Optimizing | None = None
+    ) -> None:
+        """An epoch is over; the step that an optimizer is taking is of the next one."""
+        now = time()
+        open_ones = [each for each in self._undecided if each.held is not None]
+        training.epochs += not open_ones
+        for at, known in enumerate(open_ones or training.optimizers):
+            events = training.events if known.held is None else known.held
+            step = known.step - (known is before)
+            events.append(("epoch", known, step, now, (number, at == 0)))
+
     def _note_data(self, training: Training, data: Data) -> None:
         if not any(each.is_same(data) for each in training.data):
             training.data.append(data)
@@ -411,15 +470,7 @@ class Loop:
         training = self.training
         if training is None or not ended.steps or not (is_whole or ended.batches > 1):
             return
-        if ended.data is not None:
-            self._note_data(training, ended.data)
-        now = time()
-        training.epochs += 1
-        for known in training.optimizers:
-            training.events.append(("epoch", known, known.step, now, None))
-        for known in self._undecided:
-            if known.held is not None:
-                known.held.append(("epoch", known, known.step, now, None))
+        self._end_epoch(training, ended.number)
         if is_whole and training.batches in (0, ended.batches):
             training.batches = ended.batches
         elif is_whole:
@@ -429,6 +480,14 @@ class Loop:
 def _first_parameter(optimizer: Any) -> Callable[[], Any]:
     first = next((each for group in optimizer.param_groups for each in group["params"]), None)
     return weakref.ref(first) if first is not None else lambda: None
+
+
+def _evaluations(known: Optimizing, backwards: int) -> int | None:
+    """How often a closure was called in a step; None if its evaluations are not all alike."""
+    if known.second_zero < 0:
+        return 1 if known.first_zero >= 0 else None
+    each, whole = known.second_zero - known.first_zero, backwards - known.first_zero
+    return whole // each if each and whole % each == 0 else None
 
 
 def _first_evaluation(

@@ -17,7 +17,7 @@ from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.starting import start_run
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.checkpoints import AutomaticCheckpoints
-from tracklet_integrations.pytorch.loop import Optimizing, Training
+from tracklet_integrations.pytorch.loop import Optimizing, Pass, Training
 from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
@@ -45,6 +45,10 @@ class TrainingRecord(Training):
         self._rate_at = time()
         self._rate_step = 0
         self._unknown = 0
+        self._epochs = 0
+        # Of passes that are accounted for: their samples and seconds of waiting.
+        self._samples: float | None = 0
+        self._samples_at, self._waited, self._waited_at = 0.0, 0.0, 0.0
         self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
         self._splits = Splits()
         self._reduction = ""
@@ -122,10 +126,11 @@ class TrainingRecord(Training):
         recorder = self.recorder
         params: dict[str, Any] = {}
         first = self.optimizers[0] if self.optimizers else None
-        if self.batches:
-            params["batches_per_epoch"] = self.batches
-        if first is not None and first.written.get("epochs"):
-            params["epochs"] = first.written["epochs"]
+        batches = self.batches or self.turns.length
+        if batches:
+            params["batches_per_epoch"] = batches
+        if self._epochs:
+            params["epochs"] = self._epochs
         if first is not None and first.accumulated:
             params["accumulation"] = first.accumulated
         for number, each in enumerate(self.optimizers[1:], 1):
@@ -136,9 +141,19 @@ class TrainingRecord(Training):
         tags = {LOSS_TAG: "the sum of what backward was called on, of each step"}
         if self._unknown:
             tags[LOSS_TAG] += f"; of {self._unknown} steps it is not known and left out"
-        if any(each.written.get("epochs") for each in self.optimizers):
+        if self._epochs:
             tags["tracklet.pytorch.train_loss"] = "the mean of the losses of an epoch's steps"
-            tags["tracklet.pytorch.epoch"] = "passes of a loader within which steps were taken"
+            variable = self.turns.variable
+            tags["tracklet.pytorch.epoch"] = (
+                "passes of a loader within which steps were taken"
+                if self.batches != 0 or variable is None
+                else f"loop variable {variable.name}"
+            )
+        else:
+            tags["tracklet.pytorch.epoch"] = (
+                "left out: no pass of a loader with steps in it was over, and no loop variable "
+                "is named like an epoch"
+            )
         tags |= {f"tracklet.pytorch.{metric}": told for metric, told in self._origins.items()}
         recorder.tags(tags)
         if self.skipped:
@@ -185,8 +200,13 @@ class TrainingRecord(Training):
                 points += self._rates(known, value, transfer, step, stamp, several)
             elif kind == "looked":
                 self._look(value, transfer, step, stamp, points)
+            elif kind == "epoch":
+                self._epoch(known, step, stamp, several, points, *value)
             else:
-                self._epoch(known, step, stamp, several, points)
+                number = transfer.value(value[0])
+                if number is not None:
+                    key = self._key(kind, known, several)
+                    points.append(Metric(key, float(number), stamp, step, None, None, None, run_id))
 
     def _look(
         self, segment: Segment, transfer: Transfer, step: int, stamp: int, points: list[Metric]
@@ -202,19 +222,27 @@ class TrainingRecord(Training):
                 self._origins.setdefault(metric, origin)
 
     def _epoch(
-        self, known: Optimizing, step: int, stamp: int, several: bool, points: list[Metric]
+        self,
+        known: Optimizing,
+        step: int,
+        stamp: int,
+        several: bool,
+        points: list[Metric],
+        number: int | None,
+        is_first: bool,
     ) -> None:
         written, run_id = known.written, self.run.info.run_id
-        epochs = written["epochs"] = written.get("epochs", 0) + 1
+        self._epochs += is_first
         count, total = written.pop("count", 0), written.pop("sum", 0.0)
         whole = written.pop("whole", True)
-        if epochs % self._every_epoch:
+        if self._epochs % self._every_epoch:
             return
         if whole and count:
             key = self._key("train_loss", known, several)
             points.append(Metric(key, total / count, stamp, step, None, None, None, run_id))
-        if known is self.optimizers[0]:
-            points.append(Metric("epoch", float(epochs), stamp, step, None, None, None, run_id))
+        if is_first:
+            value = float(number or self._epochs)
+            points.append(Metric("epoch", value, stamp, step, None, None, None, run_id))
 
     def _rates(
         self,
@@ -262,23 +290,35 @@ class TrainingRecord(Training):
         self.recorder.tags({"tracklet.pytorch.threads": "what other threads trained is left out"})
 
     def _add_rate(self, points: list[Metric]) -> None:
-        """How many steps were taken in a second since the last time."""
+        """How much was done in a second since the last time, and how long data was waited for."""
         now, step = time(), self.last_step()
         seconds, steps = now - self._rate_at, step - self._rate_step
-        if steps and seconds > 0:
-            self._rate_at, self._rate_step = now, step
-            points.append(
-                Metric(
-                    "steps_per_second",
-                    steps / seconds,
-                    int(now * 1000),
-                    step,
-                    None,
-                    None,
-                    None,
-                    self.run.info.run_id,
-                )
-            )
+        if not steps or seconds <= 0:
+            return
+        self._rate_at, self._rate_step = now, step
+        found = {"steps_per_second": steps / seconds}
+        if self.passes:
+            *over, going_on = self.passes
+            for each in over:
+                self._account(each)
+            self.passes = [going_on]
+            waited = self._waited + going_on.waited
+            found["data_wait"] = min(1.0, (waited - self._waited_at) / seconds)
+            self._waited_at = waited
+            more = going_on.samples()
+            if self._samples is not None and more is not None:
+                samples = self._samples + more
+                found["samples_per_second"] = (samples - self._samples_at) / seconds
+                self._samples_at = samples
+        run_id, stamp = self.run.info.run_id, int(now * 1000)
+        for key, value in found.items():
+            points.append(Metric(key, value, stamp, step, None, None, None, run_id))
+
+    def _account(self, over: Pass) -> None:
+        self._waited += over.waited
+        samples = over.samples()
+        if self._samples is not None:
+            self._samples = None if samples is None else self._samples + samples
 
 
 def _sum(numbers: Sequence[float | None]) -> float | None:

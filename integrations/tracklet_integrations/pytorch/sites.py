@@ -76,7 +76,7 @@ def split_in(text: Any) -> str:
     """Which split a short text names; empty if it names none, or several."""
     if type(text) is not str or len(text) > 40:
         return ""
-    found = {_SPLITS[word] for word in _words(text) if word in _SPLITS}
+    found = {_SPLITS[word] for word in words(text) if word in _SPLITS}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -124,8 +124,8 @@ def number(expression: ast.expr, frame: FrameType) -> Any:
         one, other = number(expression.left, frame), number(expression.right, frame)
         both = isinstance(one, int | float) and isinstance(other, int | float)
         return one + other if both else None
-    if isinstance(expression, ast.Call) and _name(expression.func) == "len" and expression.args:
-        return Length(_resolved(expression.args[0], frame), _name(expression.args[0]))
+    if isinstance(expression, ast.Call) and last_name(expression.func) == "len" and expression.args:
+        return Length(_resolved(expression.args[0], frame), last_name(expression.args[0]))
     return _resolved(expression, frame)
 
 
@@ -197,11 +197,12 @@ def _spans(code: CodeType) -> list[tuple[int | None, int | None, int | None, int
     return list(code.co_positions())
 
 
-def _words(name: str) -> list[str]:
+def words(name: str) -> list[str]:
+    """The words of a name, in lower case."""
     return [word.lower() for word in _WORD.findall(name)]
 
 
-def _name(node: ast.AST | None) -> str:
+def last_name(node: ast.AST | None) -> str:
     """The last name of ``a.b.c`` or ``a["c"]``."""
     if isinstance(node, ast.Name):
         return node.id
@@ -211,7 +212,7 @@ def _name(node: ast.AST | None) -> str:
         key = node.slice
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             return key.value
-        return _name(node.value)
+        return last_name(node.value)
     return ""
 
 
@@ -271,10 +272,10 @@ class _Reader:
     def site(self, where: str) -> Site | None:
         target, subject = self._target(), self._subject_names()
         names = [name for name in (target, *subject) if name]
-        name = next((each for each in names if _LOSS & {*_words(each)}), "")
+        name = next((each for each in names if _LOSS & {*words(each)}), "")
         if not name:
             return None
-        words = {*_words(name)}
+        own_words = {*words(name)}
         own = next((split for each in names if (split := split_in(each))), "")
         function = getattr(self.scope, "name", "")
         shown = [
@@ -285,7 +286,7 @@ class _Reader:
         split = own or next((s for each in (function, *shown) if (s := split_in(each))), "")
         if split == "train" and not own:
             split = ""
-        beside = words - _LOSS - _NEUTRAL - {*_SPLITS} - _EVALUATES
+        beside = own_words - _LOSS - _NEUTRAL - {*_SPLITS} - _EVALUATES
         weighting, divisor = self._weighting(self.call)
         if weighting == "batches" and divisor is None and isinstance(self.statement, ast.Assign):
             weighting = self._later(self.statement.targets)
@@ -293,7 +294,7 @@ class _Reader:
             where,
             name,
             split,
-            own in ("val", "test") or bool(_EVALUATES & words),
+            own in ("val", "test") or bool(_EVALUATES & own_words),
             not any(not each.isdigit() for each in beside) and not self._is_part(),
             isinstance(self.statement, ast.AugAssign | ast.Assign) or bool(target),
             self._reduction(self.subject, 3),
@@ -315,15 +316,15 @@ class _Reader:
                     "update",
                     "add",
                 ):
-                    return _name(node.func.value)
+                    return last_name(node.func.value)
             elif isinstance(node, ast.Assign):
                 target = node.targets[0]
                 if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                     pairs = zip(node.value.elts, target.elts, strict=False)
                     target = next((to for value, to in pairs if value is inner), target)
-                return _name(target)
+                return last_name(target)
             elif isinstance(node, ast.AugAssign | ast.AnnAssign):
-                return _name(node.target)
+                return last_name(node.target)
             elif isinstance(node, ast.stmt):
                 return ""
             if not isinstance(node, ast.Tuple):
@@ -333,16 +334,16 @@ class _Reader:
     def _subject_names(self) -> list[str]:
         node = _bare(self.subject)
         if isinstance(node, ast.Call):
-            return [_name(node.func)]
-        return [_name(node)]
+            return [last_name(node.func)]
+        return [last_name(node)]
 
     def _is_part(self) -> bool:
         """Whether it is added to something else before it is kept."""
         for node in self.source.around(self.call):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
                 # ``total = total + loss`` is a sum over batches.
-                into = _name(getattr(self.statement, "targets", [None])[0])
-                return into not in (_name(node.left), _name(node.right)) or not into
+                into = last_name(getattr(self.statement, "targets", [None])[0])
+                return into not in (last_name(node.left), last_name(node.right)) or not into
             if isinstance(node, ast.stmt):
                 return False
         return False
@@ -361,7 +362,7 @@ class _Reader:
                 return "", None
             elif isinstance(outer, ast.Call) and len(outer.args) > 1 and inner in outer.args:
                 others = [each for each in outer.args if each is not inner]
-                if _name(outer.func) in ("update", "add") and any(map(_is_size, others)):
+                if last_name(outer.func) in ("update", "add") and any(map(_is_size, others)):
                     weighting = "samples"
             elif isinstance(outer, ast.stmt):
                 break
@@ -370,7 +371,7 @@ class _Reader:
 
     def _later(self, targets: list[ast.expr]) -> str:
         """How the variable that it is assigned to is used in the same function."""
-        name = _name(targets[0]) if isinstance(targets[0], ast.Name) else ""
+        name = last_name(targets[0]) if isinstance(targets[0], ast.Name) else ""
         found = {
             self._weighting(node)[0]
             for node in ast.walk(self.scope)
@@ -488,14 +489,14 @@ def _changes(node: ast.AST, name: str, by: type[ast.operator]) -> bool:
     return (
         isinstance(value, ast.BinOp)
         and isinstance(value.op, by)
-        and name in (_name(value.left), _name(value.right))
+        and name in (last_name(value.left), last_name(value.right))
     )
 
 
 def _is_size(node: ast.expr) -> bool:
     """Whether an expression is about how many there are."""
     return any(
-        _SIZES & {*_words(_name(each))}
+        _SIZES & {*words(last_name(each))}
         for each in ast.walk(node)
         if isinstance(each, ast.Name | ast.Attribute)
     )

@@ -49,6 +49,35 @@ def reader() -> Callable[[Any], Any]:
     return value_of
 
 
+def norm_of(optimizer: Any) -> Any:
+    """The norm of the gradients that an optimizer has applied; None if they are no plain tensors.
+
+    A distributed tensor would have other processes compute, and gradients that the optimizer
+    itself unscales are not what it applied.
+    """
+    import torch
+
+    norms: Any = vars(torch)["_foreach_norm"]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    if not gradients or getattr(optimizer, "grad_scale", None) is not None:
+        return None
+    first = gradients[0]
+    if not all(
+        type(each) is torch.Tensor
+        and type(parameter) in (torch.Tensor, torch.nn.Parameter)
+        and each.layout is torch.strided
+        and each.is_floating_point()
+        and each.device == first.device
+        for each, parameter in zip(
+            gradients, (p for p in parameters if p.grad is not None), strict=True
+        )
+    ) or (first.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return None
+    with torch.no_grad():
+        return torch.linalg.vector_norm(torch.stack(norms(gradients)))
+
+
 class Transfer:
     """Values on their way from accelerators.
 

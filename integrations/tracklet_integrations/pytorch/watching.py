@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from threading import get_ident
+from time import perf_counter
 from types import FrameType
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from tracklet_integrations.pytorch.doors import Door, Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
 from tracklet_integrations.pytorch.sites import Site
-from tracklet_integrations.pytorch.values import reader
+from tracklet_integrations.pytorch.values import norm_of, reader
 from tracklet_integrations.shared.driving import DRIVER
 
 _LOADERS: Final = "torch.utils.data.dataloader"
@@ -48,6 +49,7 @@ class Watcher:
             self._introduce,
             self._number,
             describing.data_of,
+            self._grad_norm,
         )
         self._value_of = reader()
         self._graph_task: Callable[[], int] = torch._C._current_graph_task_id
@@ -124,12 +126,13 @@ class Watcher:
         noted, exhausted = self._note_batch, self._note_exhausted
 
         def _next_data(self: Any) -> Any:
+            started = perf_counter()
             try:
                 batch = original(self)
             except StopIteration:
                 exhausted(self)
                 raise
-            noted(self)
+            noted(self, perf_counter() - started)
             return batch
 
         doors.skip([_next_data], within=False)
@@ -264,10 +267,10 @@ class Watcher:
         except Exception as error:  # noqa: BLE001
             self._fault(error, "zero_grad")
 
-    def _note_batch(self, iterator: Any) -> None:
+    def _note_batch(self, iterator: Any, waited: float) -> None:
         try:
             if self._is_mine():
-                self.loop.batch(iterator)
+                self.loop.batch(iterator, waited)
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a batch")
 
@@ -426,6 +429,9 @@ class Watcher:
 
     def _number(self, rate: Any) -> Any:
         return float(rate) if isinstance(rate, int | float) else self._value_of(rate)
+
+    def _grad_norm(self, optimizer: Any) -> Any:
+        return self._value_of(norm_of(optimizer))
 
     def _introduce(self, known: Optimizing, optimizer: Any) -> None:
         around = describing.Surroundings(sys._getframe(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -298,6 +299,93 @@ def test_a_pass_that_is_broken_off_ends_with_the_next(record: Any) -> None:
     run = record.only()
     assert record.history(run, "epoch") == [(3, 1), (6, 2)]
     assert "batches_per_epoch" not in run.data.params
+
+
+def test_without_a_loader_the_variable_of_the_loop_tells_the_epoch(record: Any) -> None:
+    """Named like one, in a function or around it, from 0 or from 1, resumed or all at once."""
+    model = network()
+    optimizer = sgd(model)
+    seen: list[float] = []
+
+    def step(x: Any, y: Any) -> None:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+
+    def own_batches(first: int, last: int) -> None:
+        for epoch in range(first, last + 1):
+            for at in range(0, 16, 8):
+                step(X[at : at + 8], Y[at : at + 8])
+            assert epoch
+
+    def at_once() -> None:
+        for ep in range(3):
+            step(X, Y)
+            assert ep >= 0
+
+    def through_loader() -> None:
+        for epoch in range(4, 6):
+            for x, y in loader():
+                step(x, y)
+            assert epoch
+
+    expected = {
+        "own_batches": [(2, 3.0), (4, 4.0), (6, 5.0)],
+        "at_once": [(1, 1.0), (2, 2.0), (3, 3.0)],
+        "through_loader": [(4, 5.0), (8, 6.0)],
+    }
+    for train, given in ((own_batches, (3, 5)), (at_once, ()), (through_loader, ())):
+        optimizer, seen = sgd(model), []
+        with tracklet.start_run(run_name=train.__name__) as mine:
+            train(*given)  # type: ignore[operator]
+        run = tracklet.get_run(mine.info.run_id)
+        ends = expected[train.__name__]
+        assert record.history(run, "epoch") == ends
+        steps = [0, *(step for step, _ in ends)]
+        means = [sum(seen[a:b]) / (b - a) for a, b in pairwise(steps)]
+        assert [value for _, value in record.history(run, "train_loss")] == pytest.approx(means)
+        assert run.data.params["epochs"] == str(len(ends))
+        assert run.data.params["batches_per_epoch"] == str(steps[1])
+    for t in range(3):  # by no name of an epoch
+        step(X, Y)
+        assert t >= 0
+    off()
+    (last,) = [run for run in record.runs() if run.info.run_name not in expected]
+    assert "epoch" not in last.data.metrics
+    assert "left out" in last.data.tags["tracklet.pytorch.epoch"]
+
+
+def test_gradients_closures_and_data_are_measured(record: Any) -> None:
+    """The norm of what a step applied, evaluations of a closure, samples and waiting."""
+    model = network()
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=3)
+    counts: list[int] = []
+    norm = 0.0
+    with tracklet.start_run():
+        for x, y in loader():
+            calls = []
+
+            def closure(x: Any = x, y: Any = y, calls: Any = calls) -> Any:
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(model(x), y)
+                loss.backward()
+                calls.append(1)
+                return loss
+
+            optimizer.step(closure)
+            counts.append(len(calls))
+            if not norm:
+                grads = torch.cat([p.grad.flatten() for p in model.parameters()])  # type: ignore[union-attr]
+                norm = grads.norm().item()
+    run = record.only()
+    assert record.history(run, "closure_evaluations") == list(enumerate(counts, 1))
+    assert record.history(run, "grad_norm")[0] == (1, pytest.approx(norm))
+    assert 0 <= run.data.metrics["data_wait"] <= 1
+    assert run.data.metrics["samples_per_second"] == pytest.approx(
+        4 * run.data.metrics["steps_per_second"]
+    )
 
 
 def test_folds_are_runs_of_their_own(record: Any) -> None:
