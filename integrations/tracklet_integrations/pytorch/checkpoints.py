@@ -160,12 +160,12 @@ def attach(loop: Loop, is_due: Callable[[], None], *, by_epoch: bool) -> None:
             is_due()
         zero(optimizer)
 
-    def batched(iterator: Any) -> None:
+    def batched(iterator: Any, waited: float) -> None:
         nonlocal is_told
         if torch.is_grad_enabled():
             is_told = True
             is_due()
-        batch(iterator)
+        batch(iterator, waited)
 
     def backwarded(value: Any) -> None:
         if not is_told:

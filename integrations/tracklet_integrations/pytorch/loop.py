@@ -311,6 +311,10 @@ class Loop:
         segment.needs_backward |= needs_backward and not site.is_named
         segment.add(site, value, frame, reduction, by)
 
+    def conclude(self) -> None:
+        """What is looked at is complete: training goes on."""
+        self._end_segment(by_step=True)
+
     def finish(self, training: Training) -> None:
         """A training is over; its last events are decided and due."""
         if self.training is training:

@@ -167,12 +167,20 @@ class TrainingRecord(Training):
         """How many steps were taken."""
         return max((each.step for each in self.optimizers), default=0)
 
-    def write_checkpoint(self) -> None:
-        """Write a checkpoint, if one is due."""
+    def write_checkpoint(self, conclude: Callable[[], None] | None = None) -> None:
+        """Write a checkpoint, if one is due.
+
+        Args:
+            conclude: Ends the evaluation that may go on.
+        """
+
+        def measure() -> None:
+            if conclude is not None:
+                conclude()
+            self.write(everything=True)
+
         if self.checkpoints is not None:
-            self.checkpoints.write_if_due(
-                self.last_step(), self.epochs, lambda: self.write(everything=True)
-            )
+            self.checkpoints.write_if_due(self.last_step(), self.epochs, measure)
 
     def _interpret(
         self, events: Sequence[tuple[Any, ...]], transfer: Transfer, points: list[Metric]

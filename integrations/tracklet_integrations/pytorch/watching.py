@@ -303,7 +303,7 @@ class Watcher:
         if isinstance(training, TrainingRecord) and self._is_mine() and not is_suppressed():
             try:
                 with suppressed():
-                    training.write_checkpoint()
+                    training.write_checkpoint(self.loop.conclude)
             except Exception as error:  # noqa: BLE001
                 self._fault(error, "a checkpoint")
 
