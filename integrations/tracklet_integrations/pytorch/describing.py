@@ -133,33 +133,6 @@ def scheduler_params(scheduler: Any) -> dict[str, Any]:
     return found
 
 
-def model_params(model: Any) -> dict[str, Any]:
-    """The class of a module, and how many numbers it learns."""
-    parameters = list(model.parameters())
-    return {
-        "model": type(model).__name__,
-        "parameters": sum(each.numel() for each in parameters),
-        "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
-    }
-
-
-def summary(model: Any) -> str:
-    """The layers of a module with the shapes of what they learn, one line each."""
-    rows = [("layer", "type", "shapes", "parameters")]
-    for name, module in model.named_modules():
-        own = list(module.named_parameters(recurse=False))
-        shapes = ", ".join(f"{each} {list(value.shape)}" for each, value in own)
-        count = sum(value.numel() for _, value in own)
-        rows.append((name or "(whole)", type(module).__name__, shapes, f"{count:,}" if own else ""))
-    widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    lines = [
-        "  ".join([*(row[at].ljust(widths[at]) for at in range(3)), row[3]]).rstrip()
-        for row in rows
-    ]
-    total = sum(each.numel() for each in model.parameters())
-    return "\n".join([*lines, f"{total:,} parameters", ""])
-
-
 class Surroundings:
     """What the frames around a step hold: names of optimizers, the model, schedulers.
 

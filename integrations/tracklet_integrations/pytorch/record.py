@@ -21,6 +21,7 @@ from tracklet_integrations.pytorch.loop import Optimizing, Pass, Training
 from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
+from tracklet_integrations.shared import networks
 
 LABEL: Final = "pytorch"
 LOSS_TAG: Final = "tracklet.pytorch.loss"
@@ -85,14 +86,14 @@ class TrainingRecord(Training):
                 found |= {"device": str(first.device), "dtype": str(first.dtype).split(".")[-1]}
             model = around.model_of(optimizer)
             if model is not None:
-                found |= describing.model_params(model)
+                found |= networks.model_params(model)
             if self.checkpoints is not None:
                 self.checkpoints.note(known, optimizer, around)
         recorder.params(found)
         self._reduction = found.get("reduction", "")
         if model is not None:
             with recorder.step("summary"):
-                text = describing.summary(model)
+                text = networks.summary(model)
                 recorder.artifacts({"model_summary.txt": text})
 
     def write(self, *, everything: bool) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.patching import Call, Outcome, Patch
 from tracklet_integrations.pytorch.record import LABEL
+from tracklet_integrations.shared.among_callbacks import among_callbacks
 from tracklet_integrations.shared.driving import driven_by
 from tracklet_integrations.shared.weak_table import WeakTable
 
@@ -86,7 +86,7 @@ class Trainers:
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``Trainer.validate`` and ``test``: into the active run, or that of the fit."""
         from tracklet_integrations.pytorch.lightning.fitting import Evaluation
-        from tracklet_integrations.pytorch.lightning.sink import RunSink
+        from tracklet_integrations.shared.sink import RunSink
 
         trainer, options = call.instance, self._options
         leads = bool(trainer.is_global_zero)
@@ -100,7 +100,7 @@ class Trainers:
                 if recorder is None:
                     yield
                     return
-                with among_callbacks(trainer, Evaluation(RunSink(recorder.run, recorder))):
+                with among_callbacks(trainer, Evaluation(RunSink(recorder.run, LABEL, recorder))):
                     outcome = yield
                 recorder.finish(outcome)
             return
@@ -114,7 +114,7 @@ class Trainers:
             with driven_by(DRIVER):
                 yield
             return
-        evaluation = Evaluation(RunSink(home))
+        evaluation = Evaluation(RunSink(home, LABEL))
         with driven_by(DRIVER), FitSession(), among_callbacks(trainer, evaluation):
             yield
 
@@ -122,29 +122,6 @@ class Trainers:
         """What a tuner fits to find a setting is no training."""
         with driven_by(DRIVER), recording(LABEL, self._options, muted=True):
             yield
-
-
-@contextmanager
-def among_callbacks(trainer: Any, callback: Any) -> Iterator[None]:
-    """In this block a trainer calls this callback, after its others.
-
-    The list of callbacks that it has is the user's, and is what it was before and afterwards.
-    """
-    theirs = trainer.callbacks
-    ours = trainer.callbacks = [*theirs, callback]
-    try:
-        yield
-    finally:
-        now = trainer.callbacks
-        if now is ours:
-            left = [each for each in ours if each is not callback]
-            if len(left) != len(theirs) or any(
-                one is not other for one, other in zip(left, theirs, strict=True)
-            ):
-                theirs[:] = left  # somebody has added or removed one
-            trainer.callbacks = theirs
-        else:
-            now[:] = [each for each in now if each is not callback]
 
 
 def _package(module: ModuleType) -> str:

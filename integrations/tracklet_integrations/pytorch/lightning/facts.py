@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.lightning.loggers import writes_into
+from tracklet_integrations.shared import networks
 
 _PLAIN: Final = (bool, int, float, str, type(None))
 _SETTINGS: Final = (
@@ -60,7 +61,7 @@ def settings_of(trainer: Any, module: Any) -> dict[str, Any]:
         "strategy": type(trainer.strategy).__name__,
         "accelerator": type(trainer.accelerator).__name__,
         "batches_per_epoch": trainer.num_training_batches,
-        **describing.model_params(module),
+        **networks.model_params(module),
         **_of_callbacks(trainer),
     }
     for owner in (module, trainer.datamodule):

@@ -21,13 +21,13 @@ from tracklet.entities import Metric
 from tracklet.names import now
 from tracklet.patching import Outcome, checkpoint, report
 from tracklet.repositories import repository
-from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.lightning import facts
 from tracklet_integrations.pytorch.lightning.forward import FirstForward
 from tracklet_integrations.pytorch.lightning.series import Series, same
-from tracklet_integrations.pytorch.lightning.sink import RunSink
 from tracklet_integrations.pytorch.record import LABEL
+from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.driving import DRIVER
+from tracklet_integrations.shared.sink import RunSink
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
@@ -100,7 +100,7 @@ class Fit(Listener):
     """
 
     def __init__(self, recorder: Recorder, options: Any) -> None:
-        super().__init__(RunSink(recorder.run, recorder))
+        super().__init__(RunSink(recorder.run, LABEL, recorder))
         self._options = options
         self._texts: dict[str, str] = {}
         self._is_over = False
@@ -151,7 +151,7 @@ class Fit(Listener):
         self._texts = self.sink.params(found)
         self.sink.note({"Mode": "training"})
         with self.sink.step("summary"):
-            self.sink.artifacts({"model_summary.txt": describing.summary(module)})
+            self.sink.artifacts({"model_summary.txt": networks.summary(module)})
         if options.log_models and options.log_model_signatures:
             self._forward = FirstForward.of(module)
 

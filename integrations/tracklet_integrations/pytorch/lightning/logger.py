@@ -17,9 +17,10 @@ from tracklet.fluent.active import ActiveRun
 from tracklet.names import now
 from tracklet.repositories import repository
 from tracklet_integrations.pytorch.lightning import facts
-from tracklet_integrations.pytorch.lightning.sink import RunSink
+from tracklet_integrations.pytorch.record import LABEL
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
+from tracklet_integrations.shared.sink import RunSink
 
 __all__ = ["TrackletLogger"]
 
@@ -108,7 +109,7 @@ class _Logger:
             mine = active.top() if self._given_id is None else None
             self._is_own = mine is None
             self._run = mine if mine is not None else self._start()
-            self._sink = RunSink(self._run)
+            self._sink = RunSink(self._run, LABEL)
             if self._tags and mine is not None:
                 self._sink.note(self._tags)
         return self._sink

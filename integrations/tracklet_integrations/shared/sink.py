@@ -12,7 +12,6 @@ from tracklet.autolog.recorder import RunFiles, param_text
 from tracklet.entities import Metric
 from tracklet.fluent.active import ActiveRun
 from tracklet.stores import open_store
-from tracklet_integrations.pytorch.record import LABEL
 
 
 class RunSink:
@@ -22,11 +21,13 @@ class RunSink:
 
     Args:
         run: The run, which may have been ended.
+        label: The integration, for messages.
         recorder: What records a fit in this process.
     """
 
-    def __init__(self, run: ActiveRun, recorder: Recorder | None = None) -> None:
+    def __init__(self, run: ActiveRun, label: str, recorder: Recorder | None = None) -> None:
         self.run_id = run.info.run_id
+        self.label = label
         self.recorder = recorder
         self._uri = settings.tracking_uri()
         self.files = run.info.artifact_uri
@@ -44,7 +45,7 @@ class RunSink:
         """A piece of work that may fail by itself; see :meth:`tracklet.autolog.Recorder.step`."""
         if self.recorder is not None:
             return self.recorder.step(phase)
-        return Step(tally_of(self.run_id), LABEL, phase, ())
+        return Step(tally_of(self.run_id), self.label, phase, ())
 
     def params(self, params: Mapping[str, Any]) -> dict[str, str]:
         """Record params; the texts that were recorded come back."""
