@@ -130,8 +130,12 @@ class PytorchIntegration(Integration):
                 "val_loss, test_loss, train_eval_loss: what the script looks at while it evaluates",
                 "steps_per_second, samples_per_second, data_wait; grad_norm: at most once a second",
                 "skipped_steps of a GradScaler; closure_evaluations",
-                "params of the optimizer, its scheduler, the criterion, the loader and the model",
-                "model_summary.txt",
+                "optimizer, optimizer_*, scheduler, scheduler_*: as they are at the first step",
+                "criterion, reduction: by the graph of the first loss",
+                "batch_size, drop_last, shuffle, num_workers, dataset_size: the loader's",
+                "model, parameters, trainable_parameters, model_summary.txt, device, dtype: the "
+                "smallest module that has what the optimizer changes",
+                "batches_per_epoch, epochs, accumulation, amp: as they were, at the end",
                 "checkpoints.json: what the script saves, with step, epoch, size and hash",
             ),
             omits={

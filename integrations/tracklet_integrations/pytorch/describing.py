@@ -116,6 +116,10 @@ def loader_params(iterator: Any) -> dict[str, Any]:
             found["shuffle"] = True
         elif type(batches.sampler) is torch.utils.data.SequentialSampler:
             found["shuffle"] = False
+    try:
+        found["dataset_size"] = len(getattr(batches, "sampler", batches))  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 (the user's own may fail, or have no length)
+        found.pop("dataset_size", None)
     workers = getattr(iterator, "_num_workers", None)
     return {**found, "num_workers": workers} if workers is not None else found
 
