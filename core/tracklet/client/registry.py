@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracklet import run_context, validation
-from tracklet.client.verbs import Verbs
+from tracklet.client.verbs import Verbs, registered
 from tracklet.errors import (
     InvalidArgument,
     InvalidParameterValue,
@@ -15,14 +15,28 @@ from tracklet.errors import (
     ResourceDoesNotExist,
 )
 from tracklet.frozen import replace
-from tracklet.validation import as_list, as_strings, optional_text
+from tracklet.record import Store
+from tracklet.validation import as_list
 
 if TYPE_CHECKING:
-    from tracklet.entities import ModelVersion, PagedList, RegisteredModel
+    from tracklet.entities import ModelVersion, RegisteredModel
 
 
 class RegistryVerbs(Verbs):
     """Register, find, change and delete models under a name and their versions."""
+
+    get_registered_model = registered(Store.get_registered_model)
+    rename_registered_model = registered(Store.rename_registered_model)
+    delete_registered_model = registered(Store.delete_registered_model)
+    search_registered_models = registered(Store.search_registered_models)
+    set_registered_model_tag = registered(Store.set_registered_model_tag)
+    delete_registered_model_tag = registered(Store.delete_registered_model_tag)
+    set_registered_model_alias = registered(Store.set_registered_model_alias)
+    delete_registered_model_alias = registered(Store.delete_registered_model_alias)
+    update_model_version = registered(Store.update_model_version)
+    transition_model_version_stage = registered(Store.transition_model_version_stage)
+    delete_model_version = registered(Store.delete_model_version)
+    search_model_versions = registered(Store.search_model_versions)
 
     def create_registered_model(
         self,
@@ -32,55 +46,13 @@ class RegistryVerbs(Verbs):
         deployment_job_id: str | None = None,
     ) -> RegisteredModel:
         """Create a name to register versions under. ``deployment_job_id`` is not kept."""
-        return self.registry.create_registered_model(name, as_strings(tags), description)
-
-    def get_registered_model(self, name: str) -> RegisteredModel:
-        """The registered model with tags, aliases and the newest version of each stage."""
-        return self.registry.get_registered_model(name)
+        return self.registry.create_registered_model(name, tags, description)
 
     def update_registered_model(
         self, name: str, description: str | None = None, deployment_job_id: str | None = None
     ) -> RegisteredModel:
         """Set the description."""
         return self.registry.update_registered_model(name, description)
-
-    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
-        """Rename; versions, tags and aliases follow."""
-        return self.registry.rename_registered_model(name, new_name)
-
-    def delete_registered_model(self, name: str) -> None:
-        """Delete it with its versions, tags and aliases."""
-        self.registry.delete_registered_model(name)
-
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[RegisteredModel]:
-        """A page of registered models, by default by name."""
-        return self.registry.search_registered_models(
-            filter_string, max_results, order_by, page_token
-        )
-
-    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
-        """Set a tag of a registered model."""
-        validation.validate_key("model tag", key)
-        self.registry.set_registered_model_tag(name, key, str(value))
-
-    def delete_registered_model_tag(self, name: str, key: str) -> None:
-        """Remove a tag of a registered model; a missing one is no error."""
-        self.registry.delete_registered_model_tag(name, key)
-
-    def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
-        """Point an alias at a version."""
-        number = validation.validate_version(version)
-        self.registry.set_registered_model_alias(name, alias, number)
-
-    def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        """Remove an alias; a missing one is no error."""
-        self.registry.delete_registered_model_alias(name, alias)
 
     def create_model_version(
         self,
@@ -106,10 +78,7 @@ class RegistryVerbs(Verbs):
             model_id: The logged model; taken from ``source`` if that names one.
         """
         storage_location = None
-        optional_text("source", source)
-        for what, value in (("run_id", run_id), ("run_link", run_link)):
-            optional_text(what, value)
-        if model_id is None and source.startswith("models:/m-"):
+        if model_id is None and str(source).startswith("models:/m-"):
             model_id = source.removeprefix("models:/")
         if model_id is not None:
             model = self.store.get_logged_model(model_id)
@@ -119,7 +88,7 @@ class RegistryVerbs(Verbs):
             name,
             source,
             run_id,
-            as_strings(tags),
+            tags,
             run_link,
             description,
             model_id,
@@ -142,7 +111,7 @@ class RegistryVerbs(Verbs):
             dst_name,
             f"models:/{source.name}/{source.version}",
             source.run_id,
-            dict(source.tags),
+            source.tags,
             source.run_link,
             source.description,
             source.model_id,
@@ -156,8 +125,7 @@ class RegistryVerbs(Verbs):
         Raises:
             ResourceDoesNotExist: There is none.
         """
-        number = validation.validate_version(version)
-        return self._described(self.registry.get_model_version(name, number))
+        return self._described(self.registry.get_model_version(name, version))
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """The version that an alias points at, with its logged model's params and metrics."""
@@ -190,40 +158,6 @@ class RegistryVerbs(Verbs):
         versions = self.get_registered_model(name).latest_versions
         return [version for version in versions if version.current_stage in wanted]
 
-    def update_model_version(
-        self, name: str, version: int | str, description: str | None = None
-    ) -> ModelVersion:
-        """Set a version's description."""
-        number = validation.validate_version(version)
-        return self.registry.update_model_version(name, number, description)
-
-    def transition_model_version_stage(
-        self,
-        name: str,
-        version: int | str,
-        stage: str,
-        archive_existing_versions: bool = False,
-    ) -> ModelVersion:
-        """Move a version to a stage: None, Staging, Production or Archived, in any case."""
-        number = validation.validate_version(version)
-        return self.registry.transition_model_version_stage(
-            name, number, stage, archive_existing_versions
-        )
-
-    def delete_model_version(self, name: str, version: int | str) -> None:
-        """Delete a version, its tags and its aliases."""
-        self.registry.delete_model_version(name, validation.validate_version(version))
-
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[ModelVersion]:
-        """A page of versions, by default last updated first."""
-        return self.registry.search_model_versions(filter_string, max_results, order_by, page_token)
-
     def set_model_version_tag(
         self,
         name: str,
@@ -235,7 +169,7 @@ class RegistryVerbs(Verbs):
         """Set a tag of a version, named by its number or as the newest of a stage."""
         number = self._version_of(name, version, stage)
         key = validation.validate_key("model tag", key)
-        self.registry.set_model_version_tag(name, number, key, str(value))
+        self.registry.set_model_version_tag(name, number, key, value)
 
     def delete_model_version_tag(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tracklet import entities
 from tracklet.client.verbs import Verbs
 from tracklet.errors import InvalidParameterValue
-from tracklet.validation import as_experiment_id, as_experiment_ids, as_list, validate_key
+from tracklet.validation import as_list
 
 if TYPE_CHECKING:
     from tracklet.entities import Assessment, LiveSpan, PagedList, SpanStatus, Trace
@@ -141,7 +141,7 @@ class TraceVerbs(Verbs):
             )
         condition = narrowed(filter_string, run_id, model_id)
         return self.store.traces.search_traces(
-            as_experiment_ids(ids), condition, max_results, order_by, page_token, include_spans
+            ids, condition, max_results, order_by, page_token, include_spans
         )
 
     def delete_traces(
@@ -152,14 +152,13 @@ class TraceVerbs(Verbs):
         trace_ids: Sequence[str] | None = None,
     ) -> int:
         """Remove traces of an experiment for good, by time or by ids, and count them."""
-        ids = None if trace_ids is None else as_list("trace_ids", trace_ids)
         return self.store.traces.delete_traces(
-            as_experiment_id(experiment_id), max_timestamp_millis, max_traces, ids
+            experiment_id, max_timestamp_millis, max_traces, trace_ids
         )
 
     def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
         """Set a tag."""
-        self.store.traces.set_trace_tag(trace_id, validate_key("trace tag", key), str(value))
+        self.store.traces.set_trace_tag(trace_id, key, value)
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Remove a tag; a missing one is ResourceDoesNotExist."""

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracklet import entities, names, run_context, settings, validation
+from tracklet import entities, names, settings, validation
 from tracklet.client.active_model import get_active_model_id
 from tracklet.client.artifacts import path_of
 from tracklet.client.operations import RunOperations, carried_out
-from tracklet.client.verbs import Verbs
-from tracklet.entities import Metric, RunStatus, ViewType
-from tracklet.errors import InvalidArgument, InvalidParameterValue
+from tracklet.client.verbs import Verbs, tracked
+from tracklet.entities import Metric, RunStatus
+from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import replace
+from tracklet.record import Store
 from tracklet.repositories import repository
 from tracklet.validation import (
-    as_experiment_id,
-    as_experiment_ids,
     as_list,
     as_pair,
     as_strings,
-    optional_text,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklet.entities import (
-        DatasetInput,
-        Experiment,
         FileInfo,
         LoggedModel,
-        LoggedModelInput,
-        LoggedModelOutput,
-        LoggedModelStatus,
-        PagedList,
         Param,
         Run,
         RunTag,
@@ -44,61 +36,31 @@ if TYPE_CHECKING:
 class TrackingVerbs(Verbs):
     """Create, find, change, fill and delete experiments, runs and logged models."""
 
-    def create_experiment(
-        self,
-        name: str,
-        artifact_location: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Create an experiment and return its id.
+    create_experiment = tracked(Store.create_experiment)
+    get_experiment = tracked(Store.get_experiment)
+    get_experiment_by_name = tracked(Store.get_experiment_by_name)
+    search_experiments = tracked(Store.search_experiments)
+    rename_experiment = tracked(Store.rename_experiment)
+    delete_experiment = tracked(Store.delete_experiment)
+    restore_experiment = tracked(Store.restore_experiment)
+    set_experiment_tag = tracked(Store.set_experiment_tag)
+    delete_experiment_tag = tracked(Store.delete_experiment_tag)
 
-        Raises:
-            InvalidParameterValue: The name is no text, blank or longer than 500 characters.
-            ResourceAlreadyExists: An experiment has this name, perhaps a deleted one.
-        """
-        place = optional_text("artifact_location", artifact_location)
-        return self.store.create_experiment(name, place, as_strings(tags))
+    get_run = tracked(Store.get_run)
+    delete_run = tracked(Store.delete_run)
+    restore_run = tracked(Store.restore_run)
+    delete_tag = tracked(Store.delete_tag)
+    get_metric_history = tracked(Store.get_metric_history)
+    search_runs = tracked(Store.search_runs)
+    log_inputs = tracked(Store.log_inputs)
+    log_outputs = tracked(Store.log_outputs)
 
-    def get_experiment(self, experiment_id: str) -> Experiment:
-        """The experiment, also a deleted one; ResourceDoesNotExist if there is none."""
-        return self.store.get_experiment(as_experiment_id(experiment_id))
-
-    def get_experiment_by_name(self, name: str) -> Experiment | None:
-        """The experiment of that name, also a deleted one; None if there is none."""
-        return self.store.get_experiment_by_name(name)
-
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int | None = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Experiment]:
-        """A page of experiments; by default newest first."""
-        size = 1000 if max_results is None else max_results
-        return self.store.search_experiments(view_type, size, filter_string, order_by, page_token)
-
-    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        """Rename an active experiment."""
-        self.store.rename_experiment(as_experiment_id(experiment_id), new_name)
-
-    def delete_experiment(self, experiment_id: str) -> None:
-        """Move an experiment and its runs to the trash."""
-        self.store.delete_experiment(as_experiment_id(experiment_id))
-
-    def restore_experiment(self, experiment_id: str) -> None:
-        """Take a deleted experiment and its runs back."""
-        self.store.restore_experiment(as_experiment_id(experiment_id))
-
-    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
-        """Set a tag of an experiment; the value is kept as text."""
-        key = validation.validate_key("experiment tag", key)
-        self.store.set_experiment_tag(as_experiment_id(experiment_id), key, str(value))
-
-    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
-        """Remove a tag of an experiment; ResourceDoesNotExist if it has none of that key."""
-        self.store.delete_experiment_tag(as_experiment_id(experiment_id), key)
+    create_logged_model = tracked(Store.create_logged_model)
+    finalize_logged_model = tracked(Store.finalize_logged_model)
+    delete_logged_model = tracked(Store.delete_logged_model)
+    set_logged_model_tags = tracked(Store.set_logged_model_tags)
+    delete_logged_model_tag = tracked(Store.delete_logged_model_tag)
+    search_logged_models = tracked(Store.search_logged_models)
 
     def create_run(
         self,
@@ -115,14 +77,7 @@ class TrackingVerbs(Verbs):
             tags: Tags to set; ``mlflow.user`` also says who runs it.
             run_name: A name; one is invented if it is left out.
         """
-        kept = as_strings(tags)
-        user = kept.get("mlflow.user") or run_context.user()
-        experiment = as_experiment_id(experiment_id)
-        return self.store.create_run(experiment, user, start_time, kept, run_name)
-
-    def get_run(self, run_id: str) -> Run:
-        """The run with all that was recorded, also a deleted one."""
-        return self.store.get_run(run_id)
+        return self.store.create_run(experiment_id, None, start_time, tags, run_name)
 
     def get_parent_run(self, run_id: str) -> Run | None:
         """The run that this one is nested in; None if it is not nested."""
@@ -144,14 +99,6 @@ class TrackingVerbs(Verbs):
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
         """Change a run's status, its name, or both."""
         self.store.update_run(run_id, _status_name(status) if status else None, None, name)
-
-    def delete_run(self, run_id: str) -> None:
-        """Move a run to the trash."""
-        self.store.delete_run(run_id)
-
-    def restore_run(self, run_id: str) -> None:
-        """Take a deleted run back."""
-        self.store.restore_run(run_id)
 
     def log_metric(
         self,
@@ -203,10 +150,6 @@ class TrackingVerbs(Verbs):
             lambda: self.store.log_batch(run_id, tags=as_pair("tag", key, value)), synchronous
         )
 
-    def delete_tag(self, run_id: str, key: str) -> None:
-        """Remove a tag; ResourceDoesNotExist if the run has none of that key."""
-        self.store.delete_tag(run_id, key)
-
     def log_batch(
         self,
         run_id: str,
@@ -230,110 +173,13 @@ class TrackingVerbs(Verbs):
 
         return carried_out(record, synchronous)
 
-    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
-        """All points of a metric, in the order in which they were logged."""
-        return self.store.get_metric_history(run_id, key)
-
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[Run]:
-        """A page of runs of these experiments; by default latest start first."""
-        return self.store.search_runs(
-            as_experiment_ids(experiment_ids),
-            filter_string,
-            run_view_type,
-            max_results,
-            order_by,
-            page_token,
-        )
-
-    def log_inputs(
-        self,
-        run_id: str,
-        datasets: Sequence[DatasetInput] | None = None,
-        models: Sequence[LoggedModelInput] | None = None,
-    ) -> None:
-        """Record the datasets and models that a run uses."""
-        self.store.log_inputs(
-            run_id,
-            as_list("datasets", datasets, entities.DatasetInput),
-            as_list("models", models, entities.LoggedModelInput),
-        )
-
-    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
-        """Record the logged models that a run produced."""
-        self.store.log_outputs(run_id, as_list("models", models, entities.LoggedModelOutput))
-
-    def create_logged_model(
-        self,
-        experiment_id: str,
-        name: str | None = None,
-        source_run_id: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        model_type: str | None = None,
-    ) -> LoggedModel:
-        """Create a PENDING model in an experiment."""
-        return self.store.create_logged_model(
-            as_experiment_id(experiment_id),
-            name,
-            optional_text("source_run_id", source_run_id),
-            as_strings(tags),
-            as_strings(params),
-            optional_text("model_type", model_type),
-        )
-
     def get_logged_model(self, model_id: str) -> LoggedModel:
         """The model; a missing or deleted one is ResourceDoesNotExist."""
         return self.store.get_logged_model(model_id)
 
-    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus | str) -> LoggedModel:
-        """Set the final status: ``READY`` or ``FAILED``.
-
-        Raises:
-            InvalidArgument: The status is another one.
-        """
-        if status not in ("READY", "FAILED"):
-            raise InvalidArgument(f"{status!r} is no final status; choose READY or FAILED")
-        return self.store.finalize_logged_model(model_id, entities.LoggedModelStatus(status))
-
-    def delete_logged_model(self, model_id: str) -> None:
-        """Move a model to the trash."""
-        self.store.delete_logged_model(model_id)
-
     def log_model_params(self, model_id: str, params: Mapping[str, Any]) -> None:
         """Add params to a model; a key keeps the value that it got first."""
-        self.store.log_logged_model_params(model_id, as_strings(params))
-
-    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
-        """Set tags of a model."""
-        self.store.set_logged_model_tags(model_id, as_strings(tags))
-
-    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
-        """Remove a tag; ResourceDoesNotExist if the model has none of that key."""
-        self.store.delete_logged_model_tag(model_id, key)
-
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int | None = None,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[LoggedModel]:
-        """A page of models; by default newest first, 100 a page."""
-        ids = as_experiment_ids(experiment_ids)
-        size = 100 if max_results is None else max_results
-        return self.store.search_logged_models(
-            ids, filter_string, as_list("datasets", datasets), size, order_by, page_token
-        )
+        self.store.log_logged_model_params(model_id, params)
 
     def log_model_artifact(
         self, model_id: str, local_path: str | Path, artifact_path: str | None = None

@@ -1,8 +1,10 @@
-"""What every group of verbs has: the stores behind the client."""
+"""What every group of verbs has: the stores behind the client, and the verbs that are theirs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from tracklet import settings
 from tracklet.stores import open_store
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklet.record import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Verbs:
@@ -42,3 +47,25 @@ class Verbs:
     def registry(self) -> Store:
         """The registry store behind this client."""
         return open_store(self._registry_uri)
+
+
+def tracked(verb: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Verbs, P], R]:
+    """A verb of the tracking store as one of the client's, of the same name and signature."""
+    return _passed_on(verb, "store")
+
+
+def registered(verb: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Verbs, P], R]:
+    """A verb of the registry as one of the client's, of the same name and signature."""
+    return _passed_on(verb, "registry")
+
+
+def _passed_on(
+    verb: Callable[Concatenate[Any, P], R], place: str
+) -> Callable[Concatenate[Verbs, P], R]:
+    name = verb.__name__
+
+    @wraps(verb)
+    def call(client: Verbs, *args: P.args, **kwargs: P.kwargs) -> R:
+        return getattr(getattr(client, place), name)(*args, **kwargs)
+
+    return call

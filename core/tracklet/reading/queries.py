@@ -156,7 +156,7 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
     """A page of what a query asks for."""
     kind = _KINDS[query.kind]
     table = kind.subject.table
-    ids = _list_of_ids(query.experiment_ids) if kind.within else []
+    ids = list(dict.fromkeys(query.experiment_ids)) if kind.within else []
     if kind.viewed:
         validate_view_type(query.view)
     validate_max_results(query.max_results, kind.most)
@@ -443,15 +443,6 @@ def _aliases(reader: Reader, models: Iterable[int]) -> dict[int, dict[str, int]]
 def as_double(value: float | None) -> float:
     """The double that a stored value stands for."""
     return math.nan if value is None else value
-
-
-def _list_of_ids(experiment_ids: Sequence[str]) -> list[str]:
-    """The ids of experiments that a search names, checked."""
-    if isinstance(experiment_ids, str) or any(not isinstance(i, str) for i in experiment_ids):
-        raise InvalidParameterValue(
-            f"experiment_ids is a list of experiment ids, such as ['0']; got {experiment_ids!r}"
-        )
-    return list(dict.fromkeys(experiment_ids))
 
 
 def _with_names(subject: Subject, rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:

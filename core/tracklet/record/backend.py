@@ -441,8 +441,8 @@ class RunWriter(ABC):
 
 # -- who asks ----------------------------------------------------------------------------------
 
-_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "experiment": validation.validate_experiment_id,
+_CHECKS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "experiment": validation.as_experiment_id,
     "run": validation.validate_run_id,
     "logged model": validation.validate_model_id,
     "registered model": rules.registered_model_name,
@@ -481,7 +481,7 @@ class Verbs:
 
     def _found(self, at: Session, kind: Kind, key: Any, *, lock: bool = False) -> Entry:
         """The entity of that id, deleted or not."""
-        _CHECKS[kind](key)
+        key = _CHECKS[kind](key)
         entry = at.find(kind, key, lock=lock)
         if entry is None:
             raise rules.missing(kind, key, self.backend.where)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from tracklet import entities, names, validation
-from tracklet.entities import LifecycleStage
+from tracklet import names, validation
+from tracklet.entities import Experiment, LifecycleStage
 from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Session, Verbs, reported
 
@@ -27,7 +28,7 @@ class Experiments(Verbs):
         self,
         name: str,
         artifact_location: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
     ) -> str:
         """Create an experiment and return its id.
 
@@ -37,31 +38,23 @@ class Experiments(Verbs):
         """
         rules.experiment_name(name)
         location = rules.artifact_location(artifact_location)
-        checked = rules.texts("experiment", "tags", tags)
+        checked = rules.as_texts("experiment", "tags", tags)
         with self.backend.writing(exclusive=True) as at:
             _check_free(at, name)
             experiment_id = names.experiment_id()
             place = location or f"{self.backend.artifact_root}/{experiment_id}"
             now = names.now()
-            at.create(
-                entities.Experiment(
-                    experiment_id,
-                    name,
-                    place,
-                    tags=checked,
-                    creation_time=now,
-                    last_update_time=now,
-                )
-            )
+            made = Experiment(experiment_id, name, place, tags=checked)
+            at.create(replace(made, creation_time=now, last_update_time=now))
         return experiment_id
 
-    def get_experiment(self, experiment_id: str) -> entities.Experiment:
-        """The experiment, also when it is deleted."""
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """The experiment, also a deleted one; ResourceDoesNotExist if there is none."""
         with self.backend.reading() as at:
             return at.load(self._found(at, "experiment", experiment_id))
 
-    def get_experiment_by_name(self, name: str) -> entities.Experiment | None:
-        """The experiment of that name, also when it is deleted; None if there is none."""
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of that name, also a deleted one; None if there is none."""
         with self.backend.reading() as at:
             entry = at.experiment_named(str(name))
             return None if entry is None else at.load(entry)
@@ -81,7 +74,7 @@ class Experiments(Verbs):
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Move an active experiment and its runs to the trash; ``0`` is refused."""
-        if experiment_id == DEFAULT_ID:
+        if validation.as_experiment_id(experiment_id) == DEFAULT_ID:
             raise InvalidParameterValue(
                 "the default experiment '0' cannot be deleted: runs go there when no other "
                 "experiment is set; delete its runs instead"
@@ -97,9 +90,9 @@ class Experiments(Verbs):
         problem = "is not deleted, so there is nothing to restore"
         self._move(experiment_id, LifecycleStage.ACTIVE, problem)
 
-    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
-        """Set a tag of an active experiment."""
-        checked = rules.texts("experiment", "tags", {key: value})
+    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
+        """Set a tag of an active experiment; the value is kept as text."""
+        checked = rules.tag("experiment", key, value)
         with self.backend.writing() as at:
             entry = self._active(at, "experiment", experiment_id, "set a tag of", lock=True)
             at.record(entry, tags=checked)

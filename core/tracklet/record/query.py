@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tracklet.entities import PagedList, Run, ViewType
 from tracklet.frozen import Frozen
+from tracklet.validation import as_experiment_ids, as_list
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel
@@ -48,13 +49,14 @@ class TrackingSearches(_Searches):
     def search_experiments(
         self,
         view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
+        max_results: int | None = 1000,
         filter_string: str | None = None,
         order_by: Sequence[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[Experiment]:
         """A page of experiments; by default newest first."""
-        asked = filter_string, order_by, max_results, page_token
+        size = 1000 if max_results is None else max_results
+        asked = filter_string, order_by, size, page_token
         return self.search(Query("experiments", *asked, view=view_type))
 
     def search_runs(
@@ -73,24 +75,26 @@ class TrackingSearches(_Searches):
                 the offending token.
         """
         asked = filter_string, order_by, max_results, page_token
-        return self.search(Query("runs", *asked, experiment_ids, run_view_type))
+        return self.search(Query("runs", *asked, as_experiment_ids(experiment_ids), run_view_type))
 
     def search_logged_models(
         self,
         experiment_ids: Sequence[str],
         filter_string: str | None = None,
         datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int = 100,
+        max_results: int | None = None,
         order_by: Sequence[Mapping[str, Any]] | None = None,
         page_token: str | None = None,
     ) -> PagedList[LoggedModel]:
-        """A page of active models; by default newest first.
+        """A page of active models; by default newest first, 100 a page.
 
         A clause on a metric looks at every point that the store keeps; with ``datasets``, at
         those measured on one of them, and without such a clause a model needs any point there.
         """
-        asked = filter_string, order_by, max_results, page_token
-        return self.search(Query("logged models", *asked, experiment_ids, datasets=datasets))
+        ids, measured = as_experiment_ids(experiment_ids), as_list("datasets", datasets)
+        size = 100 if max_results is None else max_results
+        asked = filter_string, order_by, size, page_token
+        return self.search(Query("logged models", *asked, ids, datasets=measured))
 
 
 class RegistrySearches(_Searches):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue
 from tracklet.record import rules
 from tracklet.record.backend import Entry, Session, Verbs, reported
+
+if TYPE_CHECKING:
+    from tracklet.entities import ModelVersion, RegisteredModel
 
 
 @reported
@@ -23,13 +26,13 @@ class RegisteredModels(Verbs):
     def create_registered_model(
         self,
         name: str,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
         description: str | None = None,
-    ) -> entities.RegisteredModel:
+    ) -> RegisteredModel:
         """Create a name to register versions under; a taken one is ResourceAlreadyExists."""
         rules.registered_model_name(name)
         rules.field("a description", description)
-        checked = rules.texts("registered model", "tags", tags)
+        checked = rules.as_texts("registered model", "tags", tags)
         with self.backend.writing(exclusive=True) as at:
             _check_free(at, name)
             now = names.now()
@@ -37,14 +40,12 @@ class RegisteredModels(Verbs):
             at.create(made)
         return made
 
-    def get_registered_model(self, name: str) -> entities.RegisteredModel:
+    def get_registered_model(self, name: str) -> RegisteredModel:
         """The registered model with its tags, aliases and the newest version of each stage."""
         with self.backend.reading() as at:
             return at.load(self._found(at, "registered model", name))
 
-    def update_registered_model(
-        self, name: str, description: str | None
-    ) -> entities.RegisteredModel:
+    def update_registered_model(self, name: str, description: str | None) -> RegisteredModel:
         """Set the description."""
         rules.field("a description", description)
         with self.backend.writing(exclusive=True) as at:
@@ -52,7 +53,7 @@ class RegisteredModels(Verbs):
             _touch(at, entry, description=description)
             return at.load(entry)
 
-    def rename_registered_model(self, name: str, new_name: str) -> entities.RegisteredModel:
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         """Rename; versions, tags and aliases follow."""
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
@@ -65,23 +66,23 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             at.remove(self._found(at, "registered model", name, lock=True))
 
-    def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
-        """Set a tag."""
-        checked = rules.texts("registered model", "tags", {key: value})
+    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
+        """Set a tag of a registered model."""
+        checked = rules.tag("registered model", key, value)
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             at.record(entry, tags=checked)
             _touch(at, entry)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
-        """Remove a tag; a missing one is no error."""
+        """Remove a tag of a registered model; a missing one is no error."""
         validation.validate_key("model tag", key)
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             if at.drop(entry, "tags", key):
                 _touch(at, entry)
 
-    def set_registered_model_alias(self, name: str, alias: str, version: int) -> None:
+    def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
         """Point an alias at a version, taking it from the one that has it."""
         validation.validate_alias(alias)
         with self.backend.writing(exclusive=True) as at:
@@ -104,18 +105,21 @@ class RegisteredModels(Verbs):
         name: str,
         source: str,
         run_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
         run_link: str | None = None,
         description: str | None = None,
         model_id: str | None = None,
         storage_location: str | None = None,
         user_id: str | None = None,
-    ) -> entities.ModelVersion:
+    ) -> ModelVersion:
         """Add the next version; numbers are never used twice."""
+        rules.field("source", source)
         validation.validate_model_source(source)
-        for value in (source, run_id, run_link, description, model_id, storage_location, user_id):
+        rules.field("run_id", run_id)
+        rules.field("run_link", run_link)
+        for value in (description, model_id, storage_location, user_id):
             rules.field("a field of a model version", value)
-        checked = rules.texts("model version", "tags", tags)
+        checked = rules.as_texts("model version", "tags", tags)
         with self.backend.writing(exclusive=True) as at:
             model = self._found(at, "registered model", name, lock=True)
             now = names.now()
@@ -137,12 +141,12 @@ class RegisteredModels(Verbs):
             _touch(at, model)
         return made
 
-    def get_model_version(self, name: str, version: int) -> entities.ModelVersion:
+    def get_model_version(self, name: str, version: int | str) -> ModelVersion:
         """The version; a missing or deleted one is ResourceDoesNotExist."""
         with self.backend.reading() as at:
             return at.load(self._version(at, name, version)[1])
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> entities.ModelVersion:
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """The version that an alias points at; an unknown alias is InvalidParameterValue."""
         validation.validate_alias(alias)
         with self.backend.reading() as at:
@@ -155,9 +159,9 @@ class RegisteredModels(Verbs):
             return at.load(self._version(at, name, number)[1])
 
     def update_model_version(
-        self, name: str, version: int, description: str | None
-    ) -> entities.ModelVersion:
-        """Set the description."""
+        self, name: str, version: int | str, description: str | None = None
+    ) -> ModelVersion:
+        """Set a version's description."""
         rules.field("a description", description)
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
@@ -166,9 +170,13 @@ class RegisteredModels(Verbs):
             return at.load(found)
 
     def transition_model_version_stage(
-        self, name: str, version: int, stage: str, archive_existing_versions: bool = False
-    ) -> entities.ModelVersion:
-        """Move a version to None, Staging, Production or Archived, in any case."""
+        self,
+        name: str,
+        version: int | str,
+        stage: str,
+        archive_existing_versions: bool = False,
+    ) -> ModelVersion:
+        """Move a version to a stage: None, Staging, Production or Archived, in any case."""
         canonical = rules.version_stage(stage, archive_existing_versions)
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
@@ -180,7 +188,7 @@ class RegisteredModels(Verbs):
             _touch(at, model)
             return at.load(found)
 
-    def delete_model_version(self, name: str, version: int) -> None:
+    def delete_model_version(self, name: str, version: int | str) -> None:
         """Delete a version, its tags and its aliases."""
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
@@ -192,16 +200,16 @@ class RegisteredModels(Verbs):
             _touch(at, found, current_stage=rules.DELETED_STAGE)
             _touch(at, model)
 
-    def set_model_version_tag(self, name: str, version: int, key: str, value: str) -> None:
+    def set_model_version_tag(self, name: str, version: int | str, key: str, value: Any) -> None:
         """Set a tag."""
-        checked = rules.texts("model version", "tags", {key: value})
+        checked = rules.tag("model version", key, value)
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
             at.record(found, tags=checked)
             _touch(at, found)
             _touch(at, model)
 
-    def delete_model_version_tag(self, name: str, version: int, key: str) -> None:
+    def delete_model_version_tag(self, name: str, version: int | str, key: str) -> None:
         """Remove a tag; a missing one is no error."""
         validation.validate_key("model version tag", key)
         with self.backend.writing(exclusive=True) as at:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities, names, run_context, settings, validation
 from tracklet.errors import (
+    InvalidArgument,
     InvalidParameterValue,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
@@ -52,6 +53,16 @@ def texts(kind: Kind, part: Part, given: Mapping[str, object] | None) -> dict[st
     return checked
 
 
+def as_texts(kind: Kind, part: Part, given: Mapping[str, Any] | None) -> dict[str, str]:
+    """What is kept of the values that a caller gives, as texts, checked."""
+    return texts(kind, part, validation.as_strings(given))
+
+
+def tag(kind: Kind, key: object, value: object) -> dict[str, str]:
+    """One tag of an entity, like :func:`as_texts`."""
+    return texts(kind, "tags", validation.as_pair(word(kind, "tags"), key, value))
+
+
 def points(given: Iterable[entities.Metric]) -> list[entities.Metric]:
     """Check points, their models and datasets; each has a float for a value."""
     checked: list[entities.Metric] = []
@@ -66,7 +77,7 @@ def points(given: Iterable[entities.Metric]) -> list[entities.Metric]:
 
 def field(what: str, value: Any) -> Any:
     """Check a text that stands in a field of its own, if there is any."""
-    if value is not None:
+    if validation.optional_text(what, value) is not None:
         validation.encoded(what, value)
     return value
 
@@ -83,10 +94,11 @@ def registered_model_name(name: object) -> str:
 
 def artifact_location(given: str | None) -> str | None:
     """Where the artifacts of a new experiment go, if it is said; a path is made absolute."""
-    if not given:
+    location = field("artifact_location", given)
+    if not location:
         return None
-    check_artifact_location(field("an artifact location", given))
-    return settings.absolute_uri(given)
+    check_artifact_location(location)
+    return settings.absolute_uri(location)
 
 
 def run_name(given: str | None, tags: Mapping[str, str]) -> str:
@@ -144,15 +156,11 @@ def check_artifact_location(location: str) -> None:
         )
 
 
-def model_status(status: object) -> entities.LoggedModelStatus:
-    """The status of a logged model, also from its text."""
-    try:
-        return entities.LoggedModelStatus(status)
-    except ValueError:
-        raise InvalidParameterValue(
-            f"{status!r} is not a status of a logged model; choose from "
-            f"{', '.join(member.value for member in entities.LoggedModelStatus)}"
-        ) from None
+def final_status(status: object) -> entities.LoggedModelStatus:
+    """The status that a logged model is given at last, also from its text."""
+    if status not in ("READY", "FAILED"):
+        raise InvalidArgument(f"{status!r} is no final status; choose READY or FAILED")
+    return entities.LoggedModelStatus(status)
 
 
 def version_stage(stage: str, archive_existing_versions: bool) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, names, validation
-from tracklet.entities import LifecycleStage
+from tracklet.entities import LifecycleStage, Metric, Run
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Entry, RunWriter, Verbs, reported
 from tracklet.record.rules import RUN_NAME_TAG
+
+if TYPE_CHECKING:
+    from tracklet.entities import DatasetInput, LoggedModelInput, LoggedModelOutput
 
 
 @reported
@@ -27,9 +30,9 @@ class Runs(Verbs):
         experiment_id: str,
         user_id: str | None = None,
         start_time: int | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
-    ) -> entities.Run:
+    ) -> Run:
         """Create a RUNNING run in an active experiment.
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
@@ -41,9 +44,9 @@ class Runs(Verbs):
         experiment_id: str,
         user_id: str | None = None,
         start_time: int | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
-    ) -> tuple[entities.Run, RunWriter]:
+    ) -> tuple[Run, RunWriter]:
         """Create a run that this process carries, and what writes it.
 
         No reader ever sees it without its lease: killed in between, the process would leave it
@@ -63,10 +66,10 @@ class Runs(Verbs):
         experiment_id: str,
         user_id: str | None,
         start_time: int | None,
-        tags: Mapping[str, str] | None,
+        tags: Mapping[str, Any] | None,
         run_name: str | None,
-    ) -> tuple[entities.Run, Entry]:
-        given = dict(tags or {})
+    ) -> tuple[Run, Entry]:
+        given = validation.as_strings(tags)
         given[RUN_NAME_TAG] = rules.run_name(run_name, given)
         checked = rules.texts("run", "tags", given)
         started = names.now() if start_time is None else rules.time("start time", start_time)
@@ -76,7 +79,7 @@ class Runs(Verbs):
             run_id = names.run_id()
             info = entities.RunInfo(
                 run_id,
-                experiment_id,
+                experiment.key,
                 user,
                 "RUNNING",
                 started,
@@ -84,10 +87,10 @@ class Runs(Verbs):
                 artifact_uri=rules.below(experiment.info.artifact_location, f"{run_id}/artifacts"),
                 run_name=checked[RUN_NAME_TAG],
             )
-            run = entities.Run(info, entities.RunData(tags=checked))
+            run = Run(info, entities.RunData(tags=checked))
             return run, at.create(run, carried=carried)
 
-    def get_run(self, run_id: str) -> entities.Run:
+    def get_run(self, run_id: str) -> Run:
         """The run with all that was recorded, also when it is deleted.
 
         A run whose process died without a word is KILLED here, and the record then says so too.
@@ -162,7 +165,7 @@ class Runs(Verbs):
     def log_batch(
         self,
         run_id: str,
-        metrics: Sequence[entities.Metric] = (),
+        metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -181,7 +184,7 @@ class Runs(Verbs):
             if not at.drop(entry, "tags", key):
                 raise rules.no_text(entry, "tags", key)
 
-    def get_metric_history(self, run_id: str, key: str) -> list[entities.Metric]:
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """All points of a metric in the order in which they were logged; [] if there are none."""
         with self.backend.reading() as at:
             entry = self._found(at, "run", run_id)
@@ -192,7 +195,7 @@ class Runs(Verbs):
         with self.backend.reading() as at:
             return at.params(self._found(at, "run", run_id))
 
-    def last_points(self, run_id: str) -> list[entities.Metric]:
+    def last_points(self, run_id: str) -> list[Metric]:
         """The point of each metric that was logged last, in no order."""
         with self.backend.reading() as at:
             return at.last_points(self._found(at, "run", run_id))
@@ -200,27 +203,31 @@ class Runs(Verbs):
     def log_inputs(
         self,
         run_id: str,
-        datasets: Sequence[entities.DatasetInput] = (),
-        models: Sequence[entities.LoggedModelInput] = (),
+        datasets: Sequence[DatasetInput] | None = None,
+        models: Sequence[LoggedModelInput] | None = None,
     ) -> None:
-        """Record what an active run uses; the same dataset again changes nothing."""
-        for given in datasets:
+        """Record the datasets and models that a run uses; the same again changes nothing."""
+        inputs = entities.RunInputs(
+            validation.as_list("datasets", datasets, entities.DatasetInput),
+            validation.as_list("models", models, entities.LoggedModelInput),
+        )
+        for given in inputs.dataset_inputs:
             validation.validate_dataset_input(given)
-        for model in models:
+        for model in inputs.model_inputs:
             validation.validate_model_id(model.model_id)
-        inputs = entities.RunInputs(list(datasets), list(models))
         with self.backend.writing() as at:
             entry = self._active(at, "run", run_id, "log inputs of", lock=True)
             at.connect(entry, inputs, entities.RunOutputs())
 
-    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
-        """Record which logged models an active run produced; the last step given counts."""
-        for model in models:
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        """Record the logged models that a run produced; the last step given counts."""
+        made = validation.as_list("models", models, entities.LoggedModelOutput)
+        for model in made:
             validation.validate_model_id(model.model_id)
             validation.validate_step(f"output {model.model_id}", model.step)
         with self.backend.writing() as at:
             entry = self._active(at, "run", run_id, "log outputs of", lock=True)
-            at.connect(entry, entities.RunInputs(), entities.RunOutputs(list(models)))
+            at.connect(entry, entities.RunInputs(), entities.RunOutputs(made))
 
     def deletion_time(self, run_id: str) -> int | None:
         """When a run was deleted, ms; None for an active one, or if that was not noted."""

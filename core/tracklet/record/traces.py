@@ -59,14 +59,14 @@ class Traces(Verbs):
         with self.backend.writing() as at:
             at.put_spans(self._trace(at, trace_id), spans_json(spans)[0])
 
-    def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
+    def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
         """Set a tag; those that say who made the trace and where it lies stay as they are."""
+        checked = rules.tag("trace", key, value)
         if key in _FIXED_TAGS:
             raise InvalidParameterValue(
                 f"the tag {key!r} of a trace says where it comes from and cannot be set; choose "
                 "another key"
             )
-        checked = rules.texts("trace", "tags", {key: value})
         with self.backend.writing() as at:
             at.record(self._trace(at, trace_id), tags=checked)
 
@@ -97,12 +97,14 @@ class Traces(Verbs):
             InvalidParameterValue: Not exactly one of time and ids is given.
         """
         _check_deletion(max_timestamp_millis, max_traces, trace_ids)
-        wanted = [_checked(trace_id) for trace_id in dict.fromkeys(trace_ids or ())]
+        ids = validation.as_list("trace_ids", trace_ids)
+        wanted = list(dict.fromkeys(map(_checked, ids)))
         with self.backend.writing() as at:
             experiment = self._found(at, "experiment", experiment_id)
             if trace_ids is not None:
                 found = [at.find("trace", trace_id) for trace_id in wanted]
-                gone = [e for e in found if e is not None and e.info.experiment_id == experiment_id]
+                home = experiment.key
+                gone = [e for e in found if e is not None and e.info.experiment_id == home]
             else:
                 limit = max_timestamp_millis or 0
                 traces = at.children(experiment, "trace")
@@ -141,16 +143,11 @@ class Traces(Verbs):
         Raises:
             InvalidParameterValue: The filter or the order is malformed.
         """
-        if isinstance(experiment_ids, str):
-            raise InvalidParameterValue(
-                f"experiment_ids is a list of ids, such as [{experiment_ids!r}]; got a text"
-            )
+        ids = dict.fromkeys(validation.as_experiment_ids(experiment_ids))
         validation.validate_max_results(max_results)
         tree = parse_filter(filter_string, TRACES)
         orders = parse_order_by(order_by, TRACES)
         page = Page.decode(page_token)
-        for experiment_id in experiment_ids:
-            validation.validate_experiment_id(experiment_id)
 
         def read(entry: TraceEntry) -> TraceEntry | None:
             entry.info  # noqa: B018 - now, so that what cannot be read is left out
@@ -160,7 +157,7 @@ class Traces(Verbs):
 
         with self.backend.reading() as at:
             found: list[TraceEntry] = []
-            for experiment_id in dict.fromkeys(experiment_ids):
+            for experiment_id in ids:
                 experiment = at.find("experiment", experiment_id)
                 if experiment is not None and not experiment.is_deleted:
                     read_ones = at.readable(read, at.children(experiment, "trace"))
