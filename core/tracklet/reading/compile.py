@@ -32,6 +32,7 @@ class Subject(Frozen):
 
     Attributes:
         table: One row per entity, with the column ``id``.
+        entity: What a row is made into; of a run, its info.
         fields: The fields of the entity that are columns of its own, and the columns, with their
             tables. The first is ``id``.
         values: The tables of its metrics, params and tags: per kind of key, the table and the
@@ -44,6 +45,7 @@ class Subject(Frozen):
     """
 
     table: str
+    entity: type[Any]
     fields: Mapping[str, str]
     values: Mapping[str, tuple[str, str]]
     source: str = ""

@@ -79,11 +79,13 @@ _USES: Final = "inputs AS i JOIN datasets AS d ON d.id = i.dataset"
 
 EXPERIMENT: Final = Subject(
     table="experiments",
+    entity=entities.Experiment,
     fields=_fields("experiments"),
     values={"tag": ("experiment_tags", "experiment")},
 )
 RUN: Final = Subject(
     table="runs",
+    entity=entities.RunInfo,
     fields=_RUN_FIELDS,
     values={
         "metric": ("latest_metrics", "run"),
@@ -101,6 +103,7 @@ RUN: Final = Subject(
 )
 LOGGED_MODEL: Final = Subject(
     table="logged_models",
+    entity=entities.LoggedModel,
     fields=_fields("logged_models"),
     values={
         "metric": ("logged_model_metrics", "model"),
@@ -111,11 +114,13 @@ LOGGED_MODEL: Final = Subject(
 )
 REGISTERED_MODEL: Final = Subject(
     table="registered_models",
+    entity=entities.RegisteredModel,
     fields=_fields("registered_models"),
     values={"tag": ("registered_model_tags", "model")},
 )
 MODEL_VERSION: Final = Subject(
     table="model_versions",
+    entity=entities.ModelVersion,
     fields={**_fields("model_versions"), "name": "registered_models.name"},
     source="model_versions JOIN registered_models ON registered_models.id = model_versions.model",
     attributes={"version_number": "version", "source_path": "source"},
@@ -230,7 +235,7 @@ def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
     tags = _texts(reader, "experiment_tags", "experiment", rows)
     return [
         entities.Experiment(**fields, tags=tags[id_])
-        for id_, fields in _with_names(EXPERIMENT, rows)
+        for id_, fields in with_names(EXPERIMENT, rows)
     ]
 
 
@@ -351,7 +356,7 @@ def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]
     """The logged models of rows; metrics are the latest per key and dataset."""
     params = _texts(reader, "logged_model_params", "model", rows)
     tags = _texts(reader, "logged_model_tags", "model", rows)
-    named = dict(_with_names(LOGGED_MODEL, rows))
+    named = dict(with_names(LOGGED_MODEL, rows))
     latest: dict[int, dict[tuple[Any, ...], Metric]] = {id_: {} for id_ in named}
     for id_, point in model_points(reader, {id_: f["model_id"] for id_, f in named.items()}):
         of_model, identity = latest[id_], (point.key, point.dataset_name, point.dataset_digest)
@@ -360,7 +365,6 @@ def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]
             of_model[identity] = point
     found: list[LoggedModel] = []
     for id_, fields in named.items():
-        fields["status"] = entities.LoggedModelStatus(fields["status"])
         metrics = list(latest[id_].values())
         found.append(
             entities.LoggedModel(**fields, params=params[id_], tags=tags[id_], metrics=metrics)
@@ -410,7 +414,7 @@ def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[Register
         entities.RegisteredModel(
             **fields, latest_versions=newest[id_], tags=tags[id_], aliases=aliases[id_]
         )
-        for id_, fields in _with_names(REGISTERED_MODEL, rows)
+        for id_, fields in with_names(REGISTERED_MODEL, rows)
     ]
 
 
@@ -419,7 +423,7 @@ def load_model_versions(reader: Reader, rows: Sequence[Any]) -> list[ModelVersio
     tags = _texts(reader, "model_version_tags", "version", rows)
     aliases = _aliases(reader, {row[1] for row in rows})
     found: list[ModelVersion] = []
-    for id_, fields in _with_names(MODEL_VERSION, rows):
+    for id_, fields in with_names(MODEL_VERSION, rows):
         targets = aliases[fields.pop("model")]
         named = [alias for alias, version in targets.items() if version == fields["version"]]
         found.append(entities.ModelVersion(**fields, tags=tags[id_], aliases=named))
@@ -445,11 +449,16 @@ def as_double(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _with_names(subject: Subject, rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+def with_names(subject: Subject, rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The id of each row, and the fields of its entity by their names."""
     names = list(subject.fields)[1:]
     for id_, *values in rows:
-        yield id_, dict(zip(names, values, strict=True))
+        fields = dict(zip(names, values, strict=True))
+        if subject is LOGGED_MODEL:
+            fields["status"] = entities.LoggedModelStatus(fields["status"])
+        elif subject is RUN:
+            fields["user_id"] = fields["user_id"] or ""
+        yield id_, fields
 
 
 def _texts(

@@ -40,6 +40,38 @@ Kind: TypeAlias = Literal[
 Part: TypeAlias = Literal["params", "tags", "aliases"]
 
 
+_KEYS: Final[Mapping[str, tuple[Kind, str]]] = {
+    "Experiment": ("experiment", "experiment_id"),
+    "RunInfo": ("run", "run_id"),
+    "LoggedModel": ("logged model", "model_id"),
+    "RegisteredModel": ("registered model", "name"),
+    "ModelVersion": ("model version", "name version"),
+}
+"""What each entity is called here, and the fields that are its key."""
+
+
+def info_of(made: Made) -> Any:
+    """What an entity has of its own, as :attr:`Entry.info` says it."""
+    return made.info if isinstance(made, entities.Run) else made
+
+
+def identity(made: Made | entities.RunInfo) -> tuple[Kind, Any]:
+    """What kind of entity it is, and its key."""
+    info = made.info if isinstance(made, entities.Run) else made
+    kind, names = _KEYS[type(info).__name__]
+    first, *more = (getattr(info, name) for name in names.split())
+    return kind, (first, *more) if more else first
+
+
+def texts_of(made: Made) -> dict[Part, dict[str, str]]:
+    """The texts of an entity, by what they are."""
+    data: Any = made.data if isinstance(made, entities.Run) else made
+    return {
+        part: {key: str(value) for key, value in getattr(data, part).items()}
+        for part in rules.parts(identity(made)[0])
+    }
+
+
 class Entry:
     """An entity that a backend found.
 
@@ -353,12 +385,11 @@ class Backend(ABC):
     def search(self, query: Query) -> entities.PagedList[Any]:
         """A page of what a query asks for."""
 
-    @abstractmethod
     def writer(self, run: Entry) -> RunWriter:
-        """What writes a run from now on; its lease is the entry's.
+        """What writes a run from now on; its lease is the entry's. Here, by a session a call."""
+        from tracklet.record.writer import SessionWriter
 
-        :class:`tracklet.record.writer.SessionWriter` does where each call may be a transaction.
-        """
+        return SessionWriter(self, run)
 
     def flush(self) -> None:  # noqa: B027 - what is written is safe in most
         """Return when everything written would survive a power cut."""

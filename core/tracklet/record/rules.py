@@ -37,6 +37,11 @@ _TEXTS: Final[dict[tuple[Kind, Part], tuple[str, int | None]]] = {
 }
 
 
+def parts(kind: Kind) -> list[Part]:
+    """The texts that an entity has."""
+    return [part for of, part in _TEXTS if of == kind]
+
+
 def word(kind: Kind, part: Part) -> str:
     """What messages call a text."""
     return _TEXTS[kind, part][0]

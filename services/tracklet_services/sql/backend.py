@@ -16,15 +16,25 @@ from sqlalchemy import text as sql_text
 from sqlalchemy.exc import IntegrityError
 
 from tracklet import entities
-from tracklet.entities import LifecycleStage, LoggedModelStatus, PagedList
+from tracklet.entities import LifecycleStage, PagedList
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.reading import queries
 from tracklet.reading.compile import Subject
 from tracklet.record import rules
-from tracklet.record.backend import Backend, Entry, Kind, Part, Past, Session, TraceEntry
+from tracklet.record.backend import (
+    Backend,
+    Entry,
+    Kind,
+    Part,
+    Past,
+    Session,
+    TraceEntry,
+    identity,
+    info_of,
+    texts_of,
+)
 from tracklet.record.query import Query
 from tracklet.record.traces import LOCATION_TAG, spans_of
-from tracklet.record.writer import SessionWriter
 from tracklet_services.sql import leases, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database
@@ -68,24 +78,11 @@ class SqlEntry(Entry):
 
 
 def _found(kind: Kind, row: Any) -> SqlEntry:
-    subject, column, _ = _SUBJECTS[kind]
-    row_id, *values_of = row
-    named: dict[str, Any] = dict(zip(list(subject.fields)[1:], values_of, strict=True))
-    if kind == "experiment":
-        info: Any = entities.Experiment(**named)
-    elif kind == "run":
-        named["user_id"] = named["user_id"] or ""
-        info = entities.RunInfo(**named)
-    elif kind == "logged model":
-        named["status"] = LoggedModelStatus(named["status"])
-        info = entities.LoggedModel(**named)
-    elif kind == "registered model":
-        info = entities.RegisteredModel(**named)
-    else:
-        del named["model"]
-        info = entities.ModelVersion(**named)
-    key = named[column] if column else (named["name"], named["version"])
-    entry = SqlEntry(kind, key, row_id, info)
+    subject = _SUBJECTS[kind][0]
+    ((row_id, named),) = queries.with_names(subject, [row])
+    named.pop("model", None)
+    info = subject.entity(**named)
+    entry = SqlEntry(*identity(info), row_id, info)
     entry.fields = row
     return entry
 
@@ -165,43 +162,30 @@ class SqlSession(Session):
     # -- creating ------------------------------------------------------------------------------
 
     def create(self, made: Made, *, carried: bool = False, past: Past | None = None) -> SqlEntry:
-        kind, table, given, others = self._row_of(made)
+        kind, key = identity(made)
         points, versions, deleted_time = past or Past()
-        if deleted_time is not None:
-            others["deleted_time"] = deleted_time
-        row = values.add_entity(self._db, table, given, **others)
-        column = _SUBJECTS[kind][1]
-        key = getattr(given, column) if column else (given.name, given.version)
-        entry = SqlEntry(kind, key, row, given)
+        info = info_of(made)
+        others: dict[str, Any] = {}
+        if kind == "run":
+            others = {"name": info.run_name, "deleted_time": deleted_time}
+        elif kind == "logged model":
+            others = {"status": info.status.value}
+        elif kind == "model version":
+            others = {"model": _entry(self.find("registered model", info.name)).row}
+        row = values.add_entity(self._db, _table(kind), info, **others)
+        entry = SqlEntry(kind, key, row, info)
         entry.locked = self._db
+        texts = texts_of(made)
+        aliases = texts.pop("aliases", None)
+        self.record(entry, points, **texts)
         if isinstance(made, entities.Run):
-            self.record(entry, points, made.data.params, made.data.tags)
             self.connect(entry, made.inputs, made.outputs)
             if carried:
                 entry.lease = leases.leave(self._db, row)
-        elif isinstance(made, entities.LoggedModel):
-            self.record(entry, points, made.params, made.tags)
-        else:
-            self.record(entry, tags=made.tags)
         for version in versions:
             self.create(version)
-        if isinstance(made, entities.RegisteredModel):
-            aliases = {alias: str(version) for alias, version in made.aliases.items()}
-            self.record(entry, aliases=aliases)
+        self.record(entry, aliases=aliases)
         return entry
-
-    def _row_of(self, made: Made) -> tuple[Kind, Table, Any, dict[str, Any]]:
-        """What kind of entity it is, its table, what fills the row, and the columns beside that."""
-        if isinstance(made, entities.Experiment):
-            return "experiment", t.experiments, made, {}
-        if isinstance(made, entities.Run):
-            return "run", t.runs, made.info, {"name": made.info.run_name, "deleted_time": None}
-        if isinstance(made, entities.LoggedModel):
-            return "logged model", t.logged_models, made, {"status": made.status.value}
-        if isinstance(made, entities.RegisteredModel):
-            return "registered model", t.registered_models, made, {}
-        model = self.find("registered model", made.name)
-        return "model version", t.model_versions, made, {"model": _entry(model).row}
 
     def next_version(self, model: Entry) -> int:
         v = t.model_versions.c
@@ -212,12 +196,11 @@ class SqlSession(Session):
 
     def change(self, entry: Entry, **fields: Any) -> None:
         entry = _entry(entry)
-        table = t.metadata.tables[_SUBJECTS[entry.kind][0].table]
         if entry.kind == "run" and "run_name" in fields:
             fields["name"] = fields.pop("run_name")
         if entry.kind == "logged model" and "status" in fields:
             fields["status"] = fields["status"].value
-        values.change(self._db, table, entry.row, **fields)
+        values.change(self._db, _table(entry.kind), entry.row, **fields)
         entry.fields = None
         if entry.kind == "registered model" and "name" in fields:
             versions = update(t.model_versions).where(t.model_versions.c.model == entry.row)
@@ -304,8 +287,7 @@ class SqlSession(Session):
         if isinstance(entry, SqlTrace):
             table, row = t.traces, entry.row
         else:
-            table = t.metadata.tables[_SUBJECTS[entry.kind][0].table]
-            row = _entry(entry).row
+            table, row = _table(entry.kind), _entry(entry).row
         self._db.execute(delete(table).where(table.c.id == row))
 
     # -- runs ----------------------------------------------------------------------------------
@@ -468,9 +450,6 @@ class SqlBackend(Database, Backend):
                 self.serialize(connection)
             yield SqlSession(connection, self)
 
-    def writer(self, run: Entry) -> SessionWriter:
-        return SessionWriter(self, run)
-
     def search(self, query: Query) -> PagedList[Any]:
         if query.kind == "runs":
             self._settle_lost_runs()
@@ -510,6 +489,10 @@ def _entry(entry: Entry | None) -> SqlEntry:
 def _trace(entry: Entry) -> SqlTrace:
     assert isinstance(entry, SqlTrace)
     return entry
+
+
+def _table(kind: Kind) -> Table:
+    return t.metadata.tables[_SUBJECTS[kind][0].table]
 
 
 def _texts(entry: SqlEntry, what: str) -> tuple[Table, str, int]:

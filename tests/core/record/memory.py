@@ -10,51 +10,37 @@ from tracklet.errors import ResourceAlreadyExists
 from tracklet.frozen import replace
 from tracklet.reading import bulk, queries, tables
 from tracklet.reading.connection import SqliteReader, open_sqlite
-from tracklet.record import rules
-from tracklet.record.backend import Backend, Entry, Session, TraceEntry
+from tracklet.record import backend, rules
+from tracklet.record.backend import Entry
 from tracklet.record.traces import spans_of
-from tracklet.record.writer import SessionWriter
-
-KEYS = {
-    "Experiment": ("experiment", "experiment_id"),
-    "RunInfo": ("run", "run_id"),
-    "LoggedModel": ("logged model", "model_id"),
-    "RegisteredModel": ("registered model", "name"),
-    "ModelVersion": ("model version", "name version"),
-}
+from tracklet.state import gates
 
 
 class Kept(Entry):
-    def __init__(self, info: Any, data: Any) -> None:
-        kind, names = KEYS[type(info).__name__]
-        key = tuple(getattr(info, name) for name in names.split())
-        super().__init__(kind, key if len(key) > 1 else key[0])
-        self.now, self.deleted_time, self.points = info, None, []
-        parts = ("params", "tags", "aliases")
-        self.texts = {part: dict(getattr(data, part, None) or {}) for part in parts}
+    def __init__(self, made: Any) -> None:
+        super().__init__(*backend.identity(made))
+        self.now, self.deleted_time, self.points = backend.info_of(made), None, []
+        self.texts: Any = {"params": {}, "tags": {}, "aliases": {}} | backend.texts_of(made)
         self.links: tuple[dict[Any, Any], ...] = ({}, {}, {})
 
     info = property(lambda self: self.now)
 
 
-class KeptTrace(TraceEntry):
+class KeptTrace(backend.TraceEntry):
     def __init__(self, info: Any, spans: bytes) -> None:
         super().__init__(info.trace_id)
-        self.document, self.by_id = spans, {}
+        self.by_id: dict[str, Any] = {}
         self.texts = {"tags": {"mlflow.artifactLocation": "memory:", **info.tags}}
-        self.whole = {"info": info, "metadata": info.trace_metadata, **self.texts}
-
-    def _part(self, part: str) -> Any:
-        if part == "assessments":
-            return list(self.by_id.values())
-        return spans_of(self.document) if part == "spans" else self.whole[part]
+        self._parts = {"info": info, "metadata": info.trace_metadata, **self.texts}
+        self._parts |= {"assessments": self.by_id.values(), "spans": spans_of(spans)}
 
 
-class Memory(Backend, Session):
+class Memory(backend.Backend, backend.Session):
     uri = where = artifact_root = "memory:"
 
     def __init__(self) -> None:
         self.all: dict[tuple[str, Any], Any] = {}
+        self.gate = gates.add()
         self.create(entities.Experiment("0", "Default", "memory:/0", creation_time=1))
 
     def reading(self) -> Any:
@@ -81,8 +67,8 @@ class Memory(Backend, Session):
         if entry.kind == "run":
             latest = {p.key: p.value for p in sorted(entry.points, key=queries.rank)}
             data = entities.RunData(latest, texts["params"], texts["tags"])
-            datasets, used, made = (list(links.values()) for links in entry.links)
-            inputs, outputs = entities.RunInputs(datasets, used), entities.RunOutputs(made)
+            *used, made = (list(links.values()) for links in entry.links)
+            inputs, outputs = entities.RunInputs(*used), entities.RunOutputs(made)
             return entities.Run(entry.info, data, inputs, outputs)
         own: dict[str, Any] = {"tags": texts["tags"]}
         if entry.kind == "logged model":
@@ -100,9 +86,7 @@ class Memory(Backend, Session):
         return replace(entry.info, **own)
 
     def create(self, made: Any, *, carried: bool = False, past: Any = None) -> Any:
-        run = isinstance(made, entities.Run)
-        entry = Kept(made.info, made.data) if run else Kept(made, made)
-        entry.lease = carried or None
+        entry = Kept(made)
         return self.all.setdefault((entry.kind, entry.key), entry)
 
     def next_version(self, model: Entry) -> int:
@@ -113,7 +97,7 @@ class Memory(Backend, Session):
         versions = self.children(entry, "model version") if "name" in fields else []
         del self.all[entry.kind, entry.key]
         entry.now = replace(entry.now, **fields)
-        entry.key = Kept(entry.now, None).key
+        entry.key = backend.identity(entry.now)[1]
         self.all[entry.kind, entry.key] = entry
         for version in versions:
             self.change(version, name=fields["name"])
@@ -134,15 +118,12 @@ class Memory(Backend, Session):
             old = entry.texts["params"].get(key, value)
             if old != value:
                 raise rules.changed(rules.word(entry.kind, "params"), key, entry, old, value)
-        given = {"params": params, "tags": tags, **more}
         if entry.kind == "run":
             self.link(entry.key, points)
             points = [replace(point, model_id=None) for point in points]
-            name = (given.get("tags") or {}).get(rules.RUN_NAME_TAG)
-            self.change(entry, run_name=name or entry.info.run_name)
-        for part, kept in given.items():
-            if kept:
-                entry.texts[part].update(kept)
+            self.change(entry, run_name=(tags or {}).get(rules.RUN_NAME_TAG, entry.now.run_name))
+        for part, kept in {"params": params, "tags": tags, **more}.items():
+            entry.texts.get(part, {}).update(kept or {})
         if points:
             entry.points.extend(points)
 
@@ -161,18 +142,13 @@ class Memory(Backend, Session):
         made |= {output.model_id: output for output in outputs.model_outputs}
 
     def remove(self, entry: Any) -> None:
-        kinds = ("run", "logged model", "trace") if entry.kind == "experiment" else ()
-        for kind in ("model version",) if entry.kind == "registered model" else kinds:
+        for kind in ("run", "logged model", "trace", "model version"):
             for child in self.children(entry, kind):
                 self.remove(child)
         del self.all[entry.kind, entry.key]
 
     def carry(self, run: Any) -> None:
-        run.lease = True
         self.change(run, status="RUNNING", end_time=None)
-
-    def writer(self, run: Entry) -> SessionWriter:
-        return SessionWriter(self, run)
 
     def keep_trace(self, experiment: Entry, info: entities.TraceInfo, spans: bytes) -> None:
         if self.find("trace", info.trace_id):
@@ -180,7 +156,7 @@ class Memory(Backend, Session):
         self.all["trace", info.trace_id] = KeptTrace(info, spans)
 
     def put_spans(self, trace: Any, spans: bytes) -> None:
-        trace.document = spans
+        trace._parts["spans"] = spans_of(spans)
 
     def put_assessment(self, trace: Any, assessment: entities.Assessment) -> None:
         trace.by_id[assessment.assessment_id] = assessment
@@ -190,7 +166,7 @@ class Memory(Backend, Session):
 
     def search(self, query: Any) -> Any:
         """Ask a database that is made of everything."""
-        with closing(open_sqlite(":memory:")) as db:
+        with self.gate, closing(open_sqlite(":memory:")) as db:
             for statement in tables.sqlite_statements():
                 db.execute(statement)
             for entry in self.of("experiment"):

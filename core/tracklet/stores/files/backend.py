@@ -21,7 +21,17 @@ from tracklet.entities import LifecycleStage, PagedList, RunStatus
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, StorageError
 from tracklet.frozen import replace
 from tracklet.record import Store, rules
-from tracklet.record.backend import Backend, Entry, Kind, Part, Past, Session
+from tracklet.record.backend import (
+    Backend,
+    Entry,
+    Kind,
+    Part,
+    Past,
+    Session,
+    identity,
+    info_of,
+    texts_of,
+)
 from tracklet.record.query import Query
 from tracklet.stores import disk
 from tracklet.stores.files import (
@@ -208,7 +218,7 @@ class FolderBackend(Folder, Backend, Session):
 
     def create(self, made: Made, *, carried: bool = False, past: Past | None = None) -> FolderEntry:
         entry = self._place_of(made)
-        for part, texts in _texts_of(made).items():
+        for part, texts in texts_of(made).items():
             key_values.check_free(rules.word(entry.kind, part), f"{self.root}/-", texts)
         if past is not None:
             self._take_over(entry, made, past)
@@ -265,24 +275,21 @@ class FolderBackend(Folder, Backend, Session):
             return run
         return replace(run, info=replace(info, artifact_uri=f"{uri.rstrip('/')}/"))
 
-    def _place_of(self, made: Made) -> FolderEntry:
+    def _place_of(self, made: Any) -> FolderEntry:
         """The entry of a new entity, with the folder where it will be."""
-        if isinstance(made, entities.Run):
-            folder = f"{self._home(made.info.experiment_id)}/{made.info.run_id}"
-            return FolderEntry("run", made.info.run_id, folder)
-        if isinstance(made, entities.Experiment):
+        kind, key = identity(made)
+        if kind == "run":
+            folder = f"{self._home(made.info.experiment_id)}/{key}"
+        elif kind == "experiment":
             deleted = made.lifecycle_stage == LifecycleStage.DELETED
-            home = layout.trash(self.root) if deleted else self.root
-            return FolderEntry("experiment", made.experiment_id, f"{home}/{made.experiment_id}")
-        if isinstance(made, entities.LoggedModel):
-            home = self._home(made.experiment_id)
-            folder = layout.logged_model(home, made.model_id)
-            return FolderEntry("logged model", made.model_id, folder)
-        folder = layout.registered_model(self.root, made.name)
-        if isinstance(made, entities.RegisteredModel):
-            return FolderEntry("registered model", made.name, folder)
-        key = made.name, made.version
-        return FolderEntry("model version", key, layout.version(folder, made.version))
+            folder = f"{layout.trash(self.root) if deleted else self.root}/{key}"
+        elif kind == "logged model":
+            folder = layout.logged_model(self._home(made.experiment_id), key)
+        else:
+            folder = layout.registered_model(self.root, made.name)
+            if kind == "model version":
+                folder = layout.version(folder, made.version)
+        return FolderEntry(kind, key, folder)
 
     def _home(self, experiment_id: str) -> str:
         folder = self.experiment_dir(experiment_id)
@@ -649,13 +656,9 @@ def _is_marked(meta: Mapping[str, Any]) -> bool:
 
 
 def _update(entry: Entry, meta: dict[str, Any], fields: Mapping[str, Any]) -> None:
-    """Change a document's fields, which spell some values in a way of their own."""
-    values = dict(fields)
-    if entry.kind == "run" and "status" in values:
-        values["status"] = RunStatus.from_string(values["status"])
-    elif entry.kind == "logged model" and "status" in values:
-        values["status"] = values["status"].to_int()
-    elif entry.kind == "run" and "lifecycle_stage" in values:
+    """Change a document's fields."""
+    values = documents.spelled(entry.kind, fields)
+    if entry.kind == "run" and "lifecycle_stage" in values:
         deleted_time = values.pop("deleted_time")
         if not _is_marked(values):
             meta.pop("deleted_time", None)
@@ -664,38 +667,14 @@ def _update(entry: Entry, meta: dict[str, Any], fields: Mapping[str, Any]) -> No
     meta.update(values)
 
 
-def _texts_of(made: Made) -> dict[Part, Mapping[str, str]]:
-    """The texts of a new entity, by the folders in which they lie."""
-    if isinstance(made, entities.Run):
-        return {"params": made.data.params, "tags": made.data.tags}
-    if isinstance(made, entities.LoggedModel):
-        return {"params": made.params, "tags": made.tags}
-    if isinstance(made, entities.RegisteredModel):
-        aliases = {alias: str(version) for alias, version in made.aliases.items()}
-        return {"tags": made.tags, "aliases": aliases}
-    return {"tags": made.tags}
-
-
-def _document_of(made: Made) -> dict[str, Any]:
-    if isinstance(made, entities.Run):
-        return documents.run(made.info)
-    if isinstance(made, entities.Experiment):
-        return documents.experiment(made)
-    if isinstance(made, entities.LoggedModel):
-        return documents.logged_model(made)
-    if isinstance(made, entities.RegisteredModel):
-        return documents.registered_model(made)
-    return documents.model_version(made)
-
-
 def _fill(entry: FolderEntry, made: Made, past: Past = _NO_PAST, *, carried: bool = False) -> None:
     """Write an entity into its new folder; nobody reads it before its document is there."""
-    folder, document = entry.folder, _document_of(made)
+    folder, document = entry.folder, documents.of(entry.kind, info_of(made))
     if entry.kind in ("run", "logged model"):
         disk.mkdir(f"{folder}/{layout.METRICS}")
     if entry.kind == "run":
         disk.mkdir(f"{folder}/{layout.ARTIFACTS}")
-    for part, texts in _texts_of(made).items():
+    for part, texts in texts_of(made).items():
         if texts or entry.kind in ("run", "logged model"):
             disk.mkdir(f"{folder}/{part}")
         for key, text in texts.items():

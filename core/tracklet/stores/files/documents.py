@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities
 from tracklet.errors import InvalidArgument, StorageError
 
 if TYPE_CHECKING:
-    from tracklet.entities.entity import Entity
+    from tracklet.record.backend import Kind
 
 LINKED_NS: Final = "linked_ns"
 """When a run was linked to what it used or produced, in ns: links are listed in that order."""
@@ -37,6 +38,23 @@ _DIGITS: Final = r"0|[1-9][0-9]*"
 _KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BESIDE: Final = frozenset({"tags", "params", "metrics", "aliases", "latest_versions"})
+_ALSO: Final[Mapping[str, dict[str, Any]]] = {
+    "experiment": {"effective_trace_archival_retention": None},
+    "run": {
+        "entry_point_name": "",
+        "source_name": "",
+        "source_type": 4,
+        "source_version": "",
+        "tags": [],
+    },
+    "registered model": {
+        "deployment_job_id": None,
+        "deployment_job_state": None,
+        "workspace": "default",
+    },
+    "model version": {"deployment_job_state": None, "workspace": "default"},
+}
+"""What documents mention beside the fields of the entities: MLflow's readers expect it."""
 _TEXTS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "value"))
 _COLLECTIONS: Final = frozenset({None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _LONGEST_NUMBER: Final = 64
@@ -70,44 +88,24 @@ def dumps(mapping: dict[str, Any]) -> bytes:
 # -- what the document of each entity says -----------------------------------------------------
 
 
-def experiment(given: entities.Experiment) -> dict[str, Any]:
-    """The document of an experiment."""
-    return _fields(given) | {"effective_trace_archival_retention": None}
-
-
-def run(info: entities.RunInfo) -> dict[str, Any]:
-    """The document of a run."""
-    return _fields(info) | {
-        "entry_point_name": "",
-        "source_name": "",
-        "source_type": 4,
-        "source_version": "",
-        "status": entities.RunStatus.from_string(info.status),
-        "tags": [],
-    }
-
-
-def logged_model(model: entities.LoggedModel) -> dict[str, Any]:
-    """The document of a logged model, which mentions the trash only for one that is there."""
-    document = _fields(model) | {"status": model.status.to_int()}
-    if model.lifecycle_stage != entities.LifecycleStage.DELETED:
+def of(kind: Kind, given: Any) -> dict[str, Any]:
+    """The document of an entity, of a run its info; what lies beside it is left out."""
+    document = spelled(kind, {name: value for name, value in given if name not in _BESIDE})
+    if kind == "registered model":
+        document["aliases"] = {alias: str(number) for alias, number in given.aliases.items()}
+    elif kind == "logged model" and given.lifecycle_stage == entities.LifecycleStage.ACTIVE:
         del document["lifecycle_stage"]
+    return document | _ALSO.get(kind, {})
+
+
+def spelled(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of an entity as its document has them."""
+    document = dict(fields)
+    if kind == "run" and "status" in fields:
+        document["status"] = entities.RunStatus.from_string(fields["status"])
+    elif kind == "logged model" and "status" in fields:
+        document["status"] = fields["status"].to_int()
     return document
-
-
-def registered_model(model: entities.RegisteredModel) -> dict[str, Any]:
-    """The document of a registered model."""
-    return _fields(model) | {
-        "aliases": {alias: str(version) for alias, version in model.aliases.items()},
-        "deployment_job_id": None,
-        "deployment_job_state": None,
-        "workspace": "default",
-    }
-
-
-def model_version(version: entities.ModelVersion) -> dict[str, Any]:
-    """The document of a model version."""
-    return _fields(version) | {"deployment_job_state": None, "workspace": "default"}
 
 
 def model_output(output: entities.LoggedModelOutput) -> dict[str, Any]:
@@ -121,11 +119,6 @@ def model_output(output: entities.LoggedModelOutput) -> dict[str, Any]:
         "tags": {},
         LINKED_NS: time.time_ns(),
     }
-
-
-def _fields(entity: Entity) -> dict[str, Any]:
-    """What is no file or folder of its own beside the document."""
-    return {name: value for name, value in entity if name not in _BESIDE}
 
 
 # -- lines -------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ class Folder:
 def _publish_once(folder: str, made: entities.Experiment) -> None:
     """Make an experiment visible, unless one is there."""
     disk.make_dirs(folder)
-    staged = disk.stage(folder, documents.dumps(documents.experiment(made)))
+    staged = disk.stage(folder, documents.dumps(documents.of("experiment", made)))
     created = False
     try:
         created = disk.publish_once(staged, layout.meta(folder))
