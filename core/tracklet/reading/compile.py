@@ -15,6 +15,7 @@ from tracklet.frozen import Frozen, field
 from tracklet.reading.connection import Dialect
 from tracklet.reading.tables import TABLES
 from tracklet.search import And, Comparison, Filter, Key, Not, Or, OrderBy
+from tracklet.search.operators import OPERATORS
 from tracklet.stores.disk import is_text
 from tracklet.validation import MAX_INTEGER, MIN_INTEGER, shown
 
@@ -186,31 +187,24 @@ class Select:
 
     def _compare(self, column: str, clause: Comparison) -> str:
         operator, value = clause.operator, clause.value
-        if operator.endswith("LIKE"):
-            assert isinstance(value, str)
-            matched = self._like(column, value, folded=operator.endswith("ILIKE"))
-            return f"NOT ({matched})" if operator.startswith("NOT ") else matched
+        meaning = OPERATORS[operator]
+        text = meaning.sqlite if self._sqlite else meaning.postgresql
         metric = clause.key.kind == "metric"
         if isinstance(value, tuple):
             right = self.listed([float(one) for one in value] if metric else value)
+        elif metric and value is not None:
+            right = self.value(float(value))
         else:
-            right = self.value(float(value) if metric and value is not None else value)
-        compared = f"{column} {operator} {right}"
+            if self._sqlite and isinstance(value, str):
+                if "GLOB" in text:
+                    value = value.translate(_GLOB)
+                elif value.isascii():
+                    text = meaning.ascii or text
+            right = self.value(value)
+        compared = text.format(column, right)
         if metric and operator in ("!=", "NOT IN"):  # NaN, which is NULL, is no number's equal
             return f"({compared} OR {column} IS NULL)"
         return compared
-
-    def _like(self, column: str, pattern: str, *, folded: bool) -> str:
-        """A match in which only ``%`` and ``_`` are special."""
-        if not self._sqlite:
-            if folded:  # the default locale folds letters beyond ASCII, which "C" does not
-                return f"{column} COLLATE \"default\" ILIKE {self.value(pattern)} ESCAPE ''"
-            return f"{column} LIKE {self.value(pattern)} ESCAPE ''"
-        if not folded:
-            return f"{column} GLOB {self.value(pattern.translate(_GLOB))}"
-        if pattern.isascii():
-            return f"{column} LIKE {self.value(pattern)}"
-        return f"tracklet_ilike({self.value(pattern)}, {column}) = 1"
 
     # -- joins and orders --------------------------------------------------------------------
 

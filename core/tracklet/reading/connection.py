@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tracklet.errors import StorageError
+from tracklet.search.operators import is_ilike
 from tracklet.state import gates
 
 if TYPE_CHECKING:
@@ -170,15 +169,5 @@ def set_up(db: sqlite3.Connection, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> No
     db.execute("PRAGMA cache_size = -32000")
 
 
-def _ilike(pattern: str, value: object) -> bool | None:
-    if not isinstance(value, str):
-        return None
-    return _pattern(pattern).fullmatch(value) is not None
-
-
-@functools.lru_cache(maxsize=128)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    parts = {"%": ".*", "_": "."}
-    return re.compile(
-        "".join(parts.get(char) or re.escape(char) for char in pattern), re.IGNORECASE | re.DOTALL
-    )
+def _ilike(value: object, pattern: str) -> bool | None:
+    return is_ilike(value, pattern) if isinstance(value, str) else None

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import operator
-import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
+from tracklet.search.operators import OPERATORS
 from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or
-
-_COMPARED: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
 
 
 def matches(tree: Filter | None, values_of: Callable[[Key], Iterable[Any]]) -> bool:
@@ -47,18 +36,8 @@ def _compare(clause: Comparison, values: list[Any]) -> bool:
         return not values
     if clause.operator == "IS NOT NULL":
         return bool(values)
-    if clause.operator == "IN":
-        return any(value in wanted for value in values)
-    if clause.operator == "NOT IN":
-        return any(value not in wanted for value in values)
-    if clause.operator == "RLIKE":
-        return any(re.search(str(wanted), str(value)) is not None for value in values)
-    if clause.operator.endswith("LIKE"):
-        pattern = _pattern(wanted, "ILIKE" in clause.operator)
-        like = not clause.operator.startswith("NOT")
-        return any((pattern.fullmatch(str(value)) is not None) is like for value in values)
-    compared = _COMPARED[clause.operator]
-    return any(compared(value, wanted) for value in values)
+    holds = OPERATORS[clause.operator].holds
+    return any(holds(value, wanted) for value in values)
 
 
 def _number(value: Any) -> int | float | None:
@@ -68,9 +47,3 @@ def _number(value: Any) -> int | float | None:
         return float(value)
     except ValueError:
         return None
-
-
-@functools.lru_cache(maxsize=128)
-def _pattern(like: str, any_case: bool) -> re.Pattern[str]:
-    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in like)
-    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if any_case else 0))
