@@ -15,7 +15,7 @@ from functools import wraps
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from tracklet import entities, validation
+from tracklet import entities, names, validation
 from tracklet.errors import StorageError
 from tracklet.frozen import replace
 from tracklet.record import rules
@@ -385,11 +385,12 @@ class Backend(ABC):
     def search(self, query: Query) -> entities.PagedList[Any]:
         """A page of what a query asks for."""
 
+    @abstractmethod
     def writer(self, run: Entry) -> RunWriter:
-        """What writes a run from now on; its lease is the entry's. Here, by a session a call."""
-        from tracklet.record.writer import SessionWriter
+        """What writes a run from now on; its lease is the entry's.
 
-        return SessionWriter(self, run)
+        :class:`tracklet.record.writer.SessionWriter` does where each call may be a transaction.
+        """
 
     def flush(self) -> None:  # noqa: B027 - what is written is safe in most
         """Return when everything written would survive a power cut."""
@@ -527,9 +528,25 @@ class Verbs:
             raise rules.in_trash(action, entry)
         return entry
 
+    def _drop_tag(self, kind: Kind, key: str, tag: str) -> None:
+        """Remove a tag of what is not deleted; a missing one is ResourceDoesNotExist."""
+        validation.validate_key(rules.word(kind, "tags"), tag)
+        with self.backend.writing() as at:
+            entry = self._active(at, kind, key, "delete a tag of", lock=True)
+            if not at.drop(entry, "tags", tag):
+                raise rules.no_text(entry, "tags", tag)
+            if kind != "run":
+                touch(at, entry)
+
     def _purge(self, kind: Kind, key: str) -> None:
         with self.backend.writing() as at:
             entry = self._found(at, kind, key, lock=True)
             if not entry.is_deleted:
                 raise rules.not_in_trash(entry)
             at.remove(entry)
+
+
+def touch(at: Session, entry: Entry, **changes: Any) -> None:
+    """Change what is given; when, is noted."""
+    noted = "last_update_time" if entry.kind == "experiment" else "last_updated_timestamp"
+    at.change(entry, **{noted: names.now()}, **changes)

@@ -10,7 +10,7 @@ from tracklet.entities import Experiment, LifecycleStage
 from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record import rules
-from tracklet.record.backend import Session, Verbs, reported
+from tracklet.record.backend import Session, Verbs, reported, touch
 
 DEFAULT_ID: Final = "0"
 DEFAULT_NAME: Final = "Default"
@@ -70,7 +70,7 @@ class Experiments(Verbs):
                 )
             if entry.info.name != new_name:
                 _check_free(at, new_name)
-                at.change(entry, name=new_name, last_update_time=names.now())
+                touch(at, entry, name=new_name)
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Move an active experiment and its runs to the trash; ``0`` is refused."""
@@ -96,16 +96,11 @@ class Experiments(Verbs):
         with self.backend.writing() as at:
             entry = self._active(at, "experiment", experiment_id, "set a tag of", lock=True)
             at.record(entry, tags=checked)
-            at.change(entry, last_update_time=names.now())
+            touch(at, entry)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove a tag of an active experiment; a missing one is ResourceDoesNotExist."""
-        validation.validate_key("experiment tag", key)
-        with self.backend.writing() as at:
-            entry = self._active(at, "experiment", experiment_id, "delete a tag of", lock=True)
-            if not at.drop(entry, "tags", key):
-                raise rules.no_text(entry, "tags", key)
-            at.change(entry, last_update_time=names.now())
+        self._drop_tag("experiment", experiment_id, key)
 
     def purge_experiment(self, experiment_id: str) -> None:
         """Remove a deleted experiment and all in it for good."""

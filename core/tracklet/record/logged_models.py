@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
 from tracklet.record import rules
-from tracklet.record.backend import Entry, Session, Verbs, reported
+from tracklet.record.backend import Verbs, reported, touch
 
 if TYPE_CHECKING:
     from tracklet.entities import LoggedModel, LoggedModelStatus
@@ -71,14 +71,14 @@ class LoggedModels(Verbs):
         status = rules.final_status(status)
         with self.backend.writing() as at:
             entry = self._active(at, "logged model", model_id, lock=True)
-            _touch(at, entry, status=status)
+            touch(at, entry, status=status)
             return at.load(entry)
 
     def delete_logged_model(self, model_id: str) -> None:
         """Move a model to the trash."""
         with self.backend.writing() as at:
             entry = self._active(at, "logged model", model_id, lock=True)
-            _touch(at, entry, lifecycle_stage=LifecycleStage.DELETED)
+            touch(at, entry, lifecycle_stage=LifecycleStage.DELETED)
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, Any]) -> None:
         """Add params; a key that is set already must keep its value."""
@@ -86,7 +86,7 @@ class LoggedModels(Verbs):
         with self.backend.writing() as at:
             entry = self._active(at, "logged model", model_id, lock=True)
             at.record(entry, params=checked)
-            _touch(at, entry)
+            touch(at, entry)
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags of a model, replacing earlier values."""
@@ -94,21 +94,12 @@ class LoggedModels(Verbs):
         with self.backend.writing() as at:
             entry = self._active(at, "logged model", model_id, lock=True)
             at.record(entry, tags=checked)
-            _touch(at, entry)
+            touch(at, entry)
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag; ResourceDoesNotExist if the model has none of that key."""
-        validation.validate_key("model tag", key)
-        with self.backend.writing() as at:
-            entry = self._active(at, "logged model", model_id, lock=True)
-            if not at.drop(entry, "tags", key):
-                raise rules.no_text(entry, "tags", key)
-            _touch(at, entry)
+        self._drop_tag("logged model", model_id, key)
 
     def purge_logged_model(self, model_id: str) -> None:
         """Remove a deleted logged model for good."""
         self._purge("logged model", model_id)
-
-
-def _touch(at: Session, entry: Entry, **changes: Any) -> None:
-    at.change(entry, last_updated_timestamp=names.now(), **changes)

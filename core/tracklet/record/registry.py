@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracklet import entities, names, validation
 from tracklet.errors import InvalidParameterValue
 from tracklet.record import rules
-from tracklet.record.backend import Entry, Session, Verbs, reported
+from tracklet.record.backend import Entry, Session, Verbs, reported, touch
 
 if TYPE_CHECKING:
     from tracklet.entities import ModelVersion, RegisteredModel
@@ -50,7 +50,7 @@ class RegisteredModels(Verbs):
         rules.field("a description", description)
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
-            _touch(at, entry, description=description)
+            touch(at, entry, description=description)
             return at.load(entry)
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
@@ -58,7 +58,7 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             _check_free(at, rules.registered_model_name(new_name))
-            _touch(at, entry, name=new_name)
+            touch(at, entry, name=new_name)
             return at.load(self._found(at, "registered model", new_name))
 
     def delete_registered_model(self, name: str) -> None:
@@ -72,7 +72,7 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             at.record(entry, tags=checked)
-            _touch(at, entry)
+            touch(at, entry)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Remove a tag of a registered model; a missing one is no error."""
@@ -80,7 +80,7 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             if at.drop(entry, "tags", key):
-                _touch(at, entry)
+                touch(at, entry)
 
     def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
         """Point an alias at a version, taking it from the one that has it."""
@@ -88,7 +88,7 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
             at.record(model, aliases={alias: str(found.key[1])})
-            _touch(at, model)
+            touch(at, model)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         """Remove an alias; a missing one is no error."""
@@ -96,7 +96,7 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             entry = self._found(at, "registered model", name, lock=True)
             if at.drop(entry, "aliases", alias):
-                _touch(at, entry)
+                touch(at, entry)
 
     # -- versions ------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class RegisteredModels(Verbs):
                 storage_location=storage_location or source,
             )
             at.create(made)
-            _touch(at, model)
+            touch(at, model)
         return made
 
     def get_model_version(self, name: str, version: int | str) -> ModelVersion:
@@ -165,8 +165,8 @@ class RegisteredModels(Verbs):
         rules.field("a description", description)
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
-            _touch(at, found, description=description)
-            _touch(at, model)
+            touch(at, found, description=description)
+            touch(at, model)
             return at.load(found)
 
     def transition_model_version_stage(
@@ -180,12 +180,12 @@ class RegisteredModels(Verbs):
         canonical = rules.version_stage(stage, archive_existing_versions)
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
-            _touch(at, found, current_stage=canonical)
+            touch(at, found, current_stage=canonical)
             if archive_existing_versions:
                 for other in at.children(model, "model version"):
                     if other.key != found.key and other.info.current_stage == canonical:
-                        _touch(at, other, current_stage="Archived")
-            _touch(at, model)
+                        touch(at, other, current_stage="Archived")
+            touch(at, model)
             return at.load(found)
 
     def delete_model_version(self, name: str, version: int | str) -> None:
@@ -197,8 +197,8 @@ class RegisteredModels(Verbs):
                 at.drop(model, "aliases", alias)
             for key in whole.tags:
                 at.drop(found, "tags", key)
-            _touch(at, found, current_stage=rules.DELETED_STAGE)
-            _touch(at, model)
+            touch(at, found, current_stage=rules.DELETED_STAGE)
+            touch(at, model)
 
     def set_model_version_tag(self, name: str, version: int | str, key: str, value: Any) -> None:
         """Set a tag."""
@@ -206,8 +206,8 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
             at.record(found, tags=checked)
-            _touch(at, found)
-            _touch(at, model)
+            touch(at, found)
+            touch(at, model)
 
     def delete_model_version_tag(self, name: str, version: int | str, key: str) -> None:
         """Remove a tag; a missing one is no error."""
@@ -215,8 +215,8 @@ class RegisteredModels(Verbs):
         with self.backend.writing(exclusive=True) as at:
             model, found = self._version(at, name, version, lock=True)
             if at.drop(found, "tags", key):
-                _touch(at, found)
-                _touch(at, model)
+                touch(at, found)
+                touch(at, model)
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -239,8 +239,3 @@ def _check_free(at: Session, name: str) -> None:
     known = at.find("registered model", name)
     if known is not None:
         raise rules.taken(known)
-
-
-def _touch(at: Session, entry: Entry, **changes: Any) -> None:
-    """Change what is given; when, is noted."""
-    at.change(entry, last_updated_timestamp=names.now(), **changes)

@@ -178,11 +178,7 @@ class Runs(Verbs):
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag of an active run; a missing one is ResourceDoesNotExist."""
-        validation.validate_key("tag", key)
-        with self.backend.writing() as at:
-            entry = self._active(at, "run", run_id, "delete a tag of", lock=True)
-            if not at.drop(entry, "tags", key):
-                raise rules.no_text(entry, "tags", key)
+        self._drop_tag("run", run_id, key)
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         """All points of a metric in the order in which they were logged; [] if there are none."""

@@ -122,34 +122,18 @@ def missing_tags(here: entities.Experiment, there: entities.Experiment) -> dict[
     return merged_texts(here.tags, there.tags, overwrite=same)
 
 
-@dataclass(frozen=True, slots=True)
-class RunChanges:
+def run_changes(
+    here: entities.Run, there: entities.Run, refused: list[str]
+) -> tuple[dict[str, str], dict[str, str], entities.RunInputs, entities.RunOutputs, dict[str, Any]]:
     """What a run that is here lacks of what the source knows, besides points.
-
-    Attributes:
-        params: Params to be set.
-        tags: Tags to be set.
-        datasets: What it used, and is not linked to.
-        inputs: The logged models that it used likewise.
-        outputs: The logged models that it produced likewise.
-        info: The fields of its info that change.
-    """
-
-    params: dict[str, str]
-    tags: dict[str, str]
-    datasets: list[entities.DatasetInput]
-    inputs: list[entities.LoggedModelInput]
-    outputs: list[entities.LoggedModelOutput]
-    info: dict[str, Any]
-
-
-def run_changes(here: entities.Run, there: entities.Run, refused: list[str]) -> RunChanges:
-    """What a run becomes by a look at the source.
 
     Args:
         here: The run as it is here.
         there: The run in the source.
         refused: Gets a reason for every param that holds another value here; they are set once.
+
+    Returns:
+        The params and tags to be set, what it is to be linked to, and the fields that change.
     """
     for key, value in there.data.params.items():
         if here.data.params.get(key, value) != value:
@@ -157,17 +141,19 @@ def run_changes(here: entities.Run, there: entities.Run, refused: list[str]) -> 
     used = {(one.dataset.name, one.dataset.digest) for one in here.inputs.dataset_inputs}
     produced = {output.model_id for output in here.outputs.model_outputs}
     info = _merged_info(here.info, there.info)
-    return RunChanges(
-        params=merged_texts(here.data.params, there.data.params, overwrite=False),
-        tags=merged_texts(here.data.tags, there.data.tags, overwrite=True),
-        datasets=[
-            one
-            for one in there.inputs.dataset_inputs
-            if (one.dataset.name, one.dataset.digest) not in used
-        ],
-        inputs=[one for one in there.inputs.model_inputs if one not in here.inputs.model_inputs],
-        outputs=[one for one in there.outputs.model_outputs if one.model_id not in produced],
-        info={name: value for name, value in info if value != getattr(here.info, name)},
+    datasets = [
+        one
+        for one in there.inputs.dataset_inputs
+        if (one.dataset.name, one.dataset.digest) not in used
+    ]
+    models = [one for one in there.inputs.model_inputs if one not in here.inputs.model_inputs]
+    outputs = [one for one in there.outputs.model_outputs if one.model_id not in produced]
+    return (
+        merged_texts(here.data.params, there.data.params, overwrite=False),
+        merged_texts(here.data.tags, there.data.tags, overwrite=True),
+        entities.RunInputs(datasets, models),
+        entities.RunOutputs(outputs),
+        {name: value for name, value in info if value != getattr(here.info, name)},
     )
 
 

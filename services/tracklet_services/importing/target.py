@@ -9,7 +9,7 @@ all, and all may be repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from tracklet import entities, names, validation
@@ -100,12 +100,9 @@ class Target:
                 change, written = Change.TAKEN, len(points)
             else:
                 change, written = self._update_run(at, entry, record, refused)
-        files = 0
-        if copy_artifacts and there.artifact_uri:
-            files = self._copy(entry, "artifact_uri", there.artifact_uri, place, refused)
-        if files and change is Change.UNCHANGED:
-            change = Change.UPDATED
-        return Merge(change, written, files, refused)
+        source = there.artifact_uri if copy_artifacts else None
+        files = self._copy(entry, "artifact_uri", source, place, refused)
+        return _merged(change, written, files, refused)
 
     def _update_run(
         self, at: Session, entry: Entry, record: merge.RunRecord, refused: list[str]
@@ -113,17 +110,15 @@ class Target:
         points: list[entities.Metric] = []
         for key, given in record.histories.items():
             points += merge.missing_points(at.history(entry, key), given)
-        changes = merge.run_changes(at.load(entry), record.run, refused)
         points = _without_models(points)
-        at.record(entry, points, changes.params, changes.tags)
-        at.connect(
-            entry,
-            entities.RunInputs(changes.datasets, changes.inputs),
-            entities.RunOutputs(changes.outputs),
-        )
-        if changes.info:
-            at.change(entry, **changes.info)
-        changed = bool(points) or any(astuple(changes))
+        changes = merge.run_changes(at.load(entry), record.run, refused)
+        params, tags, inputs, outputs, info = changes
+        at.record(entry, points, params, tags)
+        at.connect(entry, inputs, outputs)
+        if info:
+            at.change(entry, **info)
+        changed = points or params or tags or info or any(dict(inputs).values())
+        changed = changed or outputs.model_outputs
         return Change.UPDATED if changed else Change.UNCHANGED, len(points)
 
     # -- logged models -------------------------------------------------------------------------
@@ -150,13 +145,9 @@ class Target:
                 change, written = Change.TAKEN, len(points)
             else:
                 change, written = self._update_model(at, entry, there, points)
-        files = 0
-        if copy_artifacts and there.artifact_location:
-            source = there.artifact_location
-            files = self._copy(entry, "artifact_location", source, place, refused)
-        if files and change is Change.UNCHANGED:
-            change = Change.UPDATED
-        return Merge(change, written, files, refused)
+        source = there.artifact_location if copy_artifacts else None
+        files = self._copy(entry, "artifact_location", source, place, refused)
+        return _merged(change, written, files, refused)
 
     def _update_model(
         self,
@@ -231,11 +222,15 @@ class Target:
             raise rules.missing("experiment", experiment_id, self._backend.where)
         return rules.below(experiment.info.artifact_location, tail)
 
-    def _copy(self, entry: Entry, field: str, source: str, place: str, refused: list[str]) -> int:
+    def _copy(
+        self, entry: Entry, field: str, source: str | None, place: str, refused: list[str]
+    ) -> int:
         """Copy the artifacts of a run or model that is here, and say where they are from then on.
 
         A killed import leaves it with those of the source; the next one copies what is missing.
         """
+        if not source:
+            return 0
         with self._backend.reading() as at:
             target = at.files(entry, place)
         uri, files = settled(source, target, place, refused)
@@ -295,6 +290,12 @@ class Target:
         inputs = entities.RunInputs(datasets, used)
         checked = entities.Run(run.info, data, inputs, entities.RunOutputs(produced))
         return merge.RunRecord(checked, histories, record.deleted_time)
+
+
+def _merged(change: Change, points: int, files: int, refused: list[str]) -> Merge:
+    if files and change is Change.UNCHANGED:
+        change = Change.UPDATED
+    return Merge(change, points, files, refused)
 
 
 def _kept(given: Iterable[T], check: Callable[[T], object], refused: list[str]) -> list[T]:

@@ -20,8 +20,9 @@ from tracklet_services.importing.merge import (
     by_key,
 )
 from tracklet_services.importing.source import Unreadable
-from tracklet_services.sql import leases, migrations, values
+from tracklet_services.sql import migrations
 from tracklet_services.sql import schema as t
+from tracklet_services.sql.backend import SqlSession
 
 
 class TrackletDatabase(DatabaseSource):
@@ -54,67 +55,56 @@ class TrackletDatabase(DatabaseSource):
         ids = self._ids(t.runs, t.runs.c.run_id, experiment_id)
         yield from self._entities("run", self._run, ids)
 
-    def _run(self, connection: Connection, row: int) -> RunRecord | None:
-        rows = connection.execute(t.select_all(queries.RUN).where(t.runs.c.id == row)).all()
-        if not rows:
+    def _run(self, connection: Connection, run_id: str) -> RunRecord | None:
+        at = SqlSession(connection)
+        entry = at.find("run", run_id)
+        if entry is None:
             return None
-        run = queries.load_runs(t.SqlReader(connection), rows)[0]
-        deleted_time = connection.execute(
-            select(t.runs.c.deleted_time).where(t.runs.c.id == row)
-        ).scalar()
-        points = values.points_of(connection, row)
-        info = run.info
-        tail = f"{info.experiment_id}/{info.run_id}/artifacts"
+        run, points = at.load(entry), at.history(entry)
+        info, tags = run.info, run.data.tags
+        tail = f"{info.experiment_id}/{run_id}/artifacts"
         info = replace(info, artifact_uri=self._places.find(info.artifact_uri, tail))
-        tags = run.data.tags
-        if info.status == "RUNNING" and leases.lost_runs(connection, row):
+        if at.is_lost(entry):
             last = max((point.timestamp for point in points), default=0)
             end_time = max(last, info.start_time or 0) or None
             info = replace(info, status="KILLED", end_time=end_time)
             tags = {liveness.END_REASON_TAG: liveness.LOST, **tags}
         run = Run(info, replace(run.data, tags=tags), run.inputs, run.outputs)
-        return RunRecord(run, by_key(points), deleted_time)
+        return RunRecord(run, by_key(points), at.deletion_time(entry))
 
     def logged_models(self, experiment_id: str) -> Iterator[LoggedModelRecord | Unreadable]:
         ids = self._ids(t.logged_models, t.logged_models.c.model_id, experiment_id)
         yield from self._entities("logged model", self._logged_model, ids)
 
-    def _logged_model(self, connection: Connection, row: int) -> LoggedModelRecord | None:
-        statement = t.select_all(queries.LOGGED_MODEL).where(t.logged_models.c.id == row)
-        rows = connection.execute(statement).all()
-        if not rows:
+    def _logged_model(self, connection: Connection, model_id: str) -> LoggedModelRecord | None:
+        at = SqlSession(connection)
+        entry = at.find("logged model", model_id)
+        if entry is None:
             return None
-        model = queries.load_logged_models(t.SqlReader(connection), rows)[0]
-        found = queries.model_points(t.SqlReader(connection), {row: model.model_id})
-        points = [point for _, point in found]
-        tail = f"{model.experiment_id}/models/{model.model_id}/artifacts"
+        model = at.load(entry)
+        tail = f"{model.experiment_id}/models/{model_id}/artifacts"
         location = self._places.find(model.artifact_location, tail) or ""
-        return LoggedModelRecord(replace(model, artifact_location=location), points)
+        return LoggedModelRecord(replace(model, artifact_location=location), at.history(entry))
 
     def registered_models(self) -> Iterator[RegisteredModelRecord | Unreadable]:
-        m = t.registered_models.c
+        name = t.registered_models.c.name
         with self._database.reading() as connection:
-            ids = connection.execute(select(m.id, m.name).order_by(m.name)).all()
-        yield from self._entities("registered model", self._registered_model, ids)
+            names = connection.execute(select(name, name).order_by(name)).all()
+        yield from self._entities("registered model", self._registered_model, names)
 
-    def _registered_model(self, connection: Connection, row: int) -> RegisteredModelRecord | None:
-        statement = t.select_all(queries.REGISTERED_MODEL).where(t.registered_models.c.id == row)
-        rows = connection.execute(statement).all()
-        if not rows:
+    def _registered_model(self, connection: Connection, name: str) -> RegisteredModelRecord | None:
+        at = SqlSession(connection)
+        entry = at.find("registered model", name)
+        if entry is None:
             return None
-        v = t.model_versions.c
-        versions = connection.execute(
-            t.select_all(queries.MODEL_VERSION).where(v.model == row).order_by(v.version)
-        ).all()
-        return RegisteredModelRecord(
-            queries.load_registered_models(t.SqlReader(connection), rows)[0],
-            queries.load_model_versions(t.SqlReader(connection), versions),
-        )
+        rows = [version.fields for version in at.children(entry, "model version")]
+        versions = queries.load_model_versions(t.SqlReader(connection), rows)
+        return RegisteredModelRecord(at.load(entry), versions)
 
     def left_out(self) -> dict[str, int]:
         return {}
 
     def _ids(self, of: Any, name: Any, experiment_id: str) -> Iterator[Any]:
-        """The rows of an experiment's runs or models, and their ids."""
-        statement = select(of.c.id, name).where(of.c.experiment_id == experiment_id)
-        return self._paged(statement, of.c.id, 0)
+        """The ids of an experiment's runs or models, as keys and as names."""
+        statement = select(of.c.id, name, name).where(of.c.experiment_id == experiment_id)
+        return (named for _, *named in self._paged(statement, of.c.id, 0))

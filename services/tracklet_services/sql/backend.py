@@ -35,6 +35,7 @@ from tracklet.record.backend import (
 )
 from tracklet.record.query import Query
 from tracklet.record.traces import LOCATION_TAG, spans_of
+from tracklet.record.writer import SessionWriter
 from tracklet_services.sql import leases, values
 from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database
@@ -92,12 +93,12 @@ class SqlSession(Session):
 
     Args:
         connection: The connection, in its transaction.
-        backend: The database.
+        backend: The database; who only reads needs none.
     """
 
-    def __init__(self, connection: Connection, backend: SqlBackend) -> None:
+    def __init__(self, connection: Connection, backend: Any = None) -> None:
         self._db = connection
-        self._backend = backend
+        self._backend: SqlBackend = backend
         self._reader = t.SqlReader(connection)
 
     # -- finding -------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class SqlSession(Session):
         found = self._entries("experiment", t.experiments.c.name == name)
         return found[0] if found else None
 
-    def children(self, entry: Entry, kind: Kind) -> Iterable[Entry]:
+    def children(self, entry: Entry, kind: Kind) -> Sequence[Any]:
         if kind == "trace":
             return self._traces(t.traces.c.experiment_id == entry.key)
         return self._entries("model version", t.model_versions.c.model == _entry(entry).row)
@@ -449,6 +450,9 @@ class SqlBackend(Database, Backend):
             if exclusive:
                 self.serialize(connection)
             yield SqlSession(connection, self)
+
+    def writer(self, run: Entry) -> SessionWriter:
+        return SessionWriter(self, run)
 
     def search(self, query: Query) -> PagedList[Any]:
         if query.kind == "runs":

@@ -13,6 +13,7 @@ from tracklet.reading.connection import SqliteReader, open_sqlite
 from tracklet.record import backend, rules
 from tracklet.record.backend import Entry
 from tracklet.record.traces import spans_of
+from tracklet.record.writer import SessionWriter
 from tracklet.state import gates
 
 
@@ -43,11 +44,10 @@ class Memory(backend.Backend, backend.Session):
         self.gate = gates.add()
         self.create(entities.Experiment("0", "Default", "memory:/0", creation_time=1))
 
-    def reading(self) -> Any:
+    def reading(self, *, exclusive: bool = False) -> Any:
         return nullcontext(self)
 
-    def writing(self, *, exclusive: bool = False) -> Any:
-        return nullcontext(self)
+    writing = reading
 
     def find(self, kind: Any, key: Any, *, lock: bool = False) -> Any:
         return self.all.get((kind, key))
@@ -105,9 +105,9 @@ class Memory(backend.Backend, backend.Session):
     def move(self, experiment: Any, stage: str, now: int) -> bool:
         if experiment.info.lifecycle_stage == stage:
             return False
-        for kind in ("run", "logged model"):
-            for entry in self.children(experiment, kind):
-                self.change(entry, lifecycle_stage=stage, deleted_time=now)
+        below = self.children(experiment, "run") + self.children(experiment, "logged model")
+        for entry in below:
+            self.change(entry, lifecycle_stage=stage, deleted_time=now)
         self.change(experiment, lifecycle_stage=stage, last_update_time=now)
         return True
 
@@ -124,8 +124,7 @@ class Memory(backend.Backend, backend.Session):
             self.change(entry, run_name=(tags or {}).get(rules.RUN_NAME_TAG, entry.now.run_name))
         for part, kept in {"params": params, "tags": tags, **more}.items():
             entry.texts.get(part, {}).update(kept or {})
-        if points:
-            entry.points.extend(points)
+        getattr(entry, "points", []).extend(points)
 
     def drop(self, entry: Any, part: Any, key: str) -> bool:
         return entry.texts[part].pop(key, None) is not None
@@ -149,6 +148,9 @@ class Memory(backend.Backend, backend.Session):
 
     def carry(self, run: Any) -> None:
         self.change(run, status="RUNNING", end_time=None)
+
+    def writer(self, run: Entry) -> SessionWriter:
+        return SessionWriter(self, run)
 
     def keep_trace(self, experiment: Entry, info: entities.TraceInfo, spans: bytes) -> None:
         if self.find("trace", info.trace_id):
