@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy, names
@@ -64,6 +65,8 @@ def validate_key(kind: str, key: object) -> str:
         InvalidParameterValue: It is None, too long, or no canonical relative path.
         InvalidArgument: It is no text.
     """
+    if type(key) is str and len(key) <= MAX_KEY_LENGTH and _is_common(key):
+        return key
     if key is None:
         raise InvalidParameterValue(f"a {kind} needs a key; got None")
     if not isinstance(key, str):
@@ -85,6 +88,12 @@ def validate_key(kind: str, key: object) -> str:
             key,
         )
     return key
+
+
+@lru_cache(4096)
+def _is_common(key: str) -> bool:
+    """Whether nothing is wrong with a key; the same ones come with every training."""
+    return _key_problem(key) is None and is_mlflow_key(key)
 
 
 def is_mlflow_key(name: str) -> bool:

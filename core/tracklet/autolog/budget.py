@@ -168,25 +168,35 @@ class Step:
         label: The integration, for messages.
         phase: What is done.
         generators: NumPy generators whose states are to be as before, like the global ones.
+        guarded: Whether who goes through several steps puts the global ones back.
     """
 
     __slots__ = ("_label", "_phase", "_random", "_started", "_suppressed", "_tally")
 
-    def __init__(self, tally: Tally, label: str, phase: str, generators: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        label: str,
+        phase: str,
+        generators: Sequence[Any],
+        guarded: bool = False,
+    ) -> None:
         self._tally = tally
         self._label = label
         self._phase = phase
         self._started = perf_counter()
         self._suppressed = suppressed()
-        self._random = randomness.preserved(*generators)
+        self._random = None if guarded and not generators else randomness.preserved(*generators)
 
     def __enter__(self) -> None:
-        self._random.__enter__()
+        if self._random is not None:
+            self._random.__enter__()
         self._suppressed.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
         try:
-            self._random.__exit__()
+            if self._random is not None:
+                self._random.__exit__()
             if error is None:
                 # Here and not in the block, which no context manager can skip: a failure put in
                 # here is contained where the block's own would be.

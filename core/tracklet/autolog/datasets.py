@@ -118,24 +118,35 @@ def too_slow(features: Any, seconds: float) -> str | None:
     return f"describing {amount} {unit} would take about {estimate:.2g} s; {seconds:g} are granted"
 
 
-def schema_of(frame: Any, described: Any, seconds: float = DEFAULT_SECONDS) -> Any:
+def schema_of(
+    frame: Any, described: Any, seconds: float = DEFAULT_SECONDS, first: Any = None
+) -> Any:
     """The schema of all rows of a frame, whose first rows may have no missing value, or one type.
 
     Args:
         frame: The data; of what is no frame there is none.
         described: The record of its dataset, which has the schema; None if there is none.
         seconds: What may be spent on it by estimate, if there is no record.
+        first: The first rows of a polars or Arrow table as a pandas frame, whose types are not
+            quite the table's; the schema has those, and what is missing in any row.
     """
     if not _is_frame(frame):
         return None
     types: Any = import_module("tracklet.types")
+    schema = None
     known = json.loads(getattr(described, "schema", None) or "{}")
-    if "mlflow_colspec" in known:
-        return types.Schema.from_dict(known["mlflow_colspec"])
-    if described is None and too_slow(frame, seconds) is None:
-        with suppress(types.CannotInferSchema):
-            return types.infer_schema(frame)
-    return None
+    with suppress(types.CannotInferSchema):
+        if "mlflow_colspec" in known:
+            schema = types.Schema.from_dict(known["mlflow_colspec"])
+        elif described is None and too_slow(frame, seconds) is None:
+            schema = types.infer_schema(frame)
+        if schema is not None and first is not None and kind_of(frame)[0] != "pandas":
+            shown = types.infer_schema(first)
+            columns = zip(shown, schema, strict=True)
+            return types.Schema(
+                [types.ColSpec(one.type, one.name, all_.required) for one, all_ in columns]
+            )
+    return schema
 
 
 def with_all_rows(signature: Any, schema: Any) -> Any:

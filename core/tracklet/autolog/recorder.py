@@ -23,6 +23,7 @@ from tracklet import run_context
 from tracklet.autolog import background, budget, datasets, enabling, session
 from tracklet.autolog.background import afterwards
 from tracklet.autolog.budget import Step, tally_of
+from tracklet.autolog.randomness import preserved
 from tracklet.autolog.session import FitSession
 from tracklet.entities import DatasetInput, InputTag, LoggedModelStatus, Metric
 from tracklet.errors import InvalidParameterValue, TrackletException
@@ -120,6 +121,7 @@ class Recorder:
         self._tally.fits += 1
         self.fit_number = self._tally.fits
         self._generators: Sequence[Any] = ()
+        self.guarded = False
         self._files: RunFiles | None = None
 
     @property
@@ -156,7 +158,14 @@ class Recorder:
 
         What is raised inside ends the block and is contained. Random states are as before.
         """
-        return Step(self._tally, self.label, phase, self._generators)
+        return Step(self._tally, self.label, phase, self._generators, self.guarded)
+
+    def steps(self) -> Steps:
+        """A block of several steps: random states are put back once, after the last.
+
+        To read, to compare and to copy them takes longer than many a step.
+        """
+        return Steps(self)
 
     def spent(self, phase: str, seconds: float) -> None:
         """Add to what a phase cost."""
@@ -441,6 +450,28 @@ class Recorder:
     def closing_tags(self) -> dict[str, str]:
         """What is known of the training when its call returns."""
         return self._tally.sums()
+
+
+class Steps:
+    """Has the steps of a recorder in this block leave random states alone, and puts them back.
+
+    Args:
+        recorder: The recorder; none of the user's code may go on between its steps.
+    """
+
+    __slots__ = ("_random", "_recorder")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._random = preserved()
+
+    def __enter__(self) -> None:
+        self._random.__enter__()
+        self._recorder.guarded = True
+
+    def __exit__(self, *_: object) -> None:
+        self._recorder.guarded = False
+        self._random.__exit__()
 
 
 def _write_child(parent: ActiveRun, child: ChildRun, tags: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.frozen import Frozen
 from tracklet.repositories import beneath
 from tracklet.state import ProcessState
+from tracklet.stores import disk
 
 FILE_NAME: Final = "tracklet.manifest.json"
 KEY_NAME: Final = "signing.key"
@@ -93,14 +94,13 @@ def sign(folder: Path) -> None:
     names = [*files(folder)]
     refuse_links(folder, names)
     hashes = {
-        name: digest(folder / name)
+        name: digest(f"{folder}/{name}")
         for name in names
         if name not in _FREE and not _is_bytecode(name)
     }
     document = {"files": hashes, "signature": _signature(hashes), "version": 1}
-    partial = folder / f".{secrets.token_hex(8)}.tracklet-partial"
-    partial.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
-    partial.replace(folder / FILE_NAME)
+    text = json.dumps(document, indent=1, sort_keys=True)
+    disk.publish(f"{folder}/{FILE_NAME}", text.encode(), os.fspath(folder))
 
 
 def examine(folder: Path) -> Finding:
@@ -139,10 +139,10 @@ def examine(folder: Path) -> Finding:
 def files(folder: Path) -> Iterator[str]:
     """The names of all that is in a folder and is no folder itself, links too."""
     for place, folders, names in os.walk(folder):
-        names += (name for name in folders if Path(place, name).is_symlink())
+        names += (name for name in folders if os.path.islink(f"{place}/{name}"))
         folders.sort()
-        for name in sorted(names):
-            yield Path(place, name).relative_to(folder).as_posix()
+        below = place.removeprefix(os.fspath(folder)).replace(os.sep, "/").strip("/")
+        yield from (f"{below}/{name}" if below else name for name in sorted(names))
 
 
 def member(folder: Path, named: Any) -> Path:
@@ -190,7 +190,7 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
     Raises:
         ChangedModel: There are.
     """
-    links = [name for name in names if (folder / name).is_symlink()]
+    links = [name for name in names if os.path.islink(f"{folder}/{name}")]
     if links:
         raise ChangedModel(
             f"the model in {folder} is not all there: {some(links)} "
@@ -225,9 +225,9 @@ def _removed(bytecode: Path) -> bool:
     return True
 
 
-def digest(path: Path) -> str:
+def digest(path: Path | str) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
+    with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -17,7 +17,7 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 from tracklet.models.manifest import member
 from tracklet.models.signature import ModelSignature
 from tracklet.stores import disk
-from tracklet.stores.files.documents import plain_yaml
+from tracklet.stores.files.documents import dump_lines, plain_yaml
 from tracklet.types import ParamSchema, Schema
 
 FILE_NAME: Final = "MLmodel"
@@ -33,7 +33,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def dump_yaml(data: Any, *, sort_keys: bool = True) -> str:
     """The text of data in block style, as models' files have it."""
-    return yaml.dump(
+    text = dump_lines(data, quoting=True) if sort_keys and isinstance(data, dict) else None
+    return text or yaml.dump(
         data, Dumper=_Dumper, sort_keys=sort_keys, default_flow_style=False, allow_unicode=True
     )
 

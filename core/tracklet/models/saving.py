@@ -494,7 +494,8 @@ def _write(flavor: Flavor, model: Any, path: Path, about: Model, described: Desc
 def complete(path: Path, about: Model) -> None:
     """Write the ``MLmodel`` file, when all others are there."""
     about.tracklet_version = environment.own_version()
-    about.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    sizes = (os.lstat(f"{path}/{name}").st_size for name in manifest.files(path))
+    about.model_size_bytes = sum(sizes)
     about.save(path / FILE_NAME)
 
 

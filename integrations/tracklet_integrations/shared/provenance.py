@@ -84,13 +84,12 @@ def origin_of(
     """
     described = dataset_of(data, labels, "dataset") if dataset else None
     entity = described.to_entity() if described is not None else None
-    # Of other tables the example is a frame, whose types are not quite theirs.
-    is_shown = example and kind_of(data)[0] == "pandas"
+    first = first_rows(data) if example else None
     return Origin(
-        first_rows(data) if example else None,
+        first,
         entity,
         "" if entity is not None else f"is left out: {why_none(data)}",
-        schema_of(plain(data), entity) if is_shown else None,
+        None if first is None else schema_of(plain(data), entity, first=first),
     )
 
 

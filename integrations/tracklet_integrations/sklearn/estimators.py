@@ -56,7 +56,7 @@ def prepares_data(cls: type) -> bool:
     return any(module == each or module.startswith(each + ".") for each in _PREPARING)
 
 
-def users_code(value: Any, depth: int = 0) -> str | None:
+def users_code(value: Any, params: Mapping[str, Any] | None = None, depth: int = 0) -> str | None:
     """What of the user's own code predicting would run; None if it runs that of libraries alone.
 
     A class or function of the user's may count calls, write files or draw random numbers, so what
@@ -64,6 +64,7 @@ def users_code(value: Any, depth: int = 0) -> str | None:
 
     Args:
         value: An estimator, or a value of a param of one.
+        params: Its params, where they are known already.
         depth: How deep it lies in other values.
     """
     if value is None or isinstance(value, bool | int | float | str | bytes | complex):
@@ -82,21 +83,21 @@ def users_code(value: Any, depth: int = 0) -> str | None:
         if not _is_trusted(home) or not _is_trusted(cls.__module__) or "<lambda>" in name:
             return f"{home}.{name}"
         if cls is not value:
-            parts = _held(value)
+            parts = _held(value, params)
     if depth > _MAX_DEPTH:
         return None
-    return next(filter(None, (users_code(each, depth + 1) for each in parts)), None)
+    return next(filter(None, (users_code(each, None, depth + 1) for each in parts)), None)
 
 
-def _held(value: Any) -> Iterable[Any]:
+def _held(value: Any, params: Mapping[str, Any] | None) -> Iterable[Any]:
     """What a library's object runs when it predicts: estimators and functions inside of it."""
     if not hasattr(type(value), "get_params"):
         return [getattr(value, name, None) for name in _WRAPPED]
-    params = value.get_params(deep=False)
     best = vars(value).get("best_estimator_") if is_search(value) else None
     if best is not None:
         return [best]
-    return [params[name] for name in params if name not in _NOT_PREDICTING]
+    known = value.get_params(deep=False) if params is None else params
+    return [known[name] for name in known if name not in _NOT_PREDICTING]
 
 
 def _is_trusted(module: str) -> bool:

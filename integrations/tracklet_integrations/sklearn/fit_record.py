@@ -43,6 +43,7 @@ class FitRecord:
         self._search: Any = last if estimators.is_search(last) else None
         self._data = TrainingData()
         self._deep_params: Mapping[str, Any] = {}
+        self._shallow_params: Mapping[str, Any] = {}
         self._texts: dict[str, str] = {}
         self._dataset: Any = None
         self._users_code: str | None = "as long as it is not known"
@@ -59,6 +60,7 @@ class FitRecord:
         if self._is_search:
             with recorder.step("params"):
                 shown = estimator.get_params(deep=False)
+        self._shallow_params = {key: shown[key] for key in shown if "__" not in key}
         self._texts = recorder.params(shown)
         kind = type(estimator)
         recorder.tags(
@@ -166,7 +168,7 @@ class FitRecord:
     def _measured(self) -> Measured:
         options, measured = self._options, Measured()
         with self._recorder.step("training metrics"):
-            self._users_code = estimators.users_code(self._estimator)
+            self._users_code = estimators.users_code(self._estimator, self._shallow_params)
             # A search with `refit=False` has no estimator to ask.
             can_predict = self._search is None or hasattr(self._search, "best_estimator_")
             if self._may_predict() and can_predict:
@@ -224,7 +226,7 @@ class FitRecord:
     def forget(self) -> None:
         """Let go of the estimator and its data, for a record that outlives the call."""
         self._estimator = None
-        self._deep_params = {}
+        self._deep_params = self._shallow_params = {}
         self._data = TrainingData(example=self._data.example)
         self._recorder.guard_generators(())
         self._recorder.finish(Outcome())

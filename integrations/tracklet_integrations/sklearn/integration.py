@@ -115,14 +115,17 @@ class SklearnIntegration(autolog.Integration):
                 yield
                 return
             record = FitRecord(estimator, recorder, self.options)
-            record.before(call)
+            with recorder.steps():
+                record.before(call)
             if self.options.iteration_metrics == "live" and iterations.can_measure_live(estimator):
                 with iterations.measured_live(estimator, recorder):
                     outcome = yield
             else:
                 outcome = yield
             recorder.finish(outcome)
-            if outcome.error is None:
+            if outcome.error is not None:
+                return
+            with recorder.steps():
                 goes_on = warm and self._loops.continues(estimator, recorder)
                 if goes_on:
                     self._loops.begin(Loop(estimator, recorder, record.after_step()))
@@ -132,8 +135,8 @@ class SklearnIntegration(autolog.Integration):
                     self._loops.note_run(estimator, recorder)
                 if self.options.log_post_training_metrics:
                     self._link(record, recorder)
-                if goes_on:
-                    record.forget()
+            if goes_on:
+                record.forget()
 
     def watch_partial_fit(self, call: Call) -> Generator[None, Outcome, None]:
         """``partial_fit``: the first call makes the run, each call is a step of it."""

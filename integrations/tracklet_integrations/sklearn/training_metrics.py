@@ -167,10 +167,9 @@ def _classifier(
     estimator: Any, data: TrainingData, pos_label: Any, measured: Measured, plots: bool
 ) -> None:
     from sklearn import metrics
-    from sklearn.utils.multiclass import type_of_target
 
     labels = _one_column(data.targets)
-    kind = type_of_target(labels)
+    kind = _kind_of(labels)
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
         measured.left_out[ALL] = f"labels are {kind}"
         return
@@ -214,6 +213,17 @@ def _classifier(
                 scores = estimator.decision_function(data.features)
             measured.sample = _sample(codes, weight, scores, 1 if positive is None else positive)
     _default_score(estimator, "ClassifierMixin", found, "training_accuracy_score")
+
+
+def _kind_of(labels: Any) -> str:
+    """As ``type_of_target``, whose checks of plain labels take longer than all that is measured."""
+    import numpy as np
+
+    if type(labels) is np.ndarray and labels.ndim == 1 and labels.dtype.kind in "biuU":
+        return "binary" if len(np.unique(labels)) <= 2 else "multiclass"
+    from sklearn.utils.multiclass import type_of_target
+
+    return type_of_target(labels)
 
 
 def _precision_recall_f1(labels: Any, predicted: Any, pos_label: Any, weight: Any) -> Any:

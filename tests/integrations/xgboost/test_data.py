@@ -206,6 +206,29 @@ def test_subclasses_of_frames_tables_of_arrow_and_slices_are_known(record, sourc
     assert run.data.tags.get("tracklet.dataset") == said
 
 
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_what_is_missing_late_in_a_table_is_no_refusal_of_it(record, library):
+    """Whether a column is required is said by all rows of a table, not by those of the example."""
+    made = pytest.importorskip(library)
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    columns = {name: [*range(40), None, 41, last] for name, last in [("a", None), ("b", 1)]}
+    columns["b"][40] = 0
+    table = (made.DataFrame if library == "polars" else made.table)(columns)
+    labels = np.arange(43) % 2
+    data = xgb.DMatrix(table, label=labels)
+    trainings = (
+        lambda: xgb.train(PARAMS, data, 2).predict(data),
+        lambda: xgb.XGBClassifier(n_estimators=2, n_jobs=1).fit(table, labels).predict(table),
+    )
+    for train_and_ask in trainings:
+        answer = train_and_ask()
+        view = pyfunc.load_model(f"models:/{tracklet.last_logged_model().model_id}")
+        inputs = view.metadata.get_input_schema()
+        assert [str(one) for one in inputs] == ["'a': long (optional)", "'b': long (required)"]
+        np.testing.assert_array_equal(view.predict(table), answer)
+        np.testing.assert_array_equal(view.predict(pd.DataFrame(columns, dtype="Int64")), answer)
+
+
 @pytest.mark.filterwarnings("ignore")  # XGBoost warns of arguments given by position
 def test_w10_positional_and_keyword_evals_are_recorded_alike(record):
     data = xgb.DMatrix(X, label=Y)

@@ -219,7 +219,7 @@ class FolderBackend(Folder, Backend, Session):
     def create(self, made: Made, *, carried: bool = False, past: Past | None = None) -> FolderEntry:
         entry = self._place_of(made)
         for part, texts in texts_of(made).items():
-            key_values.check_free(rules.word(entry.kind, part), f"{self.root}/-", texts)
+            key_values.check_free(rules.word(entry.kind, part), None, texts)
         if past is not None:
             self._take_over(entry, made, past)
             self._announce(entry)
@@ -592,7 +592,7 @@ class FolderBackend(Folder, Backend, Session):
 
     def check_text(self, called: str, key: str, value: str, known: Iterable[str]) -> None:
         """A key is a file, so none can be the beginning of another one."""
-        key_values.check_free(called, f"{self.root}/-", (key,), known)
+        key_values.check_free(called, None, (key,), known)
 
     def failure(self, action: str, error: OSError) -> StorageError:
         return disk.storage_error(action, error, self.root)

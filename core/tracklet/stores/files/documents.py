@@ -1,4 +1,4 @@
-"""``meta.yaml`` documents: flat YAML mappings.
+"""``meta.yaml`` documents: YAML mappings, nearly all of them flat.
 
 Nearly all of them consist of lines that need no YAML library: reading and writing those directly
 is an order of magnitude faster and keeps ``yaml`` out of the training process. Whatever is not
@@ -35,7 +35,7 @@ _PLAIN: Final = (
     r"|[A-Za-z/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./][A-Za-z0-9_./-]*)*"
 )
 _DIGITS: Final = r"0|[1-9][0-9]*"
-_KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_KEY: Final = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BESIDE: Final = frozenset({"tags", "params", "metrics", "aliases", "latest_versions"})
 _ALSO: Final[Mapping[str, dict[str, Any]]] = {
@@ -60,6 +60,7 @@ _COLLECTIONS: Final = frozenset({None, "!", "tag:yaml.org,2002:seq", "tag:yaml.o
 _LONGEST_NUMBER: Final = 64
 _VALUE_SIZE: Final = 64
 _MAX_SIZE: Final = 64 << 20
+_DEEPEST: Final = 16
 _FOLDED: Final = 60
 """Texts with spaces up to this length fit a line of YAML whatever the key."""
 
@@ -81,7 +82,7 @@ def loads(data: bytes, path: str) -> dict[str, Any]:
 
 def dumps(mapping: dict[str, Any]) -> bytes:
     """The document of a mapping: sorted keys, block style, UTF-8."""
-    text = _dump_lines(mapping)
+    text = dump_lines(mapping)
     return (_dump_yaml(mapping) if text is None else text).encode()
 
 
@@ -154,35 +155,55 @@ def _load_lines(text: str) -> dict[str, Any] | None:
     return mapping
 
 
-def _dump_lines(mapping: dict[str, Any]) -> str | None:
+def dump_lines(mapping: dict[str, Any], *, quoting: bool = False, margin: str = "") -> str | None:
+    """The document of a mapping of plain values, and of such mappings; None for any other.
+
+    Args:
+        mapping: The mapping.
+        quoting: Also take other printable texts, on one line each, where the library folds them.
+        margin: What its lines begin with.
+    """
     lines = []
+    is_key, is_plain, is_digits = (re.compile(each).fullmatch for each in (_KEY, _PLAIN, _DIGITS))
+    if len(margin) > _DEEPEST or not {*map(type, mapping)} <= {str}:
+        return None
     for key in sorted(mapping):
-        if not re.fullmatch(_KEY, key) or key.lower() in _WORDS or len(key) > 100:
+        if not is_key(key) or key.lower() in _WORDS or len(key) > 100:
             return None
         value = mapping[key]
         kind = type(value)
         if value is None:
-            text = "null"
+            text = " null"
         elif kind is int:
-            text = str(value)
+            text = f" {value}"
+        elif kind is bool:
+            text = " true" if value else " false"
         elif kind is str:
             if not value:
-                text = "''"
-            elif re.fullmatch(_DIGITS, value):
-                text = f"'{value}'"
+                text = " ''"
+            elif is_digits(value):
+                text = f" '{value}'"
             elif (
-                re.fullmatch(_PLAIN, value)
+                is_plain(value)
                 and value.lower() not in _WORDS
-                and (len(value) + len(key) <= _FOLDED or " " not in value)
+                and (" " not in value or len(margin) + len(key) + len(value) <= _FOLDED)
             ):
-                text = value
+                text = f" {value}"
+            elif quoting and value.isprintable():
+                text = " '" + value.replace("'", "''") + "'"
             else:
                 return None
         elif not value and kind in (list, dict):
-            text = "[]" if kind is list else "{}"
+            text = " []" if kind is list else " {}"
+        elif kind is dict:
+            inner = dump_lines(value, quoting=quoting, margin=f"{margin}  ")
+            if inner is None:
+                return None
+            lines.append(f"{margin}{key}:\n{inner}")
+            continue
         else:
             return None
-        lines.append(f"{key}: {text}\n")
+        lines.append(f"{margin}{key}:{text}\n")
     return "".join(lines) or None
 
 

@@ -19,12 +19,14 @@ def encoded(values: Mapping[str, str]) -> dict[str, bytes]:
     return {key: value.encode() for key, value in values.items()}
 
 
-def check_free(kind: str, folder: str, keys: Iterable[str], known: Iterable[str] = ()) -> None:
+def check_free(
+    kind: str, folder: str | None, keys: Iterable[str], known: Iterable[str] = ()
+) -> None:
     """Refuse keys of which one would be both a file and a folder.
 
     Args:
         kind: What the keys are of, for the message.
-        folder: The folder of all such keys.
+        folder: The folder of all such keys; None if there is nothing in it yet.
         keys: Keys to be written.
         known: Keys that are written already, so need no look at the disk.
     """
@@ -34,9 +36,10 @@ def check_free(kind: str, folder: str, keys: Iterable[str], known: Iterable[str]
         above = key
         while "/" in above:
             above = above.rpartition("/")[0]
-            if above in wanted or above in written or os.path.isfile(f"{folder}/{above}"):
+            there = above in wanted or above in written
+            if there or (folder is not None and os.path.isfile(f"{folder}/{above}")):
                 raise _conflict(kind, key, above)
-        if key not in written and os.path.isdir(f"{folder}/{key}"):
+        if folder is not None and key not in written and os.path.isdir(f"{folder}/{key}"):
             raise _conflict(kind, key, f"{key}/…")
 
 

@@ -168,19 +168,16 @@ class FileRunWriter(RunWriter):
 
     def _model_files(self, linked: list[tuple[Metric, bytes]]) -> dict[tuple[str, str], bytes]:
         """What to append to which file of which model."""
-        files: dict[tuple[str, str], list[bytes]] = {}
-        folders: dict[str, str] = {}
+        models: dict[str, dict[str, list[bytes]]] = {}
         for metric, line in linked:
-            model_id = str(metric.model_id)
-            model_dir = folders.get(model_id)
-            if model_dir is None:
-                model_dir = folders[model_id] = self._find_model(model_id)
-            file = model_dir, f"{model_dir}/{layout.METRICS}/{metric.key}"
-            if file not in files:
-                key_values.check_free("metric", f"{model_dir}/{layout.METRICS}", (metric.key,))
-                files[file] = []
-            files[file].append(line)
-        return {file: b"".join(lines) for file, lines in files.items()}
+            models.setdefault(str(metric.model_id), {}).setdefault(metric.key, []).append(line)
+        files: dict[tuple[str, str], bytes] = {}
+        for model_id, lines in models.items():
+            model_dir = self._find_model(model_id)
+            folder = f"{model_dir}/{layout.METRICS}"
+            key_values.check_free("metric", folder, lines)
+            files.update({(model_dir, f"{folder}/{k}"): b"".join(lines[k]) for k in lines})
+        return files
 
     def _append_models(self, files: dict[tuple[str, str], bytes]) -> None:
         changed: dict[str, None] = {}
@@ -203,6 +200,7 @@ class FileRunWriter(RunWriter):
             for key in unknown:
                 validation.validate_key("metric", key)
             key_values.check_free("metric", self._metrics_dir, unknown)
+            self._keys.update(unknown)  # one that is taken meanwhile fails when it is opened
 
     def _appender(self, key: str) -> Appender:
         """The open file of a metric that was not open, for points that nobody announces."""

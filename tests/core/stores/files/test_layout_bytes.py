@@ -169,16 +169,24 @@ VALUES = (
 )
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), VALUES, max_size=6))
+KEYS = st.from_regex(r"[a-z_]{1,12}|[A-Za-z0-9_.-]{1,6}", fullmatch=True)
+NESTED = st.recursive(
+    VALUES | st.booleans(), lambda inner: st.dictionaries(KEYS, inner, max_size=4), max_leaves=8
+)
+
+
+@given(st.dictionaries(KEYS, NESTED, max_size=6))
 def test_documents_are_what_the_yaml_library_writes(mapping):
     """The quick way gives the library's bytes, and every way gives the values back."""
     expected = yaml.safe_dump(mapping, default_flow_style=False, allow_unicode=True)
-    quick = documents._dump_lines(mapping)
+    quick = documents.dump_lines(mapping)
     assert quick is None or quick == expected
     if mapping:
         written = documents.dumps(mapping)
         assert documents.loads(written, "x") == mapping
         assert yaml.safe_load(written) == mapping
+    quoted = documents.dump_lines(mapping, quoting=True)
+    assert quoted is None or yaml.safe_load(quoted) == mapping
 
 
 @given(st.text(alphabet="ab01x:' -#\n[]{}.enulltrue~_&*!|>%@`\"\r\t", max_size=40))
