@@ -66,12 +66,7 @@ class Grant(Frozen):
             UntrustedModel: The model is neither this user's own nor trusted.
             ChangedModel: The model is this user's own, and the file is none that was signed.
         """
-        if self.trusted:
-            return
-        if self.own:
-            added = [] if self.listed is None else manifest.added(self.folder, self.listed, file)
-            if added:
-                raise _changed(self.folder, added)
+        if self.is_known(file):
             return
         acts = what_would_run(self.folder)
         if not any(one.startswith(act) for one in acts):
@@ -84,6 +79,18 @@ class Grant(Frozen):
             f"with trust=True, set {_VARIABLE}=true (or to folders that you trust), or run "
             f"`tracklet models trust {self.folder}` once"
         )
+
+    def is_known(self, file: Path | None = None) -> bool:
+        """Whether the model is this user's own or trusted.
+
+        Raises:
+            ChangedModel: It is this user's own, and the file is none that was signed.
+        """
+        if self.own and not self.trusted:
+            added = [] if self.listed is None else manifest.added(self.folder, self.listed, file)
+            if added:
+                raise _changed(self.folder, added)
+        return self.own or self.trusted
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A flavor's entry with the types that skops may load: the caller's, for foreign models."""
@@ -175,6 +182,22 @@ def permit(act: str, file: Path | None = None) -> None:
             f"{act}: nothing says that what is run there can be trusted, for it is in no model's "
             f"folder; load it as part of a model, or set {_VARIABLE}=true"
         )
+
+
+def is_known(file: Path) -> bool:
+    """Whether the model that a file belongs to is this user's own or trusted.
+
+    Raises:
+        ChangedModel: Its files are not those of its manifest.
+    """
+    grant = _grant.get()
+    if grant is not None:
+        return grant.is_known(file)
+    folder = _folder_of(file)
+    if folder is None:
+        return _trusted_by_environment(file.parent)
+    with loading(folder) as found:
+        return found.is_known(file)
 
 
 def _changed(folder: Path, names: Sequence[str]) -> ChangedModel:

@@ -14,6 +14,7 @@ from tracklet.models import (
     ModelSignature,
     categories,
     environment,
+    native_files,
     object_files,
 )
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
@@ -26,6 +27,22 @@ BOOSTER: Final = "lightgbm.basic.Booster"
 _FIRST: Final = b"tree\n"
 _END: Final = b"end of trees\n"
 _LAST: Final = b"pandas_categorical:"
+# What loading and asking a booster does, by LightGBM's C functions.
+_PARSING: Final = """
+rounds, features, size = ctypes.c_int(), ctypes.c_int(), ctypes.c_int64(1 << 20)
+if not library.LGBM_BoosterCreateFromModelfile(
+    os.fsencode(file), ctypes.byref(rounds), ctypes.byref(handle)
+):
+    text = ctypes.create_string_buffer(size.value)
+    library.LGBM_BoosterGetLoadedParam(handle, size, ctypes.byref(size), text)
+    library.LGBM_BoosterGetNumFeature(handle, ctypes.byref(features))
+    row = (ctypes.c_double * features.value)()
+    library.LGBM_BoosterCalcNumPredict(handle, 1, 0, 0, -1, ctypes.byref(size))
+    answer = (ctypes.c_double * size.value)()
+    library.LGBM_BoosterPredictForMat(
+        handle, row, 1, 1, features, 1, 0, 0, -1, b"", ctypes.byref(size), answer
+    )
+"""
 
 # LightGBM's own types in its wrappers; whoever loads one of them trusts these.
 _OWN_TYPES: Final = (
@@ -163,6 +180,7 @@ def _booster(file: Path, *, own: bool) -> Any:
         raise TrackletException(f"the model is corrupt: {file} is no whole LightGBM model")
     import lightgbm
 
+    native_files.try_apart(file, getattr(lightgbm.basic, "_LIB", None), _PARSING)
     return lightgbm.Booster(model_file=str(file))
 
 

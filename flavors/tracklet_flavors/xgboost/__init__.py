@@ -15,7 +15,14 @@ from typing import Any, ClassVar, Final
 
 from tracklet import models
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import Model, ModelInfo, ModelSignature, categories, environment
+from tracklet.models import (
+    Model,
+    ModelInfo,
+    ModelSignature,
+    categories,
+    environment,
+    native_files,
+)
 from tracklet.models.flavor import MethodPredictor, check_method, passes_on
 from tracklet.models.manifest import member
 from tracklet.models.trust import Trust, class_named
@@ -23,6 +30,32 @@ from tracklet.models.trust import Trust, class_named
 __all__ = ["XgboostFlavor", "load_model", "log_model", "save_model"]
 
 _logger = logging.getLogger(__name__)
+
+# What loading and asking a booster does, by XGBoost's C functions.
+_PARSING: Final = """
+size, features, found = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_void_p()
+library.XGBoosterCreate(None, size, ctypes.byref(handle))
+if file.endswith((".json", ".ubj")):
+    failed = library.XGBoosterLoadModel(handle, os.fsencode(file))
+else:
+    data = open(file, "rb").read()
+    failed = library.XGBoosterLoadModelFromBuffer(handle, data, ctypes.c_uint64(len(data)))
+if not failed:
+    library.XGBoosterSaveJsonConfig(handle, ctypes.byref(size), ctypes.byref(found))
+    library.XGBoosterGetNumFeature(handle, ctypes.byref(features))
+    row = (ctypes.c_float * features.value)()
+    place = '"data": [%d, true], "shape": [1, %d]' % (ctypes.addressof(row), features.value)
+    library.XGBoosterPredictFromDense(
+        handle,
+        ('{%s, "typestr": "<f4", "version": 3}' % place).encode(),
+        b'{"type": 0, "training": false, "iteration_begin": 0, "iteration_end": 0, '
+        b'"strict_shape": false, "missing": NaN, "cache_id": 0}',
+        None,
+        ctypes.byref(found),
+        ctypes.byref(size),
+        ctypes.byref(found),
+    )
+"""
 
 MODEL_FORMATS: Final = ("ubj", "json", "xgb")
 BOOSTER: Final = "xgboost.core.Booster"
@@ -112,8 +145,9 @@ class XgboostFlavor(models.Flavor):
         if not file.is_file():
             raise TrackletException(f"the model is corrupt: {file} is missing")
         model = class_named(str(config.get("model_class") or BOOSTER), _CLASSES, file)()
+        content = _content(file)
         if not hasattr(model, "set_params"):
-            model.load_model(_content(file))
+            model.load_model(content)
             return model
         # XGBoost's files keep what was learned, and of the wrapper's own parameters nothing;
         # `missing`, for instance, changes every prediction. A fitted wrapper's `set_params` would
@@ -122,7 +156,7 @@ class XgboostFlavor(models.Flavor):
         for key, text in (config.get("literal_params") or {}).items():
             params[key] = ast.literal_eval(text)
         model.set_params(**params)
-        model.load_model(_content(file))
+        model.load_model(content)
         for key in params.keys() & vars(model).keys():
             setattr(model, key, params[key])
         return model
@@ -190,6 +224,9 @@ def _content(file: Path) -> Any:
                 json.load(stream, object_pairs_hook=len)  # read, and not kept
             except ValueError as error:
                 raise TrackletException(f"the model is corrupt: {file}: {error}") from error
+        from xgboost import core
+
+        native_files.try_apart(file, getattr(core, "_LIB", None), _PARSING)
         if file.suffix in (".json", ".ubj"):
             return str(file)
         content = bytearray(os.fstat(stream.fileno()).st_size)

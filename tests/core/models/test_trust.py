@@ -10,9 +10,12 @@ import lzma
 import marshal
 import os
 import pickle
+import random
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -483,6 +486,46 @@ def test_a_class_that_a_stranger_names_is_not_imported(tmp_path: Path, name: str
             load(path)
     assert "antigravity" not in sys.modules
     assert models.trust_model(path) == [f"import {name}"]
+
+
+def damaged(content: bytes) -> Iterator[bytes]:
+    """A native file spoiled in ways of which some kill the process that reads it."""
+    for number in (b"num_leaves=-5", b"num_leaves=1000000", b"tree_sizes=99999999"):
+        yield re.sub(number.partition(b"=")[0] + rb"=[-\d]+", number, content, count=1)
+    dice = random.Random(1)
+    for _ in range(3):
+        spoiled = bytearray(content)
+        for _ in range(8):
+            spoiled[dice.randrange(len(spoiled))] = dice.randrange(256)
+        yield bytes(spoiled)
+
+
+@pytest.mark.parametrize(("save", "name"), [(of_xgboost, "model.ubj"), (of_lightgbm, "model.lgb")])
+def test_a_strangers_native_file_kills_no_process(
+    tmp_path: Path, save: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is parsed by another process first; an own or trusted one needs none."""
+    path = tmp_path / "m"
+    save(path)
+    called = tmp_path / "python"
+    called.write_text(f'#!/bin/sh\ntouch {tmp_path}/called\nexec {sys.executable} "$@"\n')
+    called.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(called))
+    models.load_model(path)
+    as_foreign(path)
+    models.load_model(path, trust=True)
+    assert not (tmp_path / "called").exists()
+    models.load_model(path)
+    pyfunc.load_model(path)
+    assert (tmp_path / "called").exists()
+    refused = 0
+    for content in damaged((path / name).read_bytes()):
+        (path / name).write_bytes(content)
+        try:
+            models.load_model(path)
+        except TrackletException:
+            refused += 1
+    assert refused
 
 
 def test_functions_of_another_python_are_refused(
