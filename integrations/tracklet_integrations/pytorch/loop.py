@@ -228,7 +228,7 @@ class Loop:
             known.leads = True
             current = self.current
             if self._segment is not None:
-                self._end_segment(by_step=True)
+                self._end_segment(by_step=True, before=known)
             self._around = None
             if current is not None:
                 current.steps += 1
@@ -444,8 +444,13 @@ class Loop:
         if not any(each.is_same(data) for each in training.data):
             training.data.append(data)
 
-    def _end_segment(self, *, by_step: bool = False) -> None:
-        """What was looked at is due, if it was not a part of training after all."""
+    def _end_segment(self, *, by_step: bool = False, before: Optimizing | None = None) -> None:
+        """What was looked at is due, if it was not a part of training after all.
+
+        Args:
+            by_step: Whether training goes on.
+            before: The optimizer that takes a step just now, which comes after.
+        """
         segment, self._segment = self._segment, None
         if segment is None:
             return
@@ -458,10 +463,12 @@ class Loop:
         elif self._undecided:
             known = self._undecided[-1]
             assert known.held is not None
-            known.held.append(("looked", known, known.step, time(), segment))
+            step = known.step - (known is before)
+            known.held.append(("looked", known, step, time(), segment))
         elif training.optimizers:
             known = training.optimizers[0]
-            training.events.append(("looked", known, known.step, time(), segment))
+            step = known.step - (known is before)
+            training.events.append(("looked", known, step, time(), segment))
 
     def _left(self, around: Pass) -> bool:
         """Whether a pass does not go on with the step that is taken now."""

@@ -39,9 +39,11 @@ class Data(NamedTuple):
     length: int | None
 
     def is_same(self, other: Data) -> bool:
-        """Whether it is the same data; of what is gone whether it was alike."""
-        if self.identity == other.identity:
-            return True
+        """Whether it is the same data."""
+        return self.identity == other.identity
+
+    def may_be_same(self, other: Data) -> bool:
+        """Whether one is gone, and was like the other."""
         return (self.ref() is None or other.ref() is None) and self.likeness == other.likeness
 
     def sizes(self, batches: int) -> list[int] | None:
@@ -176,10 +178,18 @@ class Splits:
             if named or not segment.is_switched or segment.in_training:
                 return named  # without a name, only a model that was switched says so
             return "test" if self._by_step.get("val_loss") == step else "val"
-        if any(each.is_same(data) for each in trained_on):
+        trained = [*trained_on]
+        if any(each.is_same(data) for each in trained):
             return "train"
         for known, split in self._others:
             if known.is_same(data):
+                return split
+        # What is made anew each time is told by what it is like; not so two at the same step.
+        is_other = "val" in (spoken, site.split) or "test" in (spoken, site.split)
+        if not is_other and any(each.may_be_same(data) for each in trained):
+            return "train"
+        for known, split in self._others:
+            if known.may_be_same(data) and self._by_step.get(METRICS[split]) != step:
                 return split
         split = "test" if self._others else "val"
         self._others.append((data, split))

@@ -318,7 +318,8 @@ class Watcher:
             return None
 
     def _is_watched(self) -> bool:
-        return self.is_on and get_ident() == self._thread and DRIVER.get() is None
+        thread = self._thread = self._thread or get_ident()
+        return self.is_on and get_ident() == thread and DRIVER.get() is None
 
     def _note_look(self, tensor: Any, value: Any, frame: FrameType, site: Any) -> None:
         try:
