@@ -88,6 +88,13 @@ def is_alive(lease: Lease) -> bool | None:
     return running and (not lease.start_ticks or start_ticks == lease.start_ticks)
 
 
+def is_rival(text: str | bytes, rivals: str) -> bool:
+    """Whether who left a lease is in the way: who lives, or also who may."""
+    lease = Lease.from_json(text)
+    lives = None if lease is None else is_alive(lease)
+    return lives is True or (lives is None and rivals == "doubtful")
+
+
 def _answers(pid: int) -> bool | None:
     """Whether a pid exists, on a system without ``/proc``."""
     if sys.platform == "win32" or pid <= 0:  # there, os.kill would end the process

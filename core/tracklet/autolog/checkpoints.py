@@ -23,7 +23,9 @@ from tracklet.autolog.recorder import Recorder
 from tracklet.client import TrackletClient
 from tracklet.entities import Run
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.fluent import active
 from tracklet.fluent.starting import last_active_run
+from tracklet.names import now
 
 FOLDER: Final = "checkpoints"
 LATEST_TAG: Final = "mlflow.latest_checkpoint_artifact"
@@ -134,6 +136,7 @@ class Checkpoints:
                     **metrics,
                     "epoch": step if epoch is None else epoch,
                     "global_step": step,
+                    "saved_at": now(),
                     "flavor": self._flavor,
                     "flavor_config": {**self._config, "data": file.name},
                 }
@@ -197,7 +200,7 @@ def load_checkpoint(run: str | Run | None = None, step: int | None = None) -> An
         # Not at the top: who logs no models needs none of it.
         from tracklet.models import flavor
 
-        return flavor(name).load(file.parent, {**config, "data": file.name, "own": True})
+        model = flavor(name).load(file.parent, {**config, "data": file.name, "own": True})
     except TrackletException:
         raise
     except Exception as error:
@@ -205,6 +208,12 @@ def load_checkpoint(run: str | Run | None = None, step: int | None = None) -> An
             f"the checkpoint {path!r} of run {run_id!r} cannot be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
+    current = active.top()
+    if current is not None and current.attempt is not None and current.info.run_id == run_id:
+        from tracklet.fluent import resuming
+
+        resuming.supersede(current, about.get("global_step"), about.get("saved_at"), path)
+    return model
 
 
 def _run(run: str | Run | None) -> Run:

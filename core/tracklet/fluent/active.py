@@ -28,6 +28,7 @@ from tracklet.stores import open_store
 
 if TYPE_CHECKING:
     from tracklet.entities import LoggedModelOutput
+    from tracklet.fluent.resuming import Attempt
     from tracklet.record import Store
     from tracklet.record.backend import RunWriter
 
@@ -77,7 +78,9 @@ class ActiveRun(Run, init=False):
     KILLED, and the exception goes on; ``sys.exit(0)`` is no failure.
     """
 
-    def __init__(self, run: Run, store: Store, writer: RunWriter) -> None:
+    def __init__(
+        self, run: Run, store: Store, writer: RunWriter, attempt: Attempt | None = None
+    ) -> None:
         super().__init__(run.info, run.data, run.inputs, run.outputs)
         state = {
             "store": store,
@@ -92,6 +95,7 @@ class ActiveRun(Run, init=False):
             "measured": set(),
             "on_end": [],
             "after_end": [],
+            "attempt": attempt,
         }
         vars(self).update(state)  # the entity is frozen; what is kept here is no part of it
         self.note_outputs(run.outputs.model_outputs)
@@ -109,6 +113,8 @@ class ActiveRun(Run, init=False):
     """The models that the run has metrics of and that it is known to use or to have made."""
     on_end: list[Callable[[], object]]
     after_end: list[Callable[[], object]]
+    attempt: Attempt | None
+    """This process's part of a run that was started to be resumed."""
 
     def note_outputs(self, outputs: Sequence[LoggedModelOutput]) -> None:
         """From now on the run's metrics of these steps belong to these models."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tracklet import lazy, run_context, settings
 from tracklet.entities import LifecycleStage, Run, RunStatus
@@ -30,6 +30,7 @@ def start_run(
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
     log_system_metrics: bool | None = None,
+    resume: Literal["auto"] | None = None,
 ) -> ActiveRun:
     """Start a run, or go on with an earlier one, and make it the active run of this context.
 
@@ -43,12 +44,17 @@ def start_run(
         description: Text for the tag ``mlflow.note.content``.
         log_system_metrics: Whether metrics of the machine are recorded too (needs psutil); by
             default what was enabled or configured.
+        resume: ``"auto"`` goes on with the run that an earlier process of the same script,
+            arguments and working directory started so, if that did not reach its end; by default
+            the option ``RESUME``, which ``tracklet run --resume`` sets. What earlier attempts
+            recorded beyond the checkpoint that is loaded is superseded.
 
     Returns:
         The run; as a context manager it ends the run.
 
     Raises:
-        InvalidState: A run is active already and ``nested`` is not set.
+        InvalidState: A run is active already and ``nested`` is not set; or the run that is to be
+            resumed is another process's, which lives.
         InvalidParameterValue: Arguments contradict one another, or an option does.
         ResourceDoesNotExist: There is no such run or experiment.
 
@@ -85,7 +91,20 @@ def start_run(
     if parent is not None and parent_run_id:
         store.get_run(parent)
     resumed_id = _given_run_id(run_id) or (_configured_run_id() if parent is None else None)
-    if resumed_id is not None:
+    attempt = None
+    if parent is None and _is_resumed(resume):
+        from tracklet.fluent import resuming
+
+        if resumed_id is not None:
+            _resumable(store, resumed_id, experiment_id)
+        run, writer, attempt = resuming.start(
+            store,
+            experiment_id or experiments.experiment_for_new_run(),
+            resumed_id,
+            kept,
+            lambda tags: _create(store, experiment_id, run_name, None, tags),
+        )
+    elif resumed_id is not None:
         if run_name:
             kept[RUN_NAME_TAG] = run_name
         run = _resume(store, resumed_id, experiment_id, kept)
@@ -94,7 +113,7 @@ def start_run(
         run, writer = _create(store, experiment_id, run_name, parent, kept)
     started = None
     try:
-        started = ActiveRun(run, store, writer)
+        started = ActiveRun(run, store, writer, attempt)
         active.push(started)
         if settings.option("ACTIVE_MODEL_ID") is not None:
             active.process.linking = True
@@ -192,6 +211,14 @@ def _create(
     return store.start_run(experiment, None, None, all_tags, name)
 
 
+def _is_resumed(resume: object) -> bool:
+    """Whether an earlier process's run is gone on with, by the argument or else the option."""
+    wanted = settings.option("RESUME") if resume is None else resume
+    if wanted not in (None, "", "auto"):
+        raise InvalidParameterValue(f'resume is "auto" or None; got {wanted!r}')
+    return wanted == "auto"
+
+
 def _watch_machine(run: ActiveRun, wanted: bool | None) -> None:
     if wanted is None:
         wanted = active.process.watches_machine
@@ -204,6 +231,14 @@ def _watch_machine(run: ActiveRun, wanted: bool | None) -> None:
 
 
 def _resume(store: Store, run_id: str, experiment_id: str | None, tags: dict[str, str]) -> Run:
+    run = _resumable(store, run_id, experiment_id)
+    if not tags:
+        return run
+    store.log_batch(run_id, tags=tags)
+    return store.get_run(run_id)
+
+
+def _resumable(store: Store, run_id: str, experiment_id: str | None) -> Run:
     run = store.get_run(run_id)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         raise TrackletException(
@@ -216,7 +251,4 @@ def _resume(store: Store, run_id: str, experiment_id: str | None, tags: dict[str
             f"{expected!r}; call tracklet.set_experiment(experiment_id="
             f"{run.info.experiment_id!r}) first"
         )
-    if not tags:
-        return run
-    store.log_batch(run_id, tags=tags)
-    return store.get_run(run_id)
+    return run

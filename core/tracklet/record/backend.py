@@ -38,6 +38,8 @@ Kind: TypeAlias = Literal[
     "experiment", "run", "logged model", "registered model", "model version", "trace"
 ]
 Part: TypeAlias = Literal["params", "tags", "aliases"]
+Rivals: TypeAlias = Literal["alive", "doubtful"]
+"""Other processes that carry a run: those that certainly live, or may."""
 
 
 _KEYS: Final[Mapping[str, tuple[Kind, str]]] = {
@@ -295,6 +297,10 @@ class Session(ABC):
         """All points of a run's metric, or measured on a logged model, in the order of logging."""
 
     @abstractmethod
+    def set_history(self, run: Entry, key: str, points: Sequence[entities.Metric]) -> None:
+        """Let a metric of a run have these points and no others; without any it is gone."""
+
+    @abstractmethod
     def connect(self, run: Entry, inputs: entities.RunInputs, outputs: entities.RunOutputs) -> None:
         """Record what a run used and produced; what it is linked to already stays as it is."""
 
@@ -303,8 +309,12 @@ class Session(ABC):
         """Forget an entity and all that belongs to it."""
 
     @abstractmethod
-    def carry(self, run: Entry) -> None:
-        """Leave this process's lease on a run, which is RUNNING from here on, and name it."""
+    def carry(self, run: Entry, rivals: Rivals | None = None) -> None:
+        """Leave this process's lease on a run, which is RUNNING from here on, and name it.
+
+        Raises:
+            InvalidState: Such a rival has a lease on it.
+        """
 
     def release(self, run: Entry) -> None:  # noqa: B027 - not all have leases
         """Take the lease of an entry back."""

@@ -9,6 +9,7 @@ from tracklet import entities, names, run_context, settings, validation
 from tracklet.errors import (
     InvalidArgument,
     InvalidParameterValue,
+    InvalidState,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
     TrackletException,
@@ -202,6 +203,14 @@ def in_trash(action: str, entry: Entry) -> TrackletException:
         return ResourceDoesNotExist(f"the logged model {entry.key} is deleted")
     return InvalidParameterValue(
         f"cannot {action} {entry}: it is deleted; restore_{entry.kind} takes it back"
+    )
+
+
+def carried(entry: Entry) -> InvalidState:
+    """What to raise for a run that another process carries."""
+    return InvalidState(
+        f"{entry} is carried by another process, which is not known to be dead; if it is, go on "
+        f"with the run by start_run(run_id={entry.key!r})"
     )
 
 

@@ -10,7 +10,7 @@ from tracklet.entities import LifecycleStage, Metric, Run
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import replace
 from tracklet.record import rules
-from tracklet.record.backend import Entry, RunWriter, Verbs, reported
+from tracklet.record.backend import Entry, Rivals, RunWriter, Verbs, reported
 from tracklet.record.rules import RUN_NAME_TAG
 
 if TYPE_CHECKING:
@@ -103,18 +103,29 @@ class Runs(Verbs):
             at.settle(entry)
             return at.load(self._found(at, "run", run_id))
 
-    def open_run(self, run_id: str, *, live: bool = True) -> RunWriter:
+    def open_run(
+        self,
+        run_id: str,
+        *,
+        live: bool = True,
+        rivals: Rivals | None = None,
+    ) -> RunWriter:
         """A writer on an active run.
 
         Args:
             run_id: The run.
             live: Whether this process now carries the run on: its status turns to RUNNING, and
                 it counts as lost if the process dies before ``close``.
+            rivals: Which other processes that carry the run are in the way: those that certainly
+                live, or also those of which that cannot be said; None is nobody.
+
+        Raises:
+            InvalidState: A rival carries the run.
         """
         with self.backend.writing() as at:
             entry = self._active(at, "run", run_id, "log to", lock=True)
             if live:
-                at.carry(entry)
+                at.carry(entry, rivals)
         return self.backend.writer(entry)
 
     def update_run(
@@ -185,6 +196,16 @@ class Runs(Verbs):
         with self.backend.reading() as at:
             entry = self._found(at, "run", run_id)
             return at.history(entry, validation.validate_key("metric", key))
+
+    def set_history(self, run_id: str, key: str, points: Sequence[entities.Metric]) -> None:
+        """Let a metric of an active run have these points of its own and no others.
+
+        Nobody else may write the metric meanwhile.
+        """
+        checked = rules.points(points)
+        with self.backend.writing() as at:
+            entry = self._active(at, "run", run_id, "change a metric of", lock=True)
+            at.set_history(entry, validation.validate_key("metric", key), checked)
 
     def get_params(self, run_id: str) -> dict[str, str]:
         """The params of a run."""

@@ -17,7 +17,7 @@ from tracklet.entities import (
     LoggedModelOutput,
     Metric,
 )
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
 from tracklet_testing.store.fixtures import MISSING_MODEL, MISSING_RUN, StoreFixtures, points_of
 
 
@@ -153,6 +153,23 @@ class MetricContract(StoreFixtures):
         history = points_of(store.get_metric_history(run_id, "m"))
         assert history == given
         assert math.copysign(1, history[4][0]) == -1
+
+    def test_a_metric_is_given_another_history(self, store: Any, run_id: str) -> None:
+        """It has these points and no others, an open writer goes on after them; others stay."""
+        writer = store.open_run(run_id)
+        for step in range(5):
+            writer.log_metric("m", step / 3, step, step + 10)
+            writer.log_metric("other", 1.0, step, step)
+        store.set_history(run_id, "m", store.get_metric_history(run_id, "m")[:3])
+        assert store.get_run(run_id).data.metrics["m"] == 2 / 3
+        writer.log_metric("m", 7.0, 3, 20)
+        expected = [(0.0, 10, 0), (1 / 3, 11, 1), (2 / 3, 12, 2), (7.0, 20, 3)]
+        assert points_of(store.get_metric_history(run_id, "m")) == expected
+        store.set_history(run_id, "m", [])
+        assert store.get_metric_history(run_id, "m") == []
+        assert store.get_run(run_id).data.metrics == {"other": 1.0}
+        assert len(store.get_metric_history(run_id, "other")) == 5
+        writer.close()
 
     @pytest.mark.parametrize("timestamp", [2**63, -1, pytest.param(10**5000, id="long")])
     def test_a_time_that_no_store_holds_is_refused(
@@ -451,6 +468,20 @@ class WriterContract(StoreFixtures):
         store.update_run(run_id, status="FINISHED", end_time=9)
         writer.close()
         assert store.get_run(run_id).info.end_time == 9
+
+    @pytest.mark.parametrize("rivals", ["alive", "doubtful"])
+    def test_a_run_of_a_living_process_is_not_taken_over(
+        self, store: Any, run_id: str, rivals: Any
+    ) -> None:
+        """Whoever asks for it alone is refused while another has it, and nothing is changed."""
+        writer = store.open_run(run_id)
+        with pytest.raises(InvalidState, match="carried by another process"):
+            store.open_run(run_id, rivals=rivals)
+        writer.log_metric("m", 1.0, 0, 0)
+        writer.close()
+        store.update_run(run_id, status="FAILED", end_time=5)
+        store.open_run(run_id, rivals=rivals).close()
+        assert store.get_run(run_id).info.status == "RUNNING"
 
     def test_a_run_in_progress_stays_running(self, store: Any, run_id: str) -> None:
         """While its process lives, and after it let go without a word about the end."""

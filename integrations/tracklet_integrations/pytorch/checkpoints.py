@@ -18,6 +18,7 @@ from tracklet import lazy
 from tracklet.autolog import Recorder
 from tracklet.autolog.checkpoints import Checkpoints
 from tracklet.entities import Metric
+from tracklet.names import now
 from tracklet_integrations.pytorch.describing import Surroundings
 from tracklet_integrations.pytorch.doors import Door, skip
 
@@ -91,10 +92,10 @@ class AutomaticCheckpoints:
         """
         if self._is_declined or not step:
             return
-        freq, now = self._options.checkpoint_save_freq, epochs if self._by_epoch else step
-        if now == self._written or (not self._by_epoch and step % freq):
+        freq, count = self._options.checkpoint_save_freq, epochs if self._by_epoch else step
+        if count == self._written or (not self._by_epoch and step % freq):
             return
-        self._written = now
+        self._written = count
         measure()
         metrics = {key: value for key, (at, value) in self._measured.items() if at == step}
         monitor = self._options.checkpoint_monitor
@@ -119,6 +120,7 @@ class AutomaticCheckpoints:
         if not models:
             raise LookupError("the model is gone")
         state: dict[str, Any] = {"epoch": epoch, "global_step": step}
+        state |= {"steps": [each.step for each in self._optimizers], "saved_at": now()}
         state["state_dict"], *others = [each.state_dict() for each in models]
         if others:
             state["further_state_dicts"] = others

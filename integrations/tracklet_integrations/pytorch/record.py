@@ -50,6 +50,7 @@ class TrainingRecord(Training):
         # Of passes that are accounted for: their samples and seconds of waiting.
         self._samples: float | None = 0
         self._samples_at, self._waited, self._waited_at = 0.0, 0.0, 0.0
+        self._before: list[int] = []
         self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
         self._splits = Splits()
         self._reduction = ""
@@ -137,6 +138,11 @@ class TrainingRecord(Training):
         for number, each in enumerate(self.optimizers[1:], 1):
             name = self._name(each, number)
             params |= {f"{name}/{key}": value for key, value in each.params.items()}
+        if (
+            self.run.attempt is not None
+        ):  # an earlier attempt has ended, and said the same of itself
+            said = self.run.attempt.known.data.params
+            params = {key: params[key] for key in params if key not in said}
         if params:
             recorder.params(params)
         tags = {LOSS_TAG: "the sum of what backward was called on, of each step"}
@@ -167,6 +173,24 @@ class TrainingRecord(Training):
     def last_step(self) -> int:
         """How many steps were taken."""
         return max((each.step for each in self.optimizers), default=0)
+
+    def go_on(self, step: int, epochs: int, steps: Sequence[int]) -> None:
+        """Count on from a checkpoint.
+
+        Args:
+            step: How many steps had been taken.
+            epochs: How many epochs were over.
+            steps: How many steps each optimizer had taken, in the order of their first.
+        """
+        self.epochs = self._epochs = epochs
+        self._rate_step = step
+        self._before = [*steps] or [step]
+
+    def introduce(self, known: Optimizing) -> None:
+        """Count the steps of a further optimizer on, if they go on from a checkpoint."""
+        if self._before:
+            known.step += self._before[0]
+            del self._before[: len(self._before) > 1]
 
     def write_checkpoint(self, conclude: Callable[[], None] | None = None) -> None:
         """Write a checkpoint, if one is due.

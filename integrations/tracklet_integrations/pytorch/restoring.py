@@ -121,7 +121,19 @@ def restore_checkpoint(
         from tracklet_integrations.pytorch.checkpoints import set_random_states
 
         set_random_states(state["random_states"])
+    _tell_run(run_id, file, state)
     return {"epoch": state["epoch"], "global_step": state["global_step"]}
+
+
+def _tell_run(run_id: str | None, file: Path, state: dict[str, Any]) -> None:
+    """Let the active run know what it goes on from, if it is this one."""
+    run = active.top()
+    if run is None or run.attempt is None or run_id not in (None, run.info.run_id):
+        return
+    from tracklet_integrations.pytorch.continuing import Point
+
+    step, steps, since = state["global_step"], state.get("steps", []), state.get("saved_at")
+    run.attempt.point = Point(str(file), step, state["epoch"] + 1, since, steps)
 
 
 def _several(given: Any) -> list[Any]:

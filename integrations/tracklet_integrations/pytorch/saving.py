@@ -47,6 +47,7 @@ class SavedFile:
         step: How many steps had been taken.
         epoch: How many epochs were over.
         at: When it began to be written, seconds since the epoch.
+        steps: How many steps each optimizer had taken, in the order of their first.
         until: When that was done; 0 if it was not.
         opened: Gives the open file that it was written to, while there is one.
         look: What tells it from other contents of the same path; None of what is not local.
@@ -61,6 +62,7 @@ class SavedFile:
     step: int
     epoch: int
     at: float
+    steps: list[int]
     until: float = 0.0
     opened: Callable[[], Any] = lambda: None
     look: tuple[int, int, int] | None = None
@@ -84,7 +86,12 @@ class SavedFile:
     def as_json(self) -> dict[str, Any]:
         """What is recorded of it."""
         found = {"path": self.path, "step": self.step, "epoch": self.epoch, "by": self.by}
-        found |= {"saved_at": int(self.at * 1000), "size": self.size, "sha256": self.sha256}
+        found |= {
+            "steps": self.steps,
+            "saved_at": int(self.at * 1000),
+            "size": self.size,
+            "sha256": self.sha256,
+        }
         return {**found, "artifact": self.artifact} if self.artifact else found
 
 
@@ -142,34 +149,36 @@ class SavedFiles:
         self._recorder = recorder
         self._keep = keep
         self._files: list[SavedFile] = []
+        attempt = recorder.run.attempt  # earlier ones have saved some, too
+        tags = attempt.known.data.tags if attempt is not None else {}
+        self._named: list[list[Any]] = json.loads(tags.get(SAVED_TAG, "[]"))
+        self._earlier: list[dict[str, Any]] | None = [] if SAVED_TAG not in tags else None
         self._losses: dict[str, dict[int, float]] = {"val_loss": {}, "train_loss": {}}
         self._is_due = False
 
-    def begin(self, target: Any, by: str, step: int, epoch: int) -> SavedFile | None:
+    def begin(self, target: Any, by: str, steps: list[int], epoch: int) -> SavedFile | None:
         """A file is about to be written; None if nothing names it.
 
         Args:
             target: What it is written to: a path, or an open file.
             by: The function.
-            step: How many steps were taken.
+            steps: How many steps each optimizer has taken.
             epoch: How many epochs are over.
         """
-        path = _path(target)
+        path = path_of(target)
         if path is None or path.startswith(_OURS):
             return None
-        saved = SavedFile(path, by, step, epoch, time())
+        saved = SavedFile(path, by, max(steps, default=0), epoch, time(), steps)
         if not isinstance(target, str | os.PathLike):
             with suppress(TypeError):
                 saved.opened = weakref.ref(target)
         del self._files[: 1 - _MAX_LISTED]
         self._files.append(saved)
         self._is_due = True
-        named = [
-            [each.path, each.step, each.epoch, int(each.at * 1000)]
-            for each in self._files[-MAX_NAMED:]
-        ]
+        self._named.append([path, saved.step, epoch, int(saved.at * 1000), steps])
+        del self._named[:-MAX_NAMED]
         with self._recorder.step("checkpoint"):
-            self._recorder.run.writer.set_tags({SAVED_TAG: json.dumps(named)})
+            self._recorder.run.writer.set_tags({SAVED_TAG: json.dumps(self._named)})
         return saved
 
     def look_at(self, points: Sequence[Metric]) -> None:
@@ -200,15 +209,26 @@ class SavedFiles:
                 if each.is_due and (is_over or background.is_affordable()):
                     self._take(each, files[number:])
             wholes = _wholes(files)
-            about: dict[str, Any] = {"checkpoints": [_as_json(each) for each in wholes]}
-            about["newest"] = about["checkpoints"][-1]
+            own = [_as_json(each) for each in wholes]
+            about: dict[str, Any] = {"checkpoints": [*self._of_earlier_attempts(), *own]}
+            about["newest"] = own[-1]
             tags = {NEWEST_TAG: about["newest"]["path"]}
             best, key = self._best(wholes)
             if best is not None:
-                about |= {"best": about["checkpoints"][wholes.index(best)], "best_by": key}
+                about |= {"best": own[wholes.index(best)], "best_by": key}
                 tags[BEST_TAG] = about["best"]["path"]
             recorder.files().put({recorder.folder + FILE_NAME: json.dumps(about, indent=1)})
             recorder.run.store.log_batch(recorder.run_id, tags=tags)
+
+    def _of_earlier_attempts(self) -> list[dict[str, Any]]:
+        if self._earlier is None:
+            found: list[dict[str, Any]] = []
+            client, run_id = TrackletClient(), self._recorder.run_id
+            if any(each.path == FILE_NAME for each in client.list_artifacts(run_id)):
+                text = Path(client.download_artifacts(run_id, FILE_NAME)).read_text("utf-8")
+                found = json.loads(text)["checkpoints"]
+            self._earlier = found
+        return self._earlier
 
     def _best(self, wholes: Sequence[list[SavedFile]]) -> tuple[list[SavedFile] | None, str]:
         """The last that was saved at a step whose evaluation was better than all before it."""
@@ -290,7 +310,8 @@ def _as_json(whole: Sequence[SavedFile]) -> dict[str, Any]:
         return last.as_json()
     files = {each.path: each.as_json() for each in whole}
     sizes = [each["size"] for each in files.values()]
-    about = {"path": os.path.dirname(last.path), "step": last.step, "epoch": last.epoch}
+    about: dict[str, Any] = {"path": os.path.dirname(last.path), "step": last.step}
+    about["epoch"] = last.epoch
     about["saved_at"] = int(last.at * 1000)
     about["size"] = None if None in sizes else sum(sizes)
     return {**about, "files": list(files.values())}
@@ -302,7 +323,7 @@ def _distributed(
     return checkpoint_id if checkpoint_id is not None else getattr(storage_writer, "path", None)
 
 
-def _path(target: Any) -> str | None:
+def path_of(target: Any) -> str | None:
     """The absolute path or the URI of what is written to; None if it has none."""
     if not isinstance(target, str | os.PathLike):
         path, uri_of = getattr(target, "path", None), None

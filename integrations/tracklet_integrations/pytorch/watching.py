@@ -15,7 +15,7 @@ from tracklet.autolog import budget, session
 from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
-from tracklet_integrations.pytorch import checkpoints, describing, doors, saving, sites
+from tracklet_integrations.pytorch import checkpoints, continuing, describing, doors, saving, sites
 from tracklet_integrations.pytorch.doors import Door, Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
@@ -64,6 +64,7 @@ class Watcher:
         self._sites: dict[tuple[Any, int], Any] = {}
         self._switching = 0  # the thread in which a module switches its parts
         self._criteria = Door("torch.nn.modules.loss", "_Loss.__call__", self._criterion_call)
+        self._loaded = continuing.Loaded()
         self.is_on = True
         if options.checkpoint:
             by_epoch = options.checkpoint_save_freq == "epoch"
@@ -85,6 +86,7 @@ class Watcher:
         yield Door("torch.amp.grad_scaler", "GradScaler.scale", self._scale)
         yield Door("torch.amp.grad_scaler", "GradScaler.step", self._scaler_step)
         yield from saving.doors(self._note_saving)
+        yield from continuing.doors(self._note_loading)
         yield Door("torch.nn", "Module.train", self._train)
         for name in ("item", "tolist", "numpy", "__float__"):
             yield Door("torch", f"Tensor.{name}", self._look)
@@ -295,6 +297,13 @@ class Watcher:
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a skipped step")
 
+    def _note_loading(self, target: Any) -> None:
+        if self.is_on and target is not None and self.loop.training is None and not is_suppressed():
+            try:
+                self._loaded.note(target)
+            except Exception as error:  # noqa: BLE001
+                self._fault(error, "a checkpoint")
+
     def _epochs(self) -> int:
         return self.loop.training.epochs if self.loop.training is not None else 0
 
@@ -312,7 +321,13 @@ class Watcher:
         if not self.is_on or not isinstance(training, TrainingRecord) or is_suppressed():
             return None
         try:
-            return training.saved.begin(target, by, training.last_step(), training.epochs)
+            steps = [each.step for each in training.optimizers]
+            saved = training.saved.begin(target, by, steps, training.epochs)
+            if saved is not None and training.run.is_open:
+                # A checkpoint never goes further than the record; writing it waits for all anyway.
+                with suppressed():
+                    training.write(everything=True)
+            return saved
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a checkpoint")
             return None
@@ -421,6 +436,7 @@ class Watcher:
                 checkpoint("step start")
                 training = begin_run(self.options, self._run_ends)
                 if training is not None:
+                    continuing.go_on(training, known, optimizer, self._loaded)
                     current = self.loop.current
                     loader = current.ref() if current is not None else None
                     training.describe(known, optimizer, frame, self._criterion, loader)
@@ -439,7 +455,10 @@ class Watcher:
         known.name = around.name_of(optimizer) or ""
         known.params = describing.optimizer_params(optimizer)
         training = self.loop.training
-        if isinstance(training, TrainingRecord) and training.checkpoints is not None:
+        if not isinstance(training, TrainingRecord):
+            return
+        training.introduce(known)
+        if training.checkpoints is not None:
             training.checkpoints.note(known, optimizer, around)
 
     def _flush(self, training: Training) -> None:

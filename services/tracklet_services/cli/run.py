@@ -22,9 +22,16 @@ from tracklet import dialect
     show_default=True,
     help="Autolog, as if the program began with tracklet.autolog().",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run of the same program and arguments that did not reach its end.",
+)
 @click.argument("program")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(as_module: bool, autolog: bool, program: str, arguments: Sequence[str]) -> None:
+def run(
+    as_module: bool, autolog: bool, resume: bool, program: str, arguments: Sequence[str]
+) -> None:
     """Run PROGRAM with its ARGUMENTS as python does, and let `import mlflow` be tracklet.
 
     Programs, and libraries that import mlflow by themselves, record with tracklet without a
@@ -33,10 +40,13 @@ def run(as_module: bool, autolog: bool, program: str, arguments: Sequence[str]) 
     folders = [*([dialect.AUTOLOGGING] if autolog else []), dialect.FOUND]
     path = dialect.with_folders(folders, os.environ.get("PYTHONPATH"))
     command = [sys.executable, *(["-m"] if as_module else []), program, *arguments]
+    environment = {**os.environ, "PYTHONPATH": path}
+    if resume:
+        environment["TRACKLET_RESUME"] = "auto"
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":
-        os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})
+        os.execve(sys.executable, command, environment)
     import subprocess  # elsewhere a process cannot become another
 
-    sys.exit(subprocess.call(command, env={**os.environ, "PYTHONPATH": path}))
+    sys.exit(subprocess.call(command, env=environment))

@@ -27,6 +27,7 @@ from tracklet.record.backend import (
     Kind,
     Part,
     Past,
+    Rivals,
     Session,
     TraceEntry,
     identity,
@@ -293,7 +294,15 @@ class SqlSession(Session):
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def carry(self, run: Entry) -> None:
+    def set_history(self, run: Entry, key: str, points: Sequence[entities.Metric]) -> None:
+        row = _entry(run).row
+        for table in (t.metrics, t.latest_metrics):
+            self._db.execute(delete(table).where(table.c.run == row, table.c.key == key))
+        values.put_points(self._db, row, points)
+
+    def carry(self, run: Entry, rivals: Rivals | None = None) -> None:
+        if rivals and leases.has_rivals(self._db, _entry(run).row, rivals):
+            raise rules.carried(run)
         run.lease = leases.carry_on(self._db, _entry(run).row)
 
     def release(self, run: Entry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, select
 
-from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
+from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive, is_rival
 from tracklet_services.sql import values
 from tracklet_services.sql.schema import leases, metrics, runs, tags
 
@@ -20,6 +20,12 @@ def carry_on(connection: Connection, run: int) -> int:
     values.discard_tag(connection, tags, "run", run, END_REASON_TAG)
     drop_dead(connection, run)
     return leave(connection, run)
+
+
+def has_rivals(connection: Connection, run: int, rivals: str) -> bool:
+    """Whether another process that is in the way has a lease on a run."""
+    texts = connection.execute(select(leases.c.text).where(leases.c.run == run)).scalars()
+    return any(is_rival(text, rivals) for text in texts)
 
 
 def drop_dead(connection: Connection, run: int) -> None:

@@ -146,7 +146,16 @@ class Memory(backend.Backend, backend.Session):
                 self.remove(child)
         del self.all[entry.kind, entry.key]
 
-    def carry(self, run: Any) -> None:
+    def release(self, run: Any) -> None:
+        run.lease = None
+
+    def set_history(self, run: Any, key: str, points: Any) -> None:
+        run.points[:] = [*(point for point in run.points if point.key != key), *points]
+
+    def carry(self, run: Any, rivals: Any = None) -> None:
+        if rivals and run.lease:
+            raise rules.carried(run)
+        run.lease = True
         self.change(run, status="RUNNING", end_time=None)
 
     def writer(self, run: Entry) -> SessionWriter:

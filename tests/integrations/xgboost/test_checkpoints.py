@@ -10,7 +10,9 @@ import pytest
 import xgboost as xgb
 
 import tracklet
+from tracklet.autolog import budget
 from tracklet.errors import ResourceDoesNotExist
+from tracklet.fluent import resuming
 
 pytestmark = pytest.mark.usefixtures("on")
 
@@ -90,6 +92,34 @@ def test_training_continued_from_a_checkpoint_gives_the_uninterrupted_model(reco
     again = xgb.train(params, data, 7, xgb_model=start)
     np.testing.assert_array_equal(again.predict(data), whole.predict(data))
     assert again.get_dump(with_stats=True) == whole.get_dump(with_stats=True)
+
+
+def test_a_training_that_failed_goes_on_in_its_run(record):
+    """From its checkpoint, in a further attempt: each round has one value, the later one."""
+
+    class Fail(xgb.callback.TrainingCallback):
+        def after_iteration(self, model, epoch, evals_log):
+            if epoch == 7:
+                raise RuntimeError("preempted")
+
+    tracklet.xgboost.autolog(log_checkpoints=True, checkpoint_save_freq=5, log_models=False)
+    resuming._started.begin()
+    with pytest.raises(RuntimeError, match="preempted"), tracklet.start_run(resume="auto"):
+        train(12, callbacks=[Fail()])
+    budget.forget(record.only().info.run_id)
+    resuming._started.begin()  # as a process that has just begun
+    with tracklet.start_run(resume="auto"):
+        start = tracklet.load_checkpoint()
+        train(7, xgb_model=start)
+    run = record.only()
+    key = next(key for key in run.data.metrics if "logloss" in key)
+    history = tracklet.MlflowClient().get_metric_history(run.info.run_id, key)
+    assert sorted(point.step for point in history) == list(range(12))
+    _, attempt = json.loads(run.data.tags["tracklet.attempts"])
+    assert (attempt["from_step"], attempt["superseded"] > 0) == (4, True)
+    kept = record.artifact(run, "superseded/attempt_1.csv").read_text()
+    assert f"{key},6," in kept
+    assert f"{key},4," not in kept
 
 
 def test_a_run_without_checkpoints_says_so(record):

@@ -27,6 +27,7 @@ from tracklet.record.backend import (
     Kind,
     Part,
     Past,
+    Rivals,
     Session,
     identity,
     info_of,
@@ -499,10 +500,13 @@ class FolderBackend(Folder, Backend, Session):
             raise rules.in_trash("log to", entry)
         return _folder(entry)
 
-    def carry(self, run: Entry) -> None:
+    def carry(self, run: Entry, rivals: Rivals | None = None) -> None:
         entry = _entry(run)
         over = entry.meta.get("status") != RunStatus.RUNNING
-        entry.lease = run_state.leave_lease(entry.folder)
+        with disk.locked(layout.run_lock(entry.folder)) if rivals else nullcontext():
+            if rivals and run_state.has_rivals(entry.folder, rivals):
+                raise rules.carried(entry)
+            entry.lease = run_state.leave_lease(entry.folder)
         try:  # the lease is there already, so no reader takes the run for lost meanwhile
             self._edit(entry, lambda meta: meta.update(status=RunStatus.RUNNING, end_time=None))
             key_values.discard(f"{entry.folder}/{layout.TAGS}", liveness.END_REASON_TAG)
@@ -521,6 +525,19 @@ class FolderBackend(Folder, Backend, Session):
 
     def settle(self, run: Entry) -> None:
         run_state.settle(self.root, _folder(run))
+
+    def set_history(self, run: Entry, key: str, points: Sequence[entities.Metric]) -> None:
+        folder = _folder(run)
+        path = f"{folder}/{layout.METRICS}/{key}"
+        writer = self._writers.get(run.key)
+        if points:
+            lines = _lines_of(points, of_model=False)[key]
+            disk.publish(path, lines, layout.private(folder))
+        else:
+            key_values.discard(f"{folder}/{layout.METRICS}", key)
+        if writer is not None:
+            writer.reopen(key)
+        self._announce(run)
 
     # -- what a run used and produced: small documents in its folder that name it ----------------
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracklet.entities import RunStatus
-from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive
+from tracklet.liveness import END_REASON_TAG, LOST, Lease, is_alive, is_rival
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout
 from tracklet.stores.files.folder import announce
@@ -62,6 +62,15 @@ def is_lost(run_dir: str) -> bool | None:
     """Whether a run that is RUNNING by its files was lost; None if nobody has a lease on it."""
     found = [dead for path in leases(run_dir) if (dead := is_dead(path)) is not None]
     return all(found) if found else None
+
+
+def has_rivals(run_dir: str, rivals: str) -> bool:
+    """Whether another process that is in the way has a lease on a run."""
+    for path in leases(run_dir):
+        with contextlib.suppress(FileNotFoundError):
+            if is_rival(disk.read_bytes(path), rivals):
+                return True
+    return False
 
 
 def drop_dead_leases(run_dir: str) -> None:

@@ -294,6 +294,10 @@ class FileRunWriter(RunWriter):
         held = dict(self._open)  # no descriptor is closed meanwhile
         return points.last_points(folder, {key: file.fd for key, file in held.items()})
 
+    def reopen(self, key: str) -> None:
+        """Write a metric to the file that is in its place now."""
+        self._open.pop(key, None)
+
     # -- end -----------------------------------------------------------------------------------
 
     @disk.reporting
