@@ -194,18 +194,22 @@ class Recorder:
 
     def _write_params(self, texts: dict[str, str]) -> None:
         """Record what no earlier training of the run has recorded; what differs by its number."""
-        known = self._tally.params
+        known, prefix, attempt = self._tally.params, self.prefix, self.run.attempt
+        if attempt is not None and attempt.number > 1:
+            for key in texts.keys() & attempt.known.data.params.keys():
+                known.setdefault(key, attempt.known.data.params[key])
+            prefix = prefix or f"attempt_{attempt.number}."
         new = {key: text for key, text in texts.items() if key not in known}
         changed = {key: text for key, text in texts.items() if known.get(key, text) != text}
         try:
-            self._log_params({**new, **{self.prefix + key: changed[key] for key in changed}})
+            self._log_params({**new, **{prefix + key: changed[key] for key in changed}})
             known.update(new)
         except InvalidParameterValue as error:
             # A bad key, or a param that the user has set otherwise: keep what can be kept.
             if self.fit_number == 1:
                 report(error, f"{self.label}: params", self.label)
             for key, text in {**new, **changed}.items():
-                for name in dict.fromkeys((key, self.prefix + key)):
+                for name in dict.fromkeys((key, prefix + key)):
                     with suppress(InvalidParameterValue):
                         self._log_params({name: text})
                         break

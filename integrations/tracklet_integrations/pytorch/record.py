@@ -138,11 +138,6 @@ class TrainingRecord(Training):
         for number, each in enumerate(self.optimizers[1:], 1):
             name = self._name(each, number)
             params |= {f"{name}/{key}": value for key, value in each.params.items()}
-        if (
-            self.run.attempt is not None
-        ):  # an earlier attempt has ended, and said the same of itself
-            said = self.run.attempt.known.data.params
-            params = {key: params[key] for key in params if key not in said}
         if params:
             recorder.params(params)
         tags = {LOSS_TAG: "the sum of what backward was called on, of each step"}

@@ -191,7 +191,8 @@ class SavedFiles:
     def flush(self) -> None:
         """Record in the background what has come since the last time."""
         if self._files and self._is_due:
-            self._is_due = not background.later(self._record)
+            is_writing = not self._files[-1].until
+            self._is_due = not background.later(self._record) or is_writing
 
     def close(self) -> None:
         """Record what is left."""
