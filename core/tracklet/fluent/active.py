@@ -297,7 +297,7 @@ def _let_go(run: ActiveRun) -> None:
 
 def _end_all() -> None:
     left = [
-        (run, *exits.outcome_of_process(run.stale_error), None)
+        (run, *exits.outcome_of_process(run.info.run_id, run.stale_error), None)
         for run in reversed(list(process.open.values()))
     ]
     for run, status, reason, end_time in [*left, *process.owed]:

@@ -7,7 +7,10 @@ What can be known without touching the user's signal handlers or ``sys.excepthoo
 - ``sys.exit(3)`` leaves no trace. While a run is open outside of a ``with`` block, ``sys.exit`` is
   wrapped, and so are ``exit`` of the interpreter and of modules that imported it; the wrapper hangs
   a witness on the exception, and the witness knows that the exception reached the top, rather than
-  being caught, if no Python frame is left when it dies.
+  being caught, if no Python frame is left when it dies. To ``raise SystemExit(3)``, Python 3.12 and
+  newer let a tool listen; older ones keep it to themselves.
+- What ends another thread than the main one is known where the thread reports it, and decides of
+  the runs that were started there.
 - A signal or ``os._exit`` gives no chance to act: the next reader of the run finds the process
   gone (:mod:`tracklet.liveness`).
 """
@@ -18,6 +21,7 @@ import atexit
 import builtins
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -34,6 +38,11 @@ class _Watch(ProcessState):
         self.runs: set[str] = set()
         self.end_all: Ending | None = None
         self.exit_codes: list[object] = []
+        # How the threads of runs ended, by the run.
+        self.outcomes: dict[str, tuple[str, str | None]] = {}
+        # Where threads report: the run, the thread, what was there, what is there.
+        self.reporting: dict[str, tuple[Any, Any, Any]] = {}
+        self.tool: int | None = None
         # Where an exit was wrapped: owner, name, what was there, what is there.
         self.wrapped: list[tuple[Any, str, Any, Any]] = []
 
@@ -62,11 +71,15 @@ def watch(run_id: str, end_all: Ending) -> None:
     _watch.end_all = end_all
     _watch.runs.add(run_id)
     _wrap_exit()
+    _wrap_report(run_id)
 
 
 def unwatch(run_id: str) -> None:
     """``sys.exit`` need not be observed for this run."""
     _watch.runs.discard(run_id)
+    thread, known, wrapper = _watch.reporting.pop(run_id, (None, None, None))
+    if thread is not None and thread._invoke_excepthook is wrapper:
+        thread._invoke_excepthook = known
     if not _watch.runs:
         _unwrap_exit()
 
@@ -85,14 +98,17 @@ def _last_error() -> object:
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
 
 
-def outcome_of_process(stale_error: int) -> tuple[str, str | None]:
+def outcome_of_process(run_id: str, stale_error: int) -> tuple[str, str | None]:
     """The status, and the reason to note, of a run that was open when the process ended.
 
     Args:
+        run_id: The run.
         stale_error: The :func:`last_error` of when the run started.
     """
     if hasattr(sys, "ps1"):  # at a prompt, errors were shown and the session went on
         return "FINISHED", None
+    if run_id in _watch.outcomes:
+        return _watch.outcomes[run_id]
     error = _last_error()
     if isinstance(error, BaseException) and id(error) != stale_error:
         return outcome_of(error)
@@ -122,6 +138,7 @@ class _Witness:
 def _wrap_exit() -> None:
     if _watch.wrapped:
         return
+    _listen()
     original: Any = sys.exit
     places = [(sys, "exit"), *((module, "exit") for module in _callers_with(original))]
     quitter: Any = type(getattr(builtins, "exit", None))
@@ -132,6 +149,49 @@ def _wrap_exit() -> None:
         wrapper = _witnessed(known)
         _watch.wrapped.append((owner, name, known, wrapper))
         setattr(owner, name, wrapper)
+
+
+def _wrap_report(run_id: str) -> None:
+    """Note how this thread ends, unless it is the main one, by the run that it started."""
+    thread: Any = threading.current_thread()
+    known = getattr(thread, "_invoke_excepthook", None)
+    if known is None or thread is threading.main_thread():
+        return
+
+    def report(*given: Any) -> Any:
+        if run_id in _watch.runs:
+            _watch.outcomes[run_id] = outcome_of(sys.exc_info()[1])
+        return known(*given)
+
+    _watch.reporting[run_id] = thread, known, report
+    thread._invoke_excepthook = report
+
+
+def _listen() -> None:
+    """Hang a witness on each ``SystemExit`` that is raised, where Python has a way to be told."""
+    monitoring: Any = getattr(sys, "monitoring", None)  # of Python 3.12
+    free = [tool for tool in (4, 3) if monitoring is not None and not monitoring.get_tool(tool)]
+    if not free:
+        return
+    _watch.tool = free[0]
+    monitoring.use_tool_id(_watch.tool, "tracklet")
+    monitoring.register_callback(_watch.tool, monitoring.events.RAISE, _raised)
+    monitoring.set_events(_watch.tool, monitoring.events.RAISE)
+
+
+def _raised(code: Any, offset: int, error: BaseException) -> None:
+    # What this raised would be raised where that was.
+    if isinstance(error, SystemExit) and type(vars_of := getattr(error, "__dict__", None)) is dict:
+        vars_of.setdefault("_tracklet_witness", _Witness(error.code))
+
+
+def _stop_listening() -> None:
+    monitoring: Any = getattr(sys, "monitoring", None)
+    tool, _watch.tool = _watch.tool, None
+    if tool is not None:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, monitoring.events.RAISE, None)
+        monitoring.free_tool_id(tool)
 
 
 def _callers_with(exit: Any) -> list[ModuleType]:
@@ -161,6 +221,7 @@ def _witnessed(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unwrap_exit() -> None:
+    _stop_listening()
     while _watch.wrapped:
         owner, name, original, wrapper = _watch.wrapped.pop()
         if vars(owner).get(name) is wrapper:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 from sys import exit
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,28 @@ import tracklet
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
 SCRIPT = """
-import os, signal, sys, time, types
+import os, signal, sys, threading, time, types
 import tracklet
 
 helper = types.ModuleType("helper")
 exec("from sys import exit\\ndef leave(code): exit(code)\\ndef call(f): return f()", vars(helper))
 sys.modules["helper"] = helper
+
+def in_thread(*call):
+    thread = threading.Thread(target=call[0], args=call[1:])
+    thread.start()
+    thread.join()
+
+def own(end, *given):  # a run of the thread's own, the last that is printed
+    if {block}:
+        with tracklet.start_run() as run:
+            print(run.info.run_id, flush=True)
+            tracklet.log_metric("loss", 0.5)
+            end(*given)
+    else:
+        print(tracklet.start_run().info.run_id, flush=True)
+        tracklet.log_metric("loss", 0.5)
+        end(*given)
 
 def train():
     run = tracklet.active_run()
@@ -46,6 +63,10 @@ ENDINGS = {
     "exit(3)": ("exit(3)", 3, "FAILED", "exit code: 3"),
     "quit('no')": ("quit('no')", 1, "FAILED", "exit code: 1"),
     "from sys import exit": ("helper.leave(4)", 4, "FAILED", "exit code: 4"),
+    "exit in a thread": ("in_thread(lambda: sys.exit(3))", 0, "FINISHED", None),
+    "run in a thread": ("in_thread(own, sys.exit, 3)", 0, "FAILED", "exit code: 3"),
+    "run in a thread, 0": ("in_thread(own, sys.exit, 0)", 0, "FINISHED", None),
+    "error in a thread": ("in_thread(own, int, 'x')", 0, "FAILED", "exception: ValueError"),
     "Ctrl-C": (
         "os.kill(os.getpid(), signal.SIGINT); time.sleep(5)",
         -signal.SIGINT,
@@ -65,7 +86,14 @@ ENDINGS = {
         "lost",
     ),
     "os._exit": ("os._exit(0)", 0, "KILLED", "lost"),
+    "raise SystemExit(0)": ("raise SystemExit(0)", 0, "FINISHED", None),
 }
+RAISED = {
+    "raise SystemExit(3)": ("raise SystemExit(3)", 3, "FAILED", "exit code: 3"),
+    "raise SystemExit('no')": ("raise SystemExit('no')", 1, "FAILED", "exit code: 1"),
+}
+if sys.version_info >= (3, 12):  # before that, the interpreter does not tell
+    ENDINGS |= RAISED
 
 
 @pytest.mark.parametrize("block", [True, False], ids=["with block", "without block"])
@@ -79,15 +107,16 @@ def test_a_process_that_ends_leaves_the_right_status_and_reason(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
     )
     assert done.returncode == code, done.stderr
-    run = tracklet.get_run(done.stdout.split()[0])
+    run = tracklet.get_run(done.stdout.split()[-1])
     assert run.info.status == status
     assert run.data.tags.get("tracklet.end_reason") == reason
     assert run.data.metrics == {"loss": 0.5}
     assert run.info.end_time is not None
 
 
-def test_an_exit_that_is_caught_is_no_end() -> None:
-    ending = "\n    try:\n        sys.exit(3)\n    except SystemExit:\n        pass"
+@pytest.mark.parametrize("exit", ["sys.exit(3)", "raise SystemExit(3)"])
+def test_an_exit_that_is_caught_is_no_end(exit: str) -> None:
+    ending = f"\n    try:\n        {exit}\n    except SystemExit:\n        pass"
     script = SCRIPT.format(ending=ending, block=False)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -109,7 +138,9 @@ def test_a_run_in_progress_in_another_process_stays_running() -> None:
 
 
 def _exits() -> tuple[object, ...]:
-    return sys.exit, type(builtins.exit).__call__, exit
+    monitoring: Any = getattr(sys, "monitoring", None)
+    tools = monitoring and [monitoring.get_tool(number) for number in range(6)]
+    return sys.exit, type(builtins.exit).__call__, exit, tools
 
 
 def test_exits_are_the_users_own_again_as_soon_as_no_run_needs_them() -> None:
@@ -117,7 +148,7 @@ def test_exits_are_the_users_own_again_as_soon_as_no_run_needs_them() -> None:
     with tracklet.start_run():
         assert _exits() == before
     tracklet.start_run()
-    assert all(now is not then for now, then in zip(_exits(), before, strict=True))
+    assert all(now is not then for now, then in zip(_exits()[:3], before[:3], strict=True))
     tracklet.end_run()
     assert _exits() == before
 
