@@ -167,9 +167,13 @@ def _wrap_report(run_id: str) -> None:
     thread._invoke_excepthook = report
 
 
+def _monitoring() -> Any:
+    return getattr(sys, "monitoring", None)  # from Python 3.12 on
+
+
 def _listen() -> None:
     """Hang a witness on each ``SystemExit`` that is raised, where Python has a way to be told."""
-    monitoring: Any = getattr(sys, "monitoring", None)  # of Python 3.12
+    monitoring = _monitoring()
     free = [tool for tool in (4, 3) if monitoring is not None and not monitoring.get_tool(tool)]
     if not free:
         return
@@ -186,7 +190,7 @@ def _raised(code: Any, offset: int, error: BaseException) -> None:
 
 
 def _stop_listening() -> None:
-    monitoring: Any = getattr(sys, "monitoring", None)
+    monitoring = _monitoring()
     tool, _watch.tool = _watch.tool, None
     if tool is not None:
         monitoring.set_events(tool, 0)
