@@ -79,7 +79,7 @@ _RENAMED = {
 _MODULES = frozenset(
     (
         "artifacts autolog client data entities errors exceptions lightgbm models plugins pyfunc "
-        "pytorch settings sklearn testing tracing tracking xgboost"
+        "pytorch settings sklearn testing tracing tracking transformers xgboost"
     ).split()
 )
 
@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         testing,
         tracing,
         tracking,
+        transformers,
         xgboost,
     )
     from tracklet.autolog.checkpoints import load_checkpoint

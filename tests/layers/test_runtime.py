@@ -93,7 +93,9 @@ def modules_of(package: str) -> list[str]:
 
 
 # These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
-FACADES = tuple(f"tracklet.{name}" for name in "lightgbm pyfunc pytorch sklearn xgboost".split())
+FACADES = tuple(
+    f"tracklet.{name}" for name in "lightgbm pyfunc pytorch sklearn transformers xgboost".split()
+)
 NOT_IMPORTED = (
     *FACADES,
     "tracklet.__main__",

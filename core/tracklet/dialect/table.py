@@ -63,6 +63,7 @@ MODULES: Final[dict[str, str]] = {
     "tracking.request_header": "",
     "tracking.request_header.abstract_request_header_provider": "",
     "tracking.request_header.registry": "",
+    "transformers": "transformers",
     "types": "types",
     "types.schema": "types exceptions",
     "types.type_hints": "",
@@ -229,7 +230,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     ): "it has nothing to do with Spark",
     (
         "catboost* h2o* keras* onnx* paddle* pmdarima* prophet* sentence_transformers* "
-        "shap* spacy* statsmodels* tensorflow* transformers* data.huggingface_dataset* "
+        "shap* spacy* statsmodels* tensorflow* transformers.[!a]* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",
     # What it is not for.

@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import platform
 import re
 import sys
@@ -210,6 +211,7 @@ def _place(name: str) -> Path | None:
         return None
     places = spec.submodule_search_locations  # a package's, with __init__.py or without
     found = next(iter(places), None) if places is not None else spec.origin
+    found = os.fspath(found) if found is not None else None  # a package may say it by a Path
     if found is None or "site-packages" in found or (places is None and not found.endswith(".py")):
         return None
     place = Path(found).resolve()
