@@ -174,7 +174,9 @@ def _monitoring() -> Any:
 def _listen() -> None:
     """Hang a witness on each ``SystemExit`` that is raised, where Python has a way to be told."""
     monitoring = _monitoring()
-    free = [tool for tool in (4, 3) if monitoring is not None and not monitoring.get_tool(tool)]
+    if monitoring is None:
+        return
+    free = [tool for tool in (4, 3) if not monitoring.get_tool(tool)]
     if not free:
         return
     _watch.tool = free[0]

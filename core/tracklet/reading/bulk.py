@@ -119,7 +119,7 @@ def put_runs(db: Connection, runs: Sequence[tuple[Run, Iterable[Metric]]]) -> Se
     db.executemany("INSERT INTO tags (run, key, value) VALUES (?, ?, ?)", tags)
     points = [_LATEST.values(point, row) for row, _, latest in numbered for point in latest]
     db.executemany(_LATEST.statement, points)
-    packed = [(row, *texts) for row, *given in numbered if (texts := _packed(*given))]
+    packed = [(row, *held) for row, run, latest in numbered if (held := _packed(run, latest))]
     db.executemany("INSERT INTO packed_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
     for row, run, _ in numbered:
         _put_links(db, row, run)
