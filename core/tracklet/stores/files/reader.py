@@ -11,17 +11,20 @@ ResourceDoesNotExist, a document that is no YAML mapping raises StorageError.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from tracklet import entities, liveness, settings
+from tracklet.frozen import Frozen
 from tracklet.record.rules import DELETED_STAGE, RUN_NAME_TAG
 from tracklet.stores import disk
 from tracklet.stores.files import contents, documents, layout, points, run_state
 from tracklet.stores.files.layout import Path
 from tracklet.stores.files.points import MetricHistory
 from tracklet.validation import MAX_INTEGER, MIN_INTEGER
+
+E = TypeVar("E", bound=Frozen)
 
 # -- experiments -------------------------------------------------------------------------------
 
@@ -37,15 +40,13 @@ def experiment(folder: str, meta: dict[str, Any], **texts: Any) -> entities.Expe
     """What an experiment's document says, and the texts that lie beside it."""
     experiment_id = os.path.basename(folder)
     home, in_trash = origin(folder)
-    return entities.Experiment(
+    return _of(
+        entities.Experiment,
+        meta,
         experiment_id=experiment_id,
         name=text(meta.get("name"), experiment_id),
         artifact_location=relocated(text(meta.get("artifact_location"), ""), home, experiment_id),
         lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
-        creation_time=integer(meta.get("creation_time")),
-        last_update_time=integer(meta.get("last_update_time")),
-        workspace=text(meta.get("workspace"), "default"),
-        trace_location=optional(meta.get("trace_location")),
         **texts,
     )
 
@@ -74,14 +75,6 @@ def read_run(run_dir: Path) -> entities.Run:
         inputs=read_inputs(folder),
         outputs=read_outputs(folder),
     )
-
-
-def read_run_info(run_dir: Path) -> entities.RunInfo:
-    """The identity of a run and where it stands, without its data."""
-    folder = os.fspath(run_dir)
-    meta, _ = settled(folder, contents.read_meta(folder, "run"))
-    tags = {} if meta.get("run_name") or meta.get("name") else contents.read_texts(f"{folder}/tags")
-    return run_info(folder, meta, tags)
 
 
 def settled(folder: str, meta: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -183,15 +176,7 @@ def _links(home: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _dataset(folder: str) -> entities.Dataset:
-    meta = contents.read_meta(folder, "dataset")
-    return entities.Dataset(
-        name=text(meta.get("name"), ""),
-        digest=text(meta.get("digest"), ""),
-        source_type=text(meta.get("source_type"), ""),
-        source=text(meta.get("source"), ""),
-        schema=optional(meta.get("schema")),
-        profile=optional(meta.get("profile")),
-    )
+    return _of(entities.Dataset, contents.read_meta(folder, "dataset"))
 
 
 def _latest_values(folder: str) -> Iterator[tuple[str, float]]:
@@ -235,7 +220,9 @@ def logged_model(folder: str, meta: dict[str, Any], **recorded: Any) -> entities
     home, in_trash = origin(experiment_dir)
     tail = f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
     created = integer(meta.get("creation_timestamp")) or 0
-    return entities.LoggedModel(
+    return _of(
+        entities.LoggedModel,
+        meta,
         experiment_id=experiment_id,
         model_id=model_id,
         name=text(meta.get("name"), model_id),
@@ -247,10 +234,7 @@ def logged_model(folder: str, meta: dict[str, Any], **recorded: Any) -> entities
         ),
         creation_timestamp=created,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
-        model_type=optional(meta.get("model_type")),
-        source_run_id=optional(meta.get("source_run_id")),
         status=model_status(meta.get("status")),
-        status_message=optional(meta.get("status_message")),
         lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
         **recorded,
     )
@@ -289,11 +273,12 @@ def registered_model(
 ) -> entities.RegisteredModel:
     """What a registered model's document says, and what lies beside it."""
     created = integer(meta.get("creation_timestamp")) or 0
-    return entities.RegisteredModel(
+    return _of(
+        entities.RegisteredModel,
+        meta,
         name=os.path.basename(folder),  # renaming moves it, and the document follows
         creation_timestamp=created,
         last_updated_timestamp=integer(meta.get("last_updated_timestamp")) or created,
-        description=optional(meta.get("description")),
         **recorded,
     )
 
@@ -347,20 +332,12 @@ def model_version(folder: str, meta: dict[str, Any], **texts: Any) -> entities.M
     """What a version's document says, and the texts that lie beside it."""
     model_dir = os.path.dirname(folder)
     root = os.path.dirname(os.path.dirname(model_dir))
-    return entities.ModelVersion(
+    return _of(
+        entities.ModelVersion,
+        meta,
         name=os.path.basename(model_dir),
         version=version_number(folder),
-        creation_timestamp=integer(meta.get("creation_timestamp")) or 0,
-        last_updated_timestamp=integer(meta.get("last_updated_timestamp")),
-        description=optional(meta.get("description")),
-        user_id=optional(meta.get("user_id")),
-        current_stage=text(meta.get("current_stage"), "None"),
         source=rerooted(optional(meta.get("source")), root),
-        run_id=optional(meta.get("run_id")),
-        status=text(meta.get("status"), "READY"),
-        status_message=optional(meta.get("status_message")),
-        run_link=optional(meta.get("run_link")),
-        model_id=optional(meta.get("model_id")),
         storage_location=rerooted(optional(meta.get("storage_location")), root),
         **texts,
     )
@@ -434,6 +411,19 @@ def _holds_something(folder: str) -> bool:
 # -- the values of a document's fields, which another program may have written otherwise -------
 
 
+def _of(entity: type[E], meta: dict[str, Any], **known: Any) -> E:
+    """The entity of a document: each field as it says, but for those that are known."""
+    for name, kind in entity._fields.items():
+        read = _READ.get(kind)
+        if read is not None and name not in known:
+            value = read(meta.get(name))
+            if value is None and name not in entity._defaults:
+                value = "" if read is optional else 0
+            if value is not None:
+                known[name] = value
+    return entity(**known)
+
+
 def text(value: object, default: str) -> str:
     """A field that is never missing."""
     found = optional(value)
@@ -456,3 +446,12 @@ def stage(meta: dict[str, Any]) -> str:
     """Whether the entity of a document is active or deleted."""
     deleted = meta.get("lifecycle_stage") == entities.LifecycleStage.DELETED
     return entities.LifecycleStage.DELETED if deleted else entities.LifecycleStage.ACTIVE
+
+
+_READ: Final[dict[str, Callable[[object], Any]]] = {
+    "str": optional,
+    "str | None": optional,
+    "int": integer,
+    "int | None": integer,
+}
+"""How a field is read, by its annotation; what has none of these lies beside the document."""
