@@ -28,7 +28,7 @@ from tracklet.reading.connection import (
     open_sqlite,
     sqlite3,
 )
-from tracklet.record.query import Query, RegistrySearches, TrackingSearches
+from tracklet.record.query import Query, Searches
 from tracklet.stores import disk
 
 try:
@@ -49,7 +49,7 @@ T = TypeVar("T")
 _inherited: list[Connection | None] = []
 
 
-class FolderIndex(TrackingSearches, RegistrySearches):
+class FolderIndex(Searches):
     """Searches a store's folder. Calls may come from any thread, also after a fork.
 
     Args:

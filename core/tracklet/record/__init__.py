@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tracklet.entities import PagedList
 from tracklet.record.experiments import Experiments
 from tracklet.record.logged_models import LoggedModels
-from tracklet.record.query import Query, RegistrySearches, TrackingSearches
+from tracklet.record.query import Query, Searches
 from tracklet.record.registry import RegisteredModels
 from tracklet.record.runs import Runs
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracklet.record.traces import Traces
 
 
-class Store(Experiments, Runs, LoggedModels, RegisteredModels, TrackingSearches, RegistrySearches):
+class Store(Experiments, Runs, LoggedModels, RegisteredModels, Searches):
     """A place that keeps the record, opened: what clients, autologging and commands call.
 
     Its verbs check what they are given (:mod:`tracklet.validation`), raise the exceptions of

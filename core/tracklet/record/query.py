@@ -37,14 +37,12 @@ class Query(Frozen):
     datasets: Sequence[Mapping[str, str]] | None = None
 
 
-class _Searches:
+class Searches:
+    """Every search, each a query."""
+
     def search(self, query: Query) -> PagedList[Any]:
         """A page of what a query asks for; a store implements this, or each of the searches."""
         raise NotImplementedError(f"{type(self).__name__} does not search {query.kind}")
-
-
-class TrackingSearches(_Searches):
-    """Searches of a tracking store."""
 
     def search_experiments(
         self,
@@ -95,10 +93,6 @@ class TrackingSearches(_Searches):
         size = 100 if max_results is None else max_results
         asked = filter_string, order_by, size, page_token
         return self.search(Query("logged models", *asked, ids, datasets=measured))
-
-
-class RegistrySearches(_Searches):
-    """Searches of a model registry."""
 
     def search_registered_models(
         self,

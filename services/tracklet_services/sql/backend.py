@@ -174,7 +174,8 @@ class SqlSession(Session):
             others = {"status": info.status.value}
         elif kind == "model version":
             others = {"model": _entry(self.find("registered model", info.name)).row}
-        row = values.add_entity(self._db, _table(kind), info, **others)
+        table = _table(kind)
+        row = values.add(self._db, table, **values.row_of(table, info, **others))
         entry = SqlEntry(kind, key, row, info)
         entry.locked = self._db
         texts = texts_of(made)

@@ -39,11 +39,6 @@ def add(connection: Connection, table: Table, **row: Any) -> int:
     return connection.execute(table.insert().values(row).returning(table.c.id)).scalar_one()
 
 
-def add_entity(connection: Connection, table: Table, given: object, **others: Any) -> int:
-    """Insert the row of an entity, columns that are given by name apart, and return its id."""
-    return add(connection, table, **row_of(table, given, **others))
-
-
 def change(connection: Connection, table: Table, row: int, **changes: Any) -> None:
     """Give columns of a row other values."""
     connection.execute(update(table).where(table.c.id == row).values(**changes))

@@ -27,13 +27,13 @@ from tracklet.reading.bulk import put_run
 from tracklet.reading.connection import SqliteReader, open_sqlite
 from tracklet.reading.queries import search
 from tracklet.reading.tables import sqlite_statements
-from tracklet.record.query import TrackingSearches
+from tracklet.record.query import Searches
 from tracklet.search import RUNS, Comparison, Not, Or, parse_filter, parse_order_by
 from tracklet_services.sql import SqlStore, schema, values
 from tracklet_services.sql.schema import SqlReader
 
 
-class Runs(TrackingSearches):
+class Runs(Searches):
     """The searches over the tables of a reader."""
 
     def __init__(self, reader) -> None:
