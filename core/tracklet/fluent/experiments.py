@@ -10,13 +10,7 @@ from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from tracklet.fluent import active
 from tracklet.state import ProcessState
-from tracklet.validation import (
-    as_experiment_id,
-    as_strings,
-    optional_text,
-    validate_experiment_name,
-    validate_key,
-)
+from tracklet.validation import as_strings, validate_experiment_name, validate_key
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment
@@ -54,7 +48,7 @@ def set_experiment(
             f"experiment_name={experiment_name!r}, experiment_id={experiment_id!r}"
         )
     if experiment_id is not None:
-        experiment = active.store().get_experiment(as_experiment_id(experiment_id))
+        experiment = active.store().get_experiment(experiment_id)
     else:
         experiment = _named(experiment_name)
     if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -118,14 +112,13 @@ def create_experiment(
     trace_location: Any = None,
 ) -> str:
     """Create an experiment and return its id; see :meth:`TrackletClient.create_experiment`."""
-    place = optional_text("artifact_location", artifact_location)
-    return active.store().create_experiment(name, place, as_strings(tags))
+    return active.store().create_experiment(name, artifact_location, tags)
 
 
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag of the active experiment."""
     key = validate_key("experiment tag", key)
-    active.store().set_experiment_tag(experiment_for_new_run(), key, str(value))
+    active.store().set_experiment_tag(experiment_for_new_run(), key, value)
 
 
 def set_experiment_tags(tags: Mapping[str, Any]) -> None:

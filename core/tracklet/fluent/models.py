@@ -13,7 +13,7 @@ from tracklet.entities import LoggedModel, LoggedModelStatus
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active, experiments
 from tracklet.state import ProcessState
-from tracklet.validation import as_experiment_id, as_strings, optional_text
+from tracklet.validation import as_strings
 
 EXTERNAL_TAG: Final = "mlflow.model.isExternal"
 """A tag of logged models whose files are kept elsewhere."""
@@ -75,15 +75,8 @@ def initialize_logged_model(
             experiment_id = run.info.experiment_id
         else:
             experiment_id = experiments.experiment_for_new_run()
-    all_tags = as_strings(run_context.resolve_tags(as_strings(tags)))
-    model = store.create_logged_model(
-        as_experiment_id(experiment_id),
-        name,
-        optional_text("source_run_id", source),
-        all_tags,
-        as_strings(params),
-        optional_text("model_type", model_type),
-    )
+    all_tags = run_context.resolve_tags(as_strings(tags))
+    model = store.create_logged_model(experiment_id, name, source, all_tags, params, model_type)
     try:
         note_last(model.model_id)
         return model
@@ -151,7 +144,7 @@ def log_model_params(params: Mapping[str, Any], model_id: str | None = None) -> 
         raise InvalidParameterValue(
             "log_model_params needs a model: give model_id, or call tracklet.set_active_model first"
         )
-    active.store().log_logged_model_params(target, as_strings(params))
+    active.store().log_logged_model_params(target, params)
 
 
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> ActiveModel:
