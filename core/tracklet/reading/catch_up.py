@@ -58,16 +58,6 @@ CREATE TABLE left_out (
     folder TEXT, path TEXT, reason TEXT NOT NULL, PRIMARY KEY (folder, path)
 ) WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE packed_runs (
-    run INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
-    linked INTEGER NOT NULL,
-    metric_keys TEXT NOT NULL,
-    metrics BLOB NOT NULL,
-    param_keys TEXT NOT NULL,
-    params TEXT NOT NULL,
-    tag_keys TEXT NOT NULL,
-    tags TEXT NOT NULL
-);
 """
 
 _LATEST: Final = 20

@@ -197,6 +197,20 @@ SQLITE_TYPES: Final = {
 }
 
 
+_PACKED: Final = """
+CREATE TABLE packed_runs (
+    run INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    linked INTEGER NOT NULL,
+    metric_keys TEXT NOT NULL,
+    metrics BLOB NOT NULL,
+    param_keys TEXT NOT NULL,
+    params TEXT NOT NULL,
+    tag_keys TEXT NOT NULL,
+    tags TEXT NOT NULL
+)
+"""
+
+
 def sqlite_statements() -> list[str]:
     """What creates all tables and indexes in SQLite."""
     statements: list[str] = []
@@ -209,7 +223,7 @@ def sqlite_statements() -> list[str]:
             f"CREATE INDEX ix_{table.name}_{name} ON {table.name} ({', '.join(columns)})"
             for name, columns in indexes.items()
         ]
-    return statements
+    return [*statements, _PACKED]
 
 
 def _create_table(table: Table) -> str:

@@ -377,7 +377,7 @@ def test_only_the_named_experiments_and_stages_are_searched(connection):
     assert ids(["1", "2", "1"]) == ["r2", "r1"]
     assert ids(["1"], run_view_type=ViewType.DELETED_ONLY) == ["r3"]
     assert ids(["1"], run_view_type=ViewType.ALL) == ["r3", "r1"]
-    for bad in ("1", [1]):
+    for bad in ({"1": 1}, [None], 1.5):
         with pytest.raises(InvalidParameterValue):
             ids(bad)
 
