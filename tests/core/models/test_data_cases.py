@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -170,6 +170,7 @@ def test_any_frame_passes_through_its_own_signature(frame: pd.DataFrame) -> None
 
 @settings(deadline=None)
 @given(plain)
+@example([[None], [0]])
 def test_any_plain_value_passes_through_its_own_signature(value: Any) -> None:
     """Scalars, lists and dictionaries, however nested."""
     if value is not None:
