@@ -226,8 +226,10 @@ def _path(root: str) -> str:
     """Where the index of a store is kept."""
     name = blake2b(os.fsencode(root), digest_size=16).hexdigest()
     try:
-        folder = os.path.join(settings.option("CACHE_DIR") or settings.cache_dir(), "index")
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        cache = settings.option("CACHE_DIR") or settings.cache_dir()
+        folder = os.path.join(cache, "index")
+        for made in (cache, folder):  # each alone: of the parents that it makes, none gets the mode
+            os.makedirs(made, mode=0o700, exist_ok=True)
         os.chmod(folder, 0o700)
     except OSError as error:
         _log.warning("the index of %s is kept in memory only: %s", root, error)

@@ -112,6 +112,20 @@ def test_the_index_is_private(store, index):
     assert stat.S_IMODE(os.stat(os.path.dirname(index.path)).st_mode) == 0o700
 
 
+def test_no_other_user_may_put_an_index_in_its_place(store, root, tmp_path, monkeypatch):
+    """Whatever the process's umask allows."""
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "new" / "cache"))
+    before = os.umask(0)
+    try:
+        index = FolderIndex(root)
+        index.search_experiments()
+    finally:
+        os.umask(before)
+    for path in (Path(index.path), *Path(index.path).parents[:2]):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o022, path
+    index.close()
+
+
 def test_every_write_of_the_store_is_found_by_the_next_search(store, index):
     """Whatever the library writes is announced to the index, or looked at anyway."""
     experiment = store.create_experiment("e", tags={"k": "1"})
