@@ -246,6 +246,36 @@ def test_state_dictionaries_are_artifacts(tracklet_home: Path) -> None:
     assert not (tracklet_home / "wrong").exists()
 
 
+def test_what_a_module_learned_is_read_without_running_anything(tmp_path: Path) -> None:
+    """Beside the pickle, as safetensors; shared tensors under all their names, others as ever."""
+    safetensors = pytest.importorskip("safetensors.torch")
+
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3)
+            self.two.weight = self.one.weight
+
+    model = Tied()
+    state = model.state_dict()
+    flavor.save_model(model, tmp_path / "tied")
+    found = flavor.load_state_dict(tmp_path / "tied")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
+    assert set(safetensors.load_file(tmp_path / "tied" / "data" / "model.safetensors")) < set(state)
+
+    class Extra(nn.Linear):
+        def get_extra_state(self) -> Any:
+            return {"seen": 3}
+
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    flavor.save_model(Extra(2, 1), tmp_path / "extra")
+    assert not (tmp_path / "extra" / "data" / "model.safetensors").exists()
+    assert isinstance(flavor.load_model(tmp_path / "extra"), nn.Module)
+
+
 def test_a_state_dictionary_with_code_needs_trust(tmp_path: Path) -> None:
     """Tensors and numbers load for everyone; anything else runs code, and is asked for."""
     flavor.save_state_dict({"w": torch.ones(2), "more": Named()}, tmp_path)

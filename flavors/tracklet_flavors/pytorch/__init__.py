@@ -36,6 +36,7 @@ from tracklet_flavors.pytorch.state_dicts import (
     load_state_dict,
     log_state_dict,
     save_state_dict,
+    save_tensors,
 )
 
 __all__ = [
@@ -65,7 +66,8 @@ get_default_conda_env = partial(environment.default_conda_env, "pytorch", True)
 class PytorchFlavor(models.Flavor):
     """Modules, whole; TorchScript; and programs that ``torch.export`` made.
 
-    A module is pickled with its class, where that is not importable. What ``torch.compile`` and
+    A module is pickled with its class, where that is not importable; where safetensors is
+    installed, ``data/model.safetensors`` beside it has what it learned. What ``torch.compile`` and
     data parallelism wrap around a module is taken off: the module inside answers the same.
 
     Options:
@@ -130,6 +132,7 @@ class PytorchFlavor(models.Flavor):
                     modules |= _pickle(
                         model, data / PICKLED, pickle_module, options.get("torch_save") or {}
                     )
+                    save_tensors(model, path)
         except OSError:
             raise
         except Exception as error:
