@@ -456,6 +456,13 @@ class RunWriter(ABC):
         """
         self.log_metrics([entities.Metric(key, values[key], timestamp, step) for key in values])
 
+    def log_series(self, key: str, points: Sequence[tuple[int, float, int]]) -> None:
+        """Append points of one metric: each a timestamp, a value and a step.
+
+        For many points of a loop's. Stores that need no :class:`Metric` objects override this.
+        """
+        self.log_metrics([entities.Metric(key, value, at, step) for at, value, step in points])
+
     @abstractmethod
     def link_metrics(self, metrics: Sequence[entities.Metric]) -> None:
         """Add points that this run has already to the record of the models that they name."""

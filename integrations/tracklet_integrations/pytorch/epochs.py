@@ -83,12 +83,15 @@ class Turns:
         self.length: int | None = 0
 
     def at_step(self, step: int) -> int | None:
-        """The number of the epoch that is over at a step, which is not of it; else None."""
+        """The number of the epoch that is over at a step, which is not of it; else None.
+
+        Asked for at each step, or at 1, 2, 4, 8, … as long as there is no variable.
+        """
         variable = self.variable
         frame = sys._getframe(1)
         if variable is None:
-            if self._is_lost or step & (step - 1):
-                return None  # asked for at steps 1, 2, 4, 8, …
+            if self._is_lost:
+                return None
             variable = self.variable = EpochVariable.around(frame)
             if variable is None:
                 return None

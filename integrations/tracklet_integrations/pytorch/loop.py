@@ -7,7 +7,7 @@ is written. What was observed is a list of events in order.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import time
 from types import FrameType
 from typing import Any, Final
@@ -24,6 +24,7 @@ _SHARE: Final = 500
 """So many times longer than it took the next look at gradients is put off."""
 
 _MAX_PENDING: Final = 4096
+_NO_RATE: Final = object()
 _MAX_EARLY: Final = 8
 _STEPS_OF_ITS_OWN: Final = 10
 """After so many steps in which no other optimizer takes one, a training is one of its own."""
@@ -59,19 +60,23 @@ class Optimizing:
 
     __slots__ = (
         "accumulated",
+        "count",
         "first_zero",
         "held",
         "leads",
         "name",
         "parameter",
         "params",
+        "rate",
         "rates",
         "ref",
         "second_zero",
         "seen_at",
         "step",
+        "total",
         "training",
         "turns",
+        "whole",
         "written",
         "zeroed_at",
     )
@@ -90,12 +95,15 @@ class Optimizing:
         self.zeroed_at = 0
         self.first_zero = self.second_zero = -1
         self.rates: list[Any] = []
+        self.rate: Any = _NO_RATE
         # How many backwards each of its steps had; None if that differs.
         self.accumulated: int | None = None
         # Whether it has had losses of its own, rather than the same as another's.
         self.leads = False
         self.name = ""
         self.params: dict[str, Any] = {}
+        # Of the epoch that goes on: how many losses are written, their sum, whether all are known.
+        self.count, self.total, self.whole = 0, 0.0, True
         self.written: dict[str, Any] = {}
 
 
@@ -243,18 +251,13 @@ class Loop:
         if loss is not None:
             turns = training.turns if known.held is None else known.turns
             if current is None:
-                ended = turns.at_step(known.step) if not training.batches else None
-                if ended is not None:
-                    self._end_epoch(training, ended, before=known)
+                if turns.variable is not None or not known.step & (known.step - 1):
+                    self._follow(training, known, turns)
             elif current.steps == 1:
                 self._begin_pass(training, current, turns)
-        rates = [group.get("lr") for group in optimizer.param_groups]
-        for number, rate in enumerate(rates):
-            if type(rate) is not float:
-                rates[number] = self._number(rate)
-        if rates != known.rates:
-            known.rates = rates
-            events.append(("lr", known, known.step, now, rates))
+        groups = optimizer.param_groups
+        if len(groups) != 1 or groups[0].get("lr") is not known.rate:
+            self._note_rates(known, groups, now, events)
         if loss is not None:
             events.append(("loss", known, known.step, now, loss))
             if closure is not None:
@@ -267,6 +270,19 @@ class Loop:
         if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
             training.flush_at = now + _SECONDS
             self._flush(training)
+
+    def _note_rates(
+        self, known: Optimizing, groups: Sequence[Any], now: float, events: list[Any]
+    ) -> None:
+        rates = [group.get("lr") for group in groups]
+        # The very same number need not be looked at again; what else it is may change in place.
+        known.rate = rates[0] if len(rates) == 1 and type(rates[0]) is float else _NO_RATE
+        for number, rate in enumerate(rates):
+            if type(rate) is not float:
+                rates[number] = self._number(rate)
+        if rates != known.rates:
+            known.rates = rates
+            events.append(("lr", known, known.step, now, rates))
 
     def batch(self, iterator: Any, waited: float) -> None:
         """A loader gave a batch, after so many seconds."""
@@ -340,7 +356,9 @@ class Loop:
     def _take(self, known: Optimizing, closure: Any) -> tuple[Any, ...]:
         """The values whose gradients a step applies; no other step has them again."""
         pending = self._pending
-        if closure is not None:
+        if closure is None and len(pending) == 1 and pending[0][0] >= known.zeroed_at:
+            taken: tuple[Any, ...] = (pending.pop()[1],)
+        elif closure is not None:
             self._pending = []
             taken = _first_evaluation(known, pending, self._backwards)
         elif not pending or pending[0][0] >= known.zeroed_at:
@@ -420,6 +438,12 @@ class Loop:
                 self._end_pass(earlier, is_whole=False)
         self._passes[id(iterator)] = found
         return found
+
+    def _follow(self, training: Training, known: Optimizing, turns: Turns) -> None:
+        """Look at the variable of the script's loop, of which no loader tells."""
+        ended = turns.at_step(known.step) if not training.batches else None
+        if ended is not None:
+            self._end_epoch(training, ended, before=known)
 
     def _begin_pass(self, training: Training, current: Pass, turns: Turns) -> None:
         """The first step of a pass was taken."""

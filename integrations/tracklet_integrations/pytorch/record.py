@@ -110,11 +110,17 @@ class TrainingRecord(Training):
             ]
             self._waiting.append((events, Transfer(lates)))
             points: list[Metric] = []
+            losses: dict[str, list[tuple[int, float, int]]] = {}
             while self._waiting and (everything or self._waiting[0][1].has_arrived()):
-                self._interpret(*self._waiting.pop(0), points)
+                self._interpret(*self._waiting.pop(0), points, losses)
             self._add_rate(points)
+            for key, rows in losses.items():
+                self.run.writer.log_series(key, rows)
             if points:
                 self.run.writer.log_metrics(points)
+            for key, rows in losses.items():
+                points.append(Metric(key, rows[-1][1], rows[-1][0], rows[-1][2]))
+            if points:
                 self.saved.look_at(points)
                 if self.checkpoints is not None:
                     self.checkpoints.look_at(points)
@@ -203,28 +209,36 @@ class TrainingRecord(Training):
             self.checkpoints.write_if_due(self.last_step(), self.epochs, measure)
 
     def _interpret(
-        self, events: Sequence[tuple[Any, ...]], transfer: Transfer, points: list[Metric]
+        self,
+        events: Sequence[tuple[Any, ...]],
+        transfer: Transfer,
+        points: list[Metric],
+        losses: dict[str, list[tuple[int, float, int]]],
     ) -> None:
+        every = self._every_step
+        series: dict[Optimizing, list[tuple[int, float, int]]] = {}
         several = sum(each.leads for each in self.optimizers) > 1
         run_id = self.run.info.run_id
         for kind, known, step, at, value in events:
-            written = known.written
-            stamp = int(at * 1000)
             if kind == "loss":
                 number = value[0] if len(value) == 1 else None
                 if type(number) is not float:
                     number = _sum([transfer.value(each) for each in value])
                 if number is None:
                     self._unknown += 1
-                    written["whole"] = False
+                    known.whole = False
                     continue
-                written["sum"] = written.get("sum", 0.0) + number
-                written["count"] = written.get("count", 0) + 1
-                if step % self._every_step:
+                known.total += number
+                known.count += 1
+                if step % every:
                     continue
-                key = self._key("loss", known, several)
-                points.append(Metric(key, number, stamp, step, None, None, None, run_id))
-            elif kind == "lr":
+                rows = series.get(known)
+                if rows is None:
+                    rows = series[known] = losses.setdefault(self._key("loss", known, several), [])
+                rows.append((int(at * 1000), number, step))
+                continue
+            stamp = int(at * 1000)
+            if kind == "lr":
                 points += self._rates(known, value, transfer, step, stamp, several)
             elif kind == "looked":
                 self._look(value, transfer, step, stamp, points)
@@ -259,10 +273,10 @@ class TrainingRecord(Training):
         number: int | None,
         is_first: bool,
     ) -> None:
-        written, run_id = known.written, self.run.info.run_id
+        run_id = self.run.info.run_id
         self._epochs += is_first
-        count, total = written.pop("count", 0), written.pop("sum", 0.0)
-        whole = written.pop("whole", True)
+        count, total, whole = known.count, known.total, known.whole
+        known.count, known.total, known.whole = 0, 0.0, True
         if self._epochs % self._every_epoch:
             return
         if whole and count:

@@ -37,10 +37,12 @@ def reader() -> Callable[[Any], Any]:
     kinds = (torch.Tensor, torch.nn.Parameter)
 
     def value_of(tensor: Any) -> Any:
-        if type(tensor) not in kinds or tensor.numel() != 1 or is_wrapped(tensor):
+        if type(tensor) not in kinds or is_wrapped(tensor) or tensor.numel() != 1:
             return None
         if tensor.is_cpu:
             number = item(tensor)
+            if type(number) is float:
+                return number
             return None if isinstance(number, complex) else float(number)
         if tensor.is_cuda and torch.cuda.is_current_stream_capturing():
             return None

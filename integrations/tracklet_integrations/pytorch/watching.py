@@ -40,7 +40,7 @@ class Watcher:
     """
 
     def __init__(self, options: Any, torch: Any) -> None:
-        doors.skip(doors.methods(Watcher), within=True)
+        doors.skip([*doors.methods(Watcher), *doors.methods(Loop)], within=True)
         self.options = options
         self.loop = Loop(
             self._begin,
@@ -58,6 +58,7 @@ class Watcher:
         self._criterion: dict[str, str] | None = None
         self._steps = 0
         self._kinds = (torch.Tensor, torch.nn.Parameter)
+        self._item: Any = torch._C.TensorBase.item
         self._has_gradients: Callable[[], bool] = torch.is_grad_enabled
         self._is_compiling: Callable[[], bool] = torch.compiler.is_compiling
         self._module: Any = torch.nn.Module
@@ -95,32 +96,77 @@ class Watcher:
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
+    # These three are called at each step: what they do stands in one function each. It is not the
+    # one that the compiler may look into, where a ``try`` would break a graph once more.
+
     def _stepped_hook(self) -> Any:
-        noted = self._note_step
+        watcher, loop, driver = self, self.loop, DRIVER.get
 
         def stepped(optimizer: Any, args: Any, kwargs: Any) -> None:
-            noted(optimizer, args, kwargs)
+            watcher._steps += 1
+            try:
+                if (get_ident() == watcher._thread and driver() is None) or watcher._takes_over():
+                    loop.step(optimizer, args[1] if len(args) > 1 else kwargs.get("closure"))
+            except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
+                watcher._fault(error, "a step")
 
         doors.skip([stepped], within=True)
         return stepped
 
     def _backward(self, original: Any) -> Any:
-        noted = self._note_backward
+        watcher, loop, driver = self, self.loop, DRIVER.get
+        graph_task, value_of = self._graph_task, self._value_of
+        plain, item = self._kinds[0], self._item
+
+        def noted(args: Any, kwargs: Any) -> None:
+            try:
+                if graph_task() != -1 or not (
+                    (get_ident() == watcher._thread and driver() is None) or watcher._takes_over()
+                ):
+                    return  # a part of another backward that is computed again, or another's
+                tensor: Any = args[0] if args else kwargs.get("tensors")
+                given = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
+                value = None
+                if watcher._scaled is not None:
+                    (scaled, value), watcher._scaled = watcher._scaled, None
+                    given = scaled() is tensor or given
+                if given is None:
+                    # What backward took without a gradient is one number.
+                    is_plain = type(tensor) is plain and tensor.is_cpu
+                    value = item(tensor) if is_plain else value_of(tensor)
+                    if is_plain and type(value) is not float:
+                        value = value_of(tensor)
+                elif given is not True:
+                    value = None
+                if watcher._criterion is None:
+                    watcher._criterion = describing.criterion_params(tensor)
+                loop.backward(value)
+            except Exception as error:  # noqa: BLE001
+                watcher._fault(error, "a backward")
 
         def backward(*args: Any, **kwargs: Any) -> None:
             original(*args, **kwargs)
             noted(args, kwargs)
 
+        doors.skip([noted], within=True)
         doors.skip([backward], within=False)
         return backward
 
     def _zero_grad(self, original: Any) -> Any:
-        noted = self._note_zero
+        watcher, loop, driver = self, self.loop, DRIVER.get
+
+        def noted(optimizer: Any) -> None:
+            try:
+                if (get_ident() == watcher._thread and driver() is None) or watcher._takes_over():
+                    loop.zero(optimizer)
+            except Exception as error:  # noqa: BLE001
+                watcher._fault(error, "zero_grad")
 
         def zero_grad(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             noted(self)
 
+        doors.skip([noted], within=True)
         doors.skip([zero_grad], within=False)
         return zero_grad
 
@@ -217,14 +263,12 @@ class Watcher:
     # -- what is noted ---------------------------------------------------------------------------
 
     def _is_mine(self) -> bool:
-        return (
-            self.is_on
-            and DRIVER.get() is None
-            and (get_ident() == self._thread or self._takes_over())
-        )
+        return (get_ident() == self._thread and DRIVER.get() is None) or self._takes_over()
 
     def _takes_over(self) -> bool:
-        """Whether the thread that trained before does not any more."""
+        """Whether the thread that trained before does not any more, and no trainer drives."""
+        if not self.is_on or DRIVER.get() is not None:
+            return False
         before = self._thread
         training = self.loop.training
         if training is not None and any(each.ident == before for each in threading.enumerate()):
@@ -235,39 +279,6 @@ class Watcher:
             self._end(training)
         self._thread = get_ident()
         return True
-
-    def _note_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        try:
-            self._steps += 1
-            if self._is_mine():
-                self.loop.step(optimizer, args[1] if len(args) > 1 else kwargs.get("closure"))
-        except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
-            self._fault(error, "a step")
-
-    def _note_backward(self, args: Any, kwargs: Any) -> None:
-        try:
-            if self._graph_task() != -1 or not self._is_mine():
-                return  # a part of another backward that is computed again
-            tensor = args[0] if args else kwargs.get("tensors")
-            given = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
-            scaled, self._scaled = self._scaled, None
-            value = None
-            if scaled is not None and scaled[0]() is tensor:
-                value = scaled[1]
-            elif given is None:
-                value = self._value_of(tensor)
-            if self._criterion is None:
-                self._criterion = describing.criterion_params(tensor)
-            self.loop.backward(value)
-        except Exception as error:  # noqa: BLE001
-            self._fault(error, "a backward")
-
-    def _note_zero(self, optimizer: Any) -> None:
-        try:
-            if self._is_mine():
-                self.loop.zero(optimizer)
-        except Exception as error:  # noqa: BLE001
-            self._fault(error, "zero_grad")
 
     def _note_batch(self, iterator: Any, waited: float) -> None:
         try:
@@ -491,7 +502,11 @@ class Watcher:
         if training is not None:
             self._end(training)
         self._criteria.revert()
+        self._turn_off()
+
+    def _turn_off(self) -> None:
         self.is_on = False
+        self._thread = -1  # nobody's
 
     def _fault(self, error: Exception, place: str) -> None:
         training = self.loop.training
@@ -503,4 +518,4 @@ class Watcher:
 @in_child
 def _watch_nothing() -> None:
     for watcher in _all:
-        watcher.is_on = False
+        watcher._turn_off()

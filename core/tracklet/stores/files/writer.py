@@ -136,6 +136,14 @@ class FileRunWriter(RunWriter):
         for key, value in values.items():
             log_metric(key, value, step, timestamp)
 
+    def log_series(self, key: str, points: Sequence[tuple[int, float, int]]) -> None:
+        self._check_keys((key,))
+        try:
+            self._append(key, b"".join([b"%d %a %d\n" % point for point in points]))
+        finally:
+            if self._settled:
+                self._announce()
+
     def link_metrics(self, metrics: Sequence[Metric]) -> None:
         linked = [(m, points.line_of(m, self.run_id)) for m in rules.points(metrics)]
         self._append_models(self._model_files(linked))
