@@ -16,7 +16,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,sql,postgresql,system-metrics"
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
-TRAINERS = ["lightning", "transformers"]
+TRAINERS = ["lightning", "tensorboard", "transformers"]
 
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]

@@ -79,7 +79,8 @@ _RENAMED = {
 _MODULES = frozenset(
     (
         "artifacts autolog client data entities errors exceptions lightgbm models plugins pyfunc "
-        "pytorch settings sklearn testing tracing tracking transformers xgboost"
+        "pytorch settings sklearn tensorboard testing tracing tracking transformers "
+        "xgboost"
     ).split()
 )
 
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
         pytorch,
         settings,
         sklearn,
+        tensorboard,
         testing,
         tracing,
         tracking,

@@ -93,9 +93,8 @@ def modules_of(package: str) -> list[str]:
 
 
 # These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
-FACADES = tuple(
-    f"tracklet.{name}" for name in "lightgbm pyfunc pytorch sklearn transformers xgboost".split()
-)
+_PLUGINS = "lightgbm pyfunc pytorch sklearn tensorboard transformers xgboost"
+FACADES = tuple(f"tracklet.{name}" for name in _PLUGINS.split())
 NOT_IMPORTED = (
     *FACADES,
     "tracklet.__main__",
