@@ -244,8 +244,8 @@ class RecordCallback:
                 self._take({"best_metric": float(state.best_metric)}, state)
 
     def _take(self, values: Mapping[str, Any], state: Any) -> None:
-        checkpoint("callback")
         with self._sink.step("metrics"):
+            checkpoint("callback")
             stamp, step, run_id = now(), int(state.global_step), self._sink.run_id
             points = [
                 Metric(metric_key(name), number, stamp, step, None, None, None, run_id)
