@@ -15,7 +15,7 @@ from tracklet.frozen import Frozen, field
 from tracklet.reading.connection import Dialect
 from tracklet.reading.tables import TABLES
 from tracklet.search import And, Comparison, Filter, Key, Not, Or, OrderBy
-from tracklet.search.operators import OPERATORS
+from tracklet.search.syntax import OPERATORS
 from tracklet.stores.disk import is_text
 from tracklet.validation import MAX_INTEGER, MIN_INTEGER, shown
 
@@ -33,7 +33,7 @@ class Subject(Frozen):
 
     Attributes:
         table: One row per entity, with the column ``id``.
-        entity: What a row is made into; of a run, its info.
+        entity: The class that a row is made into, by name; of a run, its info.
         fields: The fields of the entity that are columns of its own, and the columns, with their
             tables. The first is ``id``.
         values: The tables of its metrics, params and tags: per kind of key, the table and the
@@ -46,7 +46,7 @@ class Subject(Frozen):
     """
 
     table: str
-    entity: type[Any]
+    entity: str
     fields: Mapping[str, str]
     values: Mapping[str, tuple[str, str]]
     source: str = ""

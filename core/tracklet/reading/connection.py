@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tracklet.errors import StorageError
-from tracklet.search.operators import is_ilike
+from tracklet.search.syntax import is_ilike
 from tracklet.state import gates
 
 if TYPE_CHECKING:

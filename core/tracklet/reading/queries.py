@@ -79,13 +79,13 @@ _USES: Final = "inputs AS i JOIN datasets AS d ON d.id = i.dataset"
 
 EXPERIMENT: Final = Subject(
     table="experiments",
-    entity=entities.Experiment,
+    entity="Experiment",
     fields=_fields("experiments"),
     values={"tag": ("experiment_tags", "experiment")},
 )
 RUN: Final = Subject(
     table="runs",
-    entity=entities.RunInfo,
+    entity="RunInfo",
     fields=_RUN_FIELDS,
     values={
         "metric": ("latest_metrics", "run"),
@@ -103,7 +103,7 @@ RUN: Final = Subject(
 )
 LOGGED_MODEL: Final = Subject(
     table="logged_models",
-    entity=entities.LoggedModel,
+    entity="LoggedModel",
     fields=_fields("logged_models"),
     values={
         "metric": ("logged_model_metrics", "model"),
@@ -114,13 +114,13 @@ LOGGED_MODEL: Final = Subject(
 )
 REGISTERED_MODEL: Final = Subject(
     table="registered_models",
-    entity=entities.RegisteredModel,
+    entity="RegisteredModel",
     fields=_fields("registered_models"),
     values={"tag": ("registered_model_tags", "model")},
 )
 MODEL_VERSION: Final = Subject(
     table="model_versions",
-    entity=entities.ModelVersion,
+    entity="ModelVersion",
     fields={**_fields("model_versions"), "name": "registered_models.name"},
     source="model_versions JOIN registered_models ON registered_models.id = model_versions.model",
     attributes={"version_number": "version", "source_path": "source"},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tracklet import names, validation
-from tracklet.entities import Experiment, LifecycleStage
+from tracklet import entities, names, validation
+from tracklet.entities import LifecycleStage
 from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Session, Verbs, reported, touch
+
+if TYPE_CHECKING:
+    from tracklet.entities import Experiment
 
 DEFAULT_ID: Final = "0"
 DEFAULT_NAME: Final = "Default"
@@ -44,7 +47,7 @@ class Experiments(Verbs):
             experiment_id = names.experiment_id()
             place = location or f"{self.backend.artifact_root}/{experiment_id}"
             now = names.now()
-            made = Experiment(experiment_id, name, place, tags=checked)
+            made = entities.Experiment(experiment_id, name, place, tags=checked)
             at.create(replace(made, creation_time=now, last_update_time=now))
         return experiment_id
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tracklet.search.operators import OPERATORS
-from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or
+from tracklet.search.syntax import OPERATORS, And, Comparison, Filter, Key, Not, Or
 
 
 def matches(tree: Filter | None, values_of: Callable[[Key], Iterable[Any]]) -> bool:

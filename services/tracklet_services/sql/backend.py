@@ -83,7 +83,7 @@ def _found(kind: Kind, row: Any) -> SqlEntry:
     subject = _SUBJECTS[kind][0]
     ((row_id, named),) = queries.with_names(subject, [row])
     named.pop("model", None)
-    info = subject.entity(**named)
+    info = getattr(entities, subject.entity)(**named)
     entry = SqlEntry(*identity(info), row_id, info)
     entry.fields = row
     return entry
