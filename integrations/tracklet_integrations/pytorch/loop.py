@@ -298,10 +298,19 @@ class Loop:
         current = self._passes.pop(id(iterator), None)
         if current is not None and current.ref() is iterator:
             current.is_over = True
+            if current is not self.current or not current.steps:
+                self._end_pass(current, is_whole=True)
+            # Else with what comes next: of a loader that reads ahead one step is still to come.
+
+    def end_epoch(self) -> None:
+        """What comes now is of no pass that gave all that there is."""
+        current = self.current
+        if current is not None and current.is_over:
             self._end_pass(current, is_whole=True)
 
     def switched(self, *, to_training: bool) -> None:
         """The model was switched to training or to evaluation."""
+        self.end_epoch()
         self._end_segment()
         self.is_switched = not to_training
 
@@ -318,6 +327,7 @@ class Loop:
         """A loss was looked at while nothing is trained, or one that says it is no training's."""
         segment = self._segment
         if segment is None:
+            self.end_epoch()
             around, current = self._around, self.current
             if around is not None and around.steps:
                 around = None
@@ -334,6 +344,7 @@ class Loop:
     def finish(self, training: Training) -> None:
         """A training is over; its last events are decided and due."""
         if self.training is training:
+            self.end_epoch()
             self._end_segment()
             ended = training.turns.at_end() if not training.batches else None
             if ended is not None:
@@ -430,6 +441,7 @@ class Loop:
         self._undecided = []
 
     def _new_pass(self, iterator: Any) -> Pass:
+        self.end_epoch()
         self._end_segment()
         found = Pass(iterator, self._data_of(iterator))
         for identity, earlier in tuple(self._passes.items()):

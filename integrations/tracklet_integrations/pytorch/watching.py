@@ -316,6 +316,7 @@ class Watcher:
                 self._fault(error, "a checkpoint")
 
     def _epochs(self) -> int:
+        self.loop.end_epoch()
         return self.loop.training.epochs if self.loop.training is not None else 0
 
     def _checkpoint(self) -> None:
@@ -333,6 +334,7 @@ class Watcher:
             return None
         try:
             steps = [each.step for each in training.optimizers]
+            self.loop.end_epoch()
             saved = training.saved.begin(target, by, steps, training.epochs)
             if saved is not None and training.run.is_open:
                 # A checkpoint never goes further than the record; writing it waits for all anyway.

@@ -388,6 +388,34 @@ def test_gradients_closures_and_data_are_measured(record: Any) -> None:
     )
 
 
+def test_a_loader_that_reads_ahead_ends_its_epoch_with_its_last_step(record: Any) -> None:
+    """As accelerate's does: it is exhausted before its last batch is trained on."""
+    model = network()
+    optimizer = sgd(model)
+    means = []
+
+    def ahead(batches: Any) -> Any:
+        before = next(batches)
+        for batch in batches:
+            yield before
+            before = batch
+        yield before
+
+    with tracklet.start_run():
+        for _ in range(2):
+            losses = []
+            for x, y in ahead(iter(loader())):
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(model(x), y)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            means.append(sum(losses) / 4)
+    run = record.only()
+    assert record.history(run, "epoch") == [(4, 1), (8, 2)]
+    assert [value for _, value in record.history(run, "train_loss")] == pytest.approx(means)
+
+
 def test_folds_are_runs_of_their_own(record: Any) -> None:
     """A new optimizer over other parameters begins a new run, with its steps from 1."""
     for _ in range(2):
