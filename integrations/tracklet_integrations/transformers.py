@@ -23,7 +23,6 @@ from tracklet.autolog import (
     Explanation,
     FitSession,
     Integration,
-    Recorder,
     recording,
     session,
     switch,
@@ -44,7 +43,6 @@ __all__ = ["TransformersIntegration", "TransformersOptions", "autolog"]
 
 LABEL: Final = "transformers"
 
-_MOST_BYTES: Final = 2**30
 _SECRET: Final = re.compile(r"(^|_)(token|password|secret|api_key)$")
 
 
@@ -140,7 +138,13 @@ class TransformersIntegration(Integration):
                 outcome = yield
             recorder.finish(outcome)
             if outcome.error is None and options.log_models:
-                self._log_model(trainer, recorder, callback)
+                networks.log_model(
+                    recorder,
+                    trainer.model,
+                    params=callback.texts,
+                    points=callback.last.values(),
+                    otherwise="the trainer's checkpoints have it",
+                )
 
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``evaluate`` and ``predict`` outside of a training: into the run of the training."""
@@ -165,21 +169,6 @@ class TransformersIntegration(Integration):
             among_callbacks(trainer.callback_handler, callback, without=_is_same_record),
         ):
             yield
-
-    @staticmethod
-    def _log_model(trainer: Any, recorder: Recorder, callback: RecordCallback) -> None:
-        size = 0
-        with recorder.step("model"):
-            size = sum(each.numel() * each.element_size() for each in trainer.model.parameters())
-        if size > _MOST_BYTES:
-            gib = f"{size / 2**30:.1f} GiB"
-            recorder.tags({"tracklet.model": f"left out: {gib}; the trainer's checkpoints have it"})
-            return
-        info = recorder.model(trainer.model, signature=False, params=callback.texts)
-        if info is not None and info.model_id is not None:
-            with recorder.step("model"):
-                points = [replace(each, model_id=info.model_id) for each in callback.last.values()]
-                recorder.run.writer.link_metrics([each for each in points if each.step])
 
 
 class RecordCallback:

@@ -29,15 +29,16 @@ class PytorchOptions(CommonOptions):
     Args:
         log_every_n_epoch: Record ``train_loss`` and ``epoch`` only every so many epochs.
         log_every_n_step: Record ``loss`` only every so many steps; by default at each.
-        log_models: Accepted for compatibility, as are ``log_datasets``, ``registered_model_name``
-            and ``log_model_signatures``.
-        log_datasets: See there.
+        log_models: Log the model when the run ends, if the script still holds it then: what only
+            a function held that has returned is gone. One of more than a GiB is left out. Of both
+            a tag says so.
+        log_datasets: Accepted for compatibility.
         disable: Put everything back as it was, instead.
         exclusive: Record only into runs that autologging started, never into yours.
         disable_for_unsupported_versions: Accepted for compatibility; versions before 2.6 are
             always declined, with a line in the log.
         silent: Say nothing in the log.
-        registered_model_name: See ``log_models``.
+        registered_model_name: Also register the model under this name.
         extra_tags: Further tags for the runs that autologging starts.
         checkpoint: Write checkpoints of the model, its optimizer, scheduler and scaler, and the
             random states. ``tracklet.pytorch.restore_checkpoint`` reads them.
@@ -46,7 +47,7 @@ class PytorchOptions(CommonOptions):
         checkpoint_save_best_only: Keep one checkpoint: the best by that metric.
         checkpoint_save_weights_only: Leave out everything but the model.
         checkpoint_save_freq: ``"epoch"``, or every how many steps.
-        log_model_signatures: See ``log_models``.
+        log_model_signatures: Of what Lightning's trainers fit.
         log_checkpoints: Copy the files that the script saves by ``torch.save``, safetensors and
             distributed checkpoints into the run's artifacts, in the background.
 
@@ -135,10 +136,12 @@ class PytorchIntegration(Integration):
                 "batch_size, drop_last, shuffle, num_workers, dataset_size: the loader's",
                 "model, parameters, trainable_parameters, model_summary.txt, device, dtype: the "
                 "smallest module that has what the optimizer changes",
-                "batches_per_epoch, epochs, accumulation, amp: as they were, at the end",
+                "batches_per_epoch, epochs, accumulation: as they were, at the end",
                 "checkpoints.json: what the script saves, with step, epoch, size and hash",
+                *(("the trained model, if it is still there",) if options.log_models else ()),
             ),
             omits={
+                **({} if options.log_models else {"the trained model": "log_models is off"}),
                 "epochs of loops without a DataLoader or a variable named like an epoch": (
                     "nothing says where one ends"
                 ),

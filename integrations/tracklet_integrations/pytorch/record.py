@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from time import time
 from types import FrameType
@@ -51,6 +52,10 @@ class TrainingRecord(Training):
         self._samples: float | None = 0
         self._samples_at, self._waited, self._waited_at = 0.0, 0.0, 0.0
         self._before: list[int] = []
+        self._options = options
+        self._model: Callable[[], Any] | None = None
+        self._texts: dict[str, str] = {}
+        self._last: dict[str, Metric] = {}
         self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
         self._splits = Splits()
         self._reduction = ""
@@ -88,9 +93,10 @@ class TrainingRecord(Training):
             model = around.model_of(optimizer)
             if model is not None:
                 found |= networks.model_params(model)
+                self._model = weakref.ref(networks.unwrapped(model))
             if self.checkpoints is not None:
                 self.checkpoints.note(known, optimizer, around)
-        recorder.params(found)
+        self._texts = recorder.params(found)
         self._reduction = found.get("reduction", "")
         if model is not None:
             with recorder.step("summary"):
@@ -121,6 +127,7 @@ class TrainingRecord(Training):
             for key, rows in losses.items():
                 points.append(Metric(key, rows[-1][1], rows[-1][0], rows[-1][2]))
             if points:
+                self._last |= {each.key: each for each in points}
                 self.saved.look_at(points)
                 if self.checkpoints is not None:
                     self.checkpoints.look_at(points)
@@ -166,10 +173,29 @@ class TrainingRecord(Training):
         recorder.tags(tags)
         if self.skipped:
             recorder.metrics({"skipped_steps": self.skipped}, step=self.last_step())
+        self._log_model()
         try:
             recorder.close()
         finally:
             self.optimizers = []
+
+    def _log_model(self) -> None:
+        """Log what was trained, if it is still there: it is not kept alive for that."""
+        if self._model is None or not self._options.log_models:
+            return
+        model = self._model()
+        if model is None:
+            gone = "left out: the script held it no more when the run ended"
+            self.recorder.tags({"tracklet.model": gone})
+            return
+        networks.log_model(
+            self.recorder,
+            model,
+            params=self._texts,
+            points=self._last.values(),
+            registered_model_name=self._options.registered_model_name,
+            otherwise="what the script saves has it",
+        )
 
     def last_step(self) -> int:
         """How many steps were taken."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tracklet.autolog import FitSession, Recorder
@@ -271,22 +270,15 @@ class Fit(Listener):
         if self._forward is not None:
             with recorder.step("signature"):
                 signature = self._forward.signature()
-        info = recorder.model(
+        networks.log_model(
+            recorder,
             trainer.lightning_module,
-            "model",
-            signature=signature or False,
             params=self._texts,
+            points=self._series.last.values(),
+            signature=signature or False,
             registered_model_name=options.registered_model_name,
+            otherwise="the trainer's checkpoints have it",
         )
-        if info is not None and info.model_id is not None:
-            with recorder.step("model"):
-                recorder.run.writer.link_metrics(
-                    [
-                        replace(each, model_id=info.model_id)
-                        for each in self._series.last.values()
-                        if each.step
-                    ]
-                )
 
 
 def _new(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
