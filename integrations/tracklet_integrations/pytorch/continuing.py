@@ -73,7 +73,7 @@ class Loaded:
 
 
 def doors(note: Callable[[Any], None]) -> Iterator[Door]:
-    """Where files are read: below ``torch.load``, which warns of its caller's line.
+    """Where files are read: below the function of torch's that warns of its caller's line.
 
     Args:
         note: Called before, with a path or an open file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def test_training_continued_from_a_checkpoint_gives_the_uninterrupted_model(reco
     assert again.get_dump(with_stats=True) == whole.get_dump(with_stats=True)
 
 
-def test_a_training_that_failed_goes_on_in_its_run(record):
+def test_a_training_that_failed_goes_on_in_its_run(record, monkeypatch):
     """From its checkpoint, in a further attempt: each round has one value, the later one."""
 
     class Fail(xgb.callback.TrainingCallback):
@@ -102,6 +103,7 @@ def test_a_training_that_failed_goes_on_in_its_run(record):
             if epoch == 7:
                 raise RuntimeError("preempted")
 
+    monkeypatch.setattr(sys, "argv", [__file__])  # the script that is started again
     tracklet.xgboost.autolog(log_checkpoints=True, checkpoint_save_freq=5, log_models=False)
     resuming._started.begin()
     with pytest.raises(RuntimeError, match="preempted"), tracklet.start_run(resume="auto"):
