@@ -150,6 +150,8 @@ class PytorchIntegration(Integration):
                     "a tag names the line"
                 ),
                 "updates without a torch.optim.Optimizer": "nothing says where a step ends",
+                "steps that no backward led to, as of torch.func": "nothing says what the loss is",
+                "all but the first of optimizers that step within backward": "it stands for them",
             },
         )
 

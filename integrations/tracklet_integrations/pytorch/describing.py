@@ -206,7 +206,11 @@ def _variables(frame: FrameType) -> list[tuple[str, Any]]:
             with suppress(AttributeError):
                 found += object.__getattribute__(value, "__dict__").items()
         elif type(value) is dict and len(value) <= _MAX_ITEMS:
-            found += [(f"{name}.{key}", each) for key, each in value.items()]
+            # Only of these is the text known, and asks nobody.
+            found += [
+                (f"{name}.{key if type(key) in (str, int) else at}", each)
+                for at, (key, each) in enumerate(value.items())
+            ]
         elif type(value) in (list, tuple) and len(value) <= _MAX_ITEMS:
             found += [(f"{name}.{position}", each) for position, each in enumerate(value)]
     return [(str(name), value) for name, value in found]

@@ -48,6 +48,8 @@ class Training:
         self.turns = Turns()
         self.grad_norm_at = 0.0
         self.is_over = False
+        # Optimizers of one parameter each step while backward goes on; the first stands for all.
+        self.is_within_backward = False
 
 
 class Optimizing:

@@ -23,6 +23,7 @@ from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 from tracklet_integrations.shared import networks
+from tracklet_integrations.shared.metric_keys import metric_key
 
 LABEL: Final = "pytorch"
 LOSS_TAG: Final = "tracklet.pytorch.loss"
@@ -90,7 +91,8 @@ class TrainingRecord(Training):
             first = known.parameter()
             if first is not None:
                 found |= {"device": str(first.device), "dtype": str(first.dtype).split(".")[-1]}
-            model = around.model_of(optimizer)
+            # An optimizer of one parameter does not say which module is trained.
+            model = None if self.is_within_backward else around.model_of(optimizer)
             if model is not None:
                 found |= networks.model_params(model)
                 self._model = weakref.ref(networks.unwrapped(model))
@@ -200,6 +202,16 @@ class TrainingRecord(Training):
     def last_step(self) -> int:
         """How many steps were taken."""
         return max((each.step for each in self.optimizers), default=0)
+
+    def lead_within_backward(self) -> None:
+        """The optimizer is one of many that step while backward goes on, and stands for them."""
+        self.is_within_backward = True
+        self.grad_norm_at = float("inf")
+        self.checkpoints = None
+        told = (
+            "many that step within backward: settings and rates are those of the first; the model"
+        )
+        self._origins["optimizers"] = f"{told}, gradients' norm and checkpoints are left out"
 
     def go_on(self, step: int, epochs: int, steps: Sequence[int]) -> None:
         """Count on from a checkpoint.
@@ -351,7 +363,7 @@ class TrainingRecord(Training):
     def _name(self, known: Optimizing, number: int) -> str:
         """The variable that holds an optimizer; its number, where that is not one's own."""
         same = [each for each in self.optimizers if each.name == known.name]
-        return known.name if known.name and len(same) == 1 else str(number)
+        return metric_key(known.name) if known.name and len(same) == 1 else str(number)
 
     def note_other_thread(self) -> None:
         """Say once that not all that trains is on the record."""

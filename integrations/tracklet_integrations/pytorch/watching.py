@@ -57,6 +57,9 @@ class Watcher:
         self._scaled: tuple[Any, Any] | None = None
         self._criterion: dict[str, str] | None = None
         self._steps = 0
+        # The first of the optimizers that step within backward; whether one has, in this one.
+        self._lead: Callable[[], Any] | None = None
+        self._stepped_within = False
         self._kinds = (torch.Tensor, torch.nn.Parameter)
         self._item: Any = torch._C.TensorBase.item
         self._has_gradients: Callable[[], bool] = torch.is_grad_enabled
@@ -101,11 +104,14 @@ class Watcher:
 
     def _stepped_hook(self) -> Any:
         watcher, loop, driver = self, self.loop, DRIVER.get
+        graph_task = self._graph_task
 
         def stepped(optimizer: Any, args: Any, kwargs: Any) -> None:
             watcher._steps += 1
             try:
-                if (get_ident() == watcher._thread and driver() is None) or watcher._takes_over():
+                if graph_task() != -1:
+                    watcher._note_step_within(optimizer)
+                elif (get_ident() == watcher._thread and driver() is None) or watcher._takes_over():
                     loop.step(optimizer, args[1] if len(args) > 1 else kwargs.get("closure"))
             except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
                 watcher._fault(error, "a step")
@@ -141,6 +147,11 @@ class Watcher:
                 if watcher._criterion is None:
                     watcher._criterion = describing.criterion_params(tensor)
                 loop.backward(value)
+                if watcher._stepped_within:
+                    watcher._stepped_within = False
+                    lead = watcher._lead() if watcher._lead is not None else None
+                    if lead is not None:
+                        loop.step(lead, None)
             except Exception as error:  # noqa: BLE001
                 watcher._fault(error, "a backward")
 
@@ -301,6 +312,16 @@ class Watcher:
         except Exception as error:  # noqa: BLE001
             self._fault(error, "a scaled loss")
 
+    def _note_step_within(self, optimizer: Any) -> None:
+        """An optimizer stepped amid a backward: a step is taken as that is over, by all of them."""
+        if get_ident() != self._thread and self._thread:
+            first = optimizer.param_groups[0]["params"][0]
+            if first.is_cpu:
+                return  # only devices have threads of their own for a backward of this one
+        if self._lead is None or self._lead() is None:
+            self._lead = weakref.ref(optimizer)
+        self._stepped_within = True
+
     def _note_skipped(self) -> None:
         try:
             if self._is_mine():
@@ -449,6 +470,8 @@ class Watcher:
                 checkpoint("step start")
                 training = begin_run(self.options, self._run_ends)
                 if training is not None:
+                    if self._lead is not None and self._lead() is optimizer:
+                        training.lead_within_backward()
                     continuing.go_on(training, known, optimizer, self._loaded)
                     current = self.loop.current
                     loader = current.ref() if current is not None else None

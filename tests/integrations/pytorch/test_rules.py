@@ -588,3 +588,34 @@ def test_every_so_many_steps_and_epochs(record: Any) -> None:
     assert record.history(run, "train_loss") == [(8, means[1])]
     with pytest.raises(tracklet.TrackletException, match="log_every_n_step"):
         tracklet.pytorch.autolog(log_every_n_step=0)
+
+
+def test_optimizers_that_step_within_backward_count_as_one(record: Any) -> None:
+    model = network()
+    optimizers = {each: torch.optim.SGD([each], lr=0.1) for each in model.parameters()}
+
+    def update(parameter: Any) -> None:
+        optimizers[parameter].step()
+        optimizers[parameter].zero_grad()
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(update)
+    losses, measured = [], []
+    for _ in range(2):
+        for x, y in loader():
+            loss = nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            losses.append(loss.item())
+        with torch.no_grad():
+            val_loss = nn.functional.mse_loss(model(X + 1), Y).item()
+        measured.append(val_loss)
+        for optimizer in optimizers.values():
+            optimizer.param_groups[0]["lr"] /= 2
+    off()
+    run = record.only()
+    assert record.history(run, "loss") == list(enumerate(losses, 1))
+    assert record.history(run, "train_loss") == [(4, sum(losses[:4]) / 4), (8, sum(losses[4:]) / 4)]
+    assert record.history(run, "val_loss") == [(4, measured[0]), (8, measured[1])]
+    assert record.history(run, "lr") == [(1, 0.1), (5, 0.05)]
+    assert "model" not in run.data.params
+    assert "the first" in run.data.tags["tracklet.pytorch.optimizers"]
