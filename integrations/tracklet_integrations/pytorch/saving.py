@@ -218,6 +218,8 @@ class SavedFiles:
             if best is not None:
                 about |= {"best": own[wholes.index(best)], "best_by": key}
                 tags[BEST_TAG] = about["best"]["path"]
+            elif any(self._losses.values()):
+                tags[BEST_TAG] = "none is left: it was written over"
             recorder.files().put({recorder.folder + FILE_NAME: json.dumps(about, indent=1)})
             recorder.run.store.log_batch(recorder.run_id, tags=tags)
 
@@ -232,7 +234,7 @@ class SavedFiles:
         return self._earlier
 
     def _best(self, wholes: Sequence[list[SavedFile]]) -> tuple[list[SavedFile] | None, str]:
-        """The last that was saved at a step whose evaluation was better than all before it."""
+        """The first that was saved at the best step, if no later one was written over it."""
         key = "val_loss" if self._losses["val_loss"] else "train_loss"
         losses = self._losses[key]
         lowest: dict[int, bool] = {}
@@ -240,8 +242,10 @@ class SavedFiles:
         for step in sorted(losses):
             lowest[step] = losses[step] < least
             least = min(least, losses[step])
-        best = [each for each in wholes if lowest.get(each[0].step)]
-        return (best[-1] if best else None), key
+        last = {each.path: whole for whole in wholes for each in whole}
+        there = [each for each in wholes if last[each[-1].path] is each]
+        best = [each for each in there if lowest.get(each[0].step)]
+        return max(best, key=lambda each: each[0].step, default=None), key
 
     def _take(self, saved: SavedFile, later: Sequence[SavedFile]) -> None:
         """Hash a file, and keep it; not while it is open, nor when it was written anew."""

@@ -70,6 +70,7 @@ def test_what_is_saved_is_on_the_record(record: Any, folder: Path) -> None:
     losses = dict(record.history(run, "train_loss"))
     assert min(losses, key=losses.get) == 8  # type: ignore[arg-type]
     assert (found["best"]["step"], found["best_by"]) == (8, "train_loss")
+    assert found["best"]["path"] == str(folder / "model_1.pt")  # the other was written over
     assert run.data.tags["tracklet.checkpoint.newest"] == str(folder / "last.pt")
     assert run.data.tags["tracklet.checkpoint.best"] == found["best"]["path"]
     named = json.loads(run.data.tags["tracklet.checkpoint.saved"])
