@@ -41,6 +41,8 @@ def run(
     path = dialect.with_folders(folders, os.environ.get("PYTHONPATH"))
     command = [sys.executable, *(["-m"] if as_module else []), program, *arguments]
     environment = {**os.environ, "PYTHONPATH": path}
+    if autolog:
+        environment["TRACKLET_RUN_AUTOLOG"] = "1"  # of the program, not of all that it starts
     if resume:
         environment["TRACKLET_RESUME"] = "auto"
     sys.stdout.flush()

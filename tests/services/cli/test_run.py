@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tracklet
+from tracklet import dialect
 
 TELL = """\
 import importlib.metadata, json, sys
@@ -35,7 +36,7 @@ def run(tracklet_home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def as_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The same under python, which finds mlflow where tracklet has it found."""
-    environment = {**os.environ, "PYTHONPATH": tracklet.dialect.FOUND}
+    environment = {**os.environ, "PYTHONPATH": dialect.FOUND}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
@@ -79,10 +80,16 @@ def test_autologging_is_on_if_asked(
     pytest.importorskip("sklearn")
     (tracklet_home / "sitecustomize.py").write_text("import builtins; builtins.theirs = 1")
     (tracklet_home / "trains.py").write_text(
-        "import os, sys, sitecustomize\n"
+        "import subprocess, sys, sitecustomize\n"
         "from sklearn.linear_model import LinearRegression\n"
         "LinearRegression().fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])\n"
-        "print(getattr(__builtins__, 'theirs', None), os.environ['PYTHONPATH'])\n"
+        "print(getattr(__builtins__, 'theirs', None), flush=True)\n"
+        "subprocess.run([sys.executable, 'fits.py'], check=True)\n"
+    )
+    (tracklet_home / "fits.py").write_text(
+        "from sklearn.linear_model import LinearRegression\n"
+        "LinearRegression().fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])\n"
+        "print(getattr(__builtins__, 'theirs', None))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tracklet_home)}
     done = subprocess.run(
@@ -94,9 +101,29 @@ def test_autologging_is_on_if_asked(
     )
     assert done.returncode == 0, done.stderr
     # The user's own start of the interpreter still runs, and child processes are left alone.
-    assert done.stdout.split() == [
-        "1",
-        os.pathsep.join([tracklet.dialect.FOUND, str(tracklet_home)]),
-    ]
+    assert done.stdout.split() == ["1", "1"]
     tracklet.set_tracking_uri(tracklet_home / "mlruns")
     assert len(tracklet.search_runs()) == (switch == "--autolog")
+
+
+@pytest.mark.parametrize("how", ["spawn", "forkserver"])
+def test_what_multiprocessing_spawns_is_autologged_as_by_a_first_line(
+    tracklet_home: Path, run: Callable[..., subprocess.CompletedProcess[str]], how: str
+) -> None:
+    pytest.importorskip("sklearn")
+    (tracklet_home / "trains.py").write_text(
+        "import multiprocessing\n"
+        "def train():\n"
+        "    from sklearn.linear_model import LinearRegression\n"
+        "    LinearRegression().fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])\n"
+        "if __name__ == '__main__':\n"
+        f"    child = multiprocessing.get_context({how!r}).Process(target=train)\n"
+        "    child.start()\n"
+        "    child.join()\n"
+        "    raise SystemExit(child.exitcode)\n"
+    )
+    done = run("--autolog", "trains.py")
+    assert done.returncode == 0, done.stderr
+    tracklet.set_tracking_uri(tracklet_home / "mlruns")
+    [found] = tracklet.search_runs(output_format="list")
+    assert found.info.status == "FINISHED"

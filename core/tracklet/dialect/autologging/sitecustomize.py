@@ -1,20 +1,37 @@
 """Turns autologging on as the interpreter starts: ``tracklet run --autolog`` puts this on its path.
 
-The program itself is autologged, as by a first line of its own; the processes that it starts are
-its own affair. A ``sitecustomize`` that this one hides runs as well.
+The program itself is autologged, as by a first line of its own, and so are the processes that
+multiprocessing spawns for it, which run that line again. Others that it starts are their own
+affair, and may be of another interpreter. A ``sitecustomize`` that this one hides runs as well.
 """
 
 import importlib
 import os
 import sys
 
-from tracklet import dialect
-from tracklet.autolog import autolog
+_MARK = "TRACKLET_RUN_AUTOLOG"
+_SPAWN = "from multiprocessing.spawn "
+_FORK_SERVER = "from multiprocessing.forkserver "
 
 folder = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [each for each in sys.path if each != folder]
-os.environ["PYTHONPATH"] = dialect.without(folder, os.environ["PYTHONPATH"])
-autolog()
+given = getattr(sys, "orig_argv", ())
+is_fork_server = any(each.startswith(_FORK_SERVER) for each in given)
+is_program = os.environ.pop(_MARK, None) is not None
+if is_program or is_fork_server or any(each.startswith(_SPAWN) for each in given):
+    from tracklet.autolog import autolog
+
+    autolog()
+if is_fork_server:
+    from tracklet.patching.suppression import watch_in_this_process
+
+    server = os.getpid()
+
+    def _watch_what_it_starts() -> None:
+        if os.getppid() == server:
+            watch_in_this_process()
+
+    os.register_at_fork(after_in_child=_watch_what_it_starts)
 
 this = sys.modules.pop(__name__)
 try:
