@@ -24,14 +24,15 @@ if is_program or is_fork_server or any(each.startswith(_SPAWN) for each in given
     autolog()
 if is_fork_server:
     from tracklet.patching.suppression import watch_in_this_process
+    from tracklet.state import in_child
 
     server = os.getpid()
 
+    @in_child
     def _watch_what_it_starts() -> None:
         if os.getppid() == server:
             watch_in_this_process()
 
-    os.register_at_fork(after_in_child=_watch_what_it_starts)
 
 this = sys.modules.pop(__name__)
 try:
