@@ -48,8 +48,8 @@ def main() -> None:
         for block in range(2 * BLOCKS):
             watched = block % 2 == 1
             if watched:
-                tracklet.pytorch.autolog(silent=True)
-                train(1)  # what is recorded once is not a step's
+                tracklet.pytorch.autolog(silent=True, log_models=False)
+                train(1)  # what is recorded once is not a step's, nor is the model
             started = time.process_time()
             train(STEPS)
             if watched:
