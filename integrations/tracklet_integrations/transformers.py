@@ -24,7 +24,6 @@ from tracklet.autolog import (
     FitSession,
     Integration,
     recording,
-    session,
     switch,
 )
 from tracklet.entities import Metric
@@ -36,7 +35,7 @@ from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.among_callbacks import among_callbacks
 from tracklet_integrations.shared.driving import driven_by
 from tracklet_integrations.shared.metric_keys import metric_key
-from tracklet_integrations.shared.sink import RunSink
+from tracklet_integrations.shared.sink import RunSink, may_evaluate
 from tracklet_integrations.shared.weak_table import WeakTable
 
 __all__ = ["TransformersIntegration", "TransformersOptions", "autolog"]
@@ -149,16 +148,9 @@ class TransformersIntegration(Integration):
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``evaluate`` and ``predict`` outside of a training: into the run of the training."""
         trainer = call.instance
-        mine = active.top()
-        home = mine or self._homes.get(trainer)
-        is_recorded = (
-            home is not None
-            and session.current() is None
-            and not session.is_muted(LABEL)
-            and not (self.options.exclusive and mine is not None)
-            and trainer.is_world_process_zero()
-        )
-        if not is_recorded or home is None:
+        home = active.top() or self._homes.get(trainer)
+        leads = trainer.is_world_process_zero()
+        if home is None or not may_evaluate(LABEL, self.options, leads=leads):
             with driven_by(LABEL):
                 yield
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from tracklet.autolog.recorder import AUTOLOGGING_TAG
 from tracklet.entities import Metric
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
-from tracklet.fluent.starting import start_run
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.checkpoints import AutomaticCheckpoints
 from tracklet_integrations.pytorch.loop import Optimizing, Pass, Training
@@ -24,6 +22,7 @@ from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.metric_keys import metric_key
+from tracklet_integrations.shared.own_run import own_run
 
 LABEL: Final = "pytorch"
 LOSS_TAG: Final = "tracklet.pytorch.loss"
@@ -422,8 +421,7 @@ def begin_run(options: Any, on_end: Callable[[TrainingRecord], None]) -> Trainin
         return None
     if run is None:
         tags = {**(options.extra_tags or {}), AUTOLOGGING_TAG: LABEL}
-        started = contextvars.copy_context().run(lambda: start_run(tags=tags))
-        run = active.unshared(started)
+        run = own_run(tags=tags)
     record = TrainingRecord(run, managed=managed, options=options)
     run.on_end.append(lambda: on_end(record))
     return record

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklet import settings
-from tracklet.autolog import Recorder
+from tracklet.autolog import Recorder, session
 from tracklet.autolog.budget import Step, tally_of
 from tracklet.autolog.recorder import RunFiles, param_text
 from tracklet.entities import Metric
+from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.stores import open_store
 
@@ -86,3 +87,19 @@ class RunSink:
             if tally.fault_count:
                 what["tags"] = {**what.get("tags", {}), **tally.sums()}
             self._store.log_batch(self.run_id, **what)
+
+
+def may_evaluate(label: str, options: Any, *, leads: bool) -> bool:
+    """Whether what a trainer evaluates by itself is recorded into a run that is there.
+
+    Args:
+        label: The integration's name.
+        options: Its options.
+        leads: Whether this process is the one of several that records.
+    """
+    return (
+        leads
+        and session.current() is None
+        and not session.is_muted(label)
+        and not (options.exclusive and active.top() is not None)
+    )

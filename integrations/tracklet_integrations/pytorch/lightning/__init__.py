@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from tracklet.autolog import FitSession, LatePatches, recording, session
+from tracklet.autolog import FitSession, LatePatches, recording
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.patching import Call, Outcome, Patch
@@ -23,7 +23,7 @@ from tracklet_integrations.shared.weak_table import WeakTable
 DRIVER: Final = "lightning"
 
 _LEAST: Final = 2
-_PACKAGES: Final = ("lightning.pytorch", "pytorch_lightning")
+PACKAGES: Final = ("lightning.pytorch", "pytorch_lightning")
 
 
 class Trainers:
@@ -41,7 +41,7 @@ class Trainers:
 
     def patches(self) -> Iterator[LatePatches]:
         """What is to be watched once a package is there."""
-        for package in _PACKAGES:
+        for package in PACKAGES:
             yield LatePatches(f"{package}.trainer.trainer", self._of_trainer)
             yield LatePatches(f"{package}.tuner.tuning", self._of_tuner)
 
@@ -86,12 +86,11 @@ class Trainers:
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``Trainer.validate`` and ``test``: into the active run, or that of the fit."""
         from tracklet_integrations.pytorch.lightning.fitting import Evaluation
-        from tracklet_integrations.shared.sink import RunSink
+        from tracklet_integrations.shared.sink import RunSink, may_evaluate
 
         trainer, options = call.instance, self._options
         leads = bool(trainer.is_global_zero)
-        mine = active.top()
-        home = mine or self.homes.get(trainer)
+        home = active.top() or self.homes.get(trainer)
         if home is None:
             with (
                 driven_by(DRIVER),
@@ -104,13 +103,7 @@ class Trainers:
                     outcome = yield
                 recorder.finish(outcome)
             return
-        is_recorded = (
-            leads
-            and session.current() is None
-            and not session.is_muted(LABEL)
-            and not (options.exclusive and mine is not None)
-        )
-        if not is_recorded:
+        if not may_evaluate(LABEL, options, leads=leads):
             with driven_by(DRIVER):
                 yield
             return

@@ -17,7 +17,7 @@ from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.names import now
 from tracklet.repositories import repository
-from tracklet_integrations.pytorch.lightning import facts
+from tracklet_integrations.pytorch.lightning import PACKAGES, facts
 from tracklet_integrations.pytorch.record import LABEL
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
@@ -199,8 +199,7 @@ class _Logger:
 
 def _lightnings(module: str) -> Any:
     """A module of the package of Lightning that this process uses; the newer name, if both."""
-    names = ("lightning.pytorch", "pytorch_lightning")
-    package = next((name for name in names if name in sys.modules), names[0])
+    package = next((name for name in PACKAGES if name in sys.modules), PACKAGES[0])
     return lazy.imported(
         f"{package}.{module}", "lightning", purpose="to log from its trainers", extra="lightning"
     )
