@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import ClassVar
 
 import pytest
@@ -210,6 +211,9 @@ class TestTransformers(IntegrationContract):
     # It logs how long it took, and another process adds up in another order.
     test_a_database_keeps_of_a_training_what_a_folder_keeps = None
     test_workers_that_are_processes_record_nothing = None
+    # accelerate's state is the process's: making a trainer takes it from one that trains beside.
+    test_tasks_of_an_event_loop_record_a_run_each = None
+    test_workers_that_are_threads_record_a_run_each = None
     training = (
         TRAINING
         + """
@@ -232,3 +236,16 @@ def fail(error):
     of_trainer([Raising()])[0].train()
 """
     )
+
+    def test_two_threads_record_a_run_each(self, tracklet_home, enabled):
+        """Trainers that were made before train at the same time, each into its own run."""
+        trainers = [of_trainer(output_dir=str(tracklet_home / name))[0] for name in "ab"]
+        threads = [threading.Thread(target=trainer.train) for trainer in trainers]
+        with self.recording(2):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        found = {run.data.params["output_dir"] for run in self.runs()}
+        assert found == {trainer.args.output_dir for trainer in trainers}
+        assert all(run.info.status == "FINISHED" for run in self.runs())
