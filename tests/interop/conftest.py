@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import textwrap
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +69,40 @@ def in_mlflow(tracklet_home: Path) -> Callable[..., Any]:
         return json.loads(reply.read_text()) if reply.exists() else None
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The place of a real MLflow server over SQLite, which passes artifacts on."""
+    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
+    if not python:
+        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [python, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    places = ["--backend-store-uri", f"sqlite:///{folder}/ml.db"]
+    places += ["--artifacts-destination", str(folder / "artifacts")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TRACKLET_")}
+    environment |= {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    uri = f"http://127.0.0.1:{port}"
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command + places, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + 60
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=1):
+                break
+            assert server.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield uri
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)

@@ -45,7 +45,7 @@ class Traces(Verbs):
             ResourceDoesNotExist: There is no such experiment.
             ResourceAlreadyExists: A trace has this id.
         """
-        _checked(info.trace_id)
+        check_trace_id(info.trace_id)
         for key in (*info.tags, *info.trace_metadata):
             validation.validate_key("trace tag", key)
         with self.backend.writing() as at:
@@ -98,7 +98,7 @@ class Traces(Verbs):
         """
         _check_deletion(max_timestamp_millis, max_traces, trace_ids)
         ids = validation.as_list("trace_ids", trace_ids)
-        wanted = list(dict.fromkeys(map(_checked, ids)))
+        wanted = list(dict.fromkeys(map(check_trace_id, ids)))
         with self.backend.writing() as at:
             experiment = self._found(at, "experiment", experiment_id)
             if trace_ids is not None:
@@ -232,14 +232,15 @@ class Traces(Verbs):
                     at.put_assessment(trace, other.with_changes(valid=True))
 
     def _trace(self, at: Session, trace_id: str) -> TraceEntry:
-        entry = at.find("trace", _checked(trace_id))
+        entry = at.find("trace", check_trace_id(trace_id))
         if entry is None:
             raise rules.missing("trace", trace_id, self.backend.where)
         assert isinstance(entry, TraceEntry)
         return entry
 
 
-def _checked(given: object, what: str = "trace", prefix: str = "tr-") -> str:
+def check_trace_id(given: object, what: str = "trace", prefix: str = "tr-") -> str:
+    """Check the form of the id of a trace, or of an assessment."""
     if not isinstance(given, str) or not _ID.fullmatch(given):
         raise InvalidParameterValue(
             f"{given!r} is not a valid {what} id: it is text such as {prefix!r} and 32 "
@@ -263,7 +264,7 @@ def _check_deletion(
 
 
 def _assessment(trace: TraceEntry, assessment_id: str) -> Assessment:
-    found = trace.assessment(_checked(assessment_id, "assessment", "a-"))
+    found = trace.assessment(check_trace_id(assessment_id, "assessment", "a-"))
     if found is None:
         raise ResourceDoesNotExist(
             f"trace {trace.key} has no assessment with the id {assessment_id!r}"
