@@ -15,11 +15,12 @@ import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tracklet import liveness
 from tracklet.entities import Run, RunData, RunInputs, RunOutputs
 from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.frozen import Frozen, as_dictionary, replace
 from tracklet.reading import bulk
 from tracklet.reading.connection import Connection, sqlite3
 from tracklet.reading.fingerprints import (
@@ -88,7 +89,7 @@ _UNREADABLE: Final = (
 Put = Callable[[Connection], int]
 
 
-class Entry(NamedTuple):
+class Entry(Frozen):
     """What is known of a folder.
 
     Attributes:
@@ -108,7 +109,7 @@ class Entry(NamedTuple):
         return self.entity is None and not self.fingerprint
 
 
-class Home(NamedTuple):
+class Home(Frozen):
     """What is known of a folder that holds entities; times are in ns.
 
     Attributes:
@@ -124,7 +125,7 @@ class Home(NamedTuple):
     due: bool = False
 
 
-class Found(NamedTuple):
+class Found(Frozen):
     """A folder that was looked at.
 
     Its entity is a run that was read, or is taken in by ``put``; without both there is none.
@@ -309,7 +310,7 @@ class CatchUp:
         explained = known.changed == changed or home in growing
         if explained and known.took > _QUICK_NS and abs(now - known.listed) < _SPACING * known.took:
             if known.changed != changed:
-                self._notice(home, known._replace(changed=changed, due=True))
+                self._notice(home, replace(known, changed=changed, due=True))
             return
         prefix = f"{home}/" if home else ""
         began = time.perf_counter_ns()
@@ -441,7 +442,7 @@ class CatchUp:
         """What to write down of a folder; None if it is as the index knows it."""
         with contents.noting() as left_out:
             found = self._seen(path, kind, entry, changed)
-        return found._replace(left_out=left_out) if found is not None and left_out else found
+        return replace(found, left_out=left_out) if found is not None and left_out else found
 
     def _seen(self, path: str, kind: Kind, entry: Entry | None, changed: bool) -> Found | None:
         folder = f"{self.root}/{path}"
@@ -602,7 +603,7 @@ class CatchUp:
             self.db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", changed.items())
             self.db.executemany(
                 "INSERT OR REPLACE INTO homes VALUES (?, ?, ?, ?, ?)",
-                [(home, *known) for home, known in self._noticed.items()],
+                [(home, *as_dictionary(known).values()) for home, known in self._noticed.items()],
             )
             for listing, left_out in self._unlisted.items():
                 self._put_left_out(listing, left_out)

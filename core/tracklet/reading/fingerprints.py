@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
+from tracklet.frozen import Frozen
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout
 
@@ -23,7 +24,7 @@ _TICK_NS: Final = 20_000_000
 _COARSE_TICK_NS: Final = 2_000_000_000
 
 
-class Kind(NamedTuple):
+class Kind(Frozen):
     """A kind of folder that holds an entity.
 
     Attributes:

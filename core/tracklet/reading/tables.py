@@ -9,10 +9,12 @@ is NULL where it is NaN. :func:`sqlite_statements` makes the tables of the index
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from tracklet.frozen import Frozen
 
 
-class Column(NamedTuple):
+class Column(Frozen):
     """A column.
 
     Attributes:
@@ -33,7 +35,7 @@ class Column(NamedTuple):
         return self.type in TABLES
 
 
-class Table(NamedTuple):
+class Table(Frozen):
     """A table.
 
     Attributes:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from tracklet import entities, names, validation
 from tracklet.errors import StorageError
-from tracklet.frozen import replace
+from tracklet.frozen import Frozen, replace
 from tracklet.record import rules
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class TraceEntry(Entry):
         return next(found, None)
 
 
-class Past(NamedTuple):
+class Past(Frozen):
     """What an entity that is taken over from another record has behind it.
 
     Attributes:

@@ -6,9 +6,9 @@ import functools
 import operator
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from tracklet.frozen import Frozen
+from tracklet.frozen import Frozen, as_dictionary
 
 KeyKind: TypeAlias = Literal[
     "attribute",
@@ -102,7 +102,7 @@ def keys(tree: Filter | None) -> Iterator[Key]:
 # -- what operators mean; null tests are about keys, not values ---------------------------------
 
 
-class Meaning(NamedTuple):
+class Meaning(Frozen):
     """What an operator says of a value and of what that is compared with.
 
     Attributes:
@@ -130,7 +130,7 @@ def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
 
 
 def _negated(meaning: Meaning) -> Meaning:
-    holds, *texts = meaning
+    holds, *texts = as_dictionary(meaning).values()
     opposite = (text and f"NOT ({text})" for text in texts)
     return Meaning(lambda value, wanted: not holds(value, wanted), *opposite)
 

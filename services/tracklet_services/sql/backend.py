@@ -165,11 +165,11 @@ class SqlSession(Session):
 
     def create(self, made: Made, *, carried: bool = False, past: Past | None = None) -> SqlEntry:
         kind, key = identity(made)
-        points, versions, deleted_time = past or Past()
+        past = past or Past()
         info = info_of(made)
         others: dict[str, Any] = {}
         if kind == "run":
-            others = {"name": info.run_name, "deleted_time": deleted_time}
+            others = {"name": info.run_name, "deleted_time": past.deleted_time}
         elif kind == "logged model":
             others = {"status": info.status.value}
         elif kind == "model version":
@@ -180,12 +180,12 @@ class SqlSession(Session):
         entry.locked = self._db
         texts = texts_of(made)
         aliases = texts.pop("aliases", None)
-        self.record(entry, points, **texts)
+        self.record(entry, past.points, **texts)
         if isinstance(made, entities.Run):
             self.connect(entry, made.inputs, made.outputs)
             if carried:
                 entry.lease = leases.leave(self._db, row)
-        for version in versions:
+        for version in past.versions:
             self.create(version)
         self.record(entry, aliases=aliases)
         return entry

@@ -13,7 +13,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tracklet import lazy
 from tracklet.entities import Metric
@@ -93,7 +93,7 @@ def _history(data: bytes, parse: Callable[[bytes], Metric]) -> MetricHistory:
     return MetricHistory(points, skipped)
 
 
-class LatestPoint(NamedTuple):
+class LatestPoint(Frozen):
     """The latest point of a metric; made for many, at a tenth of the price of a Metric."""
 
     key: str
