@@ -170,7 +170,7 @@ class CatchUp:
         self._turn_ended = ""
         self._seconds_per_look = 0.0
         self._unanalyzed = 0
-        self._filling = False
+        self._filling = self._in_batch = False
 
     # -- the way through -----------------------------------------------------------------------
 
@@ -202,8 +202,10 @@ class CatchUp:
         for paths in (self._watched, self._unsettled(), appeared, self._turn()):
             for path in paths:
                 dirty.setdefault(path, False)
-        self._take_in(dirty)
-        self._note({"offset": offset, "complete": 1})
+        found = self._take_in(dirty)
+        with self._batch() if found else contextlib.nullcontext():
+            self._write(found)
+            self._note({"offset": offset, "complete": 1})
         self._watch(announced)
 
     def forget(self) -> None:
@@ -401,11 +403,14 @@ class CatchUp:
 
     # -- taking in -----------------------------------------------------------------------------
 
-    def _take_in(self, dirty: dict[str, bool]) -> None:
+    def _take_in(self, dirty: dict[str, bool]) -> list[Found]:
         """Look at folders, read those that changed and write them down, a batch at a time.
 
         Args:
             dirty: The folders, and whether they are said to have changed.
+
+        Returns:
+            The last batch, to be written.
         """
         found: list[Found] = []
         waiting = list(dirty)
@@ -433,10 +438,10 @@ class CatchUp:
             if len(found) >= _BATCH:
                 self._write(found)
                 found = []
-        self._write(found)
         if looks:
             measured = max(seconds / looks, 5e-6)
             self._seconds_per_look += (measured - self._seconds_per_look) / 4
+        return found
 
     def _look(self, path: str, kind: Kind, entry: Entry | None, changed: bool) -> Found | None:
         """What to write down of a folder; None if it is as the index knows it."""
@@ -564,12 +569,15 @@ class CatchUp:
         if self.db.in_transaction:  # an interrupt kept it from being ended
             self.db.execute("ROLLBACK")
         self.db.execute("BEGIN IMMEDIATE")
+        self._in_batch = True
         try:
             yield
         except BaseException:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
+        finally:
+            self._in_batch = False
         self.db.execute("COMMIT")
 
     @contextlib.contextmanager
@@ -612,7 +620,7 @@ class CatchUp:
         self._unlisted.clear()
 
     def _batch(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._filling else self._writing()
+        return contextlib.nullcontext() if self._in_batch else self._writing()
 
     def _write(self, found: list[Found]) -> None:
         if not found:

@@ -13,7 +13,7 @@ import functools
 import os
 import threading
 import weakref
-import zlib
+from binascii import crc32
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -300,7 +300,7 @@ def _is_whole(db: Connection) -> bool:
 def _fingerprint() -> int:
     """The version of the index's tables and of how they are filled."""
     text = "\n".join([*_schema(), str(_VERSION)])
-    return zlib.crc32(text.encode()) & 0x7FFFFFFF or 1
+    return crc32(text.encode()) & 0x7FFFFFFF or 1
 
 
 def _code(error: BaseException) -> int | None:

@@ -223,8 +223,7 @@ def _are_many(reader: Reader, table: str, ids: Sequence[str]) -> bool:
     if reader.dialect != "sqlite":
         return False
     listed = f"SELECT 1 FROM {table} WHERE experiment_id IN ({', '.join('?' * len(ids))})"
-    ((count,),) = reader.rows(f"SELECT count(*) FROM ({listed} LIMIT {_MANY})", ids)
-    return count == _MANY
+    return bool(list(reader.rows(f"{listed} LIMIT 1 OFFSET {_MANY - 1}", ids)))
 
 
 # -- experiments -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Session, TraceEntry, Verbs, reported
 from tracklet.search import TRACES, Key, OrderBy, Page, parse_filter, parse_order_by
-from tracklet.search.predicate import matches
+from tracklet.search.syntax import matches
 
 LOCATION_TAG: Final = "mlflow.artifactLocation"
 SIZE_METADATA: Final = "mlflow.trace.sizeBytes"

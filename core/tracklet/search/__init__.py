@@ -17,10 +17,9 @@ from tracklet.search.fields import (
     TRACES,
     Vocabulary,
 )
-from tracklet.search.order import OrderBy, parse_order_by
 from tracklet.search.page import Page
-from tracklet.search.parser import parse_filter
-from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or, keys
+from tracklet.search.parser import parse_filter, parse_order_by
+from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Or, OrderBy, keys
 
 __all__ = [
     "EXPERIMENTS",

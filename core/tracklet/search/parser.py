@@ -1,4 +1,4 @@
-"""From tokens to a tree: a recursive-descent parser.
+"""From a filter's text to tokens and to a tree, by a recursive-descent parser; and from an order's.
 
 ::
 
@@ -17,17 +17,191 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from tracklet import entities
 from tracklet.errors import InvalidParameterValue
+from tracklet.frozen import Frozen
 from tracklet.search.fields import ValueType, Vocabulary
-from tracklet.search.syntax import And, Comparison, Filter, Key, Not, Operator, Or, Scalar
-from tracklet.search.tokens import FilterText, Token
+from tracklet.search.syntax import (
+    And,
+    Comparison,
+    Filter,
+    Key,
+    KeyKind,
+    Not,
+    Operator,
+    Or,
+    OrderBy,
+    Scalar,
+)
 
+MAX_ITEMS: Final = 30
 MAX_CLAUSES: Final = 1_000
 MAX_DEPTH: Final = 50
 _INFINITIES: Final = {"inf": math.inf, "infinity": math.inf}
+MAX_LENGTH: Final = 100_000
+KEYWORDS: Final = frozenset({"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE"})
+
+TokenKind: TypeAlias = Literal[
+    "name", "keyword", "string", "number", "operator", "(", ")", ",", "end"
+]
+
+# A text may contain its own quote doubled or after a backslash; neither is unescaped, as in MLflow.
+_SINGLE = r"'(?:''|\\'|[^'])*'"
+_DOUBLE = r'"(?:""|\\"|[^"])*"'
+_PART = rf"`[^`]*`|{_DOUBLE}"
+_TOKEN = rf"""
+    (?P<space>\s+)
+  | (?P<name>(?:[^\W\d]\w*|{_PART})(?:\.(?:(?:[\w:/@.-]*[\w:/@-])|{_PART}))+)
+  | (?P<word>[^\W\d]\w*|`[^`]*`)
+  | (?P<string>{_SINGLE}|{_DOUBLE})
+  | (?P<number>(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-][iI][nN][fF])(?![\w.]))
+  | (?P<operator>==|!=|<>|>=|<=|=|>|<)
+  | (?P<mark>[(),])
+    """
+_PARTS = rf"{_PART}|[^.`\"]+"
+_SYNONYMS: Final = {"==": "=", "<>": "!="}
+
+
+# -- tokens, and errors that point at them ------------------------------------------------------
+
+
+class Token(Frozen):
+    """A piece of a filter.
+
+    Attributes:
+        kind: What it is.
+        text: Keywords and operators in canonical form, texts without their quotes, else as written.
+        position: Where it starts, in characters.
+        source: As written.
+        parts: Of a name, what stands between the dots, without quotes: one part, or a prefix
+            and a key.
+    """
+
+    kind: TokenKind
+    text: str
+    position: int
+    source: str
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "the end" if self.kind == "end" else _short(self.source)
+
+
+class FilterText:
+    """A filter under examination, which knows how to complain.
+
+    Args:
+        text: The filter.
+        noun: What is searched, for messages: ``"runs"``.
+        example: A correct filter, for messages.
+    """
+
+    def __init__(self, text: str, *, noun: str, example: str) -> None:
+        self.text = text
+        self.noun = noun
+        self.example = example
+
+    def error(
+        self, problem: str, position: int, example: str | None = None
+    ) -> InvalidParameterValue:
+        """An error that shows the filter and a caret under the position."""
+        start = max(0, position - 60)
+        end = min(len(self.text), max(start + 100, position + 40))
+        shown = re.sub(r"\s", " ", self.text[start:end])
+        before = "…" if start else ""
+        after = "…" if end < len(self.text) else ""
+        caret = " " * (len(before) + position - start) + "^"
+        return InvalidParameterValue(
+            f"invalid filter for {self.noun}: {problem}\n"
+            f"    {before}{shown}{after}\n"
+            f"    {caret}\n"
+            f"For example: {example or self.example}"
+        )
+
+    def kind_and_word(self, name: Token, prefixes: Mapping[str, KeyKind]) -> tuple[KeyKind, str]:
+        """The kind of key that a name's prefix announces, and the rest of the name."""
+        if len(name.parts) == 1:
+            return "attribute", name.parts[0]
+        prefix, word = name.parts
+        if prefix not in prefixes:
+            raise self.error(
+                f"unknown prefix {prefix!r}; choose from {', '.join(sorted(prefixes))}",
+                name.position,
+            )
+        return prefixes[prefix], word
+
+    def tokens(self) -> list[Token]:
+        """All tokens, the last of which is the end.
+
+        Raises:
+            InvalidParameterValue: The text is too long, or holds what is no token.
+        """
+        text = self.text
+        if len(text) > MAX_LENGTH:
+            raise InvalidParameterValue(
+                f"a filter has at most {MAX_LENGTH} characters; this one has {len(text)}"
+            )
+        found: list[Token] = []
+        match_token = re.compile(_TOKEN, re.VERBOSE).match  # compiled for the first filter only
+        position = 0
+        while position < len(text):
+            match = match_token(text, position)
+            if match is None:
+                raise self._no_token(position)
+            group = match.lastgroup
+            source = match.group()
+            if group != "space":
+                found.append(_token(group, source, position))
+            position = match.end()
+        found.append(Token("end", "", len(text), ""))
+        return found
+
+    def _no_token(self, position: int) -> InvalidParameterValue:
+        char = self.text[position]
+        if char in "'\"`":
+            return self.error(f"the quote {char} is never closed", position)
+        if char == ";":
+            return self.error("a filter is one condition; leave ';' out", position)
+        if char.isdigit() or char in "+-.":
+            word = re.compile(r"[\w.+-]+").match(self.text, position)
+            return self.error(f"{_short(word.group() if word else char)} is no number", position)
+        return self.error(f"unexpected {char!r}", position)
+
+
+def _token(group: str | None, source: str, position: int) -> Token:
+    if group == "name":
+        prefix = re.match(_PARTS, source)
+        assert prefix is not None
+        rest = source[prefix.end() + 1 :]
+        parts = (_unquoted(prefix.group()), _unquoted(rest))
+        return Token("name", source, position, source, parts)
+    if group == "word":
+        if source.upper() in KEYWORDS:
+            return Token("keyword", source.upper(), position, source)
+        return Token("name", source, position, source, (_unquoted(source),))
+    if group == "string":
+        return Token("string", source[1:-1], position, source, (source[1:-1],))
+    if group == "operator":
+        return Token("operator", _SYNONYMS.get(source, source), position, source)
+    if group == "number":
+        return Token("number", source, position, source)
+    return Token(source, source, position, source)  # type: ignore[arg-type]
+
+
+def _unquoted(part: str) -> str:
+    if len(part) >= 2 and part[0] == part[-1] and part[0] in '`"':
+        return part[1:-1]
+    return part
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= 40 else source[:37] + "…"
+
+
+# -- the filter ---------------------------------------------------------------------------------
 
 
 def parse_filter(text: str | None, vocabulary: Vocabulary) -> Filter | None:
@@ -326,3 +500,132 @@ def _number(text: str) -> int | float | None:
 
 def _choices(words: object) -> str:
     return ", ".join(sorted(words))  # type: ignore[call-overload]
+
+
+# -- the order ----------------------------------------------------------------------------------
+
+
+def parse_order_by(
+    items: Sequence[str | Mapping[str, Any]] | None, vocabulary: Vocabulary
+) -> tuple[OrderBy, ...]:
+    """The criteria of an order, most important first.
+
+    Args:
+        items: Texts like ``metrics.loss DESC``, or dictionaries with ``field_name``,
+            ``ascending``, ``dataset_name`` and ``dataset_digest``.
+        vocabulary: The words that it may use.
+
+    Raises:
+        InvalidParameterValue: An item is malformed, or a key comes twice.
+    """
+    if items is None:
+        return ()
+    if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
+        raise InvalidParameterValue(
+            f"order_by is a list, such as {[_example(vocabulary)]!r}; got {items!r}"
+        )
+    if len(items) > MAX_ITEMS:
+        raise InvalidParameterValue(f"order_by has {len(items)} items; at most {MAX_ITEMS} do")
+    found: list[OrderBy] = []
+    subjects: list[tuple[Any, ...]] = []
+    for item in items:
+        order = (
+            _from_text(item, vocabulary)
+            if isinstance(item, str)
+            else _from_mapping(item, vocabulary)
+        )
+        subject = (order.key, order.dataset_name, order.dataset_digest)
+        if subject in subjects:
+            raise InvalidParameterValue(
+                f"order_by names {order.key.name!r} twice: {list(items)!r}. Leave one of them out"
+            )
+        subjects.append(subject)
+        found.append(order)
+    return tuple(found)
+
+
+def _example(vocabulary: Vocabulary) -> str:
+    return "metrics.loss ASC" if "metric" in vocabulary.orderable else "name ASC"
+
+
+def _from_text(item: str, vocabulary: Vocabulary) -> OrderBy:
+    source = _OrderText(item, vocabulary)
+    alias, *direction = item.strip().rsplit(None, 1) or [""]
+    if not direction or direction[0].upper() not in ("ASC", "DESC"):
+        alias, direction = item.strip(), ["ASC"]
+    if " " in alias and alias in vocabulary.aliases:  # of two words, without quotes
+        aliased = Key("attribute", vocabulary.aliases[alias])
+        return OrderBy(aliased, direction[0].upper() == "ASC")
+    tokens = source.tokens()
+    name = tokens[0]
+    if name.kind not in ("name", "string") or name.source.startswith("'"):
+        raise source.error(f"expected a key, got {name}", name.position)
+    ascending = True
+    rest = tokens[1]
+    if rest.kind != "end":
+        if rest.source.upper() not in ("ASC", "DESC"):
+            raise source.error(f"expected ASC, DESC or the end, got {rest}", rest.position)
+        ascending = rest.source.upper() == "ASC"
+        if tokens[2].kind != "end":
+            raise source.error(f"expected the end, got {tokens[2]}", tokens[2].position)
+    return OrderBy(_key(name, source, vocabulary), ascending)
+
+
+def _from_mapping(item: Any, vocabulary: Vocabulary) -> OrderBy:
+    if not isinstance(item, Mapping) or not isinstance(item.get("field_name"), str):
+        raise InvalidParameterValue(
+            "an item of order_by is a text or a dictionary with 'field_name', such as "
+            f"{{'field_name': 'metrics.loss', 'ascending': True}}; got {item!r}"
+        )
+    unknown = set(item) - {"field_name", "ascending", "dataset_name", "dataset_digest"}
+    if unknown:
+        raise InvalidParameterValue(
+            f"order_by does not know {sorted(unknown)}; it takes field_name, ascending, "
+            "dataset_name and dataset_digest"
+        )
+    source = _OrderText(item["field_name"], vocabulary)
+    tokens = source.tokens()
+    if len(tokens) != 2 or tokens[0].kind != "name":
+        raise source.error("expected one key", 0)
+    key = _key(tokens[0], source, vocabulary)
+    ascending = item.get("ascending", True)
+    ascending = True if ascending is None else ascending
+    if not isinstance(ascending, bool):
+        raise InvalidParameterValue(f"'ascending' is True or False; got {ascending!r}")
+    name, digest = item.get("dataset_name") or None, item.get("dataset_digest") or None
+    if digest and not name:
+        raise InvalidParameterValue("order_by has a dataset_digest, so it needs a dataset_name too")
+    if name and key.kind != "metric":
+        raise InvalidParameterValue(
+            f"order_by restricts {item['field_name']!r} to a dataset; only metrics have one"
+        )
+    return OrderBy(key, ascending, name, digest)
+
+
+def _key(name: Token, source: FilterText, vocabulary: Vocabulary) -> Key:
+    kind, word = source.kind_and_word(name, vocabulary.prefixes)
+    if kind == "attribute":
+        attribute = vocabulary.order_aliases.get(word) or vocabulary.canonical(word)
+        if attribute is None or attribute not in vocabulary.orderable:
+            known = sorted(vocabulary.orderable - {"metric", "param", "tag"})
+            raise source.error(
+                f"unknown attribute {word!r}; choose from {', '.join(known)}", name.position
+            )
+        return Key("attribute", attribute)
+    if kind not in vocabulary.orderable or not word:
+        raise source.error(f"{vocabulary.noun} cannot be ordered by {name}", name.position)
+    return Key(kind, word)
+
+
+class _OrderText(FilterText):
+    """An item of an order, which knows how to complain."""
+
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        super().__init__(text, noun=f"the order of {vocabulary.noun}", example=_example(vocabulary))
+
+    def error(
+        self, problem: str, position: int, example: str | None = None
+    ) -> InvalidParameterValue:
+        error = super().error(problem, position, example)
+        message = error.message.replace("invalid filter for the order", "invalid order_by item", 1)
+        return InvalidParameterValue(message)

@@ -22,7 +22,7 @@ from tracklet.entities import (
 )
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.search import TRACES, parse_filter
-from tracklet.search.predicate import matches
+from tracklet.search.syntax import matches
 from tracklet.stores.files import FileStore
 
 
