@@ -13,7 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,remote,sql,postgresql,system-metrics"
+EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics"
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
 TRAINERS = ["lightning", "tensorboard", "transformers"]
@@ -52,8 +52,9 @@ OLDEST = [
     "pillow==10.0.*",
     "alembic==1.13.*",
     "SQLAlchemy==2.1.0",
-    "fastapi==0.110.*",
-    "uvicorn==0.27.*",
+    "starlette==0.49.1",
+    "uvicorn==0.30.*",
+    "msgspec==0.19.*",
     "psutil==5.9.*",
     "psycopg[binary]==3.1.*",
     # What those of their time stood on: with today's they warn, and warnings are errors.

@@ -13,7 +13,7 @@ import tracklet
 from tracklet import pyfunc
 from tracklet.errors import InvalidParameterValue
 
-pytest.importorskip("fastapi")
+pytest.importorskip("starlette")
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("tracklet_home")]
 

@@ -45,14 +45,34 @@ class Traces(Verbs):
             ResourceDoesNotExist: There is no such experiment.
             ResourceAlreadyExists: A trace has this id.
         """
+        self._keep(info, spans, again=False)
+
+    def put_trace(self, info: TraceInfo, spans: Sequence[Span] = ()) -> None:
+        """Keep a trace, of which some may be there: spans that came first, or an earlier try.
+
+        Spans replace those of the same ids; tags, metadata and assessments are added.
+
+        Raises:
+            InvalidParameterValue: The id is malformed, or the trace is another experiment's.
+            ResourceDoesNotExist: There is no such experiment.
+        """
+        self._keep(info, spans, again=True)
+
+    def _keep(self, info: TraceInfo, spans: Sequence[Span], *, again: bool) -> None:
         check_trace_id(info.trace_id)
         for key in (*info.tags, *info.trace_metadata):
             validation.validate_key("trace tag", key)
         with self.backend.writing() as at:
             experiment = self._active(at, "experiment", str(info.experiment_id), "log a trace in")
+            earlier = at.find("trace", info.trace_id) if again else None
+            if isinstance(earlier, TraceEntry):
+                info, spans = _merged(earlier, info, spans)
+                at.remove(earlier)
             content, sizes = spans_json(spans)
             metadata = {**info.trace_metadata, **_sizes(len(content), sizes)}
             at.keep_trace(experiment, replace(info, trace_metadata=metadata), content)
+            for assessment in info.assessments:
+                at.put_assessment(self._trace(at, info.trace_id), assessment)
 
     def log_spans(self, trace_id: str, spans: Sequence[Span]) -> None:
         """Replace the spans of a trace, for one of them ended after the root."""
@@ -270,6 +290,27 @@ def _assessment(trace: TraceEntry, assessment_id: str) -> Assessment:
             f"trace {trace.key} has no assessment with the id {assessment_id!r}"
         )
     return found
+
+
+def _merged(
+    earlier: TraceEntry, info: TraceInfo, spans: Sequence[Span]
+) -> tuple[TraceInfo, list[Span]]:
+    """A trace and what is there of it already."""
+    if earlier.info.experiment_id != info.experiment_id:
+        raise InvalidParameterValue(
+            f"trace {earlier.key} is of experiment {earlier.info.experiment_id}, not of "
+            f"{info.experiment_id}"
+        )
+    tags = {**earlier.tags, **info.tags}
+    tags.pop(LOCATION_TAG, None)  # the backend says where it lies
+    whole = replace(
+        info,
+        tags=tags,
+        trace_metadata={**earlier.metadata, **info.trace_metadata},
+        assessments=[*earlier.assessments, *info.assessments],
+    )
+    by_id = {span.span_id: span for span in (*earlier.spans, *spans)}
+    return whole, sorted(by_id.values(), key=lambda span: span.start_time_ns)
 
 
 def _info(entry: TraceEntry) -> TraceInfo:

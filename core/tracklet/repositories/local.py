@@ -6,7 +6,10 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tracklet import entities, settings
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
@@ -58,6 +61,15 @@ class LocalArtifacts(ArtifactRepository):
                     _copy(Path(folder) / name, here / name)
         except OSError as error:
             raise _explained(error, source, target) from error
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[IO[bytes]]:
+        target = beneath(self.root, path)
+        try:
+            with _written(target) as file:
+                yield file
+        except OSError as error:
+            raise _explained(error, target, target) from error
 
     def list(self, path: str | None = None) -> list[entities.FileInfo]:
         prefix = validate_artifact_path(path)
@@ -133,18 +145,25 @@ def _copy(source: Path, target: Path) -> None:
             raise InvalidParameterValue(
                 f"{source} is not a regular file; only files and folders of files can be logged"
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{os.urandom(8).hex()}{_PARTIAL}")
-        try:
-            with partial.open("xb") as writer:
-                left = status.st_size
-                while left > 0 and (chunk := reader.read(min(_CHUNK, left))):
-                    writer.write(chunk)
-                    left -= len(chunk)
-            partial.replace(target)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with _written(target) as writer:
+            left = status.st_size
+            while left > 0 and (chunk := reader.read(min(_CHUNK, left))):
+                writer.write(chunk)
+                left -= len(chunk)
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[IO[bytes]]:
+    """A file beside the target, which it becomes on leaving."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{os.urandom(8).hex()}{_PARTIAL}")
+    try:
+        with partial.open("xb") as writer:
+            yield writer
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _explained(error: OSError, source: Path, target: Path) -> Exception:

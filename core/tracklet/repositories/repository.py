@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.validation import MAX_PATH_COMPONENT_BYTES
@@ -32,6 +34,18 @@ class ArtifactRepository(ABC):
     @abstractmethod
     def put_tree(self, local_dir: Path, path: str | None = None) -> None:
         """Store a folder's contents in the folder ``path`` (the root by default)."""
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[IO[bytes]]:
+        """A binary file to write; on leaving, it becomes the artifact, whole or not at all."""
+        import tempfile
+        from pathlib import Path
+
+        folder, _, name = validate_artifact_path(path).rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
+            with Path(scratch, name).open("wb") as file:
+                yield file
+            self.put_file(Path(scratch, name), folder)
 
     @abstractmethod
     def list(self, path: str | None = None) -> list[FileInfo]:

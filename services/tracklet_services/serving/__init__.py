@@ -1,6 +1,6 @@
 """The scoring server: one model behind MLflow's HTTP protocol.
 
-It needs the extra ``serve`` (FastAPI and uvicorn), which is imported when a server is made.
+It needs the extra ``serve`` (Starlette and uvicorn), which is imported when a server is made.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +20,18 @@ from tracklet.models.pyfunc import PyFuncModel
 from tracklet.models.pyfunc.enforcement import SchemaMismatch
 from tracklet.models.trust import Trust
 from tracklet_services import scoring
-from tracklet_services.serving import hosts
-from tracklet_services.serving.workers import Busy, Workers
+from tracklet_services.web import hosts
+from tracklet_services.web.errors import shown
+from tracklet_services.web.guard import Foreign, TooLarge, TooSlow
+from tracklet_services.web.workers import Busy, Workers
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI, Request, Response
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 _JSON: Final = "application/json"
 _ARGUMENTS: Final = "TRACKLET_SERVING_ARGUMENTS"
-_PATH: Final = re.compile(r"""(?<![\w.])(?:[A-Za-z]:[\\/]|\\\\|~?/)[^\s'"()\[\],;]*""")
-_LONGEST: Final = 2000
 _FRAMES: Final = 20
 _logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def create_app(
     limits: Limits | None = None,
     *,
     allowed_hosts: Sequence[str] | None = None,
-) -> FastAPI:
+) -> Starlette:
     """The ASGI application that answers for a loaded model.
 
     Routes: ``GET /ping``, ``GET /health``, ``GET /version``, ``POST /invocations``. There is no
@@ -90,24 +91,23 @@ def create_app(
             ``TRACKLET_`` or ``MLFLOW_SERVER_ALLOWED_HOSTS``.
 
     Raises:
-        MissingDependency: FastAPI is not installed.
+        MissingDependency: Starlette is not installed.
     """
-    fastapi = _imported("fastapi")
+    starlette = _imported("starlette.applications")
+    from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
+    from starlette.responses import Response
+    from starlette.routing import Route
 
     allowed = hosts.allowed_hosts(allowed_hosts)
     bounds = limits or Limits(seconds=Limits.default_seconds())
     workers = Workers(bounds.threads, bounds.waiting)
-    app: FastAPI = fastapi.FastAPI(
-        title="tracklet", docs_url=None, redoc_url=None, openapi_url=None
-    )
-    respond: type[Response] = fastapi.Response
 
     async def alive(request: Request) -> Response:
-        return respond("\n", media_type=_JSON)
+        return Response("\n", media_type=_JSON)
 
     async def version(request: Request) -> Response:
-        return respond(environment.own_version(), media_type="text/plain")
+        return Response(environment.own_version(), media_type="text/plain")
 
     async def invocations(request: Request) -> Response:
         try:
@@ -116,9 +116,9 @@ def create_app(
                 body = await _body(request, bounds.body_bytes)
                 kind = request.headers.get("content-type")
                 answer = await workers.run(lambda: answered(model, body, kind))
-            return respond(answer, media_type=_JSON)
+            return Response(answer, media_type=_JSON)
         except ClientDisconnect:
-            return respond(status_code=499)  # nobody is there to read it
+            return Response(status_code=499)  # nobody is there to read it
         except TimeoutError:
             error: TrackletException = TooSlow(f"no answer within {bounds.seconds:g} seconds")
         except TrackletException as caught:
@@ -126,25 +126,32 @@ def create_app(
         except Exception:
             _logger.exception("a request failed in the server")
             error = TrackletException("the server failed; its log says why")
-            return respond(_as_answer(error), 500, media_type=_JSON)
+            return Response(_as_answer(error), 500, media_type=_JSON)
         status = _status_of(error)
         if status == 415:
-            return respond(_shown(error.message), status, media_type="text/plain")
+            return Response(shown(error.message), status, media_type="text/plain")
         headers = {"retry-after": "1"} if isinstance(error, Busy) else None
-        return respond(_as_answer(error), status, headers, _JSON)
+        return Response(_as_answer(error), status, headers, _JSON)
 
-    # As plain routes: FastAPI's own would check and convert arguments that there are none of.
-    app.add_route("/ping", alive, ["GET"])
-    app.add_route("/health", alive, ["GET"])
-    app.add_route("/version", version, ["GET"])
-    app.add_route("/invocations", invocations, ["POST"])
-    return app
+    async def elsewhere(request: Request, error: HTTPException) -> Response:
+        content = json.dumps({"detail": error.detail})
+        return Response(content, error.status_code, error.headers, _JSON)
+
+    return starlette.Starlette(
+        routes=[
+            Route("/ping", alive, methods=["GET"]),
+            Route("/health", alive, methods=["GET"]),
+            Route("/version", version, methods=["GET"]),
+            Route("/invocations", invocations, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: elsewhere},
+    )
 
 
 def _check_host(request: Request, allowed: Sequence[str]) -> None:
     host = request.headers.get("host")
     if not hosts.is_allowed(host, allowed):
-        raise UnknownHost(
+        raise Foreign(
             f"this server does not answer to the host {brief(host)}; whoever runs it may allow "
             "that name with --allowed-hosts"
         )
@@ -195,8 +202,8 @@ def answered(model: PyFuncModel, body: bytes, content_type: str | None) -> bytes
 
 def _logged(error: Exception) -> str:
     """An error with its traceback, as a log says it: what a request holds may be in its text."""
-    shown = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
-    return f"{shown}{type(error).__name__}: {brief(str(error))}"
+    frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
+    return f"{frames}{type(error).__name__}: {brief(str(error))}"
 
 
 def serve(
@@ -221,7 +228,7 @@ def serve(
         allowed_hosts: As in :func:`create_app`.
 
     Raises:
-        MissingDependency: FastAPI or uvicorn is not installed.
+        MissingDependency: Starlette or uvicorn is not installed.
         TrackletException: The model cannot be loaded.
     """
     uvicorn = _imported("uvicorn")
@@ -245,7 +252,7 @@ def serve(
         del os.environ[_ARGUMENTS]
 
 
-def _app_of_process() -> FastAPI:
+def _app_of_process() -> Starlette:
     arguments = json.loads(os.environ[_ARGUMENTS])
     model = pyfunc.load_model(arguments["model_uri"], trust=arguments["trust"])
     limits = Limits(**arguments["limits"])
@@ -253,28 +260,11 @@ def _app_of_process() -> FastAPI:
 
 
 def _imported(name: str) -> Any:
-    return lazy.imported(name, name, purpose="the scoring server", extra="serve")
+    library = name.partition(".")[0]
+    return lazy.imported(name, library, purpose="the scoring server", extra="serve")
 
 
 # -- errors as answers: one shape, and nothing of this machine in it -----------------------------
-
-
-class TooLarge(TrackletException):
-    """The body is longer than the server reads."""
-
-    code = "BAD_REQUEST"
-
-
-class TooSlow(TrackletException):
-    """The answer took longer than the server waits."""
-
-    code = "DEADLINE_EXCEEDED"
-
-
-class UnknownHost(TrackletException):
-    """The request was meant for another host than this server answers to."""
-
-    code = "PERMISSION_DENIED"
 
 
 _STATUSES: Final = {
@@ -283,7 +273,7 @@ _STATUSES: Final = {
     TooLarge: 413,
     TooSlow: 504,
     Busy: 503,
-    UnknownHost: 403,
+    Foreign: 403,
 }
 
 
@@ -302,7 +292,7 @@ def _as_answer(error: TrackletException) -> bytes:
     schema = isinstance(error, SchemaMismatch)
     document: dict[str, Any] = {
         "error_code": error.error_code,
-        "message": _shown(error.message),
+        "message": shown(error.message),
         "sqlstate": "KAM01" if schema else "KAM00",
         "error_class": "SCHEMA_ENFORCEMENT_FAILED" if schema else error.error_code,
     }
@@ -316,9 +306,3 @@ def _of_model(error: Exception) -> TrackletException:
     text = str(error).strip()
     first = text.splitlines()[0] if text else ""
     return BadRequest(f"the model cannot answer: {type(error).__name__}: {first}")
-
-
-def _shown(text: str) -> str:
-    """A message that may leave the machine: no paths, no novel."""
-    safe = _PATH.sub("…", text)
-    return safe if len(safe) <= _LONGEST else safe[: _LONGEST - 1] + "…"

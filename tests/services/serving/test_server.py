@@ -371,7 +371,7 @@ def test_the_command_serves_over_a_socket(tracklet_home: Path) -> None:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        while True:  # however long a busy machine takes to import FastAPI
+        while True:  # however long a busy machine takes to import Starlette
             try:
                 with urllib.request.urlopen(f"{url}/ping") as reply:
                     assert reply.status == 200

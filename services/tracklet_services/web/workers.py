@@ -1,4 +1,4 @@
-"""Threads that ask the model, so that the server goes on listening."""
+"""Threads that do what blocks, so that a server goes on listening."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Busy(TrackletException):
 class Workers:
     """A few threads with a bounded number of waiting calls.
 
-    They are daemons: a prediction that never ends does not keep the server from ending.
+    They are daemons: a call that never ends does not keep the server from ending.
 
     Args:
         threads: How many calls run at the same time.
@@ -50,7 +50,7 @@ class Workers:
             start = self._started < min(self._size, self._taken)
             self._started += start
         if start:
-            threading.Thread(target=self._work, daemon=True, name="tracklet-scoring").start()
+            threading.Thread(target=self._work, daemon=True, name="tracklet-worker").start()
         future: asyncio.Future[Any] = loop.create_future()
         self._queue.put((loop, future, call))
         return await future
@@ -77,6 +77,6 @@ def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None
     if error is None:
         future.set_result(value)
     elif isinstance(error, StopIteration | KeyboardInterrupt | SystemExit):
-        future.set_exception(RuntimeError(f"{type(error).__name__} in the model"))
+        future.set_exception(RuntimeError(f"{type(error).__name__} in a worker"))
     else:
         future.set_exception(error)

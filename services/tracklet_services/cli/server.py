@@ -1,0 +1,96 @@
+"""``tracklet server``: one record for a team."""
+
+from __future__ import annotations
+
+import click
+
+from tracklet_services.cli import options, output
+
+
+@click.command()
+@click.option(
+    "--backend-store-uri",
+    metavar="URI",
+    help="The record: a folder, sqlite:///… or postgresql://…; by default the one in use.",
+)
+@click.option("-h", "--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--uds", metavar="PATH", help="A Unix socket to listen on instead.")
+@click.option(
+    "-w", "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes."
+)
+@click.option("--static-prefix", default="", metavar="/PREFIX", help="What precedes each path.")
+@click.option("--ssl-certfile", type=click.Path(exists=True, dir_okay=False))
+@click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--allowed-hosts",
+    metavar="NAMES",
+    help="Host names to answer to, separated by commas, beside addresses and local names.",
+)
+@click.option(
+    "--cors-allowed-origins",
+    metavar="ORIGINS",
+    help="Other origins whose pages may use the server, separated by commas.",
+)
+@click.option(
+    "--max-body-mb", type=click.FloatRange(0, min_open=True), default=64, show_default=True
+)
+@click.option(
+    "-t",
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=60,
+    show_default=True,
+    help="Seconds per request, but for files.",
+)
+@click.option(
+    "--expose-to-everybody",
+    "exposed",
+    is_flag=True,
+    help="Listen beyond this machine although anybody there may then do anything.",
+)
+@options.common
+def server(
+    backend_store_uri: str | None,
+    host: str,
+    port: int,
+    uds: str | None,
+    workers: int,
+    static_prefix: str,
+    ssl_certfile: str | None,
+    ssl_keyfile: str | None,
+    allowed_hosts: str | None,
+    cors_allowed_origins: str | None,
+    max_body_mb: float,
+    timeout: float,
+    exposed: bool,
+    json_output: bool,
+) -> None:
+    """Serve a record to a team, by MLflow's REST protocol."""
+    from tracklet import settings
+    from tracklet_services.server import running
+    from tracklet_services.web import hosts
+    from tracklet_services.web.guard import Policy
+
+    given = None if allowed_hosts is None else allowed_hosts.split(",")
+    policy = Policy(
+        hosts=hosts.allowed_hosts(given),
+        origins=[one.strip() for one in (cors_allowed_origins or "").split(",") if one.strip()],
+        body_bytes=int(max_body_mb * (1 << 20)),
+        seconds=timeout,
+    )
+    chosen = running.Options(
+        settings.absolute_uri(backend_store_uri) if backend_store_uri else running.default_store(),
+        host,
+        port,
+        uds,
+        workers,
+        static_prefix,
+        ssl_certfile,
+        ssl_keyfile,
+        exposed,
+        policy,
+    )
+    document = {"store": chosen.store, "address": chosen.address}
+    output.answer(document, f"{chosen.store} at {chosen.address}", json_output)
+    running.serve(chosen)

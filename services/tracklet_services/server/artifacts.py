@@ -1,0 +1,261 @@
+"""Artifacts over HTTP: bytes up and down, folders, deletion; each path through one resolver."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, brief
+from tracklet.record.traces import spans_json, spans_of
+from tracklet_services.server import replies
+from tracklet_services.server.places import Place
+from tracklet_services.server.protocol import refuse
+from tracklet_services.server.table import Served
+from tracklet_services.web.guard import Policy, TooLarge
+from tracklet_services.web.workers import Workers
+
+SPANS: Final = "traces.json"
+_CHUNK: Final = 1 << 20
+
+
+class _Bytes(FileResponse):
+    """A file, which no browser shows as a page of ours."""
+
+    chunk_size = _CHUNK
+
+
+class Artifacts:
+    """The routes of files.
+
+    Args:
+        served: The record.
+        workers: Who reads and writes.
+        policy: How long a file may be.
+    """
+
+    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+        self._served = served
+        self._workers = workers
+        self._policy = policy
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        routes: list[Route] = []
+        for api in ("/api", "/ajax-api"):
+            at = f"{api}/2.0/mlflow-artifacts/artifacts"
+            routes += [
+                Route(at, self._wrapped(self.list), methods=["GET"]),
+                Route(f"{at}/{{path:path}}", self._wrapped(self.get), methods=["GET"]),
+                Route(f"{at}/{{path:path}}", self._wrapped(self.put), methods=["PUT"]),
+                Route(f"{at}/{{path:path}}", self._wrapped(self.delete), methods=["DELETE"]),
+                Route(
+                    f"{api}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files",
+                    self._wrapped(self.of_model),
+                    methods=["GET"],
+                ),
+            ]
+        routes += [
+            Route("/get-artifact", self._wrapped(self.of_run), methods=["GET"]),
+            Route("/model-versions/get-artifact", self._wrapped(self.of_version), methods=["GET"]),
+            Route(
+                "/ajax-api/2.0/mlflow/get-trace-artifact",
+                self._wrapped(self.of_trace),
+                methods=["GET"],
+            ),
+        ]
+        return routes
+
+    def _wrapped(self, call: Callable[[Request], Any]) -> Callable[..., Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await call(request)
+            except ClientDisconnect:
+                return Response(status_code=499)
+            except Exception as error:  # noqa: BLE001 - the server goes on, and says what it can
+                return Refusal(error)
+
+        return endpoint
+
+    async def _do(self, call: Callable[[], Any]) -> Any:
+        return await self._workers.run(call)
+
+    # -- the proxy -----------------------------------------------------------------------------
+
+    async def list(self, request: Request) -> Response:
+        """A folder; nothing for what is not there."""
+        path = request.query_params.get("path", "")
+
+        def found() -> bytes:
+            place = self._served.places.find(path)
+            if place.kind == "trace":
+                spans = self._served.store.traces.get_trace(place.key).data.spans
+                size = len(spans_json(spans)[0])
+                files = [replies.File(path=SPANS, is_dir=False, file_size=size)]
+                return msgspec.json.encode(replies.Files(files=[] if place.path else files))
+            infos = place.files.list(place.path or None)
+            files = [replies.file(info) for info in infos]
+            for file in files:
+                file.path = file.path.rpartition("/")[2]
+            return msgspec.json.encode(replies.Files(files=files))
+
+        return _json(await self._do(found))
+
+    async def get(self, request: Request) -> Response:
+        """A file, or a range of it."""
+        return await self._answer(lambda: self._served.places.find(_path(request)))
+
+    async def put(self, request: Request) -> Response:
+        """Store a file, whole or not at all."""
+        place = await self._do(lambda: self._served.places.find(_path(request)))
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._policy.file_bytes:
+            raise TooLarge(f"a file may have {self._policy.file_bytes} bytes")
+        if place.kind == "trace":
+            await self._put_spans(place, request)
+        elif not place.path:
+            raise InvalidParameterValue("a file needs a name below the artifacts, as 'notes.txt'")
+        else:
+            await self._write(place, request)
+        return JSONResponse({})
+
+    async def _write(self, place: Place, request: Request) -> None:
+        writing = place.files.writing(place.path)
+        file = await self._do(writing.__enter__)
+        try:
+            length = 0
+            async for chunk in _chunks(request):
+                length += len(chunk)
+                if length > self._policy.file_bytes:
+                    raise TooLarge(f"a file may have {self._policy.file_bytes} bytes")
+                await self._do(lambda chunk=chunk: file.write(chunk))
+        except BaseException as error:
+            kind, trace = type(error), error.__traceback__
+            if not writing.__exit__(kind, error, trace):
+                raise
+        else:
+            await self._do(lambda: writing.__exit__(None, None, None))
+
+    async def _put_spans(self, place: Place, request: Request) -> None:
+        if place.path != SPANS:
+            raise InvalidParameterValue(f"of a trace, {SPANS} is kept; got {brief(place.path)}")
+        content = bytearray()
+        async for chunk in _chunks(request):
+            content += chunk
+            if len(content) > self._policy.body_bytes:
+                raise TooLarge(f"the spans of a trace may have {self._policy.body_bytes} bytes")
+
+        def keep() -> None:
+            try:
+                spans = spans_of(bytes(content))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise InvalidParameterValue(f"these are no spans: {error!r}") from error
+            self._served.store.traces.log_spans(place.key, spans)
+
+        await self._do(keep)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove a file or a folder; nothing there is no error."""
+
+        def gone() -> None:
+            place = self._served.places.find(_path(request))
+            if place.kind == "trace":
+                raise InvalidParameterValue("the spans of a trace go with it: delete-traces")
+            place.files.delete(place.path)
+
+        await self._do(gone)
+        return JSONResponse({})
+
+    # -- by what they are of -------------------------------------------------------------------
+
+    async def of_run(self, request: Request) -> Response:
+        """A file of a run."""
+        asked = request.query_params
+        run_id = asked.get("run_id") or asked.get("run_uuid") or ""
+        return await self._answer(lambda: self._served.places.of_run(run_id, asked.get("path", "")))
+
+    async def of_model(self, request: Request) -> Response:
+        """A file of a logged model."""
+        model_id = request.path_params["model_id"]
+        path = request.query_params.get("artifact_file_path", "")
+        return await self._answer(lambda: self._served.places.of_model(model_id, path))
+
+    async def of_version(self, request: Request) -> Response:
+        """A file of a model version."""
+        asked = request.query_params
+
+        def found() -> Place:
+            version = self._served.store.get_model_version(
+                asked.get("name", ""), asked.get("version", "")
+            )
+            return self._served.places.of_version(version, asked.get("path", ""))
+
+        return await self._answer(found)
+
+    async def of_trace(self, request: Request) -> Response:
+        """The spans of a trace."""
+        trace_id = request.query_params.get("request_id", "")
+        return await self._answer(
+            lambda: Place("trace", trace_id, "", "", request.query_params.get("path", SPANS))
+        )
+
+    async def _answer(self, find: Callable[[], Place]) -> Response:
+        return await self._do(lambda: self._bytes(find()))
+
+    def _bytes(self, place: Place) -> Response:
+        if place.kind == "trace":
+            spans = self._served.store.traces.get_trace(place.key).data.spans
+            if place.path != SPANS or not spans:
+                raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
+            return Response(spans_json(spans)[0], media_type="application/json")
+        files = place.files
+        local, task = files.local_path(place.path), None
+        if local is None:
+            import tempfile
+
+            scratch = tempfile.TemporaryDirectory(prefix="tracklet-")
+            task = BackgroundTask(scratch.cleanup)
+            local = files.fetch(place.path, Path(scratch.name))
+        if not place.path or not local.is_file():
+            raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
+        kind = mimetypes.guess_type(local.name)[0] or "application/octet-stream"
+        return _Bytes(local, filename=local.name, media_type=kind, background=task)
+
+
+class Refusal(Response):
+    """An error as an answer."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it."""
+        await refuse(self._error, send)
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def _path(request: Request) -> str:
+    return request.path_params["path"]
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """A body in pieces that are worth a write."""
+    pending = bytearray()
+    async for chunk in request.stream():
+        pending += chunk
+        if len(pending) >= _CHUNK:
+            yield bytes(pending)
+            pending.clear()
+    if pending:
+        yield bytes(pending)

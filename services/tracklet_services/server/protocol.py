@@ -1,0 +1,212 @@
+"""The protocol's verbs over HTTP: a request is found in the table, decoded, done in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple, get_origin
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
+from tracklet_services.server import experiments, models, registry, runs, traces
+from tracklet_services.server.table import Endpoint, Served
+from tracklet_services.web import guard
+from tracklet_services.web.errors import shown
+from tracklet_services.web.guard import Foreign, Policy, Receive, Scope, Send, TooLarge, TooSlow
+from tracklet_services.web.workers import Busy, Workers
+
+ENDPOINTS: Final = (
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *models.ENDPOINTS,
+    *registry.ENDPOINTS,
+    *traces.ENDPOINTS,
+)
+
+_JSON: Final = b"application/json"
+_MOST_FIELDS: Final = 10_000
+_STATUSES: Final = {TooLarge: 413, Foreign: 403}
+_logger = logging.getLogger(__name__)
+
+
+class UnknownEndpoint(TrackletException):
+    """The protocol has no such verb."""
+
+    code = "ENDPOINT_NOT_FOUND"
+
+
+class _Decoded(NamedTuple):
+    """An endpoint with what reads its requests."""
+
+    endpoint: Endpoint
+    decoder: msgspec.json.Decoder[Any]
+    lists: frozenset[str]
+
+
+class Protocol:
+    """The application of the protocol's verbs, below ``/api/<version>/mlflow/``.
+
+    Args:
+        served: What they work on.
+        workers: Who does it.
+        policy: What a request may cost.
+    """
+
+    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+        self._served = served
+        self._workers = workers
+        self._policy = policy
+        self._plain: dict[tuple[str, str], dict[str, _Decoded]] = {}
+        self._others: list[tuple[str, re.Pattern[str], dict[str, _Decoded]]] = []
+        for endpoint in ENDPOINTS:
+            self._add(endpoint)
+
+    def _add(self, endpoint: Endpoint) -> None:
+        decoded = _Decoded(
+            endpoint,
+            msgspec.json.Decoder(endpoint.request, strict=False),
+            frozenset(_lists(endpoint.request)),
+        )
+        for version in endpoint.versions:
+            if "{" not in endpoint.path:
+                found = self._plain.setdefault((version, endpoint.path), {})
+            else:
+                pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", endpoint.path))
+                known = (m for v, p, m in self._others if (v, p) == (version, pattern))
+                found = next(known, None)
+                if found is None:
+                    found = {}
+                    self._others.append((version, pattern, found))
+            found[endpoint.method] = decoded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose path parameters are ``version`` and ``verb``."""
+        await answered(self._respond(scope, receive), send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> bytes:
+        found, named = self._find(scope["path_params"]["version"], scope["path_params"]["verb"])
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in found:
+            raise UnknownEndpoint(
+                f"this endpoint takes {' and '.join(sorted(found))}, not {scope['method']}"
+            )
+        decoded = found[method]
+        asked = await self._asked(decoded, named, scope, receive)
+        async with _in_time(self._policy.seconds):
+            return await self._workers.run(
+                lambda: msgspec.json.encode(decoded.endpoint.call(self._served, asked))
+            )
+
+    def _find(self, version: str, verb: str) -> tuple[dict[str, _Decoded], dict[str, str]]:
+        found = self._plain.get((version, verb))
+        if found is not None:
+            return found, {}
+        for of, pattern, those in self._others:
+            match = pattern.fullmatch(verb) if of == version else None
+            if match is not None:
+                return those, match.groupdict()
+        raise UnknownEndpoint("this server has no such endpoint")
+
+    async def _asked(
+        self, decoded: _Decoded, named: Mapping[str, str], scope: Scope, receive: Receive
+    ) -> Any:
+        """The request: of the path, and of the body or the query."""
+        content = b""
+        if scope["method"] not in ("GET", "HEAD"):
+            content = await guard.body(receive, scope, self._policy)
+            kind = dict(scope["headers"]).get(b"content-type", b"")
+            if content and kind.partition(b";")[0].strip().lower() != _JSON:
+                raise InvalidParameterValue(
+                    "a body is of the content type application/json and is JSON in UTF-8"
+                )
+        try:
+            if content and not named:
+                return decoded.decoder.decode(content)
+            given: dict[str, Any] = msgspec.json.decode(content) if content else {}
+            if not isinstance(given, dict):
+                raise msgspec.ValidationError("Expected `object`")
+            if not content:
+                given = _of_query(scope["query_string"], decoded.lists)
+            return msgspec.convert({**given, **named}, decoded.endpoint.request, strict=False)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            raise InvalidParameterValue(f"the request cannot be read: {error}") from error
+
+
+def _lists(request: type[msgspec.Struct]) -> Iterator[str]:
+    for field in msgspec.structs.fields(request):
+        kind = getattr(field.type, "__origin__", field.type)  # of an Annotated, what it annotates
+        if get_origin(field.type) is list or get_origin(kind) is list:
+            yield field.name
+
+
+def _of_query(query: bytes, lists: frozenset[str]) -> dict[str, Any]:
+    """The fields of a query string; of one that is given twice and is no list, the last."""
+    given = parse_qs(
+        query.decode("latin-1"),
+        keep_blank_values=True,
+        errors="strict",
+        max_num_fields=_MOST_FIELDS,
+    )
+    return {
+        name.removesuffix("[]"): values if name.removesuffix("[]") in lists else values[-1]
+        for name, values in given.items()
+    }
+
+
+class _in_time:  # noqa: N801 - reads as the statement that it is
+    """Within so many seconds, or it is too slow."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._limit = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+
+    async def __aexit__(self, *of: Any) -> None:
+        try:
+            await self._limit.__aexit__(*of)
+        except TimeoutError:
+            raise TooSlow(f"no answer within {self._seconds:g} seconds") from None
+
+
+async def answered(response: Any, send: Send) -> None:
+    """Send the JSON that a coroutine gives, or its error."""
+    try:
+        content: bytes = await response
+    except ConnectionAbortedError:
+        return  # nobody is there to read it
+    except Exception as error:  # noqa: BLE001 - the server goes on, and says what it can
+        await refuse(error, send)
+        return
+    headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def refuse(error: Exception, send: Send) -> None:
+    """Answer with an error: its status, MLflow's shape, and no path of this machine."""
+    if not isinstance(error, TrackletException):
+        _logger.error("a request failed in the server", exc_info=error)
+        error = TrackletException("the server failed; its log says why")
+    elif error.get_http_status_code() >= 500 and not isinstance(error, Busy | TooSlow):
+        _logger.error("a request failed: %s", error.message)
+    status = error.get_http_status_code()
+    for kind, own in _STATUSES.items():
+        if isinstance(error, kind):
+            status = own
+    if isinstance(error, InvalidState):
+        status = 400  # MLflow's 500 would have every client try again, for minutes
+    said = TrackletException(shown(error.message), error.error_code)
+    more = [(b"retry-after", b"1")] if isinstance(error, Busy) else []
+    await guard.answer(send, status, said, more)
+
+
+def done(workers: Workers, call: Any, *arguments: Any, **named: Any) -> Any:
+    """What a call returns, in one of the workers' threads."""
+    return workers.run(partial(call, *arguments, **named))

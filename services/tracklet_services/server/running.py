@@ -1,0 +1,124 @@
+"""How the server runs: where it listens, in how many processes, and how it ends."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from tracklet import lazy, settings
+from tracklet.errors import InvalidParameterValue
+from tracklet.stores import open_store
+from tracklet_services.web.guard import Guard, Policy
+
+_ARGUMENTS: Final = "TRACKLET_SERVER_ARGUMENTS"
+_GRACE: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a server runs.
+
+    Args:
+        store: The record's URI.
+        host: The address to listen on.
+        port: The port.
+        uds: A Unix socket to listen on instead.
+        workers: How many processes answer.
+        prefix: What stands before every path.
+        certificate: A file with the TLS certificate, and
+        key: one with its key.
+        exposed: Whether anybody who reaches the server may use it.
+        policy: Whom it answers to, and what a request may cost.
+    """
+
+    store: str
+    host: str = "127.0.0.1"
+    port: int = 5000
+    uds: str | None = None
+    workers: int = 1
+    prefix: str = ""
+    certificate: str | None = None
+    key: str | None = None
+    exposed: bool = False
+    policy: Policy = field(default_factory=Policy)
+
+    def __post_init__(self) -> None:
+        if self.prefix and (self.prefix[0] != "/" or self.prefix[-1] == "/"):
+            raise InvalidParameterValue(
+                f"a static prefix begins and does not end with '/'; got {self.prefix!r}"
+            )
+        if self.uds is None and not self.exposed and not _is_loopback(self.host):
+            raise InvalidParameterValue(
+                f"{self.host!r} can be reached from other machines, and whoever reaches this "
+                "server may change and delete all of the record. Listen on 127.0.0.1 behind a "
+                "proxy that asks who it is, or say --expose-to-everybody"
+            )
+
+    @property
+    def address(self) -> str:
+        """Where it can be reached."""
+        if self.uds is not None:
+            return f"unix:{self.uds}"
+        scheme = "https" if self.certificate else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{self.prefix}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(options: Options) -> None:
+    """Serve until interrupted; what is under way then is finished, within half a minute.
+
+    Raises:
+        MissingDependency: A library of the extra ``server`` is not installed.
+        TrackletException: The store cannot be opened.
+    """
+    for library in ("starlette", "msgspec"):
+        _imported(library)
+    uvicorn = _imported("uvicorn")
+    open_store(options.store)  # what is wrong with it is said here, once
+    os.environ[_ARGUMENTS] = json.dumps(asdict(options))  # for the processes that uvicorn starts
+    try:
+        uvicorn.run(
+            f"{__name__}:app",
+            factory=True,
+            host=options.host,
+            port=options.port,
+            uds=options.uds,
+            workers=options.workers,
+            ssl_certfile=options.certificate,
+            ssl_keyfile=options.key,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+    finally:
+        del os.environ[_ARGUMENTS]
+
+
+def app() -> Guard:
+    """The application of one of the server's processes."""
+    from tracklet_services.server.app import create_app
+
+    arguments: dict[str, Any] = json.loads(os.environ[_ARGUMENTS])
+    options = Options(**{**arguments, "policy": Policy(**arguments["policy"])})
+    return create_app(open_store(options.store), options.policy, prefix=options.prefix)
+
+
+def default_store() -> str:
+    """The record to serve: ``TRACKLET_`` or ``MLFLOW_BACKEND_STORE_URI``, or the default one."""
+    configured = settings.option("BACKEND_STORE_URI")
+    return settings.absolute_uri(configured) if configured else settings.tracking_uri()
+
+
+def _imported(name: str) -> Any:
+    return lazy.imported(name, name, purpose="the tracking server", extra="server")

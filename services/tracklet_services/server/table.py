@@ -1,0 +1,58 @@
+"""What an endpoint of the protocol is: from one table come routing, rights and the description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from tracklet.record import Store
+    from tracklet_services.server.places import Places
+
+Right: TypeAlias = Literal["read", "log", "admin"]
+"""To look at it; to add to it and change it; to delete it and say who may do what."""
+
+Subject: TypeAlias = Literal[
+    "nothing", "experiment", "experiments", "run", "runs", "model", "registered", "registry",
+    "trace", "traces", "new experiment", "new registered",
+]  # fmt: skip
+"""What the request is about, and so whose rights decide: the fields that name it are the same in
+all requests."""
+
+
+class Served(NamedTuple):
+    """What handlers work on.
+
+    Attributes:
+        store: The record.
+        places: Its artifacts, as clients see them.
+    """
+
+    store: Store
+    places: Places
+
+
+class Endpoint(NamedTuple):
+    """A verb of the protocol.
+
+    Attributes:
+        method: GET, or another whose request is a JSON body.
+        path: The path below ``/api/<version>/mlflow/``; ``{name}`` is a field of the request.
+        right: What the caller must be allowed to do
+        subject: to what.
+        request: What is asked.
+        call: Does it, in a thread; the result is a reply.
+        reply: What is answered.
+        versions: The versions of the protocol that have it.
+    """
+
+    method: str
+    path: str
+    right: Right
+    subject: Subject
+    request: type[Struct]
+    call: Callable[[Served, Any], Any]
+    reply: type[Struct]
+    versions: Sequence[str] = ("2.0",)
