@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,21 +21,35 @@ _log = lazy.logger(__name__)
 
 _SECONDS: Final = 600
 _UNABLE: Final = 3
-# It says nothing: what the file lacks is said by whoever loads it next, in this process.
-_BEGIN: Final = f"""
-import ctypes, os, sys
-try:
-    library = ctypes.CDLL(sys.argv[1])
-except OSError:
-    sys.exit({_UNABLE})
+# They say nothing: what the file lacks is said by whoever loads it next, in this process.
+_LIMITS: Final = """
+import os, sys
+file = sys.argv[1]
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = (16 << 30) + 64 * os.path.getsize(sys.argv[2])
+    most = (16 << 30) + 64 * os.path.getsize(file)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 except (ImportError, ValueError, OSError):
     pass
-file, handle = sys.argv[2], ctypes.c_void_p()
+"""
+_LIBRARY: Final = f"""
+import ctypes
+try:
+    library = ctypes.CDLL(sys.argv[2])
+except OSError:
+    sys.exit({_UNABLE})
+handle = ctypes.c_void_p()
+"""
+_SKOPS: Final = f"""
+try:
+    from skops.io import load
+except ImportError:
+    sys.exit({_UNABLE})
+try:
+    load(file, trusted=sys.argv[2:])
+except Exception:
+    pass
 """
 
 
@@ -50,14 +65,31 @@ def try_apart(file: Path, library: Any, steps: str) -> None:
         TrackletException: That process died of it.
     """
     name = getattr(library, "_name", None)
-    if trust.is_known(file) or not name or not _is_python(sys.executable):
+    if name:
+        _try(file, ["-S", "-c", _LIMITS + _LIBRARY + steps, str(file), str(name)])
+
+
+def try_skops(file: Path, trusted: Sequence[str]) -> None:
+    """The same for a file of skops': what native code parses is somewhere inside, as boosters are.
+
+    Args:
+        file: The file.
+        trusted: The types that it may hold.
+
+    Raises:
+        TrackletException: That process died of it.
+    """
+    _try(file, ["-c", _LIMITS + _SKOPS, str(file), *trusted])
+
+
+def _try(file: Path, arguments: list[str]) -> None:
+    if trust.is_known(file) or not _is_python(sys.executable):
         return
     import subprocess
 
-    command = [sys.executable, "-I", "-S", "-c", _BEGIN + steps, str(name), str(file)]
     try:
         code = subprocess.run(
-            command,
+            [sys.executable, "-I", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

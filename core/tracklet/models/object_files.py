@@ -16,7 +16,7 @@ import cloudpickle
 
 from tracklet import lazy
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import environment
+from tracklet.models import environment, native_files
 
 FORMATS: Final = ("cloudpickle", "pickle", "skops")
 DEFAULT: Final = "cloudpickle"
@@ -163,7 +163,7 @@ def load_skops(file: Path, trusted: Iterable[str]) -> Any:
 
     Raises:
         MissingDependency: skops is not installed.
-        TrackletException: The file is missing or corrupt, or holds other types.
+        TrackletException: The file is missing or corrupt, holds other types, or kills who reads it.
     """
     skops = _skops()
     if not file.is_file():
@@ -171,7 +171,12 @@ def load_skops(file: Path, trusted: Iterable[str]) -> Any:
     try:
         found = set(skops.get_untrusted_types(file=file))
         # skops refuses a name that is trusted and does not occur in some versions.
-        return skops.load(file, trusted=sorted(found & set(trusted)))
+        named = sorted(found & set(trusted))
+        if named:
+            native_files.try_skops(file, named)
+        return skops.load(file, trusted=named)
+    except TrackletException:
+        raise
     except Exception as error:
         raise TrackletException(
             f"{file} cannot be loaded by skops: it is corrupt, or holds types that are not "

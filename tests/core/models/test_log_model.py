@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -314,16 +314,33 @@ def test_an_external_model_is_none_once_its_files_are_logged() -> None:
     assert pyfunc.load_model(info.model_uri).predict(["you"]) == ["hello you"]
 
 
+class Streaming(pyfunc.PythonModel):
+    def predict(self, context: Any, model_input: Any) -> Any:
+        return greeting(model_input)
+
+    def predict_stream(self, context: Any, model_input: Any) -> Iterator[Any]:
+        for name in model_input:
+            yield greeting([name])
+
+
 def test_traces_of_a_loaded_model_are_its() -> None:
-    """What is traced while it answers names it; before and after, nothing does."""
-    info = pyfunc.log_model(name="m", python_model=greeting)
+    """What is traced while it answers names it; before, between two pieces and after, nothing."""
+
+    def linked() -> str | None:
+        trace = tracklet.get_trace(tracklet.get_last_active_trace_id() or "")
+        assert trace is not None
+        return trace.info.trace_metadata.get("mlflow.modelId")
+
+    info = pyfunc.log_model(name="m", python_model=Streaming())
     model = pyfunc.load_model(info.model_uri)
     greeting(["me"])
+    assert linked() is None
     model.predict(["you"])
-    greeting(["them"])
-    traces = tracklet.search_traces(return_type="list", order_by=["timestamp ASC"])
-    linked = [trace.info.trace_metadata.get("mlflow.modelId") for trace in traces]
-    assert linked == [None, info.model_id, None]
+    assert linked() == info.model_id
+    for _ in model.predict_stream(["you", "them"]):
+        assert linked() == info.model_id
+        greeting(["me"])
+        assert linked() is None
 
 
 @pytest.mark.parametrize(

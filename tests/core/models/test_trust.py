@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -526,6 +527,28 @@ def test_a_strangers_native_file_kills_no_process(
         except TrackletException:
             refused += 1
     assert refused
+
+
+def test_a_booster_in_a_strangers_skops_file_kills_no_process(tmp_path: Path) -> None:
+    """What native code parses may be anywhere in such a file, so it is loaded apart whole."""
+    from lightgbm import LGBMRegressor
+
+    rows = np.arange(8.0).reshape(4, 2)
+    model: Any = LGBMRegressor(n_estimators=2, min_child_samples=1, verbose=-1)
+    model.fit(rows, rows[:, 0])
+    path = tmp_path / "m"
+    models.save_model(model, path, serialization_format="skops")
+    as_foreign(path)
+    assert models.load_model(path).predict(rows).tolist() == model.predict(rows).tolist()
+    (file,) = path.glob("*.skops")
+    with zipfile.ZipFile(file) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    for spoiled in (b"num_leaves=-5", b"num_leaves=1000000"):
+        with zipfile.ZipFile(file, "w") as changed:
+            for name, content in members.items():
+                changed.writestr(name, re.sub(rb"num_leaves=\d+", spoiled, content))
+        with pytest.raises(TrackletException):
+            models.load_model(path)
 
 
 def test_functions_of_another_python_are_refused(

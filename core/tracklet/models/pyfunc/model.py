@@ -138,7 +138,19 @@ class PyFuncModel:
         if stream is None or not self.metadata.flavors[PYFUNC].get("streamable"):
             raise TrackletException("this model does not stream; use predict")
         params = enforcement.enforce_params(params, self._params)
-        return stream(self._checked(data), params or None)
+        return self._pieces(iter(stream(self._checked(data), params or None)))
+
+    def _pieces(self, stream: Iterator[Any]) -> Iterator[Any]:
+        """What a stream gives, each piece made as `predict` makes its answer."""
+        while True:
+            token = asked_model.set(self._model_id)  # not over a `yield`: it would be the caller's
+            try:
+                piece = next(stream)
+            except StopIteration:
+                return
+            finally:
+                asked_model.reset(token)
+            yield piece
 
     def unwrap_python_model(self) -> Any:
         """The :class:`~tracklet.pyfunc.PythonModel` behind the model.

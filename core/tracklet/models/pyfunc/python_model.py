@@ -247,7 +247,7 @@ def load_foreign(loader: str, path: Path, pyfunc: Mapping[str, Any]) -> Any:
     trust.permit(f"import the loader {loader}", path / "MLmodel")
     try:
         module = importlib.import_module(loader)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter of what is no name
         raise TrackletException(
             f"the model needs the loader {loader!r}, which cannot be imported ({error}); install "
             "the flavor's plugin or what the model's requirements.txt lists, or save the model "
