@@ -75,7 +75,7 @@ class Mirror:
         run_id = self.run.info.run_id
         self.run.writer.log_metrics(
             [
-                Metric(metric_key(key), float(value), stamp, number, None, None, None, run_id)
+                Metric(metric_key(key), float(value), stamp, number, run_id=run_id)
                 for key, value in values.items()
             ]
         )

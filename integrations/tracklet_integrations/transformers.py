@@ -21,21 +21,19 @@ from tracklet import settings
 from tracklet.autolog import (
     CommonOptions,
     Explanation,
-    FitSession,
     Integration,
     recording,
     switch,
 )
 from tracklet.entities import Metric
-from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
-from tracklet.names import now
 from tracklet.patching import Call, Outcome, Patch, PatchError, checkpoint
 from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.among_callbacks import among_callbacks
 from tracklet_integrations.shared.driving import driven_by
-from tracklet_integrations.shared.metric_keys import metric_key
-from tracklet_integrations.shared.sink import RunSink, may_evaluate
+from tracklet_integrations.shared.evaluating import watch_evaluation
+from tracklet_integrations.shared.sink import RunSink
+from tracklet_integrations.shared.trained import log_model
 from tracklet_integrations.shared.weak_table import WeakTable
 
 __all__ = ["TransformersIntegration", "TransformersOptions", "autolog"]
@@ -137,9 +135,10 @@ class TransformersIntegration(Integration):
                 outcome = yield
             recorder.finish(outcome)
             if outcome.error is None and options.log_models:
-                networks.log_model(
+                log_model(
                     recorder,
                     trainer.model,
+                    size=networks.size_of,
                     params=callback.texts,
                     points=callback.last.values(),
                     otherwise="the trainer's checkpoints have it",
@@ -148,19 +147,15 @@ class TransformersIntegration(Integration):
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``evaluate`` and ``predict`` outside of a training: into the run of the training."""
         trainer = call.instance
-        home = active.top() or self._homes.get(trainer)
-        leads = trainer.is_world_process_zero()
-        if home is None or not may_evaluate(LABEL, self.options, leads=leads):
-            with driven_by(LABEL):
-                yield
-            return
-        callback = RecordCallback(RunSink(home, LABEL))
-        with (
-            driven_by(LABEL),
-            FitSession(),
-            among_callbacks(trainer.callback_handler, callback, without=_is_same_record),
-        ):
-            yield
+        yield from watch_evaluation(
+            LABEL,
+            self.options,
+            self._homes.get(trainer),
+            lambda sink: among_callbacks(
+                trainer.callback_handler, RecordCallback(sink), without=_is_same_record
+            ),
+            leads=bool(trainer.is_world_process_zero()),
+        )
 
 
 class RecordCallback:
@@ -227,13 +222,8 @@ class RecordCallback:
     def _take(self, values: Mapping[str, Any], state: Any) -> None:
         with self._sink.step("metrics"):
             checkpoint("callback")
-            stamp, step, run_id = now(), int(state.global_step), self._sink.run_id
-            points = [
-                Metric(metric_key(name), number, stamp, step, None, None, None, run_id)
-                for name, number in _numbers(values)
-            ]
+            points = self._sink.scalars(dict(_numbers(values)), int(state.global_step))
             self.last |= {each.key: each for each in points}
-            self._sink.points(points)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tracklet.autolog import CommonOptions, Explanation, Integration, LatePatches, switch
 from tracklet.errors import InvalidParameterValue
 from tracklet.patching import Patch
+from tracklet_integrations.shared.checkpointing import check_options
 
 if TYPE_CHECKING:
     from tracklet_integrations.pytorch.lightning import Trainers
@@ -47,7 +48,8 @@ class PytorchOptions(CommonOptions):
         checkpoint_save_best_only: Keep one checkpoint: the best by that metric.
         checkpoint_save_weights_only: Leave out everything but the model.
         checkpoint_save_freq: ``"epoch"``, or every how many steps.
-        log_model_signatures: Of what Lightning's trainers fit.
+        log_model_signatures: Log models with what they take and give, as seen at the first
+            forwards after the first step; what differs among those has any length.
         log_checkpoints: Copy the files that the script saves by ``torch.save``, safetensors and
             distributed checkpoints into the run's artifacts, in the background.
 
@@ -80,17 +82,7 @@ class PytorchOptions(CommonOptions):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise InvalidParameterValue(f"{name} must be a whole number from 1; got {value!r}")
-        self.check_choice("checkpoint_mode", ("min", "max"))
-        freq = self.checkpoint_save_freq
-        if freq != "epoch" and (type(freq) is not int or freq < 1):
-            raise InvalidParameterValue(
-                "checkpoint_save_freq must be 'epoch' or a whole number of steps from 1; got "
-                f"{freq!r}"
-            )
-        if self.checkpoint_save_best_only and not self.checkpoint_monitor:
-            raise InvalidParameterValue(
-                "checkpoint_save_best_only needs a checkpoint_monitor, which says what is best"
-            )
+        check_options(self)
 
 
 class PytorchIntegration(Integration):
@@ -136,7 +128,7 @@ class PytorchIntegration(Integration):
                 "batch_size, drop_last, shuffle, num_workers, dataset_size: the loader's",
                 "model, parameters, trainable_parameters, model_summary.txt, device, dtype: the "
                 "smallest module that has what the optimizer changes",
-                "batches_per_epoch, epochs, accumulation: as they were, at the end",
+                "batches_per_epoch, epochs, accumulation, amp: as they were, at the end",
                 "checkpoints.json: what the script saves, with step, epoch, size and hash",
                 *(("the trained model, if it is still there",) if options.log_models else ()),
             ),

@@ -14,22 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklet import lazy
 from tracklet.autolog import Recorder
-from tracklet.autolog.checkpoints import Checkpoints
 from tracklet.entities import Metric
 from tracklet.names import now
 from tracklet_integrations.pytorch.describing import Surroundings
 from tracklet_integrations.pytorch.doors import Door, skip
+from tracklet_integrations.shared.checkpointing import EpochCheckpoints
 
 if TYPE_CHECKING:
     from tracklet_integrations.pytorch.loop import Loop, Optimizing
 
 _SHARDED: Final = ("DTensor", "FlatParameter")
-_log = lazy.logger(__name__)
 
 
-class AutomaticCheckpoints:
+class AutomaticCheckpoints(EpochCheckpoints):
     """A training's checkpoints.
 
     Args:
@@ -38,28 +36,13 @@ class AutomaticCheckpoints:
     """
 
     def __init__(self, recorder: Recorder, options: Any) -> None:
-        self._recorder = recorder
-        self._options = options
-        self._by_epoch = options.checkpoint_save_freq == "epoch"
+        super().__init__(recorder, options, "pytorch", ".pth")
         self._weights_only = options.checkpoint_save_weights_only
-        self._writer = Checkpoints(
-            recorder,
-            "pytorch",
-            {},
-            ".weights.pth" if self._weights_only else ".pth",
-            every=1,
-            monitor=options.checkpoint_monitor,
-            mode=options.checkpoint_mode,
-            best_only=options.checkpoint_save_best_only,
-        )
         self._optimizers: list[Optimizing] = []
         self._models: list[Callable[[], Any]] = []
         self._schedulers: list[Callable[[], Any]] = []
         self._scalers: list[Callable[[], Any]] = []
         self._measured: dict[str, tuple[int, float]] = {}
-        self._written = 0  # the step, or the epoch
-        self._is_declined = False
-        self._has_said = False
 
     def note(self, known: Optimizing, optimizer: Any, around: Surroundings) -> None:
         """An optimizer has taken its first step."""
@@ -71,11 +54,11 @@ class AutomaticCheckpoints:
         if not self._scalers:
             self._scalers = [weakref.ref(each) for each in around.scalers()]
         if model is None:
-            self._is_declined = True
-            self._say("no module was found that has the parameters of the optimizer")
+            reason = "no module was found that has the parameters of the optimizer"
+            self.leave_out(reason, always=True)
         elif any(type(each).__name__ in _SHARDED for each in model.parameters()):
-            self._is_declined = True
-            self._say("the parameters are shards, which one process alone cannot gather")
+            reason = "the parameters are shards, which one process alone cannot gather"
+            self.leave_out(reason, always=True)
 
     def look_at(self, points: Sequence[Metric]) -> None:
         """See what was measured."""
@@ -90,28 +73,11 @@ class AutomaticCheckpoints:
             epochs: How many epochs are over.
             measure: Has all points shown to :meth:`look_at` that there are.
         """
-        if self._is_declined or not step:
-            return
-        freq, count = self._options.checkpoint_save_freq, epochs if self._by_epoch else step
-        if count == self._written or (not self._by_epoch and step % freq):
-            return
-        self._written = count
-        measure()
-        metrics = {key: value for key, (at, value) in self._measured.items() if at == step}
-        monitor = self._options.checkpoint_monitor
-        if self._options.checkpoint_save_best_only and monitor not in metrics:
-            self._say(f"the metric {monitor!r}, which says what is best, was not measured")
-            return
-        metrics = {key: value for key, value in metrics.items() if key == monitor}
-        if self._writer.wants(step, metrics):
-            place = f"epoch_{epochs - 1}" if self._by_epoch else None
-            self._writer.write(
-                step,
-                metrics,
-                lambda file: self._save(file, step, epochs - 1),
-                epoch=max(epochs - 1, 0),
-                place=place,
-            )
+        if self.are_due(step, epochs):
+            measure()
+            metrics = {key: value for key, (at, value) in self._measured.items() if at == step}
+            epoch = max(epochs - 1, 0)
+            self.write(step, epoch, metrics, lambda file: self._save(file, step, epochs - 1))
 
     def _save(self, file: Path, step: int, epoch: int) -> None:
         import torch
@@ -130,15 +96,6 @@ class AutomaticCheckpoints:
             state["grad_scalers"] = _states(self._scalers)
             state["random_states"] = random_states()
         torch.save(state, file)
-
-    def _say(self, reason: str) -> None:
-        """Say once that there is no checkpoint, and why."""
-        if self._has_said:
-            return
-        self._has_said = True
-        self._recorder.tags({"tracklet.pytorch.checkpoint": f"left out: {reason}"})
-        if not self._options.silent:
-            _log.warning("Checkpoint logging is skipped, because %s", reason)
 
 
 def attach(loop: Loop, is_due: Callable[[], None], *, by_epoch: bool) -> None:

@@ -176,6 +176,10 @@ class Surroundings:
         found = {id(value): value for _, value in self._named if issubclass(type(value), kind)}
         return [*found.values()]
 
+    def has_compiled(self) -> bool:
+        """Whether a module is compiled, or will be when it is called."""
+        return any(type(value).__name__ == "OptimizedModule" for _, value in self._named)
+
     def model_of(self, optimizer: Any) -> Any:
         """The smallest module that has all parameters of an optimizer."""
         import torch

@@ -21,8 +21,10 @@ from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 from tracklet_integrations.shared import networks
+from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
+from tracklet_integrations.shared.trained import log_model
 
 LABEL: Final = "pytorch"
 LOSS_TAG: Final = "tracklet.pytorch.loss"
@@ -54,6 +56,7 @@ class TrainingRecord(Training):
         self._before: list[int] = []
         self._options = options
         self._model: Callable[[], Any] | None = None
+        self._forwards: Forwards | None = None
         self._texts: dict[str, str] = {}
         self._last: dict[str, Metric] = {}
         self.saved = SavedFiles(self.recorder, keep=options.log_checkpoints)
@@ -93,8 +96,11 @@ class TrainingRecord(Training):
             # An optimizer of one parameter does not say which module is trained.
             model = None if self.is_within_backward else around.model_of(optimizer)
             if model is not None:
+                model = networks.unwrapped(model)
                 found |= networks.model_params(model)
-                self._model = weakref.ref(networks.unwrapped(model))
+                self._model = weakref.ref(model)
+                if not around.has_compiled():
+                    self._forwards = Forwards(model)
             if self.checkpoints is not None:
                 self.checkpoints.note(known, optimizer, around)
         self._texts = recorder.params(found)
@@ -147,6 +153,10 @@ class TrainingRecord(Training):
             params["batches_per_epoch"] = batches
         if self._epochs:
             params["epochs"] = self._epochs
+        if self._forwards is not None:
+            self._forwards.leave()
+            if self._forwards.precision is not None:
+                params["amp"] = self._forwards.precision
         if first is not None and first.accumulated:
             params["accumulation"] = first.accumulated
         for number, each in enumerate(self.optimizers[1:], 1):
@@ -189,9 +199,15 @@ class TrainingRecord(Training):
             gone = "left out: the script held it no more when the run ended"
             self.recorder.tags({"tracklet.model": gone})
             return
-        networks.log_model(
+        signature = None
+        if self._forwards is not None and self._options.log_model_signatures:
+            with self.recorder.step("signature"):
+                signature = self._forwards.signature()
+        log_model(
             self.recorder,
             model,
+            signature=signature or False,
+            size=networks.size_of,
             params=self._texts,
             points=self._last.values(),
             registered_model_name=self._options.registered_model_name,
@@ -285,7 +301,7 @@ class TrainingRecord(Training):
                 number = transfer.value(value[0])
                 if number is not None:
                     key = self._key(kind, known, several)
-                    points.append(Metric(key, float(number), stamp, step, None, None, None, run_id))
+                    points.append(Metric(key, float(number), stamp, step, run_id=run_id))
 
     def _look(
         self, segment: Segment, transfer: Transfer, step: int, stamp: int, points: list[Metric]
@@ -295,7 +311,7 @@ class TrainingRecord(Training):
         losses = self._splits.losses(segment, step, self.data, self._reduction, transfer.value)
         for metric, value, origin in losses:
             if value is not None:
-                points.append(Metric(metric, value, stamp, step, None, None, None, run_id))
+                points.append(Metric(metric, value, stamp, step, run_id=run_id))
                 self._origins[metric] = origin
             else:
                 self._origins.setdefault(metric, origin)
@@ -318,10 +334,10 @@ class TrainingRecord(Training):
             return
         if whole and count:
             key = self._key("train_loss", known, several)
-            points.append(Metric(key, total / count, stamp, step, None, None, None, run_id))
+            points.append(Metric(key, total / count, stamp, step, run_id=run_id))
         if is_first:
             value = float(number or self._epochs)
-            points.append(Metric("epoch", value, stamp, step, None, None, None, run_id))
+            points.append(Metric("epoch", value, stamp, step, run_id=run_id))
 
     def _rates(
         self,
@@ -341,9 +357,7 @@ class TrainingRecord(Training):
             name = key if len(rates) == 1 else f"{key}/{number}"
             if known.written.get(name) != value:
                 known.written[name] = value
-                found.append(
-                    Metric(name, value, stamp, step, None, None, None, self.run.info.run_id)
-                )
+                found.append(Metric(name, value, stamp, step, run_id=self.run.info.run_id))
         return found
 
     def _key(self, metric: str, known: Optimizing, several: bool) -> str:
@@ -391,7 +405,7 @@ class TrainingRecord(Training):
                 self._samples_at = samples
         run_id, stamp = self.run.info.run_id, int(now * 1000)
         for key, value in found.items():
-            points.append(Metric(key, value, stamp, step, None, None, None, run_id))
+            points.append(Metric(key, value, stamp, step, run_id=run_id))
 
     def _account(self, over: Pass) -> None:
         self._waited += over.waited

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from tracklet.autolog.checkpoints import FOLDER, LATEST_TAG
-from tracklet.client import TrackletClient
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
 from tracklet.fluent import active
 from tracklet.models import unpickle
-
-_FACTS: Final = "_metrics.json"
+from tracklet_integrations.shared.checkpointing import checkpoint_file
 
 
 def load_checkpoint(
@@ -38,7 +34,7 @@ def load_checkpoint(
         ResourceDoesNotExist: There is no such checkpoint.
         TrackletException: The file is corrupt, or of another model.
     """
-    file = _download(_run_id(run_id), epoch, global_step)
+    file = checkpoint_file(run_id, epoch, global_step)
     load = getattr(model_class, "load_from_checkpoint", None)
     if load is not None:
         return load(file, **(kwargs or {}))
@@ -90,7 +86,7 @@ def restore_checkpoint(
         TrackletException: The file is corrupt, or of other objects.
     """
     try:
-        file = _download(_run_id(run_id), epoch, global_step)
+        file = checkpoint_file(run_id, epoch, global_step)
     except ResourceDoesNotExist:
         if missing_ok:
             return None
@@ -158,43 +154,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "state_dict" not in state:
         raise TrackletException(f"{file} is no checkpoint: it has no state_dict")
     return state
-
-
-def _run_id(run_id: str | None) -> str:
-    if run_id is not None:
-        return run_id
-    run = active.top()
-    if run is None:
-        raise InvalidParameterValue(
-            "there is no active run to look for checkpoints in; give run_id"
-        )
-    return run.info.run_id
-
-
-def _download(run_id: str, epoch: int | None, global_step: int | None) -> Path:
-    """The file of a checkpoint."""
-    if epoch is not None and global_step is not None:
-        raise InvalidParameterValue(
-            f"Only one of epoch and global_step can be set; got {epoch!r} and {global_step!r}"
-        )
-    client = TrackletClient()
-    path = client.get_run(run_id).data.tags.get(LATEST_TAG)
-    if path is None:
-        raise ResourceDoesNotExist(
-            f"There is no logged checkpoint artifact in run {run_id!r}; train with "
-            "tracklet.pytorch.autolog(checkpoint=True) to have some"
-        )
-    wanted = f"epoch_{epoch}" if epoch is not None else f"global_step_{global_step}"
-    if epoch is None and global_step is None:
-        return Path(client.download_artifacts(run_id, path))
-    home = f"{path.partition(FOLDER)[0]}{FOLDER}"
-    for each in client.list_artifacts(run_id, f"{home}/{wanted}"):
-        if not each.path.endswith(_FACTS):
-            return Path(client.download_artifacts(run_id, each.path))
-    facts = f"{home}/latest_checkpoint{_FACTS}"
-    if path.rpartition("/")[0] == home:  # only the best is kept
-        kept = json.loads(Path(client.download_artifacts(run_id, facts)).read_text())
-        if epoch == kept.get("epoch") or global_step == kept.get("global_step"):
-            return Path(client.download_artifacts(run_id, path))
-    names = sorted(each.path.rpartition("/")[2] for each in client.list_artifacts(run_id, home))
-    raise ResourceDoesNotExist(f"run {run_id!r} has no checkpoint {wanted}; it has {names}")

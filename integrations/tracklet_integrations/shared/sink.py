@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracklet import settings
-from tracklet.autolog import Recorder, session
+from tracklet.autolog import Recorder
 from tracklet.autolog.budget import Step, tally_of
 from tracklet.autolog.recorder import RunFiles, param_text
 from tracklet.entities import Metric
-from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
+from tracklet.names import now
 from tracklet.stores import open_store
+from tracklet_integrations.shared.metric_keys import metric_key
 
 
 class RunSink:
@@ -64,6 +65,24 @@ class RunSink:
         with self.recorder.step("metrics"):
             self.recorder.run.writer.log_metrics(points)
 
+    def scalars(
+        self, values: Mapping[str, float], step: int, stamp: int | None = None
+    ) -> list[Metric]:
+        """Record a point of each metric, and give them back.
+
+        Args:
+            values: Numbers by name; names may have what a key may not.
+            step: The step of all.
+            stamp: When, ms; now by default.
+        """
+        stamp = now() if stamp is None else stamp
+        points = [
+            Metric(metric_key(name), float(value), stamp, step, run_id=self.run_id)
+            for name, value in values.items()
+        ]
+        self.points(points)
+        return points
+
     def note(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run."""
         if self.recorder is not None:
@@ -87,19 +106,3 @@ class RunSink:
             if tally.fault_count:
                 what["tags"] = {**what.get("tags", {}), **tally.sums()}
             self._store.log_batch(self.run_id, **what)
-
-
-def may_evaluate(label: str, options: Any, *, leads: bool) -> bool:
-    """Whether what a trainer evaluates by itself is recorded into a run that is there.
-
-    Args:
-        label: The integration's name.
-        options: Its options.
-        leads: Whether this process is the one of several that records.
-    """
-    return (
-        leads
-        and session.current() is None
-        and not session.is_muted(label)
-        and not (options.exclusive and active.top() is not None)
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from tests.integrations.pytorch.conftest import X, Y, loader, network
 from torch import nn
@@ -34,8 +35,48 @@ def test_a_model_that_is_still_there_answers_as_it_did(watched: None) -> None:
     assert torch.equal(again(X), model(X))
     assert logged.params["optimizer"] == "SGD"
     assert "steps_per_second" in {each.key for each in logged.metrics}
-    answer = tracklet.pyfunc.load_model(logged.model_uri).predict(X.numpy())
-    assert (answer == model(X).detach().numpy()).all()
+    loaded = tracklet.pyfunc.load_model(logged.model_uri)
+    (given,), (answered,) = loaded.metadata.signature.inputs, loaded.metadata.signature.outputs
+    assert (given.shape, given.type, answered.shape) == ((-1, 3), np.float32, (-1, 1))
+    expected = model(X).detach().numpy()
+    assert (loaded.predict(X.numpy()) == expected).all()
+    assert tracklet.get_run(run.info.run_id).data.params["amp"] == "False"
+
+
+class Reader(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Embedding(5, 4)
+        self.outer = nn.Linear(4, 2)
+
+    def forward(self, tokens: Any, mask: Any, labels: Any = None) -> Any:
+        found = self.outer((self.inner(tokens) * mask).mean(1))
+        loss = None if labels is None else nn.functional.cross_entropy(found, labels)
+        return {"scores": found, "loss": loss}
+
+
+def test_a_signature_has_what_differs_by_any_length_and_all_that_is_given(watched: None) -> None:
+    """Of several inputs by their names; labels and the loss are of the training alone."""
+    with tracklet.start_run() as run:
+        model = Reader()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for length in (3, 3, 5, 4):
+            tokens, mask = torch.randint(5, (2, length)), torch.ones(2, length, 1)
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                model(tokens, mask=mask, labels=torch.tensor([0, 1]))["loss"].backward()
+            optimizer.step()
+    assert tracklet.get_run(run.info.run_id).data.params["amp"] == "bfloat16"
+    [logged] = models_of(run)
+    loaded = tracklet.pyfunc.load_model(logged.model_uri)
+    signature = loaded.metadata.signature
+    given = {each.name: (each.shape, each.type.name) for each in signature.inputs}
+    assert given == {"tokens": ((-1, -1), "int64"), "mask": ((-1, -1, 1), "float32")}
+    assert {each.name: each.shape for each in signature.outputs} == {"scores": (-1, 2)}
+    tokens, mask = torch.randint(5, (7, 9)), torch.ones(7, 9, 1)
+    answer = loaded.predict({"tokens": tokens.numpy(), "mask": mask.numpy()})["scores"]
+    assert (answer == model(tokens, mask)["scores"].detach().numpy()).all()
+    assert not nn.modules.module._global_forward_hooks
 
 
 def test_what_runs_a_model_on_several_devices_is_not_part_of_it(watched: None) -> None:

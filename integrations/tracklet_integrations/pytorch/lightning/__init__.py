@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from tracklet.autolog import FitSession, LatePatches, recording
+from tracklet.autolog import LatePatches, recording
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.patching import Call, Outcome, Patch
@@ -86,30 +86,17 @@ class Trainers:
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``Trainer.validate`` and ``test``: into the active run, or that of the fit."""
         from tracklet_integrations.pytorch.lightning.fitting import Evaluation
-        from tracklet_integrations.shared.sink import RunSink, may_evaluate
+        from tracklet_integrations.shared.evaluating import watch_evaluation
 
-        trainer, options = call.instance, self._options
-        leads = bool(trainer.is_global_zero)
-        home = active.top() or self.homes.get(trainer)
-        if home is None:
-            with (
-                driven_by(DRIVER),
-                recording(LABEL, options, muted=not leads) as recorder,
-            ):
-                if recorder is None:
-                    yield
-                    return
-                with among_callbacks(trainer, Evaluation(RunSink(recorder.run, LABEL, recorder))):
-                    outcome = yield
-                recorder.finish(outcome)
-            return
-        if not may_evaluate(LABEL, options, leads=leads):
-            with driven_by(DRIVER):
-                yield
-            return
-        evaluation = Evaluation(RunSink(home, LABEL))
-        with driven_by(DRIVER), FitSession(), among_callbacks(trainer, evaluation):
-            yield
+        trainer = call.instance
+        yield from watch_evaluation(
+            LABEL,
+            self._options,
+            self.homes.get(trainer),
+            lambda sink: among_callbacks(trainer, Evaluation(sink)),
+            leads=bool(trainer.is_global_zero),
+            driver=DRIVER,
+        )
 
     def watch_tuning(self, call: Call) -> Generator[None, Outcome, None]:
         """What a tuner fits to find a setting is no training."""

@@ -16,17 +16,16 @@ from typing import Any
 
 from tracklet.autolog import FitSession, Recorder
 from tracklet.autolog.budget import charged, tally_of
-from tracklet.entities import Metric
-from tracklet.names import now
 from tracklet.patching import Outcome, checkpoint, report
 from tracklet.repositories import repository
 from tracklet_integrations.pytorch.lightning import facts
-from tracklet_integrations.pytorch.lightning.forward import FirstForward
 from tracklet_integrations.pytorch.lightning.series import Series, same
 from tracklet_integrations.pytorch.record import LABEL
 from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.driving import DRIVER
+from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.sink import RunSink
+from tracklet_integrations.shared.trained import log_model
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
@@ -112,7 +111,7 @@ class Fit(Listener):
         self._known: dict[str, Any] = {}
         # Names that are recorded only every so many steps; not at the end of an epoch.
         self._at_steps: set[str] = set()
-        self._forward: FirstForward | None = None
+        self._forward: Forwards | None = None
         self.interrupted: Outcome | None = None
         self._begin()
 
@@ -152,7 +151,7 @@ class Fit(Listener):
         with self.sink.step("summary"):
             self.sink.artifacts({"model_summary.txt": networks.summary(module)})
         if options.log_models and options.log_model_signatures:
-            self._forward = FirstForward.of(module)
+            self._forward = Forwards(module)
 
     @contained
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
@@ -243,16 +242,10 @@ class Fit(Listener):
         with self.sink.step("results"):
             stopped = facts.early_stopping(trainer)
             best, tags = facts.checkpoints(facts.checkpointing(trainer))
-            self.sink.points([*self._points(stopped, 0), *self._points(best, trainer.global_step)])
+            self.sink.scalars(stopped, 0)
+            self.sink.scalars(best, trainer.global_step)
             if tags:
                 self.sink.note(tags)
-
-    def _points(self, values: dict[str, float], step: int) -> list[Metric]:
-        stamp, run_id = now(), self.sink.run_id
-        return [
-            Metric(key, float(value), stamp, step, None, None, None, run_id)
-            for key, value in values.items()
-        ]
 
     def log_model(self, trainer: Any) -> None:
         """Log the fitted module, with the newest point of each metric."""
@@ -270,9 +263,10 @@ class Fit(Listener):
         if self._forward is not None:
             with recorder.step("signature"):
                 signature = self._forward.signature()
-        networks.log_model(
+        log_model(
             recorder,
             trainer.lightning_module,
+            size=networks.size_of,
             params=self._texts,
             points=self._series.last.values(),
             signature=signature or False,

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tracklet import lazy
 from tracklet.autolog import session
 from tracklet.client import TrackletClient
-from tracklet.entities import Metric
 from tracklet.errors import MissingDependency
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
-from tracklet.names import now
 from tracklet.repositories import repository
 from tracklet_integrations.pytorch.lightning import PACKAGES, facts
 from tracklet_integrations.pytorch.record import LABEL
-from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
 from tracklet_integrations.shared.sink import RunSink
 
@@ -143,23 +140,8 @@ class _Logger:
         sink = self._opened()
         if sink is None:
             return
-        stamp = now()
         with sink.step("metrics"):
-            sink.points(
-                [
-                    Metric(
-                        metric_key(self._prefix + key),
-                        float(value),
-                        stamp,
-                        step or 0,
-                        None,
-                        None,
-                        None,
-                        sink.run_id,
-                    )
-                    for key, value in metrics.items()
-                ]
-            )
+            sink.scalars({self._prefix + key: metrics[key] for key in metrics}, step or 0)
 
     def log_hyperparams(
         self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any

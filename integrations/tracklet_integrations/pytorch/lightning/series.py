@@ -66,7 +66,7 @@ class Series:
             for key, value, stamp, step in arrived:
                 number = transfer.value(value)
                 if number is not None:
-                    point = Metric(key, float(number), stamp, step, None, None, None, self._run_id)
+                    point = Metric(key, float(number), stamp, step, run_id=self._run_id)
                     points.append(point)
                     self.last[key] = point
         if points:

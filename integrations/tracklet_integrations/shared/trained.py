@@ -1,0 +1,49 @@
+"""How a model that a trainer has trained is logged, with what is known of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from tracklet.autolog import Recorder
+from tracklet.entities import Metric
+
+_MOST_BYTES: Final = 2**30
+
+
+def log_model(
+    recorder: Recorder,
+    model: Any,
+    *,
+    size: Callable[[Any], int],
+    params: Mapping[str, str],
+    points: Iterable[Metric],
+    otherwise: str,
+    signature: Any = False,
+    **settings: Any,
+) -> None:
+    """Log a trained model, unless what it learned has more than a GiB.
+
+    Args:
+        recorder: Of the run.
+        model: The model.
+        size: How many bytes what a model learned has.
+        params: The params to link with it.
+        points: The newest point of each metric, to link with it.
+        otherwise: What has it, if it is too large.
+        signature: Its signature; False for none.
+        **settings: What :meth:`tracklet.autolog.Recorder.model` takes besides.
+    """
+    found = 0
+    with recorder.step("model"):
+        found = size(model)
+    if found > _MOST_BYTES:
+        gib = f"{found / 2**30:.1f} GiB"
+        recorder.tags({"tracklet.model": f"left out: {gib}; {otherwise}"})
+        return
+    info = recorder.model(model, signature=signature, params=params, **settings)
+    if info is not None and info.model_id is not None:
+        with recorder.step("model"):
+            linked = [replace(each, model_id=info.model_id) for each in points if each.step]
+            recorder.run.writer.link_metrics(linked)
