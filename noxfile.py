@@ -13,7 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics"
+EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics,ui"
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
 TRAINERS = ["lightning", "tensorboard", "transformers"]
@@ -162,6 +162,14 @@ def tests(session: nox.Session) -> None:
     session.run(
         "pytest", TIMEOUT, *workers(), *USUAL, *session.posargs, env=test_environment(session)
     )
+
+
+@nox.session
+def ui(session: nox.Session) -> None:
+    """The web UI's screens, in Debian's Chromium."""
+    session.install("-e", ".[sql,ui]", *group("screens"))
+    screens = ["-m", "not exhaustive", "tests/services/ui/test_screens.py"]
+    session.run("pytest", TIMEOUT, *screens, *session.posargs, env=test_environment(session))
 
 
 @nox.session

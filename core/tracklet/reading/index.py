@@ -69,11 +69,11 @@ class FolderIndex(Searches):
 
     def search(self, query: Query) -> PagedList[Any]:
         """A page of what a query asks for, after a look at what changed."""
-        return self._search(lambda reader: queries.search(reader, query))
+        return self.ask(lambda reader: queries.search(reader, query))
 
     def left_out(self) -> list[tuple[str, str]]:
         """The paths of the record that cannot be read, each with the reason."""
-        return self._search(
+        return self.ask(
             lambda reader: [
                 (path, reason)
                 for path, reason in reader.rows("SELECT path, reason FROM left_out ORDER BY path")
@@ -89,7 +89,7 @@ class FolderIndex(Searches):
             if self.path != MEMORY:
                 with disk.locked(f"{self.path}.lock"):
                     _remove(self.path)
-            self._search(lambda reader: None)
+            self.ask(lambda reader: None)
 
     def close(self) -> None:
         """Release the database, unless a search goes on; the next one opens it again."""
@@ -103,7 +103,8 @@ class FolderIndex(Searches):
         self._db = None
         self._refresh = None
 
-    def _search(self, search: Callable[[Reader], T]) -> T:
+    def ask(self, search: Callable[[Reader], T]) -> T:
+        """What somebody finds in the tables, after a look at what changed; all of one state."""
         with self._own():
             if self._busy:
                 return self._search_aside(search)
@@ -124,7 +125,7 @@ class FolderIndex(Searches):
             if not other._opened()[1].complete():
                 other._close()
                 other.path = MEMORY
-            return other._search(search)
+            return other.ask(search)
         finally:
             other.close()
 

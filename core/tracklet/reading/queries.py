@@ -160,6 +160,13 @@ class _Kind(Frozen):
 def search(reader: Reader, query: Query) -> PagedList[Any]:
     """A page of what a query asks for."""
     kind = _KINDS[query.kind]
+    found = find(reader, query)
+    return PagedList(kind.load(reader, _rows(reader, kind.subject, found)), found.token)
+
+
+def find(reader: Reader, query: Query) -> PagedList[int]:
+    """The rows of a page of what a query asks for, in its order: nothing is loaded."""
+    kind = _KINDS[query.kind]
     table = kind.subject.table
     ids = list(dict.fromkeys(query.experiment_ids)) if kind.within else []
     if kind.viewed:
@@ -203,8 +210,7 @@ def search(reader: Reader, query: Query) -> PagedList[Any]:
     select.order += (term for term in order if term not in select.order)
     found = [id_ for (id_,) in reader.rows(*select.statement(query.max_results + 1, page.offset))]
     token = page.after(query.max_results) if len(found) > query.max_results else None
-    rows = _rows(reader, kind.subject, found[: query.max_results])
-    return PagedList(kind.load(reader, rows), token)
+    return PagedList(found[: query.max_results], token)
 
 
 def _rows(reader: Reader, subject: Subject, ids: Sequence[int]) -> list[Sequence[Any]]:

@@ -21,6 +21,7 @@ from tracklet.frozen import Frozen, replace
 from tracklet.record import rules
 
 if TYPE_CHECKING:
+    from tracklet.reading.connection import Reader
     from tracklet.record.query import Query
 
     Made: TypeAlias = (
@@ -394,6 +395,14 @@ class Backend(ABC):
     @abstractmethod
     def search(self, query: Query) -> entities.PagedList[Any]:
         """A page of what a query asks for."""
+
+    def ask(self, question: Callable[[Reader], T]) -> T:
+        """What somebody finds in the tables of :mod:`tracklet.reading.tables`, all of one state.
+
+        Raises:
+            NotImplementedError: The record is kept in no such tables.
+        """
+        raise NotImplementedError(f"{self.where} has no tables to ask")
 
     @abstractmethod
     def writer(self, run: Entry) -> RunWriter:

@@ -118,7 +118,9 @@ class FilterText:
             f"invalid filter for {self.noun}: {problem}\n"
             f"    {before}{shown}{after}\n"
             f"    {caret}\n"
-            f"For example: {example or self.example}"
+            f"For example: {example or self.example}",
+            position=position,
+            problem=problem,
         )
 
     def kind_and_word(self, name: Token, prefixes: Mapping[str, KeyKind]) -> tuple[KeyKind, str]:

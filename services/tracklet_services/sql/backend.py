@@ -7,9 +7,9 @@ its row; SQLite has one writer at a time anyway.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table, delete, func, select, update
 from sqlalchemy import text as sql_text
@@ -42,7 +42,10 @@ from tracklet_services.sql import schema as t
 from tracklet_services.sql.database import Database
 
 if TYPE_CHECKING:
+    from tracklet.reading.connection import Reader
     from tracklet.record.backend import Made
+
+T = TypeVar("T")
 
 _SUBJECTS: Final[Mapping[str, tuple[Subject, str, Any]]] = {
     "experiment": (queries.EXPERIMENT, "experiment_id", queries.load_experiments),
@@ -465,10 +468,13 @@ class SqlBackend(Database, Backend):
         return SessionWriter(self, run)
 
     def search(self, query: Query) -> PagedList[Any]:
-        if query.kind == "runs":
+        return self.ask(lambda reader: queries.search(reader, query), lost=query.kind == "runs")
+
+    def ask(self, question: Callable[[Reader], T], *, lost: bool = True) -> T:
+        if lost:
             self._settle_lost_runs()
         with self.transaction(write=False) as connection:
-            return queries.search(t.SqlReader(connection), query)
+            return question(t.SqlReader(connection))
 
     def _settle_lost_runs(self) -> None:
         with self.transaction(write=False) as connection:

@@ -49,6 +49,7 @@ from tracklet.stores.files.points import Appender
 from tracklet.stores.files.writer import FileRunWriter
 
 if TYPE_CHECKING:
+    from tracklet.reading.connection import Reader
     from tracklet.reading.index import FolderIndex
     from tracklet.record.backend import Made
     from tracklet.stores.files.traces import TraceFolder
@@ -606,6 +607,9 @@ class FolderBackend(Folder, Backend, Session):
         if query.kind == "experiments":
             self.offer_default()
         return self.index.search(query)
+
+    def ask(self, question: Callable[[Reader], T]) -> T:
+        return self.index.ask(question)
 
     def check_text(self, called: str, key: str, value: str, known: Iterable[str]) -> None:
         """A key is a file, so none can be the beginning of another one."""

@@ -1,0 +1,267 @@
+"""What the pages ask for: read-only, private to the UI, and as it likes from release to release."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tracklet.entities import Run, ViewType
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.reading import columns, queries
+from tracklet.record.query import Query
+from tracklet_services.ui import columns as table
+from tracklet_services.ui import frames, previews
+from tracklet_services.ui.place import LIMITS, Place
+
+NOTE = "mlflow.note.content"
+
+
+def routes(place: Place) -> list[BaseRoute]:
+    """The routes of the API over a record."""
+
+    def route(path: str, answer: Callable[[Place, Request], Any]) -> BaseRoute:
+        async def endpoint(request: Request) -> Response:
+            try:
+                made = await place.run(answer, place, request)
+            except TrackletException as error:
+                return failure(error)
+            if isinstance(made, Response):
+                return made
+            if isinstance(made, bytes):
+                return Response(made, media_type=frames.MEDIA_TYPE)
+            return as_json(made)
+
+        return Route(path, endpoint, methods=["GET"])
+
+    return [
+        route("/api/ui/v1/place", about_place),
+        route("/api/ui/v1/experiments", experiments),
+        route("/api/ui/v1/keys", keys),
+        route("/api/ui/v1/table", run_table),
+        route("/api/ui/v1/run/{run_id}", run_page),
+        route("/api/ui/v1/tree", tree),
+        route("/api/ui/v1/describe", describe),
+        route("/api/ui/v1/mlmodel", mlmodel),
+        route("/files/{kind:str}/{owner:str}/{path:path}", file),
+    ]
+
+
+def as_json(document: Any, status: int = 200) -> Response:
+    """A document as an answer."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), status, media_type="application/json")
+
+
+def failure(error: TrackletException) -> Response:
+    """An error as an answer: what failed, and what to do."""
+    code = 410 if isinstance(error, table.UnknownOrder) else error.get_http_status_code()
+    document = {"error_code": error.error_code, "message": error.message, **error.fields}
+    return as_json(document, code)
+
+
+# -- what is asked -----------------------------------------------------------------------------
+
+
+def _experiments_of(request: Request) -> list[str]:
+    return [id_ for id_ in request.query_params.get("experiments", "").split(",") if id_]
+
+
+def about_place(place: Place, request: Request) -> Any:
+    """The record, and what the UI may do with it."""
+    return {
+        "place": without_user(place.uri),
+        "kind": urlsplit(place.uri).scheme.partition("+")[0] or "folder",
+        "version": version("tracklet"),
+        "read_only": place.read_only,
+        "user": getpass.getuser(),
+        "limits": LIMITS,
+    }
+
+
+def without_user(uri: str) -> str:
+    """A URI without user name and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def experiments(place: Place, request: Request) -> Any:
+    """All experiments with what a list shows of them."""
+    view = ViewType.from_string(request.query_params.get("view", "active_only"))
+
+    def answer(reader: Any) -> Any:
+        counts = columns.run_counts(reader)
+        found: list[Any] = []
+        token = None
+        while True:
+            page = queries.search(reader, Query("experiments", None, [], 50_000, token, view=view))
+            found += page
+            token = page.token
+            if token is None:
+                break
+        return [
+            {
+                "id": one.experiment_id,
+                "name": one.name,
+                "stage": one.lifecycle_stage,
+                "created": one.creation_time,
+                "artifacts": without_user(one.artifact_location),
+                "tags": {k: v for k, v in one.tags.items() if k != NOTE},
+                "note": one.tags.get(NOTE, ""),
+                **dict(
+                    zip(
+                        ("runs", "running", "failed", "last"),
+                        counts.get(one.experiment_id, (0, 0, 0, None)),
+                        strict=True,
+                    )
+                ),
+            }
+            for one in found
+        ]
+
+    return {"experiments": place.ask(answer)}
+
+
+def keys(place: Place, request: Request) -> Any:
+    """The keys of the runs of some experiments, or of a sample: of the latest."""
+    wanted = _experiments_of(request)
+    sample = int(request.query_params.get("sample", 0))
+    found = place.ask(lambda reader: columns.key_uses(reader, wanted, sample))
+    return {"keys": [[use.kind, use.key, use.runs, use.differs] for use in found]}
+
+
+def run_table(place: Place, request: Request) -> Any:
+    """The run table: an order with columns, or further columns of one."""
+    asked = request.query_params
+    names = asked.getlist("column")
+    if "since" in asked:
+        return table.more(place, asked["since"], names)
+    view = ViewType.from_string(asked.get("view", "active_only"))
+    order_by = asked.getlist("order")
+    return table.table(
+        place, _experiments_of(request), asked.get("filter", ""), order_by, view, names
+    )
+
+
+def run_page(place: Place, request: Request) -> Any:
+    """All that the page of a run needs."""
+    run = place.client.get_run(request.path_params["run_id"])
+    experiment = place.client.get_experiment(run.info.experiment_id)
+    children = _related(place, run)
+    return {
+        "info": {**dict(run.info), "artifact_uri": without_user(run.info.artifact_uri or "")},
+        "experiment": {"id": experiment.experiment_id, "name": experiment.name},
+        "params": run.data.params,
+        "metrics": [
+            [m.key, _number(m.value), m.step, m.timestamp]
+            for m in sorted(place.client.store.last_points(run.info.run_id), key=lambda m: m.key)
+        ],
+        "tags": run.data.tags,
+        "datasets": [
+            {
+                "name": used.dataset.name,
+                "digest": used.dataset.digest,
+                "source_type": used.dataset.source_type,
+                "source": without_user(used.dataset.source or ""),
+                "schema": used.dataset.schema,
+                "profile": used.dataset.profile,
+                "tags": {tag.key: tag.value for tag in used.tags},
+            }
+            for used in run.inputs.dataset_inputs
+        ],
+        "models": _models(place, run),
+        **children,
+    }
+
+
+def _number(value: float) -> float | str:
+    """A number, or the text that stands for what JSON has no number for."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _related(place: Place, run: Run) -> dict[str, Any]:
+    """The parent and the children of a run, by id, name and status."""
+    parent = run.data.tags.get(table.PARENT)
+    filter = f"tags.`{table.PARENT}` = '{run.info.run_id}'"
+    rows = place.ask(lambda reader: columns.run_order(reader, [run.info.experiment_id], filter))
+    found: dict[str, Any] = {
+        "parent": None,
+        "children": [[r.run_id, r.name, r.status] for r in rows],
+    }
+    if parent:
+        try:
+            info = place.client.get_run(parent).info
+            found["parent"] = [info.run_id, info.run_name, info.status]
+        except TrackletException:
+            found["parent"] = [parent, None, None]
+    return found
+
+
+def _models(place: Place, run: Run) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = []
+    for output in run.outputs.model_outputs:
+        try:
+            model = place.client.get_logged_model(output.model_id)
+        except ResourceDoesNotExist:
+            continue
+        shown.append(
+            {
+                "id": model.model_id,
+                "name": model.name,
+                "step": output.step,
+                "status": str(model.status),
+                "type": model.model_type,
+            }
+        )
+    return shown
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def tree(place: Place, request: Request) -> Any:
+    """What is in a folder of a run or a logged model."""
+    asked = request.query_params
+    path = asked.get("path", "")
+    if "model" in asked:
+        return previews.model_tree(place, asked["model"], path)
+    return previews.tree(place, asked.get("run", ""), path)
+
+
+def _asked_file(place: Place, request: Request) -> Any:
+    asked = request.query_params
+    kind = "models" if "model" in asked else "runs"
+    owner = asked.get("model") or asked.get("run", "")
+    return previews.local_file(place, kind, owner, asked.get("path", ""))
+
+
+def describe(place: Place, request: Request) -> Any:
+    """What a file is."""
+    return previews.describe(_asked_file(place, request))
+
+
+def mlmodel(place: Place, request: Request) -> Any:
+    """What a model says of itself."""
+    path = _asked_file(place, request)
+    return previews.about_model(path.parent if path.is_file() else path)
+
+
+def file(place: Place, request: Request) -> Any:
+    """The bytes of a file."""
+    kind, owner, path = (request.path_params[name] for name in ("kind", "owner", "path"))
+    if kind not in ("runs", "models") or not path:
+        raise InvalidParameterValue("files lie below files/runs/ID/ and files/models/ID/")
+    return previews.response(previews.local_file(place, kind, owner, path), request)

@@ -1,0 +1,92 @@
+"""The record that a UI shows: asked in a few threads, so that no search holds up the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import tracklet
+from tracklet.errors import InvalidParameterValue
+from tracklet.reading.columns import RunRow
+from tracklet.reading.connection import Reader
+
+T = TypeVar("T")
+
+LIMITS: Final = {
+    "filter": 20_000,
+    "columns": 200,
+    "series": 500,
+    "bins": 4_000,
+    "preview_bytes": 2 << 20,
+    "streams": 64,
+}
+"""What one request may ask for."""
+
+_THREADS: Final = 4
+_ORDERS: Final = 16
+
+
+class Place:
+    """A record, and what is remembered of it between requests.
+
+    Args:
+        uri: Where it is; the one of the settings by default.
+        read_only: Whether nothing may be changed through the UI.
+    """
+
+    def __init__(self, uri: str | None = None, *, read_only: bool = False) -> None:
+        self.client = tracklet.TrackletClient(uri)
+        self.read_only = read_only
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracklet-ui")
+        self._orders: OrderedDict[str, list[RunRow]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @property
+    def uri(self) -> str:
+        """Where the record is."""
+        return self.client.tracking_uri
+
+    async def run(self, work: Callable[..., T], *given: Any) -> T:
+        """What a function of the record answers, in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+
+    def ask(self, question: Callable[[Reader], T]) -> T:
+        """What somebody finds in the tables of the record.
+
+        Raises:
+            InvalidParameterValue: The record has none.
+        """
+        backend = getattr(self.client.store, "backend", None)
+        try:
+            if backend is not None:
+                return backend.ask(question)
+        except NotImplementedError:
+            pass
+        raise InvalidParameterValue(
+            f"the UI shows folders and databases, and {self.uri} is neither; if it is a server, "
+            "open its own address in the browser"
+        )
+
+    def keep_order(self, rows: list[RunRow]) -> str:
+        """Remember the rows of a table, for the columns that are asked for later."""
+        with self._lock:
+            self._count += 1
+            name = str(self._count)
+            self._orders[name] = rows
+            while len(self._orders) > _ORDERS:
+                self._orders.popitem(last=False)
+            return name
+
+    def order(self, name: str) -> list[RunRow] | None:
+        """The rows remembered under a name, if they still are."""
+        with self._lock:
+            return self._orders.get(name)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

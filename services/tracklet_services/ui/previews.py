@@ -1,0 +1,158 @@
+"""Files of runs and models: listed, described, and sent so that a browser runs none of them."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.repositories import ArtifactRepository, repository
+from tracklet_services.ui.place import LIMITS, Place
+
+POLICY: Final = "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+PAGE_POLICY: Final = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'"
+)
+_MEDIA_POLICY: Final = "default-src 'none'; media-src 'self'; frame-ancestors 'none'"
+
+_SHOWN: Final = frozenset(
+    {
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "image/avif",
+        "image/bmp",
+        "image/svg+xml",
+        "audio/mpeg",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/ogg",
+        "audio/flac",
+        "video/mp4",
+        "video/webm",
+        "video/ogg",
+    }
+)
+_PAGES: Final = (".html", ".htm")
+_LONGEST_TREE: Final = 20_000
+_HEAD: Final = 8_192
+
+
+def tree(place: Place, run_id: str, path: str) -> dict[str, Any]:
+    """What is in a folder of a run's artifacts."""
+    files = place.client.list_artifacts(run_id, path or None)
+    shown = [
+        {"path": info.path, "is_dir": info.is_dir, "size": info.file_size}
+        for info in files[:_LONGEST_TREE]
+    ]
+    return {"path": path, "files": shown, "count": len(files)}
+
+
+def model_tree(place: Place, model_id: str, path: str) -> dict[str, Any]:
+    """What is in a folder of a logged model."""
+    files = place.client.list_logged_model_artifacts(model_id, path or None)
+    shown = [
+        {"path": info.path, "is_dir": info.is_dir, "size": info.file_size}
+        for info in files[:_LONGEST_TREE]
+    ]
+    return {"path": path, "files": shown, "count": len(files)}
+
+
+def about_model(folder: Path) -> dict[str, Any]:
+    """What an ``MLmodel`` folder says of itself, without loading anything of the model."""
+    from tracklet.models import trust
+    from tracklet.models.model import Model
+
+    about = Model.load(folder)
+    document = about.to_dict()
+    requirements = folder / "requirements.txt"
+    try:
+        runs = trust.what_would_run(folder)
+    except (TrackletException, OSError, ValueError) as error:
+        runs = [f"unknown: {error}"]
+    schemas = {
+        "inputs": about.get_input_schema(),
+        "outputs": about.get_output_schema(),
+        "params": about.get_params_schema(),
+    }
+    return {
+        "flavors": document.get("flavors", {}),
+        "model_id": about.model_id,
+        "run_id": about.run_id,
+        "created": about.utc_time_created,
+        "size": document.get("model_size_bytes"),
+        "signature": {
+            name: None if schema is None else schema.to_dict() for name, schema in schemas.items()
+        },
+        "requirements": _text(requirements) if requirements.is_file() else None,
+        "runs": runs,
+    }
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(LIMITS["preview_bytes"]).decode("utf-8", "replace")
+
+
+def local_file(place: Place, kind: str, owner: str, path: str) -> Path:
+    """Where a file or folder of a run or logged model lies on this machine.
+
+    Raises:
+        ResourceDoesNotExist: There is none.
+        InvalidParameterValue: The path leads out of it.
+    """
+    if kind == "models":
+        model = place.client.get_logged_model(owner)
+        files: ArtifactRepository = repository(model.artifact_location)
+        return files.fetch(path)
+    return Path(place.client.download_artifacts(owner, path))
+
+
+def response(path: Path, request: Request) -> Response:
+    """A file as an answer: shown by the browser if it is harmless there, else a download."""
+    if not path.is_file():
+        raise ResourceDoesNotExist("this is no file")
+    headers = {"content-security-policy": POLICY}
+    if path.suffix.lower() in _PAGES and request.query_params.get("as") == "page":
+        headers |= {"content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN"}
+        return FileResponse(path, headers=headers, media_type="text/html; charset=utf-8")
+    media_type = mimetypes.guess_type(path.name)[0]
+    if request.query_params.get("download") is not None:
+        media_type = None
+    elif media_type not in _SHOWN:
+        media_type = "text/plain; charset=utf-8" if is_text(path) else None
+    if media_type is None:
+        media_type = "application/octet-stream"
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(path.name)}"
+    elif media_type.startswith(("audio/", "video/")):
+        headers["content-security-policy"] = _MEDIA_POLICY
+    return FileResponse(path, headers=headers, media_type=media_type)
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file counts as text: its beginning holds no NUL."""
+    with open(path, "rb") as file:
+        return b"\0" not in file.read(_HEAD)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What there is to say of a file before any of it is sent."""
+    status = os.stat(path)
+    if path.is_dir():
+        return {"is_dir": True, "model": (path / "MLmodel").is_file()}
+    return {
+        "is_dir": False,
+        "size": status.st_size,
+        "changed": int(status.st_mtime * 1000),
+        "type": mimetypes.guess_type(path.name)[0],
+        "text": is_text(path),
+        "model": path.name == "MLmodel",
+    }

@@ -1,0 +1,102 @@
+/** Small parts that every screen is made of. */
+import { html, useEffect, useState } from '../vendor/preact.js';
+import * as format from './format.js';
+import { say } from './state.js';
+
+/** @param {{ name: string }} props */
+export function Status({ name }) {
+  return html`<span class="status" data-status=${name}>${format.status(name)}</span>`;
+}
+
+/** @param {{ text: string, label?: string }} props */
+export function Copy({ text, label = 'copy' }) {
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say('copied');
+    } catch {
+      say('the browser does not let this page copy');
+    }
+  };
+  return html`<button class="quiet small" onClick=${copy} aria-label=${`copy ${text.slice(0, 60)}`}>${label}</button>`;
+}
+
+/** @param {{ text: string }} props */
+export function Id({ text }) {
+  return html`<span class="id"><code>${text}</code><${Copy} text=${text} /></span>`;
+}
+
+/** @param {{ error: any, retry?: () => void }} props */
+export function Trouble({ error, retry }) {
+  return html`<div class="trouble" role="alert">
+    <p class="message">${String(error.message ?? error)}</p>
+    <p>
+      ${retry && html`<button onClick=${retry}>try again</button>`}
+      <${Copy} text=${`${error.status ?? ''} ${error.message ?? error}`} label="copy details" />
+    </p>
+  </div>`;
+}
+
+/** @param {{ trail: [string, string?][] }} props */
+export function Crumbs({ trail }) {
+  return html`<nav class="crumbs" aria-label="breadcrumb"><ol>
+    ${trail.map(([text, address]) => html`<li>${address ? html`<a href=${address}>${text}</a>` : html`<span aria-current="page">${text}</span>`}</li>`)}
+  </ol></nav>`;
+}
+
+/** Shown only where nothing was, and only when it takes a while. */
+export function Waiting() {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), 150);
+    return () => clearTimeout(timer);
+  }, []);
+  return late ? html`<div class="waiting" aria-busy="true" aria-label="loading"><i></i><i></i><i></i></div>` : null;
+}
+
+/**
+ * What a question answers: again whenever its key changes; the old answer stays meanwhile.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} ask @param {string} key
+ * @returns {{ value: T | null, error: any, busy: boolean, again: () => void }}
+ */
+export function useAnswer(ask, key) {
+  const [state, setState] = useState(/** @type {any} */ ({ value: null, error: null, busy: true }));
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const controller = new AbortController();
+    setState((/** @type {any} */ old) => ({ ...old, busy: true }));
+    ask(controller.signal).then(
+      value => !controller.signal.aborted && setState({ value, error: null, busy: false }),
+      error => !controller.signal.aborted && setState((/** @type {any} */ old) => ({ value: old.value, error, busy: false })),
+    );
+    return () => controller.abort();
+  }, [key, turn]);
+  return { ...state, again: () => setTurn((/** @type {number} */ n) => n + 1) };
+}
+
+/** @param {{ text: string, most?: number }} props A text that is cut, and says so. */
+export function Long({ text, most = 300 }) {
+  const [whole, setWhole] = useState(false);
+  if (text.length <= most || whole) return html`<span class="long">${text}</span>`;
+  return html`<span class="long">${text.slice(0, most)}… <button class="quiet small" onClick=${() => setWhole(true)}>all ${format.count(text.length)} characters</button></span>`;
+}
+
+/**
+ * Two columns of keys and values with a find box.
+ * @param {{ rows: [string, any][], empty: string, label: string }} props
+ */
+export function Pairs({ rows, empty, label }) {
+  const [find, setFind] = useState('');
+  const wanted = find.toLowerCase();
+  const shown = wanted ? rows.filter(([k, v]) => `${k}\n${typeof v === 'string' ? v : ''}`.toLowerCase().includes(wanted)) : rows;
+  if (!rows.length) return html`<p class="dim">${empty}</p>`;
+  return html`<div>
+    ${rows.length > 8 && html`<input type="search" placeholder="find" aria-label=${`find in ${label}`} value=${find} onInput=${(/** @type {any} */ e) => setFind(e.target.value)} />`}
+    ${shown.length < rows.length && html`<p class="dim small">${shown.length} of ${rows.length}</p>`}
+    <table class="pairs"><tbody>
+      ${shown.slice(0, 500).map(([key, value]) => html`<tr key=${key}><th scope="row">${key}</th><td>${typeof value === 'string' ? html`<${Long} text=${value} />` : value}</td></tr>`)}
+    </tbody></table>
+    ${shown.length > 500 && html`<p class="dim">500 of ${format.count(shown.length)} are shown: find the others</p>`}
+  </div>`;
+}

@@ -1,0 +1,61 @@
+/** The rows of a run table, kept out of what the framework watches: columns come as they are seen. */
+import { frame } from '../lib/api.js';
+
+const NUMERIC = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
+/** @param {any} described @param {any[]} buffers */
+function column(described, buffers) {
+  const made = { ...described, values: buffers[described.buffer] };
+  if (described.present !== undefined) made.present = buffers[described.present];
+  if (described.kind === 'text') made.numeric = described.texts.length > 0 && described.texts.every((/** @type {string} */ text) => NUMERIC.test(text));
+  return made;
+}
+
+export class TableData {
+  /** @param {import('../lib/api.js').Frame} answer @param {string[]} experiments */
+  constructor({ header, buffers }, experiments) {
+    this.experiments = experiments;
+    this.count = header.count;
+    this.total = header.total;
+    this.since = header.since;
+    /** @type {string[]} */
+    this.ids = header.ids;
+    /** @type {string[]} */
+    this.names = header.names;
+    this.order = Object.fromEntries(Object.entries(header.order).map(([name, one]) => [name, column(one, buffers)]));
+    this.start = this.order.start.values;
+    this.end = this.order.end.values;
+    this.parent = this.order.parent.values;
+    /** @type {Map<string, any>} */
+    this.columns = new Map();
+    /** @type {Set<string>} */
+    this.asked = new Set(Object.keys(header.columns));
+    this.take(header, buffers);
+  }
+
+  /** @param {any} header @param {any[]} buffers */
+  take(header, buffers) {
+    for (const [name, one] of Object.entries(header.columns)) this.columns.set(name, column(one, buffers));
+  }
+
+  /** @param {string} name @param {number} row */
+  text(name, row) {
+    const { values, texts } = this.order[name];
+    return values[row] ? texts[values[row] - 1] : '';
+  }
+
+  /** Fetch those columns that were not fetched yet. @param {string[]} names @returns {Promise<boolean>} */
+  async fetch(names) {
+    const missing = names.filter(name => !this.asked.has(name)).slice(0, 100);
+    if (!missing.length) return false;
+    for (const name of missing) this.asked.add(name);
+    try {
+      const { header, buffers } = await frame('table', [['since', this.since], ...missing.map(name => /** @type {[string, string]} */ (['column', name]))]);
+      this.take(header, buffers);
+    } catch (error) {
+      for (const name of missing) this.asked.delete(name);
+      throw error;
+    }
+    return true;
+  }
+}

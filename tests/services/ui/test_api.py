@@ -1,0 +1,272 @@
+"""The UI's API: whom it answers, what it answers, and what every answer says."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracklet
+
+pytest.importorskip("starlette")
+from starlette.testclient import TestClient
+
+from tracklet_services.ui import app as application
+
+TOKEN = "t" * 40
+STATIC = application.STATIC
+
+
+@pytest.fixture
+def client(place: Any) -> TestClient:
+    app = application.create_app(place, token=TOKEN, port=5000)
+    return TestClient(app, "http://localhost:5000", headers={"authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.fixture
+def experiment(record: Path) -> str:
+    found = tracklet.TrackletClient(str(record)).get_experiment_by_name("我的首个ML项目")
+    assert found is not None
+    return found.experiment_id
+
+
+def decoded(data: bytes) -> tuple[dict[str, Any], list[Any]]:
+    """A frame, read as a browser reads it."""
+    (length,) = struct.unpack_from("<I", data)
+    header = json.loads(data[4 : 4 + length])
+    at, buffers = 4 + length, []
+    for kind, count in header["buffers"]:
+        at += -at % 8
+        form = {"f64": "d", "i32": "i", "u32": "I", "u8": "B"}[kind]
+        buffers.append(list(struct.unpack_from(f"<{count}{form}", data, at)))
+        at += struct.calcsize(f"<{count}{form}")
+    return header, buffers
+
+
+def test_the_list_of_experiments_counts_their_runs(client: TestClient) -> None:
+    found = client.get("/api/ui/v1/experiments").json()["experiments"]
+    (one,) = [one for one in found if one["name"] == "我的首个ML项目"]
+    assert (one["runs"], one["running"], one["failed"]) == (3, 0, 0)
+
+
+def test_looking_writes_nothing_into_the_record(client: TestClient, record: Path) -> None:
+    before = sorted(record.rglob("*"))
+    client.get("/api/ui/v1/experiments")
+    assert sorted(record.rglob("*")) == before
+
+
+@pytest.mark.parametrize("order", ["metrics.odd DESC", "metrics.odd ASC", "params.lr DESC", ""])
+def test_the_table_is_in_the_order_of_search_runs(
+    client: TestClient, record: Path, experiment: str, order: str
+) -> None:
+    asked = {"experiments": experiment, "column": ["metric.odd", "param.lr", "tag.team"]}
+    answer = client.get("/api/ui/v1/table", params={**asked, **({"order": order} if order else {})})
+    header, buffers = decoded(answer.content)
+    runs = tracklet.TrackletClient(str(record)).search_runs(
+        [experiment], order_by=[order] if order else None
+    )
+    assert header["ids"] == [run.info.run_id for run in runs]
+    assert (header["count"], header["total"]) == (3, 3)
+    odd = buffers[header["columns"]["metric.odd"]["buffer"]]
+    for shown, run in zip(odd, runs, strict=True):
+        value = run.data.metrics["odd"]
+        assert shown == value or (math.isnan(shown) and math.isnan(value))
+    assert buffers[header["columns"]["metric.odd"]["present"]] == [1, 1, 1]
+    lr = header["columns"]["param.lr"]
+    texts = [lr["texts"][code - 1] for code in buffers[lr["buffer"]]]
+    assert texts == [run.data.params["lr"] for run in runs]
+
+
+def test_further_columns_come_without_the_order(client: TestClient, experiment: str) -> None:
+    header, _ = decoded(client.get("/api/ui/v1/table", params={"experiments": experiment}).content)
+    more = {"since": header["since"], "column": "metric.val/auc"}
+    further, buffers = decoded(client.get("/api/ui/v1/table", params=more).content)
+    assert "ids" not in further
+    assert buffers[further["columns"]["metric.val/auc"]["buffer"]] == pytest.approx(
+        [0.749, 0.649, 0.549]
+    )
+    assert client.get("/api/ui/v1/table", params={**more, "since": "9999"}).status_code == 410
+
+
+def test_a_wrong_filter_says_where_and_why(client: TestClient, experiment: str) -> None:
+    asked = {"experiments": experiment, "filter": "metrics.odd >> 1"}
+    answer = client.get("/api/ui/v1/table", params=asked)
+    assert answer.status_code == 400
+    assert answer.json()["position"] == 13
+    assert answer.json()["problem"]
+
+
+def test_the_trash_is_shown_when_asked_for(client: TestClient, experiment: str) -> None:
+    asked = {"experiments": experiment, "view": "deleted_only"}
+    header, _ = decoded(client.get("/api/ui/v1/table", params=asked).content)
+    assert header["names"] == ["thrown away"]
+
+
+def test_keys_say_how_many_runs_have_them_and_whether_they_differ(
+    client: TestClient, experiment: str
+) -> None:
+    asked = {"experiments": experiment}
+    found = client.get("/api/ui/v1/keys", params=asked).json()["keys"]
+    known = {(kind, key): (runs, differs) for kind, key, runs, differs in found}
+    assert known["param", "lr"] == (3, True)
+    assert known["param", "same"] == (3, False)
+    assert known["metric", "odd"] == (3, True)
+
+
+def test_the_table_of_a_database_is_that_of_a_folder(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    from tracklet_services.ui.place import Place
+
+    tables: list[Any] = []
+    for uri in (str(tmp_path / "folder"), f"sqlite:///{tmp_path}/runs.db"):
+        made = tracklet.TrackletClient(uri)
+        experiment = made.create_experiment("both")
+        for i in range(3):
+            run_id = made.create_run(experiment, 1000 + i, run_name=f"run {i}").info.run_id
+            made.log_batch(run_id, params={"p": i % 2}, tags={"user": i})
+            made.log_metric(run_id, "m", (math.nan, 2.0, 1.0)[i])
+            made.set_terminated(run_id, "FINISHED", 2000)
+        opened = Place(uri)
+        app = application.create_app(opened, token=None)
+        ask = TestClient(app, "http://localhost:5000").get
+        asked = {"experiments": experiment, "order": "metrics.m DESC"}
+        columns = {"column": ["metric.m", "param.p", "tag.user"]}
+        header, buffers = decoded(ask("/api/ui/v1/table", params={**asked, **columns}).content)
+        known = ask("/api/ui/v1/keys", params=asked).json()
+        tables.append((header["names"], header["columns"], repr(buffers[1:]), known))
+        opened.close()
+    assert tables[0] == tables[1]
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+def _run(record: Path, experiment: str) -> str:
+    runs = tracklet.TrackletClient(str(record)).search_runs([experiment])
+    return runs[0].info.run_id
+
+
+def test_no_artifact_is_sent_as_a_page_that_could_act(
+    client: TestClient, record: Path, experiment: str
+) -> None:
+    run_id = _run(record, experiment)
+    plain = client.get(f"/files/runs/{run_id}/page.html")
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert plain.headers["content-security-policy"].startswith("sandbox;")
+    framed = client.get(f"/files/runs/{run_id}/page.html?as=page")
+    assert "allow-same-origin" not in framed.headers["content-security-policy"]
+    assert framed.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+
+
+def test_a_part_of_a_file_can_be_asked_for(
+    client: TestClient, record: Path, experiment: str
+) -> None:
+    place = f"/files/runs/{_run(record, experiment)}/表/%23%3F%25 table.csv"
+    assert client.get(place, headers={"range": "bytes=0-2"}).text == "a,b"
+
+
+@pytest.mark.parametrize(
+    "path", ["../meta.yaml", "..%2fmeta.yaml", "figures/../../meta.yaml", "/etc/passwd", "%2fetc"]
+)
+def test_no_path_leads_out_of_a_run(
+    client: TestClient, record: Path, experiment: str, path: str
+) -> None:
+    run_id = _run(record, experiment)
+    assert client.get(f"/files/runs/{run_id}/{path}").status_code in (400, 404)
+    asked = {"run": run_id, "path": path}
+    for name in ("tree", "describe", "mlmodel"):
+        answer = client.get(f"/api/ui/v1/{name}", params=asked)
+        nothing = answer.status_code == 200 and answer.json().get("files") == []
+        assert answer.status_code in (400, 404) or nothing, name
+
+
+# -- who may ask -------------------------------------------------------------------------------
+
+
+def test_every_answer_says_what_pages_may_do(
+    client: TestClient, place: Any, record: Path, experiment: str
+) -> None:
+    paths = ["/", "/nothing", "/api/ui/v1/place", "/api/ui/v1/run/nothing", "/files/runs/x/y"]
+    paths.append(re.findall(r'src="(static/[^"]+)"', client.get("/").text)[0])
+    refused = client.get("/", headers={"host": "evil.example"})
+    unknown = client.get("/", headers={"authorization": "Bearer wrong"})
+    for answer in (*map(client.get, paths), refused, unknown):
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:5000", 200),
+        ("127.0.0.1:9", 200),
+        ("[::1]:5000", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example:5000", 403),
+        ("allowed.example", 200),
+    ],
+)
+def test_only_allowed_hosts_are_answered_to(place: Any, host: str, status: int) -> None:
+    app = application.create_app(place, token=None, allowed_hosts=["allowed.example"])
+    answer = TestClient(app, "http://localhost").get("/", headers={"host": host})
+    assert answer.status_code == status
+
+
+def test_without_the_token_nothing_is_answered(place: Any) -> None:
+    app = application.create_app(place, token=TOKEN, port=5000)
+    ask = TestClient(app, "http://localhost:5000", follow_redirects=False).get
+    for given in ({}, {"authorization": "Bearer wrong"}, {"cookie": "tracklet_5000=wrong"}):
+        assert ask("/api/ui/v1/place", headers=given).status_code == 401
+    assert ask("/?token=wrong").status_code == 401
+
+
+def test_the_link_gives_a_cookie_and_leaves_the_address_bar(place: Any) -> None:
+    app = application.create_app(place, token=TOKEN, port=5000)
+    client = TestClient(app, "http://localhost:5000", follow_redirects=False)
+    answer = client.get(f"/?token={TOKEN}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "./")
+    cookie = answer.headers["set-cookie"].lower()
+    assert cookie.startswith("tracklet_5000=")
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert client.get("/api/ui/v1/place").status_code == 200
+
+
+# -- what is shipped ---------------------------------------------------------------------------
+
+_OURS = [path for path in STATIC.rglob("*.js") if path.parent.name != "vendor"]
+_BANNED = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|\beval\(|"
+    r"new Function|\bjavascript:[^)]|setAttribute\('on|allow-same-origin"
+)
+
+
+@pytest.mark.parametrize("path", _OURS, ids=lambda path: path.name)
+def test_no_script_of_ours_makes_text_into_markup_or_code(path: Path) -> None:
+    assert not _BANNED.findall(path.read_text("utf-8"))
+    assert len(path.read_text("utf-8").splitlines()) <= 450
+
+
+def test_the_page_holds_no_inline_script_or_style() -> None:
+    page = (STATIC / "index.html").read_text("utf-8")
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script>|https?://", page)
+
+
+def test_vendored_files_are_those_that_are_listed() -> None:
+    import hashlib
+
+    vendor = STATIC / "vendor"
+    for one in json.loads((vendor / "vendor.json").read_text("utf-8")):
+        data = (vendor / one["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == one["sha256"], one["file"]
+
+
+def test_all_of_it_is_small() -> None:
+    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 1 << 20

@@ -1,0 +1,286 @@
+"""The screens in a browser. Any error on the console, any violation of the policy and any request
+to another host fails a test."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracklet
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("uvicorn")
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("the screens are looked at in Debian's chromium", allow_module_level=True)
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+TOKEN = "s" * 40
+expect = sync_api.expect
+
+
+class Served:
+    """The application over a record, listening."""
+
+    def __init__(self, record: Path | str) -> None:
+        import uvicorn
+
+        from tracklet_services.ui import app
+        from tracklet_services.ui.place import Place
+
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        port = self.socket.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}/"
+        self.place = Place(str(record))
+        made = app.create_app(self.place, token=TOKEN, port=port)
+        config = uvicorn.Config(made, log_level="error", lifespan="off", access_log=False)
+        self.server = uvicorn.Server(config)
+        run = {"sockets": [self.socket]}
+        self.thread = threading.Thread(target=self.server.run, kwargs=run, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(20)
+        self.place.close()
+
+
+@pytest.fixture(scope="session")
+def served(record: Path) -> Iterator[Served]:
+    one = Served(record)
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Any, served: Served) -> Iterator[Open]:
+    """Opens a screen; at the end nothing may have gone wrong on any."""
+    contexts: list[Any] = []
+    wrong: list[str] = []
+
+    def opened(
+        at: str = "#/", server: Served = served, allowed: tuple[str, ...] = (), **options: Any
+    ) -> Any:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        contexts.append(context)
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', e => "
+            "console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))"
+        )
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+
+        def told(message: Any) -> None:
+            if message.type == "error" and not any(one in message.text for one in allowed):
+                wrong.append(message.text)
+
+        page.on("console", told)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((server.address, "data:", "blob:"))
+                else wrong.append(f"request to {asked.url}")
+            ),
+        )
+        page.goto(f"{server.address}?token={TOKEN}")
+        page.goto(f"{server.address}{at}")
+        return page
+
+    yield opened
+    pwned = [page.evaluate("window.__pwned") for context in contexts for page in context.pages]
+    for context in contexts:
+        context.close()
+    assert not wrong
+    assert not any(pwned)
+
+
+@pytest.fixture(scope="session")
+def experiment(record: Path) -> str:
+    found = tracklet.TrackletClient(str(record)).get_experiment_by_name("我的首个ML项目")
+    assert found is not None
+    return found.experiment_id
+
+
+@pytest.fixture(scope="session")
+def run_id(record: Path, experiment: str) -> str:
+    client = tracklet.TrackletClient(str(record))
+    return client.search_runs([experiment], "attributes.run_name = 'baseline'")[0].info.run_id
+
+
+def test_from_the_list_of_experiments_to_a_run(open_page: Open) -> None:
+    page = open_page()
+    assert "token" not in page.url
+    page.get_by_role("link", name="我的首个ML项目").click()
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "4")
+    page.get_by_role("link", name="baseline").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("baseline")
+    expect(page.get_by_role("row", name="val/auc 0.549")).to_be_visible()
+    expect(page.get_by_role("row", name="lr 0.01")).to_be_visible()
+
+
+def test_a_note_is_shown_as_it_was_meant_and_runs_nothing(open_page: Open, run_id: str) -> None:
+    page = open_page(f"#/runs/{run_id}")
+    expect(page.get_by_role("heading", name="Why")).to_be_visible()
+    expect(page.get_by_text("<script>window.__pwned = 1</script>")).to_be_visible()
+    assert page.locator(".markdown a").count() == 0
+
+
+def test_a_filter_and_its_error(open_page: Open, experiment: str) -> None:
+    page = open_page(f"#/experiments/{experiment}")
+    box = page.get_by_label("filter runs")
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "4")
+    box.fill("params.model = 'xgb'")
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "3")
+    expect(page.get_by_text("2 of 3 runs").first).to_be_visible()
+    box.fill("brave")
+    expect(page.get_by_text("1 of 3 runs").first).to_be_visible()
+
+
+def test_a_wrong_filter_keeps_the_table(open_page: Open, experiment: str) -> None:
+    page = open_page(f"#/experiments/{experiment}", allowed=("400 (Bad Request)",))
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "4")
+    page.get_by_label("filter runs").fill("params.model >> 1")
+    expect(page.get_by_role("alert")).to_contain_text("At character 14")
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "4")
+
+
+def test_what_a_screen_shows_is_in_its_address(open_page: Open, experiment: str) -> None:
+    page = open_page(f"#/experiments/{experiment}")
+    page.get_by_role("columnheader", name="val/auc").click()
+    expect(page.get_by_role("columnheader", name="val/auc")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    page.get_by_label("filter runs").fill("params.model = 'xgb'")
+    expect(page.get_by_text("2 of 3 runs").first).to_be_visible()
+    again = open_page("#" + page.url.partition("#")[2])
+    expect(again.get_by_text("2 of 3 runs").first).to_be_visible()
+    expect(again.get_by_label("filter runs")).to_have_value("params.model = 'xgb'")
+    expect(again.get_by_role("columnheader", name="val/auc")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+
+
+def test_without_a_mouse(open_page: Open, experiment: str) -> None:
+    page = open_page(f"#/experiments/{experiment}")
+    grid = page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", "4")
+    page.keyboard.press("/")
+    expect(page.get_by_label("filter runs")).to_be_focused()
+    grid.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="compare 2")).to_be_enabled()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("baseline")
+
+
+def test_comparing_shows_what_differs(open_page: Open, record: Path, experiment: str) -> None:
+    client = tracklet.TrackletClient(str(record))
+    ids = [run.info.run_id for run in client.search_runs([experiment])]
+    page = open_page(f"#/compare?runs={','.join(ids)}")
+    expect(page.get_by_role("rowheader", name="lr", exact=True)).to_be_visible()
+    expect(page.get_by_role("rowheader", name="same", exact=True)).to_have_count(0)
+    page.get_by_label("only what differs").uncheck()
+    expect(page.get_by_role("rowheader", name="same", exact=True)).to_be_visible()
+
+
+def test_artifacts_are_shown_as_what_they_are(open_page: Open, run_id: str) -> None:
+    page = open_page(
+        f"#/runs/{run_id}?tab=artifacts&path=figures/roc.json", allowed=('"img-src data: blob:"',)
+    )
+    figure = page.get_by_role("img", name="ROC curve: xgb, mlp, chance")
+    expect(figure).to_be_visible()
+    expect(page.locator(".legend li")).to_have_text(["xgb", "mlp", "chance"])
+    expect(figure.locator("path[stroke-dasharray='7 5']")).to_have_count(1)
+    page.get_by_role("treeitem", name="表").click()
+    page.get_by_role("treeitem", name="#?% table.csv").click()
+    expect(page.get_by_role("cell", name="y, z")).to_be_visible()
+    page.get_by_role("treeitem", name="page.html").click()
+    page.get_by_role("button", name="show it").click()
+    expect(page.locator("iframe")).to_have_attribute("sandbox", "allow-scripts")
+
+
+def test_the_table_of_ten_thousand_runs_shows_every_cell(
+    browser: Any, open_page: Open, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    uri, experiment = wide_record(tmp_path_factory.mktemp("wide") / "runs.db", 10_000, 200)
+    server = Served(uri)
+    try:
+        page = open_page(
+            f"#/experiments/{experiment}?cols=metric.*&order=metric.m0 ASC", server=server
+        )
+        grid = page.get_by_role("grid")
+        expect(grid).to_have_attribute("aria-rowcount", "10001")
+        expect(grid).to_have_attribute("aria-colcount", "204")
+        assert page.evaluate("document.querySelectorAll('*').length") < 2_500
+        grid.evaluate("g => g.scrollTo(1e9, 1e9)")
+        cell = page.locator(".row[aria-rowindex='10001'] .cell[aria-colindex='204']")
+        expect(cell).to_have_text("10098")
+        assert page.evaluate("document.querySelectorAll('*').length") < 2_500
+    finally:
+        server.stop()
+
+
+def wide_record(path: Path, runs: int, metrics: int) -> tuple[str, str]:
+    """A database in which run i measured i + k as its metric mk: its URI and the experiment."""
+    import sqlite3
+
+    uri = f"sqlite:///{path}"
+    client = tracklet.TrackletClient(uri)
+    experiment = client.create_experiment("wide")
+    client.store.backend.close()
+    db = sqlite3.connect(path)
+    with db:
+        db.executemany(
+            "INSERT INTO runs (id, run_id, experiment_id, name, status, start_time, end_time, "
+            "lifecycle_stage) VALUES (?, ?, ?, ?, 'FINISHED', ?, ?, 'active')",
+            (
+                (i + 1, f"{i:032x}", experiment, f"run {i}", 1_000 + i, 2_000 + i)
+                for i in range(runs)
+            ),
+        )
+        keys = sorted(f"m{k}" for k in range(metrics))
+        db.executemany(
+            "INSERT INTO latest_metrics (run, key, value, timestamp, step) VALUES (?, ?, ?, 0, 0)",
+            ((i + 1, key, float(i + int(key[1:]))) for i in range(runs) for key in keys),
+        )
+    db.close()
+    return uri, experiment
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_nothing_is_cut_off_on_a_narrow_screen(
+    open_page: Open, experiment: str, run_id: str, scheme: str, width: int
+) -> None:
+    page = open_page(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    for at in ("#/", f"#/experiments/{experiment}", f"#/runs/{run_id}"):
+        page.goto(page.url.partition("#")[0] + at)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
