@@ -13,7 +13,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics,ui"
+EXTRAS = (
+    "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics,ui"
+)
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
 TRAINERS = ["lightning", "tensorboard", "transformers"]

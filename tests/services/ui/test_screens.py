@@ -84,7 +84,7 @@ def open_page(browser: Any, served: Served) -> Iterator[Open]:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
         contexts.append(context)
         context.add_init_script(
-            "addEventListener('securitypolicyviolation', e => "
+            "if (self === top) addEventListener('securitypolicyviolation', e => "
             "console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))"
         )
         page = context.new_page()
