@@ -97,3 +97,106 @@ def test_a_run_goes_there_and_back(server: str, in_mlflow: Callable[..., Any]) -
     }
     with urllib.request.urlopen(f"{server}/openapi.json") as described:
         assert json.load(described)["paths"]
+
+
+def test_models_the_registry_and_traces_go_there_and_back(
+    server: str, in_mlflow: Callable[..., Any]
+) -> None:
+    answered = in_mlflow(
+        """
+        import numpy, pandas
+        mlflow.set_tracking_uri(arguments[0])
+        client = MlflowClient()
+        mlflow.set_experiment("models")
+
+        class Double(mlflow.pyfunc.PythonModel):
+            def predict(self, context, model_input, params=None):
+                return [2 * value for value in model_input["x"]]
+
+        frame = pandas.DataFrame({"x": [1, 2, 3]})
+        data = mlflow.data.from_pandas(frame, source="s3://bucket/frame.csv", name="frame")
+        with mlflow.start_run() as active:
+            mlflow.log_input(data, context="training")
+            mlflow.log_metric("loss", 0.5, step=1)
+            model = mlflow.pyfunc.log_model(
+                name="net", python_model=Double(), input_example=frame,
+                registered_model_name="doubling", pip_requirements=[], params={"p": 1},
+            )
+        run_id = active.info.run_id
+        run = client.get_run(run_id)
+        logged = client.get_logged_model(model.model_id)
+        client.set_logged_model_tags(model.model_id, {"t": "v", "gone": "soon"})
+        client.delete_logged_model_tag(model.model_id, "gone")
+        client.set_registered_model_alias("doubling", "best", "1")
+        client.set_model_version_tag("doubling", "1", "checked", "yes")
+        client.update_model_version("doubling", "1", "it doubles")
+        client.transition_model_version_stage("doubling", "1", "Production")
+        version = client.get_model_version_by_alias("doubling", "best")
+        uris = [
+            f"models:/{model.model_id}", "models:/doubling/1", "models:/doubling@best",
+            "models:/doubling/Production", f"runs:/{run_id}/net",
+        ]
+        predicted = [list(mlflow.pyfunc.load_model(uri).predict(frame)) for uri in uris]
+        second = mlflow.register_model(f"runs:/{run_id}/net", "doubling")
+        search = mlflow.search_logged_models(output_format="list")
+        many = {str(number): number for number in range(130)}
+        started = mlflow.initialize_logged_model(name="other", params=many)
+        mlflow.finalize_logged_model(started.model_id, "READY")
+        names = [m.name for m in client.search_registered_models("name LIKE 'doub%'")]
+
+        @mlflow.trace(span_type="CHAIN")
+        def whole(number):
+            with mlflow.start_span("part") as span:
+                span.set_attribute("exact", [1, "two"])
+            return number + 1
+
+        whole(1)
+        mlflow.flush_trace_async_logging()
+        trace_id = mlflow.get_last_active_trace_id()
+        trace = client.get_trace(trace_id)
+        client.set_trace_tag(trace_id, "seen", "yes")
+        mlflow.log_feedback(trace_id=trace_id, name="good", value=True, rationale="it is")
+        traces = mlflow.search_traces(return_type="list")
+        answer({
+            "inputs": [[d.dataset.name, d.tags[0].value] for d in run.inputs.dataset_inputs],
+            "outputs": [o.model_id == model.model_id for o in run.outputs.model_outputs],
+            "points": [p.step for p in client.get_metric_history(run_id, "loss")],
+            "model": [str(logged.status), logged.params, [m.key for m in logged.metrics]],
+            "tags": client.get_logged_model(model.model_id).tags.get("t"),
+            "version": [str(version.version), version.description, version.tags],
+            "aliases": list(version.aliases),
+            "stage": version.current_stage,
+            "predicted": predicted,
+            "second": str(second.version),
+            "search": [m.model_id == model.model_id for m in search],
+            "other": len(client.get_logged_model(started.model_id).params),
+            "names": names,
+            "spans": sorted([s.name, s.span_type] for s in trace.data.spans),
+            "exact": [s.attributes.get("exact") for s in trace.data.spans if s.name == "part"],
+            "state": str(trace.info.state),
+            "traces": [[t.info.trace_id == trace_id, t.info.tags["seen"]] for t in traces],
+            "feedback": [[a.name, a.value, a.rationale] for a in traces[0].info.assessments],
+        })
+        """,
+        server,
+    )
+    assert answered == {
+        "inputs": [["frame", "training"]],
+        "outputs": [True],
+        "points": [1],
+        "model": ["READY", {"p": "1"}, ["loss"]],
+        "tags": "v",
+        "version": ["1", "it doubles", {"checked": "yes"}],
+        "aliases": ["best"],
+        "stage": "Production",
+        "predicted": [[2, 4, 6]] * 5,
+        "second": "2",
+        "search": [True],
+        "other": 130,
+        "names": ["doubling"],
+        "spans": [["part", "UNKNOWN"], ["whole", "CHAIN"]],
+        "exact": [[1, "two"]],
+        "state": "OK",
+        "traces": [[True, "yes"]],
+        "feedback": [["good", True, "it is"]],
+    }

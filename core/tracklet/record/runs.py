@@ -135,11 +135,16 @@ class Runs(Verbs):
         end_time: int | None = None,
         run_name: str | None = None,
     ) -> entities.RunInfo:
-        """Change what is given of an active run's status (a name), end time and name."""
+        """Change what is given of an active run's status (a name), end time and name.
+
+        A run that goes on again has no end time.
+        """
         changes: dict[str, Any] = {}
         if status is not None:
             entities.RunStatus.from_string(status)
             changes["status"] = status
+            if not entities.RunStatus.is_terminated(status):
+                changes["end_time"] = None
         if end_time is not None:
             changes["end_time"] = rules.time("end time", end_time)
         named = rules.texts("run", "tags", {RUN_NAME_TAG: run_name}) if run_name else {}

@@ -10,7 +10,15 @@ from functools import partial
 from typing import Any, Final
 
 from tracklet import names, validation
-from tracklet.entities import Assessment, PagedList, Span, Trace, TraceData, TraceInfo
+from tracklet.entities import (
+    Assessment,
+    PagedList,
+    Span,
+    Trace,
+    TraceData,
+    TraceInfo,
+    TraceState,
+)
 from tracklet.entities.json_text import json_text
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
@@ -47,15 +55,33 @@ class Traces(Verbs):
         """
         self._keep(info, spans, again=False)
 
-    def put_trace(self, info: TraceInfo, spans: Sequence[Span] = ()) -> None:
+    def put_trace(
+        self, info: TraceInfo, spans: Sequence[Span] = (), *, guessed: bool = False
+    ) -> None:
         """Keep a trace, of which some may be there: spans that came first, or an earlier try.
 
         Spans replace those of the same ids; tags, metadata and assessments are added.
+
+        Args:
+            info: What is known of it.
+            spans: Spans of it.
+            guessed: Whether that is known from these spans only: what was said of a trace that is
+                over then stays as it is.
 
         Raises:
             InvalidParameterValue: The id is malformed, or the trace is another experiment's.
             ResourceDoesNotExist: There is no such experiment.
         """
+        if guessed:
+            with self.backend.writing() as at:
+                earlier = at.find("trace", check_trace_id(info.trace_id))
+                if (
+                    isinstance(earlier, TraceEntry)
+                    and earlier.info.state != TraceState.IN_PROGRESS
+                    and earlier.info.experiment_id == info.experiment_id
+                ):
+                    at.put_spans(earlier, spans_json(_merged(earlier, info, spans)[1])[0])
+                    return
         self._keep(info, spans, again=True)
 
     def _keep(self, info: TraceInfo, spans: Sequence[Span], *, again: bool) -> None:

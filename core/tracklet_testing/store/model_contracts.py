@@ -105,7 +105,7 @@ class RegistryContract(StoreFixtures):
     def registry(self, store: Any) -> Any:
         """The store with a registered model ``a``, which has one version."""
         store.create_registered_model("a")
-        store.create_model_version("a", "/x")
+        store.create_model_version("a", "s3://models/x")
         return store
 
     def test_a_registered_model_is_read_back(self, store: Any) -> None:
@@ -143,7 +143,7 @@ class RegistryContract(StoreFixtures):
             lambda: store.delete_registered_model("no"),
             lambda: store.set_registered_model_tag("no", "k", "v"),
             lambda: store.set_registered_model_alias("no", "a", 1),
-            lambda: store.create_model_version("no", "/x"),
+            lambda: store.create_model_version("no", "s3://models/x"),
             lambda: store.get_model_version("no", 1),
         ):
             with pytest.raises(ResourceDoesNotExist):
@@ -152,7 +152,7 @@ class RegistryContract(StoreFixtures):
     def test_a_description_is_replaced(self, store: Any) -> None:
         """On registered models and versions; None takes it away."""
         store.create_registered_model("a", description="old")
-        store.create_model_version("a", "/x", description="old")
+        store.create_model_version("a", "s3://models/x", description="old")
         assert store.update_registered_model("a", "new").description == "new"
         assert store.update_model_version("a", 1, "new").description == "new"
         assert store.update_registered_model("a", None).description is None
@@ -160,7 +160,7 @@ class RegistryContract(StoreFixtures):
     def test_a_renamed_model_keeps_everything(self, store: Any) -> None:
         """Versions, tags and aliases follow; the old name is free."""
         store.create_registered_model("a", {"k": "v"})
-        store.create_model_version("a", "/x", tags={"vk": "vv"})
+        store.create_model_version("a", "s3://models/x", tags={"vk": "vv"})
         store.set_registered_model_alias("a", "best", 1)
         renamed = store.rename_registered_model("a", "b")
         assert (renamed.name, renamed.tags, renamed.aliases) == ("b", {"k": "v"}, {"best": 1})
@@ -173,7 +173,7 @@ class RegistryContract(StoreFixtures):
     def test_a_deleted_registered_model_is_gone_with_all(self, store: Any) -> None:
         """A new one of the name starts empty."""
         store.create_registered_model("a", {"k": "v"})
-        store.create_model_version("a", "/x")
+        store.create_model_version("a", "s3://models/x")
         store.set_registered_model_alias("a", "best", 1)
         store.delete_registered_model("a")
         with pytest.raises(ResourceDoesNotExist):
@@ -220,9 +220,9 @@ class RegistryContract(StoreFixtures):
         """After the newest of four was deleted, the next is the fifth."""
         store.create_registered_model("a")
         for number in range(1, 5):
-            assert store.create_model_version("a", "/x").version == number
+            assert store.create_model_version("a", "s3://models/x").version == number
         store.delete_model_version("a", 4)
-        assert store.create_model_version("a", "/x").version == 5
+        assert store.create_model_version("a", "s3://models/x").version == 5
         with pytest.raises(ResourceDoesNotExist):
             store.get_model_version("a", 4)
         with pytest.raises(ResourceDoesNotExist):
@@ -238,7 +238,7 @@ class RegistryContract(StoreFixtures):
 
     def test_an_alias_moves(self, registry: Any) -> None:
         """It points at one version; the versions and the model show it."""
-        registry.create_model_version("a", "/x")
+        registry.create_model_version("a", "s3://models/x")
         registry.set_registered_model_alias("a", "best", 1)
         registry.set_registered_model_alias("a", "best", 2)
         registry.set_registered_model_alias("a", "also", 2)
@@ -254,7 +254,7 @@ class RegistryContract(StoreFixtures):
 
     def test_aliases_go_with_their_version(self, registry: Any) -> None:
         """Deleting a version deletes the aliases that point at it."""
-        registry.create_model_version("a", "/x")
+        registry.create_model_version("a", "s3://models/x")
         registry.set_registered_model_alias("a", "one", 1)
         registry.set_registered_model_alias("a", "two", 2)
         registry.delete_model_version("a", 2)
@@ -287,7 +287,7 @@ class RegistryContract(StoreFixtures):
         """Only those in the stage that the version moves to."""
         store.create_registered_model("a")
         for stage in ("Production", "Staging", "None"):
-            version = store.create_model_version("a", "/x").version
+            version = store.create_model_version("a", "s3://models/x").version
             store.transition_model_version_stage("a", version, stage)
         store.transition_model_version_stage("a", 3, "Production", archive_existing_versions=True)
         stages = [store.get_model_version("a", n).current_stage for n in (1, 2, 3)]
@@ -298,7 +298,7 @@ class RegistryContract(StoreFixtures):
     def test_of_versions_promoted_at_once_one_is_left_in_the_stage(self, store: Any) -> None:
         """Each archives the others, and none is archived by one that it archives."""
         store.create_registered_model("a")
-        numbers = [store.create_model_version("a", "/x").version for _ in range(4)]
+        numbers = [store.create_model_version("a", "s3://models/x").version for _ in range(4)]
 
         def promote(number: int) -> None:
             store.transition_model_version_stage("a", number, "Production", True)
@@ -313,7 +313,7 @@ class RegistryContract(StoreFixtures):
         """Deleted versions do not count."""
         store.create_registered_model("a")
         for stage in ("Staging", "Staging", "None", "None"):
-            version = store.create_model_version("a", "/x").version
+            version = store.create_model_version("a", "s3://models/x").version
             store.transition_model_version_stage("a", version, stage)
         store.delete_model_version("a", 4)
         latest = store.get_registered_model("a").latest_versions

@@ -181,7 +181,7 @@ class SearchContract(StoreFixtures):
         store.create_registered_model("b", {"k": "v"})
         store.create_registered_model("a")
         for _ in range(3):
-            store.create_model_version("b", "/x")
+            store.create_model_version("b", "s3://models/x")
         store.delete_model_version("b", 2)
         assert [m.name for m in store.search_registered_models()] == ["a", "b"]
         (found,) = store.search_registered_models("tags.k = 'v'")

@@ -23,7 +23,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tracklet.errors import TrackletException
-from tracklet_services.server.artifacts import Artifacts, Refusal
+from tracklet_services.server.artifacts import Artifacts, Refusal, handler
+from tracklet_services.server.collector import Collector
 from tracklet_services.server.openapi import description
 from tracklet_services.server.places import Places
 from tracklet_services.server.protocol import Protocol, UnknownEndpoint
@@ -76,6 +77,7 @@ def create_app(
         Route("/health", health, methods=["GET"]),
         Route("/version", version, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
+        Route("/v1/traces", handler(Collector(served, workers, bounds).export), methods=["POST"]),
         *Artifacts(served, workers, bounds).routes(),
     ]
     for api in ("/api", "/ajax-api"):

@@ -52,37 +52,26 @@ class Artifacts:
         for api in ("/api", "/ajax-api"):
             at = f"{api}/2.0/mlflow-artifacts/artifacts"
             routes += [
-                Route(at, self._wrapped(self.list), methods=["GET"]),
-                Route(f"{at}/{{path:path}}", self._wrapped(self.get), methods=["GET"]),
-                Route(f"{at}/{{path:path}}", self._wrapped(self.put), methods=["PUT"]),
-                Route(f"{at}/{{path:path}}", self._wrapped(self.delete), methods=["DELETE"]),
+                Route(at, handler(self.list), methods=["GET"]),
+                Route(f"{at}/{{path:path}}", handler(self.get), methods=["GET"]),
+                Route(f"{at}/{{path:path}}", handler(self.put), methods=["PUT"]),
+                Route(f"{at}/{{path:path}}", handler(self.delete), methods=["DELETE"]),
                 Route(
                     f"{api}/2.0/mlflow/logged-models/{{model_id}}/artifacts/files",
-                    self._wrapped(self.of_model),
+                    handler(self.of_model),
                     methods=["GET"],
                 ),
             ]
         routes += [
-            Route("/get-artifact", self._wrapped(self.of_run), methods=["GET"]),
-            Route("/model-versions/get-artifact", self._wrapped(self.of_version), methods=["GET"]),
+            Route("/get-artifact", handler(self.of_run), methods=["GET"]),
+            Route("/model-versions/get-artifact", handler(self.of_version), methods=["GET"]),
             Route(
                 "/ajax-api/2.0/mlflow/get-trace-artifact",
-                self._wrapped(self.of_trace),
+                handler(self.of_trace),
                 methods=["GET"],
             ),
         ]
         return routes
-
-    def _wrapped(self, call: Callable[[Request], Any]) -> Callable[..., Any]:
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await call(request)
-            except ClientDisconnect:
-                return Response(status_code=499)
-            except Exception as error:  # noqa: BLE001 - the server goes on, and says what it can
-                return Refusal(error)
-
-        return endpoint
 
     async def _do(self, call: Callable[[], Any]) -> Any:
         return await self._workers.run(call)
@@ -227,6 +216,20 @@ class Artifacts:
             raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
         kind = mimetypes.guess_type(local.name)[0] or "application/octet-stream"
         return _Bytes(local, filename=local.name, media_type=kind, background=task)
+
+
+def handler(call: Callable[[Request], Any]) -> Callable[..., Any]:
+    """A route's endpoint, whose errors are answered as the protocol's are."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await call(request)
+        except (ClientDisconnect, ConnectionAbortedError):
+            return Response(status_code=499)
+        except Exception as error:  # noqa: BLE001 - the server goes on, and says what it can
+            return Refusal(error)
+
+    return endpoint
 
 
 class Refusal(Response):

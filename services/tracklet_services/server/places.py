@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SCHEME: Final = "mlflow-artifacts:/"
 
 _LONGEST: Final = 4096
+_OBJECT_STORES: Final = frozenset({"s3", "gs", "abfs", "abfss"})
+_NOT_A_CLIENT_S: Final = frozenset({"file", "http", "https", "mlflow-artifacts"})
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -252,20 +254,18 @@ def check_remote(uri: str, what: str) -> None:
             that no repository is registered for.
     """
     scheme, separator, rest = uri.partition("://")
-    known = set(plugins.entry_points("artifacts")) - {"file", "http", "https", "mlflow-artifacts"}
-    problem = None
+    known = _OBJECT_STORES | set(plugins.entry_points("artifacts")) - _NOT_A_CLIENT_S
     if not separator or scheme not in known:
-        among = ", ".join(f"{one}://" for one in sorted(known)) or "none is installed"
-        problem = f"begins with one of these: {among}"
+        problem = f"has one of the schemes {', '.join(sorted(known))}"
     elif any(mark in rest for mark in "?#;@") or not rest.partition("/")[0]:
         problem = "names a bucket or host, and has no user, query or fragment"
     else:
         checked(rest.partition("/")[2])
-    if problem is not None:
-        raise InvalidParameterValue(
-            f"{brief(uri)} cannot be {what} here: one that a client names {problem}; what lies "
-            "on the server is named by runs:/, models:/ or mlflow-artifacts:/"
-        )
+        return
+    raise InvalidParameterValue(
+        f"{brief(uri)} cannot be {what} here: one that a client names {problem}; what lies on the "
+        "server is named by a URI of the scheme runs, models or mlflow-artifacts"
+    )
 
 
 def _below(source: str, root: str | None) -> str | None:

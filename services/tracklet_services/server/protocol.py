@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, Final, NamedTuple, get_origin
 from urllib.parse import parse_qs
 
@@ -16,7 +15,7 @@ from tracklet.errors import InvalidParameterValue, InvalidState, TrackletExcepti
 from tracklet_services.server import experiments, models, registry, runs, traces
 from tracklet_services.server.table import Endpoint, Served
 from tracklet_services.web import guard
-from tracklet_services.web.errors import shown
+from tracklet_services.web.errors import Unprocessable, shown
 from tracklet_services.web.guard import Foreign, Policy, Receive, Scope, Send, TooLarge, TooSlow
 from tracklet_services.web.workers import Busy, Workers
 
@@ -30,7 +29,7 @@ ENDPOINTS: Final = (
 
 _JSON: Final = b"application/json"
 _MOST_FIELDS: Final = 10_000
-_STATUSES: Final = {TooLarge: 413, Foreign: 403}
+_STATUSES: Final = {TooLarge: 413, Foreign: 403, Unprocessable: 422}
 _logger = logging.getLogger(__name__)
 
 
@@ -205,8 +204,3 @@ async def refuse(error: Exception, send: Send) -> None:
     said = TrackletException(shown(error.message), error.error_code)
     more = [(b"retry-after", b"1")] if isinstance(error, Busy) else []
     await guard.answer(send, status, said, more)
-
-
-def done(workers: Workers, call: Any, *arguments: Any, **named: Any) -> Any:
-    """What a call returns, in one of the workers' threads."""
-    return workers.run(partial(call, *arguments, **named))

@@ -67,8 +67,36 @@ def restore(at: Served, asked: requests.OfRun) -> replies.Nothing:
 
 def log_metric(at: Served, asked: requests.LogMetric) -> replies.Nothing:
     """Append a point."""
-    at.store.log_batch(asked.run_id, [_point(asked)])
+    _log(at, asked.run_id, [_point(asked)], {}, {})
     return replies.Nothing()
+
+
+def _log(
+    at: Served, run_id: str, points: list[Metric], params: dict[str, str], tags: dict[str, str]
+) -> None:
+    """Record all of it; points that the run has already are linked to the models they name.
+
+    A client that logs a model sends the points of its run again, with the model's id.
+    """
+    known = {
+        _identity(point)
+        for key in {point.key for point in points if point.model_id is not None}
+        for point in at.store.get_metric_history(run_id, key)
+    }
+    again = [point for point in points if point.model_id and _identity(point) in known]
+    new = [point for point in points if not (point.model_id and _identity(point) in known)]
+    if new or params or tags or not again:
+        at.store.log_batch(run_id, new, params, tags)
+    if again:
+        writer = at.store.open_run(run_id, live=False)
+        try:
+            writer.link_metrics(again)
+        finally:
+            writer.close()
+
+
+def _identity(point: Metric) -> tuple[str, int, int, str]:
+    return point.key, point.step, point.timestamp, repr(float(point.value))
 
 
 def _point(asked: requests.Point | requests.LogMetric) -> Metric:
@@ -111,7 +139,7 @@ def log_batch(at: Served, asked: requests.LogBatch) -> replies.Nothing:
             )
         params[pair.key] = pair.value
     tags = {pair.key: pair.value for pair in asked.tags}
-    at.store.log_batch(asked.run_id, list(map(_point, asked.metrics)), params, tags)
+    _log(at, asked.run_id, list(map(_point, asked.metrics)), params, tags)
     return replies.Nothing()
 
 

@@ -1,0 +1,53 @@
+"""``/v1/traces``: spans of any OpenTelemetry exporter become traces of an experiment."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracklet.errors import InvalidParameterValue
+from tracklet_services.server import otlp
+from tracklet_services.server.table import Served
+from tracklet_services.web import guard
+from tracklet_services.web.errors import Unprocessable
+from tracklet_services.web.guard import Policy
+from tracklet_services.web.workers import Workers
+
+EXPERIMENT_HEADER: Final = "x-mlflow-experiment-id"
+_KINDS: Final = ("application/x-protobuf", "application/json")
+
+
+class Collector:
+    """Keeps exported spans.
+
+    Args:
+        served: The record.
+        workers: Who writes.
+        policy: How long an export may be.
+    """
+
+    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+        self._served = served
+        self._workers = workers
+        self._policy = policy
+
+    async def export(self, request: Request) -> Response:
+        """Keep the spans of a request, which says the experiment in a header."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in _KINDS:
+            raise InvalidParameterValue(f"an export is one of {', '.join(_KINDS)}; not {kind!r}")
+        experiment_id = request.headers.get(EXPERIMENT_HEADER)
+        if not experiment_id:
+            raise Unprocessable(f"the header {EXPERIMENT_HEADER} says the experiment of the spans")
+        content = await guard.body(request.receive, request.scope, self._policy)
+        encoding = request.headers.get("content-encoding", "")
+
+        def keep() -> None:
+            plain = otlp.inflated(content, encoding, self._policy.body_bytes)
+            for info, spans in otlp.traces_of(plain, kind, experiment_id):
+                self._served.store.traces.put_trace(info, spans, guessed=True)
+
+        await self._workers.run(keep)
+        return Response(b"{}" if kind == "application/json" else b"", media_type=kind)
