@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -213,9 +214,15 @@ def trainers(session: nox.Session) -> None:
     only_those_of(session, *TRAINERS)
 
 
-def only_those_of(session: nox.Session, *frameworks: str) -> None:
+@nox.session
+def keras(session: nox.Session) -> None:
+    """The tests of Keras' plugins, on TensorFlow."""
+    only_those_of(session, "keras", needs=["tensorflow-cpu"])
+
+
+def only_those_of(session: nox.Session, *frameworks: str, needs: Sequence[str] = ()) -> None:
     """The tests of some frameworks' plugins, with no others installed."""
-    session.install("-e", f".[{','.join(frameworks)}]", *group("tests"))
+    session.install("-e", f".[{','.join(frameworks)}]", *group("tests"), *needs)
     places = [
         str(place)
         for kind in ("integrations", "flavors")

@@ -78,9 +78,8 @@ _RENAMED = {
 
 _MODULES = frozenset(
     (
-        "artifacts autolog client data entities errors exceptions lightgbm models plugins pyfunc "
-        "pytorch settings sklearn tensorboard testing tracing tracking transformers "
-        "xgboost"
+        "artifacts autolog client data entities errors exceptions keras lightgbm models plugins "
+        "pyfunc pytorch settings sklearn tensorboard testing tracing tracking transformers xgboost"
     ).split()
 )
 
@@ -96,6 +95,7 @@ if TYPE_CHECKING:
         entities,
         errors,
         exceptions,
+        keras,
         lightgbm,
         models,
         plugins,

@@ -36,6 +36,8 @@ MODULES: Final[dict[str, str]] = {
     "entities.model_registry.model_version_stages": "",
     "environment_variables": "",
     "exceptions": "exceptions",
+    "keras": "keras",
+    "keras.callback": "keras",
     "lightgbm": "lightgbm",
     "models": "models",
     "models.model": "models",
@@ -229,7 +231,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         "models.utils.convert_complex_types_pyspark*"
     ): "it has nothing to do with Spark",
     (
-        "catboost* h2o* keras* onnx* paddle* pmdarima* prophet* sentence_transformers* "
+        "catboost* h2o* onnx* paddle* pmdarima* prophet* sentence_transformers* "
         "shap* spacy* statsmodels* tensorflow* transformers.[!a]* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",

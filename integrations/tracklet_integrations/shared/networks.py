@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 # What stands around a module to run it: on several devices, or compiled.
@@ -25,18 +26,23 @@ def model_params(model: Any) -> dict[str, Any]:
 
 def summary(model: Any) -> str:
     """The layers of a module with the shapes of what they learn, one line each."""
-    rows = [("layer", "type", "shapes", "parameters")]
+    rows = []
     for name, module in model.named_modules():
         own = list(module.named_parameters(recurse=False))
         shapes = ", ".join(f"{each} {list(value.shape)}" for each, value in own)
         count = sum(value.numel() for _, value in own)
         rows.append((name or "(whole)", type(module).__name__, shapes, f"{count:,}" if own else ""))
+    return table(rows, sum(each.numel() for each in model.parameters()))
+
+
+def table(layers: Iterable[tuple[str, str, str, str]], total: int) -> str:
+    """Layers as a table: name, type, shapes, how many numbers they learn."""
+    rows = [("layer", "type", "shapes", "parameters"), *layers]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
     lines = [
         "  ".join([*(row[at].ljust(widths[at]) for at in range(3)), row[3]]).rstrip()
         for row in rows
     ]
-    total = sum(each.numel() for each in model.parameters())
     return "\n".join([*lines, f"{total:,} parameters", ""])
 
 

@@ -1,0 +1,29 @@
+"""Keras 3: autologging, and saving, logging and loading its models."""
+
+from __future__ import annotations
+
+from tracklet_flavors.keras import (
+    get_default_conda_env,
+    get_default_pip_requirements,
+    load_model,
+    log_model,
+    save_model,
+)
+from tracklet_integrations.keras import autolog
+from tracklet_integrations.keras.callback import (
+    MLflowCallback,
+    MlflowCallback,
+    TrackletCallback,
+)
+
+__all__ = [
+    "MLflowCallback",
+    "MlflowCallback",
+    "TrackletCallback",
+    "autolog",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "log_model",
+    "save_model",
+]

@@ -1,0 +1,86 @@
+"""Asking a network: frames and arrays go in, arrays and frames come out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tracklet.errors import InvalidParameterValue
+
+# The inputs of a model that was trained on a list of arrays.
+_POSITION: Final = re.compile(r"input_\d+")
+
+
+class NetworkPredictor:
+    """The pyfunc view of a model of Keras'.
+
+    A frame becomes one array, or one for each column where the columns are the model's inputs.
+    A dictionary of arrays is asked as it is. What the model answers to a frame is a frame with its
+    index; else an array, or dictionaries and lists of such.
+
+    Args:
+        model: The model, or what ``tf.saved_model.load`` gives of an exported one.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's answer.
+
+        Raises:
+            InvalidParameterValue: The data are of no kind that a model is asked with.
+        """
+        given = self._given(data)
+        if hasattr(self.model, "predict"):
+            answer = self.model.predict(given, **{"verbose": 0, **(params or {})})
+        else:
+            answer = _arrays(self.model.serve(given))
+        index = getattr(data, "index", None)
+        if _is_frame(data) and getattr(answer, "ndim", 0) in (1, 2):
+            import pandas as pd
+
+            return pd.DataFrame(answer, index=index)
+        return answer
+
+    def _given(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            given = {str(name): _array(each) for name, each in data.items()}
+            inputs = getattr(self.model, "inputs", None)
+            if not inputs and all(_POSITION.fullmatch(name) for name in given):
+                return [given[name] for name in sorted(given, key=lambda each: int(each[6:]))]
+            return given
+        if _is_frame(data):
+            names = [each.name for each in getattr(self.model, "inputs", None) or ()]
+            if len(names) > 1 and set(names) == set(map(str, data.columns)):
+                return {str(name): _array(data[name]) for name in data.columns}
+            return _array(data)
+        return _array(data)
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "to_numpy")
+
+
+def _array(data: Any) -> Any:
+    import numpy as np
+
+    if hasattr(data, "toarray"):  # a sparse matrix
+        data = data.toarray()
+    try:
+        array = data.to_numpy() if hasattr(data, "to_numpy") else np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterValue(
+            "a model of Keras' is asked with frames, arrays and dictionaries of arrays; got "
+            f"{type(data).__name__}: {error}"
+        ) from error
+    return array
+
+
+def _arrays(answer: Any) -> Any:
+    if isinstance(answer, Mapping):
+        return {str(name): _arrays(each) for name, each in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [_arrays(each) for each in answer]
+    return answer.numpy()

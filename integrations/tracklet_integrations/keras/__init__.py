@@ -1,0 +1,191 @@
+"""Keras 3, on each of its backends: what ``fit`` trains is recorded through a callback.
+
+The callback is among the others only as long as the call lasts, in a list of its own: the user's is
+what it was. While ``fit`` trains the rules of plain PyTorch loops are off, also where Keras runs on
+PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import InitVar, dataclass
+from types import ModuleType
+from typing import Any, ClassVar, Final
+
+from tracklet.autolog import (
+    CommonOptions,
+    Explanation,
+    Integration,
+    recording,
+    switch,
+)
+from tracklet.errors import InvalidParameterValue
+from tracklet.fluent.active import ActiveRun
+from tracklet.patching import Call, Outcome, Patch, PatchError
+from tracklet_integrations.shared.driving import driven_by
+from tracklet_integrations.shared.evaluating import watch_evaluation
+from tracklet_integrations.shared.sink import RunSink
+from tracklet_integrations.shared.weak_table import WeakTable
+
+__all__ = ["KerasIntegration", "KerasOptions", "autolog"]
+
+LABEL: Final = "keras"
+
+
+@dataclass(frozen=True)
+class KerasOptions(CommonOptions):
+    """Record every training with Keras 3's ``Model.fit``, which is also ``tf.keras``'s.
+
+    Each becomes a run, or is added to the active one: the arguments, the optimizer and how the
+    model is compiled, the metrics of every epoch, early stopping, the model with its signature, the
+    datasets' fingerprints. Keras need not be imported yet. ``tracklet.autolog.plan()`` says what is
+    watched.
+
+    Args:
+        log_every_epoch: Record metrics at the end of each epoch, with the epoch as step.
+        log_every_n_steps: Record them every so many steps instead, as they are by then, with the
+            step of the optimizer as step; needs ``log_every_epoch=False``.
+        log_models: Log the trained model.
+        log_model_signatures: Store the schema of inputs and outputs with the model.
+        save_exported_model: Log the model's graph, as ``Model.export`` writes it, instead of a
+            ``.keras`` file.
+        log_datasets: Record what was trained and evaluated on as inputs of the run.
+        log_input_examples: Store the first five rows of the training data with the model.
+        disable: Put everything back as it was, instead.
+        exclusive: Record only into runs that autologging started, never into yours.
+        disable_for_unsupported_versions: Accepted for compatibility; Keras before 3 is always
+            declined, with a line in the log.
+        silent: Say nothing in the log.
+        registered_model_name: Register every trained model under this name.
+        save_model_kwargs: Further arguments of ``Model.save``.
+        extra_tags: Further tags for the runs that autologging starts.
+
+    Raises:
+        InvalidParameterValue: A value breaks its rule; what was configured stays in force.
+    """
+
+    log_every_epoch: bool = True
+    log_every_n_steps: int | None = None
+    log_models: bool = True
+    log_model_signatures: bool = True
+    save_exported_model: bool = False
+    log_datasets: bool = True
+    log_input_examples: bool = False
+    disable: InitVar[bool] = False
+    exclusive: bool = False
+    disable_for_unsupported_versions: bool = False
+    silent: bool = False
+    registered_model_name: str | None = None
+    save_model_kwargs: Mapping[str, Any] | None = None
+    extra_tags: Mapping[str, Any] | None = None
+
+    def __post_init__(self, disable: bool) -> None:
+        super().__post_init__(disable)
+        check_frequency(self.log_every_epoch, self.log_every_n_steps)
+
+
+def check_frequency(log_every_epoch: bool, log_every_n_steps: int | None) -> None:
+    """Refuse what does not say when metrics are recorded.
+
+    Raises:
+        InvalidParameterValue: Both are set, or neither, or the number is none from 1.
+    """
+    if log_every_n_steps is None:
+        if not log_every_epoch:
+            raise InvalidParameterValue(
+                "log_every_epoch=False needs log_every_n_steps, which says when to record instead"
+            )
+    elif type(log_every_n_steps) is not int or log_every_n_steps < 1:
+        raise InvalidParameterValue(
+            f"log_every_n_steps must be a whole number from 1; got {log_every_n_steps!r}"
+        )
+    elif log_every_epoch:
+        raise InvalidParameterValue(
+            "metrics are recorded every epoch or every so many steps; log_every_n_steps="
+            f"{log_every_n_steps} needs log_every_epoch=False"
+        )
+
+
+class KerasIntegration(Integration):
+    """Watches ``keras.Model.fit`` and ``evaluate``."""
+
+    name: ClassVar[str] = LABEL
+    modules: ClassVar[tuple[str, ...]] = ("keras",)
+    requires: ClassVar[str] = "keras>=3.0"
+    Options: ClassVar[type[Any]] = KerasOptions
+
+    # The run that a model's last training was recorded into: what it evaluates later belongs there.
+    _homes: WeakTable[tuple[ActiveRun, int]]
+
+    def continue_from(self, earlier: Integration) -> None:
+        """Models keep the runs that their trainings were recorded into."""
+        assert isinstance(earlier, KerasIntegration)
+        self._homes = earlier._homes
+
+    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
+        """The doors of all models, on whichever backend."""
+        if not hasattr(framework, "__path__"):
+            raise PatchError("the module keras is not Keras")
+        if not hasattr(self, "_homes"):
+            self._homes = WeakTable()
+        for name, advice in (("fit", self.watch_fit), ("evaluate", self.watch_evaluation)):
+            trainer = next(cls for cls in framework.Model.__mro__ if name in vars(cls))
+            yield Patch(trainer.__module__, f"{trainer.__qualname__}.{name}", advice)
+
+    def explain(self, options: Any) -> Explanation:
+        """What is recorded."""
+        often = (
+            "at the end of each epoch"
+            if options.log_every_epoch
+            else f"every {options.log_every_n_steps} steps"
+        )
+        return Explanation(
+            records=(
+                f"metrics: what fit measures, {often}, and the learning rate",
+                "params: the arguments of fit, optimizer_*, loss, metrics, the model and its size",
+                "early stopping: stopped_epoch, restored_epoch, the restored epoch's metrics again",
+                "test_*: what evaluate measures after the training",
+                "model_summary.txt",
+                *(("the trained model",) if options.log_models else ()),
+                *(("the datasets",) if options.log_datasets else ()),
+            ),
+            omits={
+                **({} if options.log_models else {"the trained model": "log_models is off"}),
+                **({} if options.log_datasets else {"the datasets": "log_datasets is off"}),
+                "the rates of schedules that you have written": "to ask for one runs your code",
+                "Keras 2, as in the package tf_keras": "only Keras 3 is watched",
+            },
+        )
+
+    def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
+        """``fit``: a run of its own, each time, or the user's."""
+        model, options = call.instance, self.options
+        with driven_by(LABEL), recording(LABEL, options) as recorder:
+            if recorder is None:
+                yield
+                return
+            from tracklet_integrations.keras.fitting import Fit
+
+            fit = Fit(recorder, options, model)
+            with fit.among_the_callbacks_of(call):
+                outcome = yield
+            recorder.finish(outcome)
+            self._homes[model] = recorder.run, fit.last_step
+            fit.conclude()
+            if outcome.error is None and options.log_models:
+                fit.log_model()
+
+    def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
+        """``evaluate`` outside of a training: into the active run, or that of the training."""
+        home, step = self._homes.get(call.instance) or (None, 0)
+
+        def hears(sink: RunSink) -> AbstractContextManager[None]:
+            from tracklet_integrations.keras.fitting import Evaluation
+
+            return Evaluation(sink, step).among_the_callbacks_of(call)
+
+        yield from watch_evaluation(LABEL, self.options, home, hears)
+
+
+autolog = switch("keras", KerasOptions)

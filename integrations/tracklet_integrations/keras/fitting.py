@@ -1,0 +1,327 @@
+"""The callbacks that Keras calls, and what is recorded of a training.
+
+Keras calls callbacks by the names of their methods, so that these need no base class. They are safe
+to be called from its threads (``async_safe``): where Keras does not wait for the user's callbacks
+after each batch, it need not wait for ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tracklet.autolog import TrainingRecorder
+from tracklet.entities import Metric
+from tracklet.names import now
+from tracklet.patching import Call, checkpoint
+from tracklet_integrations.keras import describing
+from tracklet_integrations.shared.among_callbacks import among_callbacks
+from tracklet_integrations.shared.metric_keys import metric_key
+from tracklet_integrations.shared.sink import RunSink
+from tracklet_integrations.shared.trained import log_model
+
+_EPOCHS = "epochs of keras"
+
+
+class Listener:
+    """Hears what Keras says; it is no ``keras.callbacks.Callback``, and answers nothing.
+
+    Args:
+        sink: Where that goes.
+    """
+
+    async_safe = True
+    params: Any = None
+    model: Any = None
+    model_id: str | None = None
+    """The logged model that what is measured is linked with."""
+
+    def __init__(self, sink: Any) -> None:
+        self.sink: RunSink = sink
+        self.last: dict[str, Metric] = {}
+        """The newest point of each metric."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            return _nothing
+        raise AttributeError(name)
+
+    def set_params(self, params: Any) -> None:
+        """What Keras knows of the call: epochs, and steps in one."""
+        self.params = params
+
+    def set_model(self, model: Any) -> None:
+        """The model that is trained or asked."""
+        self.model = model
+
+    @contextmanager
+    def among_the_callbacks_of(self, call: Call) -> Iterator[None]:
+        """In this block the call has this callback beside the user's, as its last one."""
+        given = call.arguments()
+        theirs = given.get("callbacks")
+        if hasattr(theirs, "callbacks") and hasattr(theirs, "on_train_begin"):  # a CallbackList
+            with among_callbacks(theirs, self):
+                yield
+            return
+        if isinstance(theirs, list | tuple):
+            called: Any = [*theirs, self]
+        else:
+            # Keras takes any structure of callbacks. Only those in a list it asks whether they may
+            # be called from threads.
+            called = [self] if theirs is None else {"0": theirs, "1": self}
+        call.args, call.kwargs = (), {**given, "callbacks": called}
+        yield
+
+    def take(self, values: Mapping[str, Any], step: int) -> None:
+        """Record values that were measured."""
+        stamp, run_id = now(), self.sink.run_id
+        points = [
+            Metric(metric_key(name), number, stamp, step, self.model_id, None, None, run_id)
+            for name, number in _numbers(values)
+        ]
+        self.last |= {each.key: each for each in points}
+        self.sink.points(points)
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    pass
+
+
+_nothing._is_default = True  # type: ignore[attr-defined]  # so Keras knows that nobody listens
+
+
+def _numbers(values: Mapping[str, Any]) -> Generator[tuple[str, float], None, None]:
+    """Measured values as numbers; one that is measured for each class has several."""
+    for name, value in values.items():
+        if hasattr(value, "shape") and len(value.shape) == 1 and value.shape[0] > 1:
+            yield from ((f"{name}/{at}", float(each)) for at, each in enumerate(value))
+        elif isinstance(value, int | float) or getattr(value, "shape", None) in ((), (1,)):
+            yield name, float(value)
+
+
+class Evaluation(Listener):
+    """Hears what an evaluation has measured.
+
+    Args:
+        sink: The run.
+        step: The step of what is measured.
+    """
+
+    def __init__(self, sink: RunSink, step: int) -> None:
+        super().__init__(sink)
+        self._step = step
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """What it has measured."""
+        with self.sink.step("metrics"):
+            checkpoint("callback")
+            measured = {f"test_{name}": value for name, value in (logs or {}).items()}
+            self.take(measured, self._step)
+
+
+class Training(Listener):
+    """Hears how a training goes.
+
+    Args:
+        sink: Where that goes.
+        every: Every how many steps its metrics are recorded; None is at the end of each epoch.
+    """
+
+    def __init__(self, sink: RunSink | None, every: int | None) -> None:
+        super().__init__(sink)
+        self._every = every
+        self._steps = Steps(0, every or 1)
+        self.texts: dict[str, str] = {}
+        """The params that were recorded."""
+        self.by_epoch: dict[int, Mapping[str, Any]] = {}
+        """What was measured, by the number that Keras gives an epoch."""
+        self.last_step = 0
+        """The step of what was measured last."""
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """What is known before the first batch."""
+        found: dict[str, Any] = {}
+        with self.sink.step("describe"):
+            checkpoint("callback")
+            if self._every is not None:
+                self._steps = Steps(describing.iterations(self.model.optimizer), self._every)
+            found = describing.model_params(self.model)
+            steps = (self.params or {}).get("steps")
+            if steps is not None:
+                found["batches_per_epoch"] = steps
+        self.texts |= self.sink.params(found)
+        with self.sink.step("summary"):
+            self.sink.artifacts({"model_summary.txt": describing.summary(self.model)})
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """What is measured so far; perhaps in one of several threads, and out of turn."""
+        if self._every is None:
+            return
+        with self.sink.step("metrics"):
+            step = self._steps.due(batch)
+            if step is not None:
+                checkpoint("callback")
+                self.take(logs or {}, step)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """What the epoch has measured."""
+        with self.sink.step("metrics"):
+            checkpoint("callback")
+            measured = dict(logs or {})
+            rate = describing.learning_rate(self.model.optimizer)
+            if rate is not None:
+                measured.setdefault("learning_rate", rate)
+            if self._every is None:
+                self.last_step = self.step_of(epoch)
+            else:
+                self.last_step = self._steps.end_epoch()
+                told = ("val_", "learning_rate")
+                measured = {name: measured[name] for name in measured if name.startswith(told)}
+            self.by_epoch[epoch] = measured
+            self.take(measured, self.last_step)
+
+    def step_of(self, epoch: int) -> int:
+        """The step of what an epoch has measured."""
+        return epoch
+
+
+class Fit(Training):
+    """Hears how a fit goes, and says at its end what came of it.
+
+    Args:
+        recorder: What records it.
+        options: The integration's options.
+        model: What is fitted.
+    """
+
+    def __init__(self, recorder: TrainingRecorder, options: Any, model: Any) -> None:
+        super().__init__(RunSink(recorder.run, "keras", recorder), options.log_every_n_steps)
+        self.model = model
+        self._recorder = recorder
+        self._options = options
+        self._x: Any = None
+        self._stopping: Any = None
+        # Of a further training in the run the epochs are counted on.
+        self._offset: int | None = None
+
+    @contextmanager
+    def among_the_callbacks_of(self, call: Call) -> Iterator[None]:
+        """Also note what ``fit`` was given."""
+        recorder, given = self._recorder, call.arguments()
+        found: dict[str, Any] = {}
+        with recorder.step("describe"):
+            self._x = given.get("x")
+            found = describing.fit_params(type(self.model).fit, given)
+            self._stopping = _early_stopping_of(given.get("callbacks"))
+            if self._stopping is not None:
+                found |= describing.stopping_params(self._stopping)
+        self.texts |= recorder.params(found)
+        if self._options.log_datasets:
+            self._datasets(given)
+        with super().among_the_callbacks_of(call):
+            yield
+
+    def _datasets(self, given: Mapping[str, Any]) -> None:
+        found = {"train": (given.get("x"), given.get("y"))}
+        validation = given.get("validation_data")
+        if validation is not None:
+            x, y, *_ = (*validation, None) if isinstance(validation, tuple) else (validation, None)
+            found["eval"] = x, y
+        for context, (x, y) in found.items():
+            with self._recorder.step("dataset"):
+                features, targets = describing.dataset(x, y, "dataset")
+                self._recorder.dataset(features, targets, context=context)
+
+    def step_of(self, epoch: int) -> int:
+        """The epoch, counted on from those of earlier trainings of the run."""
+        if self._offset is None:
+            self._offset = max(0, self._recorder.known_steps(_EPOCHS) - epoch)
+        step = epoch + self._offset
+        self._recorder.note_steps(_EPOCHS, step + 1)
+        return step
+
+    def conclude(self) -> None:
+        """Record what is known only at the end."""
+        stopping = self._stopping
+        if stopping is None:
+            return
+        with self._recorder.step("early stopping"):
+            found = {}
+            if stopping.stopped_epoch:
+                found["stopped_epoch"] = stopping.stopped_epoch
+            restored: Mapping[str, Any] = {}
+            if stopping.restore_best_weights and stopping.best_weights is not None:
+                found["restored_epoch"] = stopping.best_epoch
+                restored = self.by_epoch.get(stopping.best_epoch, {})
+            self.take(found, 0)
+            self.take(restored, self.last_step + 1)
+
+    def log_model(self) -> None:
+        """Log the trained model."""
+        recorder, options = self._recorder, self._options
+        signature = example = None
+        if options.log_model_signatures:
+            with recorder.step("signature"):
+                signature = describing.signature(self.model, self._x)
+        if options.log_input_examples:
+            with recorder.step("input example"):
+                example = describing.first_rows(self._x)
+        log_model(
+            recorder,
+            self.model,
+            size=describing.nbytes,
+            params=self.texts,
+            points=self.last.values(),
+            signature=signature or False,
+            registered_model_name=options.registered_model_name,
+            otherwise="save it by yourself",
+            input_example=example,
+            save_exported_model=options.save_exported_model,
+            save_model_kwargs=options.save_model_kwargs,
+        )
+
+
+def _early_stopping_of(callbacks: Any) -> Any:
+    """The first of some callbacks that stops early."""
+    for each in _flat(callbacks):
+        if any(cls.__name__ == "EarlyStopping" for cls in type(each).__mro__):
+            return each
+    return None
+
+
+def _flat(callbacks: Any) -> Iterator[Any]:
+    inner = getattr(callbacks, "callbacks", callbacks)
+    if isinstance(inner, Mapping):
+        inner = list(inner.values())
+    if isinstance(inner, list | tuple):
+        for each in inner:
+            yield from _flat(each)
+    elif inner is not None:
+        yield inner
+
+
+class Steps:
+    """The steps of an optimizer, by the batches that Keras tells of.
+
+    Args:
+        taken: How many there were before.
+        every: Every how many one is due.
+    """
+
+    def __init__(self, taken: int, every: int) -> None:
+        self._before = taken
+        self._every = every
+        self._in_epoch = 0
+
+    def due(self, batch: int) -> int | None:
+        """The step of a batch, counted from 0 in its epoch, if it is one that is recorded."""
+        self._in_epoch = max(self._in_epoch, batch + 1)
+        step = self._before + batch + 1
+        return step if step % self._every == 0 else None
+
+    def end_epoch(self) -> int:
+        """The last step of the epoch; the next one's batches are counted from there."""
+        self._before += self._in_epoch
+        self._in_epoch = 0
+        return self._before

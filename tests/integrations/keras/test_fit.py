@@ -1,0 +1,195 @@
+"""What Keras' ``fit`` leaves on the record, and what it does not touch."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("keras")
+
+import keras
+import numpy as np
+
+import tracklet
+from tracklet.errors import InvalidParameterValue
+
+# TensorFlow's tensors as arrays of NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+X = np.cos(np.arange(48.0)).reshape(16, 3)
+Y = X[:, :2] * 2
+
+
+def network(optimizer=None, **settings):
+    made = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="only")], name="net")
+    made.set_weights([np.sin(np.arange(6.0)).reshape(3, 2), np.zeros(2)])
+    settings = {"loss": "mse", "metrics": ["mae"], "run_eagerly": True, **settings}
+    made.compile(optimizer or keras.optimizers.Adam(0.125), **settings)
+    return made
+
+
+def fit(model, *args, **settings):
+    usual = {"epochs": 3, "batch_size": 8, "verbose": 0, "shuffle": False}
+    args = args or (X, Y)
+    given = {"batch_size", "epochs"} if len(args) > 2 else set()
+    usual = {key: usual[key] for key in usual.keys() - given}
+    return model.fit(*args, **{**usual, **settings})
+
+
+def test_a_fit_is_recorded_with_its_arguments_as_they_were_bound(record, on):
+    """Positional epochs and batch sizes are those that were given; metrics are at their epochs."""
+    model = network()
+    history = fit(model, X, Y, 4, 2, validation_data=(X[:5], Y[:5])).history
+    run = record.only()
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.autologging"] == "keras"
+    for key in ("loss", "mae", "val_loss", "val_mae"):
+        assert record.history(run, key) == [*enumerate(history[key])]
+    assert record.history(run, "learning_rate") == [(0, 0.125), (1, 0.125)]
+    expected = {
+        "batch_size": "4",
+        "epochs": "2",
+        "shuffle": "False",
+        "validation_split": "0.0",
+        "batches_per_epoch": "4",
+        "optimizer_name": "Adam",  # of the class, not adam_3
+        "optimizer_beta_1": "0.9",
+        "loss": "mse",
+        "metrics": "['mae']",
+        "model": "Sequential",
+        "model_name": "net",
+        "parameters": "8",
+        "trainable_parameters": "8",
+        "dtype_policy": "float32",
+        "keras_backend": keras.backend.backend(),
+        "run_eagerly": "True",
+    }
+    assert expected.items() <= run.data.params.items()
+    assert not {"x", "y", "callbacks", "validation_data", "verbose"} & run.data.params.keys()
+    found = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+    assert set(found) == {"train", "eval"}
+    assert "float64" in found["train"].schema
+    text = record.artifact(run, "model_summary.txt").read_text()
+    assert "net/only     Dense       kernel [3, 2], bias [2]  8" in text
+    # What is evaluated later belongs there, too.
+    measured = model.evaluate(X[:4], Y[:4], verbose=0, return_dict=True)
+    run = record.only()
+    assert record.history(run, "test_loss") == [(1, measured["loss"])]
+    assert run.info.status == "FINISHED"
+
+
+def test_callbacks_are_taken_in_every_form_and_never_changed(record, on):
+    """None, a list, a tuple, one by itself, and a ready ``CallbackList``, by position or name."""
+    heard = []
+
+    class Hearing(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            heard.append(epoch)
+
+    theirs = [Hearing()]
+    model = network()
+    ready = keras.callbacks.CallbackList([theirs[0]], add_history=True, model=model)
+    model.fit(X, Y, 8, 1, 0, ready)
+    for given in (theirs, (*theirs,), theirs[0], {"a": theirs[0]}, None, []):
+        fit(network(), epochs=1, callbacks=given)
+    network().fit(X, Y, 8, 1, 0, theirs)
+    assert heard == [0] * 6
+    assert len(theirs) == 1
+    assert [type(each).__name__ for each in ready.callbacks] == ["Hearing", "History"]
+    runs = record.runs()
+    assert len(runs) == 8
+    assert all(record.history(run, "loss") for run in runs)
+    assert not any("tracklet.faults" in run.data.tags for run in runs)
+
+
+def test_early_stopping_says_when_it_stopped_and_what_it_restored(record, on):
+    """Settings as params; the restored epoch's metrics once more, one step after the last."""
+    stopping = keras.callbacks.EarlyStopping(
+        "loss", patience=2, min_delta=100.0, restore_best_weights=True
+    )
+    history = fit(network(), epochs=9, callbacks=[stopping]).history
+    run = record.only()
+    assert run.data.params["patience"] == "2"
+    assert run.data.params["min_delta"] == "100.0"
+    assert run.data.params["monitor"] == "loss"
+    stopped = len(history["loss"]) - 1
+    assert run.data.metrics["stopped_epoch"] == stopped
+    assert run.data.metrics["restored_epoch"] == stopping.best_epoch
+    again = (stopped + 1, history["loss"][stopping.best_epoch])
+    assert record.history(run, "loss") == [*enumerate(history["loss"]), again]
+
+
+def test_steps_are_recorded_instead_of_epochs_where_that_is_wanted(record, on):
+    """Every n-th step of the optimizer, on through epochs and fits; validation at its step."""
+    tracklet.keras.autolog(False, 2, log_models=False)
+    model = network()
+    fit(model, batch_size=4, epochs=2, validation_data=(X, Y))  # four steps an epoch
+    fit(model, batch_size=4, epochs=1)
+    later, first = record.runs()
+    assert [step for step, _ in record.history(first, "loss")] == [2, 4, 6, 8]
+    assert [step for step, _ in record.history(first, "val_loss")] == [4, 8]
+    assert [step for step, _ in record.history(later, "loss")] == [10, 12]
+    for wrong in ((True, 3), (False, None), (False, 0)):
+        with pytest.raises(InvalidParameterValue, match="log_every_n_steps"):
+            tracklet.keras.autolog(*wrong)
+
+
+def test_several_fits_of_a_run_go_on_one_after_the_other(record, on):
+    """Epochs are counted on, also where training is resumed with ``initial_epoch``."""
+    model = network()
+    with tracklet.start_run():
+        fit(model, epochs=2)
+        fit(model, epochs=4, initial_epoch=2)
+        fit(model, epochs=1)
+    run = record.only()
+    assert [step for step, _ in record.history(run, "loss")] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("kind", "status"), [(KeyError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_a_fit_that_is_cut_off_keeps_what_there_was(record, on, kind, status):
+    class Failing(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise kind("theirs")
+
+    with pytest.raises(kind, match="theirs"):
+        fit(network(), callbacks=[Failing()])
+    run = record.only()
+    assert run.info.status == status
+    assert [step for step, _ in record.history(run, "loss")] == [0, 1]
+
+
+def test_a_model_is_logged_that_answers_as_the_trained_one(record, on):
+    """On the data it was trained on, with the signature of these, and with its metrics."""
+    tracklet.keras.autolog()
+    model = network()
+    fit(model)
+    logged = record.logged(record.only())
+    view = tracklet.pyfunc.load_model(f"models:/{logged.model_id}")
+    assert str(view.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["dtype"]) == "float64"
+    np.testing.assert_array_equal(view.predict(X), model.predict(X, verbose=0))
+    assert {"loss", "mae"} <= {each.key for each in logged.metrics}
+    again = tracklet.keras.load_model(f"models:/{logged.model_id}")
+    assert again.optimizer.iterations == 6
+
+
+def test_the_callback_records_by_hand_what_autologging_would(record, tracklet_home):
+    """Into the active run; evaluations as MLflow names them; beside autologging it does nothing."""
+    model, callback = network(), tracklet.keras.MlflowCallback()
+    with tracklet.start_run():
+        history = fit(model, callbacks=[callback], validation_data=(X, Y)).history
+        model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    run = record.only()
+    for key in ("loss", "val_loss"):
+        assert record.history(run, key) == [*enumerate(history[key])]
+    assert [step for step, _ in record.history(run, "validation_loss")] == [2]
+    assert run.data.params["optimizer_name"] == "Adam"
+    assert record.files(run) == {"model_summary.txt"}
+    tracklet.keras.autolog(log_models=False)
+    try:
+        fit(model, callbacks=[callback])
+    finally:
+        tracklet.autolog(disable=True)
+    assert len(record.runs()) == 2
+    assert [step for step, _ in record.history(record.runs()[0], "loss")] == [0, 1, 2]
+    with pytest.raises(InvalidParameterValue, match="log_every_n_steps"):
+        tracklet.keras.TrackletCallback(log_every_epoch=True, log_every_n_steps=5)
