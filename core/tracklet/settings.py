@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER: Final = "mlruns"
 
+_FOLDERS: Final = {"cache": "~/.cache", "config": "~/.config", "data": "~/.local/share"}
+
 _logger = lazy.logger(__name__)
 
 
@@ -211,12 +213,12 @@ def config_dir() -> Path:
     return Path(option("CONFIG_DIR") or user_folder("config"))
 
 
-def user_folder(kind: Literal["cache", "config"]) -> str:
+def user_folder(kind: Literal["cache", "config", "data"]) -> str:
     """Where the system keeps such files of this user; without a home, a temporary place."""
     try:
         if sys.platform == "linux":  # as platformdirs does it, but for its import
             chosen = os.environ.get(f"XDG_{kind.upper()}_HOME", "").strip()
-            folder = os.path.join(chosen or os.path.expanduser(f"~/.{kind}"), "tracklet")
+            folder = os.path.join(chosen or os.path.expanduser(_FOLDERS[kind]), "tracklet")
         else:
             import platformdirs
 

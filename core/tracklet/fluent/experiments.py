@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import settings
 from tracklet.entities import LifecycleStage
-from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue
 from tracklet.fluent import active
 from tracklet.state import ProcessState
 from tracklet.validation import as_strings, validate_experiment_name, validate_key
@@ -133,15 +133,4 @@ def delete_experiment_tag(key: str) -> None:
 
 
 def _named(name: str | None) -> Experiment:
-    name = validate_experiment_name(name)
-    store = active.store()
-    experiment = store.get_experiment_by_name(name)
-    if experiment is not None:
-        return experiment
-    try:
-        return store.get_experiment(store.create_experiment(name, None, {}))
-    except ResourceAlreadyExists:  # another process was quicker
-        experiment = store.get_experiment_by_name(name)
-    if experiment is None:
-        raise ResourceDoesNotExist(f"experiment {name!r} was created and removed at once")
-    return experiment
+    return active.store().ensure_experiment(validate_experiment_name(name))

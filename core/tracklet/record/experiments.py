@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage
-from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+from tracklet.errors import (
+    InvalidParameterValue,
+    InvalidState,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+)
 from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Session, Verbs, reported, touch
@@ -61,6 +66,19 @@ class Experiments(Verbs):
         with self.backend.reading() as at:
             entry = at.experiment_named(str(name))
             return None if entry is None else at.load(entry)
+
+    def ensure_experiment(self, name: str) -> Experiment:
+        """The experiment of that name, also a deleted one; one is made if there is none."""
+        known = self.get_experiment_by_name(name)
+        if known is not None:
+            return known
+        try:
+            return self.get_experiment(self.create_experiment(name))
+        except ResourceAlreadyExists:  # another process was quicker
+            known = self.get_experiment_by_name(name)
+        if known is None:
+            raise ResourceDoesNotExist(f"experiment {name!r} was created and removed at once")
+        return known
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename; a deleted experiment is an InvalidState, a taken name ResourceAlreadyExists."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tracklet.lazy import lookup
 
 if TYPE_CHECKING:
-    from tracklet.stores.rest.store import RestStore
+    from tracklet.stores.rest.spooled import SpooledStore
 
-__all__ = ["RestStore"]
+__all__ = ["SpooledStore"]
 
-__getattr__ = lookup(__name__, {"RestStore": "tracklet.stores.rest.store"})
+__getattr__ = lookup(__name__, {"SpooledStore": "tracklet.stores.rest.spooled"})

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tracklet import entities, names, validation
 from tracklet.entities import Metric, PagedList, ViewType
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.frozen import replace
 from tracklet.record import Store, rules
 from tracklet.stores.rest import messages
 from tracklet.stores.rest.traces import RestTraces
-from tracklet.stores.rest.writer import RestWriter
 from tracklet.wire import Server, pages, quoted
 
 if TYPE_CHECKING:
-    from tracklet.record.backend import Rivals, RunWriter
     from tracklet.record.traces import Traces
 
 MOST_POINTS: Final = 1_000
@@ -32,10 +30,11 @@ class RestStore(Store):
 
     Args:
         uri: ``http(s)://[user:password@]host[:port][/prefix]``.
+        limit: For how long, in seconds, a request is tried, if that is less than the options say.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.server = Server(uri)
+    def __init__(self, uri: str, limit: float | None = None) -> None:
+        self.server = Server(uri, limit)
         self._kept_traces: Traces | None = None
 
     @property
@@ -150,29 +149,6 @@ class RestStore(Store):
             "tags": messages.pairs(checked),
         }
         return messages.run(self._post("runs/create", body, again=False)["run"], self.uri)
-
-    def start_run(
-        self,
-        experiment_id: str,
-        user_id: str | None = None,
-        start_time: int | None = None,
-        tags: Mapping[str, Any] | None = None,
-        run_name: str | None = None,
-    ) -> tuple[entities.Run, RunWriter]:
-        run = self.create_run(experiment_id, user_id, start_time, tags, run_name)
-        return run, RestWriter(self, run.info.run_id)
-
-    def open_run(
-        self, run_id: str, *, live: bool = True, rivals: Rivals | None = None
-    ) -> RunWriter:
-        run = self.get_run(run_id)
-        if run.info.lifecycle_stage == entities.LifecycleStage.DELETED:
-            raise InvalidParameterValue(
-                f"cannot log to run {run_id}: it is deleted; restore_run takes it back"
-            )
-        if live:
-            self.update_run(run_id, "RUNNING")
-        return RestWriter(self, run_id)
 
     def get_run(self, run_id: str) -> entities.Run:
         asked = {"run_id": validation.validate_run_id(run_id)}
@@ -343,11 +319,11 @@ class RestStore(Store):
 
     def _put_params(self, model_id: str, texts: list[dict[str, str]]) -> None:
         for each in _pieces(texts, MOST_TEXTS):
-            self._post(f"{_model_path(model_id)}/params", {"params": each})
+            self._post(f"{_model_path(model_id)}/params", {"model_id": model_id, "params": each})
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         texts = messages.pairs(rules.as_texts("logged model", "tags", tags))
-        self._call("PATCH", f"{_model_path(model_id)}/tags", {"tags": texts})
+        self._call("PATCH", f"{_model_path(model_id)}/tags", {"model_id": model_id, "tags": texts})
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         validation.validate_key("model tag", key)

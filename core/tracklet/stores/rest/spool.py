@@ -1,0 +1,262 @@
+"""What a machine keeps of the record until a server has it: folders, as without a server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+from tracklet import entities, lazy, names, settings
+from tracklet.frozen import replace
+from tracklet.stores import disk
+from tracklet.stores.files import FileStore, contents, layout
+
+_CURSOR: Final = "shipped"
+_MODELS: Final = "models"
+_SERVER: Final = ".tracklet.server"
+_LOCK: Final = ".tracklet.courier"
+_IDS: Final = ".tracklet.ids"
+_TROUBLE: Final = ".tracklet.trouble"
+STIRRED: Final = "stirred"
+"""The file of a run whose time says when something was recorded after the end."""
+RUN_TAG: Final = "tracklet.run_id"
+MODEL_TAG: Final = "tracklet.model_id"
+"""The tags by which the server's run or model is found under our id."""
+LATER: Final = "tracklet.later"
+"""The tag of an experiment that the server may not have yet; by its name, it gets it."""
+
+_logger = lazy.logger(__name__)
+
+
+def folder() -> str:
+    """Where the spools of all servers are; the option ``SPOOL_DIR`` overrides."""
+    return settings.option("SPOOL_DIR") or os.path.join(settings.user_folder("data"), "spool")
+
+
+def spools() -> list[tuple[str, str]]:
+    """The spools of this user: where each is, and the server that it is for."""
+    found = []
+    for name in disk.names_in(folder()):
+        root = os.path.join(folder(), name)
+        server = disk.read_if_there(f"{root}/{_SERVER}")
+        if server is not None:
+            found.append((root, server.decode()))
+    return sorted(found)
+
+
+class Cursor:
+    """What a server acknowledged of a run; kept in the run's folder, and as a whole or not at all.
+
+    Attributes:
+        kept: What is known, as JSON holds it.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        self._private = layout.private(run_dir)
+        content = disk.read_if_there(f"{self._private}/{_CURSOR}", most=None)
+        self.kept: dict[str, Any] = {} if content is None else json.loads(content)
+        self._saved = time.monotonic()
+
+    def part(self, name: str) -> dict[str, Any]:
+        """A part by its name; an empty one is made."""
+        return self.kept.setdefault(name, {})
+
+    def save(self, *, soon: bool = True) -> None:
+        """Write it down; what may be done again, not before half a second has passed."""
+        if soon or time.monotonic() - self._saved > 0.5:
+            content = json.dumps(self.kept).encode()
+            disk.publish(f"{self._private}/{_CURSOR}", content, self._private)
+            self._saved = time.monotonic()
+
+
+class Spool:
+    """The record of one server's that this machine still has to send.
+
+    Args:
+        server: The server, without a login.
+        uri: The place of the server, with the login, for the process that sends.
+        root: The folder, if it is known.
+    """
+
+    def __init__(self, server: str, uri: str, root: str | None = None) -> None:
+        name = re.sub(r"[^\w.-]", "-", server.partition("//")[2])[:60]
+        mark = hashlib.sha256(server.encode()).hexdigest()[:12]
+        self.server = server
+        self.root = root or os.path.join(folder(), f"{name}-{mark}")
+        self.store = FileStore(self.root)
+        self._uri = uri
+        self._ids: tuple[int, dict[str, str]] = -1, {}
+        self._woken = -1.0
+
+    def is_there(self) -> bool:
+        """Whether anything was ever put here."""
+        return os.path.isdir(self.root)
+
+    def has(self, kind: Literal["run", "logged model", "trace"], key: Any) -> bool:
+        """Whether it is here."""
+        return isinstance(key, str) and self.is_there() and self._entry(kind, key) is not None
+
+    def _entry(self, kind: Any, key: str) -> Any:
+        try:
+            return self.store.backend.find(kind, key)
+        except (ValueError, OSError):
+            return None
+
+    def run_dirs(self) -> Iterator[str]:
+        """The folders of the runs here."""
+        for experiment_dir in contents.experiment_dirs(self.root):
+            yield from contents.run_dirs(experiment_dir)
+
+    def is_part(self, run_id: str) -> bool:
+        """Whether the server has had the run before, so that what is here is not all of it."""
+        entry = self._entry("run", run_id)
+        return entry is not None and bool(Cursor(entry.folder).kept.get("part"))
+
+    # -- what is put here ------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the folder, for this user alone."""
+        if not self.is_there():
+            os.makedirs(os.path.dirname(self.root), mode=0o700, exist_ok=True)
+            os.makedirs(self.root, mode=0o700, exist_ok=True)
+            disk.publish(f"{self.root}/{_SERVER}", self.server.encode(), self.root)
+
+    def experiment(self, experiment_id: str) -> entities.Experiment | None:
+        """An experiment that is here."""
+        entry = self._entry("experiment", experiment_id) if self.is_there() else None
+        return None if entry is None else self.store.get_experiment(experiment_id)
+
+    def put_experiment(self, experiment_id: str, name: str, **tags: str) -> entities.Experiment:
+        """Keep an experiment, as a place for runs."""
+        self.prepare()
+        known = self.experiment(experiment_id)
+        if known is not None:
+            return known
+        now = names.now()
+        made = entities.Experiment(
+            experiment_id, name, f"{self.root}/{experiment_id}", "active", tags, now, now
+        )
+        with self.store.backend.writing(exclusive=True) as at:
+            at.create(made)
+        return made
+
+    def adopt(self, run: entities.Run, server_id: str) -> None:
+        """Keep a run that the server has, so that more can be recorded of it."""
+        mine = f"{self.root}/{run.info.experiment_id}/{run.info.run_id}/{layout.ARTIFACTS}"
+        made = replace(run, info=replace(run.info, artifact_uri=mine))
+        with self.store.backend.writing() as at:
+            entry: Any = at.create(made)
+        cursor = Cursor(entry.folder)
+        cursor.kept = {
+            "run_id": server_id,
+            "place": run.info.artifact_uri,
+            "part": True,
+            "params": dict.fromkeys(run.data.params, True),
+            "tags": run.data.tags,
+            "status": [run.info.status, run.info.end_time, run.info.run_name],
+        }
+        cursor.save()
+
+    def note_model(self, run_id: str, model_id: str) -> None:
+        """Know from now on that a model here is the run's."""
+        run_dir = self._entry("run", run_id).folder
+        with open(f"{layout.private(run_dir)}/{_MODELS}", "ab", buffering=0) as file:
+            file.write(f"{model_id}\n".encode())
+
+    def stir(self, run_id: str) -> None:
+        """Say that something was recorded of a run, which may be over and sent."""
+        with open(f"{layout.private(self._entry('run', run_id).folder)}/{STIRRED}", "wb"):
+            pass
+
+    def models_of(self, run_dir: str) -> list[str]:
+        """The models here that a run made."""
+        content = disk.read_if_there(f"{layout.private(run_dir)}/{_MODELS}") or b""
+        return content.decode().split()
+
+    # -- ids -------------------------------------------------------------------------------------
+
+    def server_id(self, key: Any) -> Any:
+        """The id by which the server knows a run, model or experiment of ours; others stay."""
+        return self._known_ids().get(key, key) if isinstance(key, str) else key
+
+    def note_id(self, ours: str, theirs: str) -> None:
+        """Know from now on by which id the server knows something."""
+        if ours != theirs:
+            with open(f"{self.root}/{_IDS}", "ab", buffering=0) as file:
+                file.write(f"{ours} {theirs}\n".encode())
+
+    def _known_ids(self) -> dict[str, str]:
+        try:
+            size = os.stat(f"{self.root}/{_IDS}").st_size
+        except OSError:
+            return {}
+        if size != self._ids[0]:
+            content = disk.read_bytes(f"{self.root}/{_IDS}", most=None).decode()
+            known = [line.split() for line in content.splitlines()]
+            self._ids = size, dict(pair for pair in known if len(pair) == 2)
+        return self._ids[1]
+
+    # -- who sends -------------------------------------------------------------------------------
+
+    @contextmanager
+    def sending(self) -> Iterator[bool]:
+        """Be the one that sends, in a block; False says that another process is."""
+        descriptor = os.open(f"{self.root}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield disk.lock_alone(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def trouble(self) -> str | None:
+        """Why nothing could be sent the last time; None if it could."""
+        found = disk.read_if_there(f"{self.root}/{_TROUBLE}")
+        return None if found is None else found.decode()
+
+    def note_trouble(self, problem: str | None) -> None:
+        """Say why nothing can be sent, or that it can be."""
+        path = f"{self.root}/{_TROUBLE}"
+        if problem is None:
+            disk.discard(path)
+        else:
+            disk.publish(path, problem.encode(errors="replace"), self.root)
+
+    def wake(self) -> None:
+        """Have a process send what is here, if none does; the option ``SHIPPING=off`` forbids it.
+
+        It is another process, so that no thread of ours is in the way of a fork, and none takes
+        time from the training: docs/decisions/0021-shipping.md.
+        """
+        if time.monotonic() - self._woken < 1 or settings.option("SHIPPING") == "off":
+            return
+        self._woken = time.monotonic()
+        try:
+            with self.sending() as free:
+                if not free:
+                    return
+            _start(
+                [sys.executable, "-P", "-m", "tracklet.stores.rest.courier"], self.root, self._uri
+            )
+        except Exception as error:  # noqa: BLE001 - the record is on the disk; it can be sent later
+            _logger.warning(
+                "nothing sends to %s for now: %s. 'tracklet sync' does", self.server, error
+            )
+
+
+def _start(command: list[str], root: str, uri: str) -> None:
+    environment = {**os.environ, "TRACKLET_TRACKING_URI": uri, "TRACKLET_SPOOL_DIR": folder()}
+    given: dict[str, Any] = {"env": environment, "cwd": root, "close_fds": True}
+    for stream in ("stdin", "stdout", "stderr"):
+        given[stream] = subprocess.DEVNULL
+    if os.name == "nt":
+        subprocess.Popen(command, creationflags=0x00000008, **given)  # DETACHED_PROCESS
+        return
+    # By way of a shell that ends at once: who waits for children of his does not meet ours.
+    shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
+    subprocess.run(shell, start_new_session=True, check=True, timeout=5, **given)
