@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from tracklet import errors, lazy, settings
@@ -60,6 +60,15 @@ class Unreachable(StorageError):
     carried_out = True
 
 
+class Answer(dict[str, Any]):
+    """What a server answered; a field that must be there and is not makes it no answer."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise Unreachable(
+            f"the answer has no {key!r}, but {brief(list(self))}; is it a tracking server's?"
+        )
+
+
 class Server:
     """A server that speaks MLflow's REST protocol.
 
@@ -100,7 +109,7 @@ class Server:
         *,
         version: str = "2.0",
         again: bool = True,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Ask for something in JSON.
 
         Args:
@@ -278,7 +287,7 @@ def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps({k: v for k, v in body.items() if v is not None}, allow_nan=False).encode()
 
 
-def _object(uri: str, answer: BaseHTTPResponse) -> dict[str, Any]:
+def _object(uri: str, answer: BaseHTTPResponse) -> Answer:
     content = answer.read()
     try:
         decoded = json.loads(content)
@@ -290,7 +299,7 @@ def _object(uri: str, answer: BaseHTTPResponse) -> dict[str, Any]:
             f"{uri} answered with {kind} where JSON is due: {brief(content[:60])}. Is it a "
             "tracking server, and is no login page or proxy in between?"
         )
-    return decoded
+    return Answer(decoded)
 
 
 def _refusal(uri: str, answer: BaseHTTPResponse) -> errors.TrackletException:

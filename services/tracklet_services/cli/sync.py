@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ def _sent(spool: Spool, server: RestStore, keep: bool, wait: float, silent: bool
 
 def _deliver(shipper: Shipper, silent: bool) -> str | None:
     # How much there is to send is not known beforehand, so the bar has no end.
-    stream = open(os.devnull, "w") if silent else sys.stderr  # noqa: SIM115
+    stream = io.StringIO() if silent else sys.stderr
     with click.progressbar(itertools.count(), label=shipper.server.uri, file=stream) as bar:
         try:
             shipper.deliver(told=lambda: bar.update(1))

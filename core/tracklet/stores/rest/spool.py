@@ -231,7 +231,7 @@ class Spool:
         """Have a process send what is here, if none does; the option ``SHIPPING=off`` forbids it.
 
         It is another process, so that no thread of ours is in the way of a fork, and none takes
-        time from the training: docs/decisions/0021-shipping.md.
+        time from the training: docs/decisions/0022-shipping.md.
         """
         if time.monotonic() - self._woken < 1 or settings.option("SHIPPING") == "off":
             return

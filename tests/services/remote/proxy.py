@@ -1,0 +1,133 @@
+"""A TCP proxy between a client and a server, which does what networks do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+
+class Proxy:
+    """Passes connections on, unless it is told otherwise.
+
+    Attributes:
+        mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow`` or the bytes to
+            answer with.
+        swallowed: Of which request, counted from 0, the answer is lost; None of no one's.
+        requests: How many there were.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.mode: str | bytes = "pass"
+        self.swallowed: int | None = None
+        self.requests = 0
+        self._port = port
+        self._open: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        # Whoever accepts gets to know of it only so.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Break all connections."""
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.add(client)
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        upstream = None
+        with suppress(OSError):
+            reader = client.makefile("rb")
+            while True:
+                request = _message(reader)
+                if not request or not self._is_passed_on(client, request):
+                    break
+                number, self.requests = self.requests, self.requests + 1
+                if upstream is None:
+                    upstream = socket.create_connection(("127.0.0.1", self._port))
+                    self._open.add(upstream)
+                    answers = upstream.makefile("rb")
+                upstream.sendall(request)
+                answer = _message(answers)
+                if self.mode == "swallow" or number == self.swallowed:
+                    break
+                client.sendall(answer)
+        for each in (client, upstream):
+            if each is not None:
+                self._open.discard(each)
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+
+    def _is_passed_on(self, client: socket.socket, request: bytes) -> bool:
+        mode = self.mode
+        if isinstance(mode, bytes):
+            client.sendall(mode)
+            return False
+        if mode == "reset":
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            return False
+        if mode == "refuse":
+            return False
+        if mode == "hang":
+            threading.Event().wait(1)
+            return False
+        if mode == "slow":
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}":
+                client.sendall(bytes([byte]))
+                threading.Event().wait(0.02)
+            return False
+        return True
+
+
+def _message(reader: Any) -> bytes:
+    """A whole request or answer."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = reader.readline()
+        if not line:
+            return b""
+        head += line
+    fields = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    }
+    if b"content-length" in fields:
+        return head + reader.read(int(fields[b"content-length"]))
+    if fields.get(b"transfer-encoding") == b"chunked":
+        body = b""
+        while True:
+            size = reader.readline()
+            body += size + reader.read(int(size, 16) + 2)
+            if int(size, 16) == 0:
+                return head + body
+    return head
+
+
+def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
+    """An answer in bytes."""
+    fields = {"Content-Length": str(len(body)), "Connection": "close", **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body

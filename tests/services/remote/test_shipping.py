@@ -1,0 +1,192 @@
+"""What trainings record for a server arrives there: all of it, once, whatever happens between."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from proxy import answer
+
+import tracklet
+from tracklet import TrackletClient
+from tracklet.errors import TrackletException
+from tracklet.stores import open_store
+from tracklet.stores.files import FileStore
+from tracklet.stores.rest.shipper import Shipper
+from tracklet.stores.rest.store import RestStore
+from tracklet_services.cli.app import app
+
+FAULTS: dict[str, str | bytes] = {
+    "refuse": "refuse",
+    "hang": "hang",
+    "reset": "reset",
+    "slow": "slow",
+    "swallow": "swallow",
+    "503": answer("503 Busy", Retry_After="1"),
+    "429": answer("429 Slow down", Retry_After="1"),
+    "html": answer("200 OK", b"<html>Log in</html>", Content_Type="text/html"),
+}
+
+
+def train(points: int = 1200) -> str:
+    """Record a bit of everything; the run's id here."""
+    with tracklet.start_run(run_name="trained", tags={"team": "ü"}) as run:
+        tracklet.log_params({f"p{number}": number for number in range(120)})
+        for step in range(points):
+            tracklet.log_metric("loss", 1 / (step + 1), step=step, timestamp=1000 + step)
+        tracklet.log_metric("odd/nan", math.nan, step=1, timestamp=5)
+        tracklet.log_metric("odd/nan", math.inf, step=2, timestamp=6)
+        tracklet.log_text("content", "notes/ä b.txt")
+        model = tracklet.initialize_logged_model(
+            "m", params={"depth": "3"}, source_run_id=run.info.run_id
+        )
+        tracklet.finalize_logged_model(model.model_id, "READY")
+        tracklet.log_outputs([tracklet.entities.LoggedModelOutput(model.model_id, 0)])
+        tracklet.log_metric("score", 0.5, model_id=model.model_id, timestamp=7)
+    return run.info.run_id
+
+
+def sync(uri: str) -> dict[str, Any]:
+    """What ``tracklet sync`` reports."""
+    done = CliRunner().invoke(app, ["sync", "--json", "--keep", "--tracking-uri", uri])
+    (report,) = json.loads(done.stdout)
+    assert done.exit_code == (1 if report["left"] else 0), done.output
+    return report
+
+
+def check_once(kept: FileStore, run_id: str, points: int = 1200) -> None:
+    """The server has the run: all of it, once."""
+    (run,) = kept.search_runs([e.experiment_id for e in kept.search_experiments()])
+    assert run.data.tags["tracklet.run_id"] == run_id
+    assert (run.info.run_name, run.info.status, run.data.tags["team"]) == (
+        "trained",
+        "FINISHED",
+        "ü",
+    )
+    assert run.data.params == {f"p{number}": str(number) for number in range(120)}
+    history = kept.get_metric_history(run.info.run_id, "loss")
+    wanted = Counter((1 / (step + 1), step, 1000 + step) for step in range(points))
+    assert Counter((p.value, p.step, p.timestamp) for p in history) == wanted
+    odd = kept.get_metric_history(run.info.run_id, "odd/nan")
+    assert [repr(point.value) for point in odd] == ["nan", "inf"]
+    assert len(kept.get_metric_history(run.info.run_id, "score")) == 1
+    client = TrackletClient(kept.root)
+    path = client.download_artifacts(run.info.run_id, "notes/ä b.txt")
+    assert Path(path).read_text() == "content"
+    (model,) = kept.search_logged_models([run.info.experiment_id])
+    assert (model.name, model.status, model.params) == ("m", "READY", {"depth": "3"})
+    assert [metric.value for metric in model.metrics] == [0.5]
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_costs_no_record_and_doubles_none(
+    fault: str, proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    proxy.mode = FAULTS[fault]
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = train()
+    store: Any = open_store(proxy.uri)
+    hasty = Shipper(store.spool, RestStore(proxy.uri, limit=0.3))
+    for _ in range(2):
+        with pytest.raises(TrackletException):
+            hasty.deliver()
+    (shown,) = store.search_runs(["0"])
+    assert shown.info.run_id == run_id
+    proxy.mode = "pass"
+    report = sync(proxy.uri)
+    assert (report["left"], report["problem"], report["refused"]) == ([], None, [])
+    check_once(kept, run_id)
+    again = sync(proxy.uri)
+    assert again["sent"] == {}
+    check_once(kept, run_id)
+
+
+@pytest.mark.parametrize("number", [*range(0, 30, 3)])
+def test_an_answer_that_is_lost_doubles_nothing(
+    number: int, proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    """Whichever request it answers: it was carried out, and the client does not know."""
+    proxy.swallowed = number
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = train()
+    store: Any = open_store(proxy.uri)
+    for _ in range(3):
+        with suppress(TrackletException):
+            Shipper(store.spool, RestStore(proxy.uri, limit=2)).deliver()
+    assert sync(proxy.uri)["left"] == []
+    check_once(kept, run_id)
+
+
+def test_both_ids_find_a_run_that_was_sent(proxy: Any, kept: FileStore, spool: Path) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = train(3)
+    done = CliRunner().invoke(app, ["sync", "--tracking-uri", proxy.uri])
+    assert done.exit_code == 0, done.output
+    assert not open_store(proxy.uri).spool.has("run", run_id)  # type: ignore[attr-defined]
+    (there,) = kept.search_runs(["0"])
+    client = TrackletClient(proxy.uri)
+    for each in (run_id, there.info.run_id):
+        found = client.get_run(each)
+        assert found.info.run_id == there.info.run_id
+        assert [point.step for point in client.get_metric_history(each, "loss")] == [0, 1, 2]
+    (spool / open_store(proxy.uri).spool.root / ".tracklet.ids").unlink()  # type: ignore[attr-defined]
+    assert client.get_run(run_id).info.run_id == there.info.run_id
+
+
+def test_a_run_of_the_servers_goes_on_through_the_spool(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    client = TrackletClient(proxy.uri)
+    run_id = client.create_run("0", run_name="begun elsewhere").info.run_id
+    client.log_metric(run_id, "loss", 1.0, step=0, timestamp=1)
+    with tracklet.start_run(run_id=run_id):
+        tracklet.log_metric("loss", 0.5, step=1, timestamp=2)
+    assert sync(proxy.uri)["left"] == []
+    (run,) = kept.search_runs(["0"])
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert [p.value for p in kept.get_metric_history(run_id, "loss")] == [1.0, 0.5]
+
+
+def test_an_experiment_that_the_server_could_not_make_is_made_later(
+    proxy: Any, kept: FileStore, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.mode = "refuse"
+    tracklet.set_tracking_uri(proxy.uri)
+    tracklet.set_experiment("away")
+    assert "kept here for now" in caplog.text
+    with tracklet.start_run():
+        tracklet.log_metric("loss", 1)
+    proxy.mode = "pass"
+    assert sync(proxy.uri)["left"] == []
+    made = kept.get_experiment_by_name("away")
+    assert made is not None
+    assert len(kept.search_runs([made.experiment_id])) == 1
+
+
+def test_what_the_server_refuses_is_said_and_the_rest_arrives(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    with tracklet.start_run() as run:
+        tracklet.log_params({"a": 1, "b": 2, "c": 3})
+    store: Any = open_store(proxy.uri)
+    server = RestStore(proxy.uri)
+    made = server.create_run("0", tags={"tracklet.run_id": run.info.run_id})
+    server.log_batch(made.info.run_id, params={"b": "other"})
+    from tracklet.stores.rest.spool import Cursor
+
+    cursor = Cursor(next(store.spool.run_dirs()))
+    cursor.kept["creating"] = True
+    cursor.save()
+    report = sync(proxy.uri)
+    (refused,) = report["refused"]
+    assert "'b'" in refused
+    assert kept.get_run(made.info.run_id).data.params == {"a": "1", "b": "other", "c": "3"}
