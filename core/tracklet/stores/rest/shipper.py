@@ -174,10 +174,16 @@ class _Shipment:
 
     def send(self) -> bool:
         """Send what is new; True if the run is over and all of it was sent."""
-        signs = _signs(self.run_dir)
-        if self.kept.get("done") == signs:
+        if self.kept.get("done") == _signs(self.run_dir):
             return True
-        run = self.spool.store.get_run(os.path.basename(self.run_dir))
+        run_id = os.path.basename(self.run_dir)
+        run = self.spool.store.get_run(run_id)
+        over = RunStatus.is_terminated(run.info.status)
+        signs = _signs(self.run_dir)
+        young = max(signs) + _GRAIN - time.time_ns()
+        if young > 0 and over:  # what changes now may not show in the times
+            time.sleep(young / 1e9)
+            signs, run = _signs(self.run_dir), self.spool.store.get_run(run_id)
         if not self._is_created(run):
             return False
         self._send_texts(run)
@@ -187,10 +193,9 @@ class _Shipment:
         self._send_links(run)
         self._send_files(f"{self.run_dir}/{layout.ARTIFACTS}", self.kept["place"], self.kept)
         self._send_status(run)
-        over = RunStatus.is_terminated(run.info.status)
         word = "done" if over else "seen"
-        still = max(signs) < time.time_ns() - _GRAIN
-        if still and signs == _signs(self.run_dir) != self.kept.get(word):
+        is_still = young <= 0 or over
+        if is_still and signs == _signs(self.run_dir) != self.kept.get(word):
             self.kept[word] = signs
             self._acknowledged()
         return self.kept.get("done") == signs
