@@ -117,7 +117,18 @@ class Pass:
         data: What it reads.
     """
 
-    __slots__ = ("batches", "data", "is_over", "loader", "number", "ref", "steps", "waited")
+    __slots__ = (
+        "batches",
+        "data",
+        "is_accounted",
+        "is_over",
+        "loader",
+        "number",
+        "ref",
+        "steps",
+        "trained",
+        "waited",
+    )
 
     def __init__(self, iterator: Any, data: Data | None) -> None:
         self.ref = weakref.ref(iterator)
@@ -125,9 +136,19 @@ class Pass:
         self.loader = id(getattr(iterator, "_index_sampler", iterator))
         self.batches = 0
         self.steps = 0
+        self.trained = 0  # how many batches it had given at the last step
         self.is_over = False  # it gave all that there is
+        self.is_accounted = False
         self.waited = 0.0  # seconds
         self.number: int | None = None  # of the epoch, as the script counts
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that there is was given, or trained on if nobody asked for more."""
+        data = self.data
+        if self.is_over or data is None or data.batch_size is None or data.length is None:
+            return self.is_over
+        return self.trained == self.batches and self.batches * data.batch_size >= data.length
 
     def samples(self) -> int | None:
         """How many it has given; None if that is not known."""
@@ -242,6 +263,7 @@ class Loop:
             self._around = None
             if current is not None:
                 current.steps += 1
+                current.trained = current.batches
         training = known.training
         if training is None or training.is_over:
             training = self._training_of(known, optimizer, now)
@@ -301,17 +323,22 @@ class Loop:
         if current is not None and current.ref() is iterator:
             current.is_over = True
             if current is not self.current or not current.steps:
-                self._end_pass(current, is_whole=True)
+                self._end_pass(current)
             # Else with what comes next: of a loader that reads ahead one step is still to come.
 
     def end_epoch(self) -> None:
         """What comes now is of no pass that gave all that there is."""
         current = self.current
-        if current is not None and current.is_over:
-            self._end_pass(current, is_whole=True)
+        if current is not None and current.is_whole:
+            self._end_pass(current)
 
     def switched(self, *, to_training: bool) -> None:
         """The model was switched to training or to evaluation."""
+        segment = self._segment
+        if not to_training and self.is_switched and segment is not None:
+            around = segment.around
+            if around is not None and around is self._around and not around.is_over:
+                return  # it was already, and is told so again at each batch
         self.end_epoch()
         self._end_segment()
         self.is_switched = not to_training
@@ -449,7 +476,7 @@ class Loop:
         for identity, earlier in tuple(self._passes.items()):
             if earlier.loader == found.loader or earlier.ref() is None:
                 del self._passes[identity]
-                self._end_pass(earlier, is_whole=False)
+                self._end_pass(earlier)
         self._passes[id(iterator)] = found
         return found
 
@@ -512,13 +539,16 @@ class Loop:
         """Whether a pass does not go on with the step that is taken now."""
         return around.is_over or around is not self.current
 
-    def _end_pass(self, ended: Pass, *, is_whole: bool) -> None:
+    def _end_pass(self, ended: Pass) -> None:
         """A pass within which steps were taken is an epoch, unless it was a look at one batch."""
         if self.current is ended:
             self.current = None
-        training = self.training
-        if training is None or not ended.steps or not (is_whole or ended.batches > 1):
+        training, is_whole = self.training, ended.is_whole
+        if training is None or not ended.steps or ended.is_accounted:
             return
+        if not is_whole and ended.batches <= 1:
+            return
+        ended.is_accounted = True
         self._end_epoch(training, ended.number)
         if is_whole and training.batches in (0, ended.batches):
             training.batches = ended.batches

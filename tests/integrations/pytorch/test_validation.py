@@ -323,3 +323,33 @@ def test_what_is_ambiguous_is_left_out_and_the_run_says_why(
     tag = run.data.tags["tracklet.pytorch.val_loss"]
     assert reason in tag if how != "again" else "mean of 3 batches" in tag
     assert "test_loss" not in run.data.metrics
+
+
+def test_an_epoch_of_counted_batches_is_over_with_its_last(record: Any) -> None:
+    """As Ignite counts them: nobody asks the loader for more, and modes are set at each batch."""
+    model, held = network(), DataLoader(VAL, batch_size=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    criterion, expected = nn.MSELoss(), []
+    with tracklet.start_run():
+        for _ in range(2):
+            batches, losses = iter(DataLoader(TRAIN, batch_size=4)), []
+            for _ in range(4):
+                x, y = next(batches)
+                model.train()
+                optimizer.zero_grad()
+                loss = criterion(model(x), y)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            batches, sums = iter(held), 0.0
+            for _ in range(len(held)):
+                x, y = next(batches)
+                model.eval()
+                with torch.no_grad():
+                    sums += float(criterion(model(x), y))
+            expected.append((sum(losses) / 4, sums / len(held)))
+    run = record.only()
+    assert record.history(run, "epoch") == [(4, 1), (8, 2)]
+    assert record.history(run, "train_loss") == [(4, expected[0][0]), (8, expected[1][0])]
+    assert record.history(run, "val_loss") == [(4, expected[0][1]), (8, expected[1][1])]
+    assert run.data.params["batches_per_epoch"] == "4"
