@@ -32,6 +32,7 @@ from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.among_callbacks import among_callbacks
 from tracklet_integrations.shared.driving import driven_by
 from tracklet_integrations.shared.evaluating import watch_evaluation
+from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.sink import RunSink
 from tracklet_integrations.shared.trained import log_model
 from tracklet_integrations.shared.weak_table import WeakTable
@@ -51,12 +52,11 @@ class TransformersOptions(CommonOptions):
     what it says at the end. ``tracklet.autolog.plan()`` says what is watched.
 
     Args:
-        log_input_examples: Accepted for compatibility, as are ``log_model_signatures`` and
-            ``log_datasets``.
+        log_input_examples: Accepted for compatibility, as is ``log_datasets``.
         log_models: Log the trained model, as a module of PyTorch's; one of more than a GiB is left
             to the trainer's checkpoints, and a tag says so.
-        log_model_signatures: See ``log_input_examples``.
-        log_datasets: See there.
+        log_model_signatures: Log models with what they take and give, as their first forwards show.
+        log_datasets: See ``log_input_examples``.
         disable: Put everything back as it was, instead.
         exclusive: Record only into runs that autologging started, never into yours.
         disable_for_unsupported_versions: Accepted for compatibility; versions before 4.46 are
@@ -130,10 +130,16 @@ class TransformersIntegration(Integration):
                 yield
                 return
             self._homes[trainer] = recorder.run
-            callback = RecordCallback(RunSink(recorder.run, LABEL, recorder))
+            looks = options.log_models and options.log_model_signatures
+            callback = RecordCallback(RunSink(recorder.run, LABEL, recorder), looks=looks)
             with among_callbacks(trainer.callback_handler, callback, without=_is_same_record):
                 outcome = yield
             recorder.finish(outcome)
+            signature = None
+            if callback.forwards is not None:
+                callback.forwards.leave()
+                with recorder.step("signature"):
+                    signature = callback.forwards.signature()
             if outcome.error is None and options.log_models:
                 log_model(
                     recorder,
@@ -141,6 +147,7 @@ class TransformersIntegration(Integration):
                     size=networks.size_of,
                     params=callback.texts,
                     points=callback.last.values(),
+                    signature=signature or False,
                     otherwise="the trainer's checkpoints have it",
                 )
 
@@ -163,10 +170,13 @@ class RecordCallback:
 
     Args:
         sink: Where that goes.
+        looks: Whether the model's first forwards are looked at.
     """
 
-    def __init__(self, sink: RunSink) -> None:
+    def __init__(self, sink: RunSink, *, looks: bool = False) -> None:
         self._sink = sink
+        self._looks = looks
+        self.forwards: Forwards | None = None
         self.texts: dict[str, str] = {}
         self.last: dict[str, Metric] = {}
         """The newest point of each metric."""
@@ -193,6 +203,9 @@ class RecordCallback:
             self._sink.note(tags)
         with self._sink.step("summary"):
             self._sink.artifacts({"model_summary.txt": networks.summary(model)})
+        if self._looks:
+            with self._sink.step("signature"):
+                self.forwards = Forwards(networks.unwrapped(model))
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any

@@ -33,7 +33,7 @@ class PytorchOptions(CommonOptions):
         log_models: Log the model when the run ends, if the script still holds it then: what only
             a function held that has returned is gone. One of more than a GiB is left out. Of both
             a tag says so.
-        log_datasets: Accepted for compatibility.
+        log_datasets: Record what a loader reads, if that is a ``TensorDataset`` on the CPU.
         disable: Put everything back as it was, instead.
         exclusive: Record only into runs that autologging started, never into yours.
         disable_for_unsupported_versions: Accepted for compatibility; versions before 2.6 are
@@ -42,7 +42,8 @@ class PytorchOptions(CommonOptions):
         registered_model_name: Also register the model under this name.
         extra_tags: Further tags for the runs that autologging starts.
         checkpoint: Write checkpoints of the model, its optimizer, scheduler and scaler, and the
-            random states. ``tracklet.pytorch.restore_checkpoint`` reads them.
+            random states, which ``tracklet.pytorch.restore_checkpoint`` reads; of a trainer of
+            Lightning's its own checkpoints.
         checkpoint_monitor: The metric that says what is best.
         checkpoint_mode: Whether less (``"min"``) or more (``"max"``) of it is better.
         checkpoint_save_best_only: Keep one checkpoint: the best by that metric.

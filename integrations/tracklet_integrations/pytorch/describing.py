@@ -13,6 +13,7 @@ from inspect import CO_OPTIMIZED
 from types import FrameType
 from typing import Any, Final
 
+from tracklet.autolog import Recorder
 from tracklet_integrations.pytorch.epochs import user_frames
 from tracklet_integrations.pytorch.phases import Data
 
@@ -122,6 +123,24 @@ def loader_params(iterator: Any) -> dict[str, Any]:
         found.pop("dataset_size", None)
     workers = getattr(iterator, "_num_workers", None)
     return {**found, "num_workers": workers} if workers is not None else found
+
+
+def log_data(recorder: Recorder, dataset: Any) -> None:
+    """Record a data set that consists of tensors; of one that makes its samples nothing is read.
+
+    Args:
+        recorder: Of the run.
+        dataset: The data set of a loader that is trained with.
+    """
+    import torch
+
+    if type(dataset) is not torch.utils.data.TensorDataset:
+        return
+    features, *others = dataset.tensors
+    if all(type(each) is torch.Tensor and each.is_cpu for each in dataset.tensors):
+        with recorder.step("dataset"):
+            targets = others[0].detach().numpy() if len(others) == 1 else None
+            recorder.dataset(features.detach().numpy(), targets)
 
 
 def scheduler_params(scheduler: Any) -> dict[str, Any]:

@@ -105,6 +105,8 @@ class TrainingRecord(Training):
                 self.checkpoints.note(known, optimizer, around)
         self._texts = recorder.params(found)
         self._reduction = found.get("reduction", "")
+        if self._options.log_datasets:
+            describing.log_data(recorder, getattr(loader, "_dataset", None))
         if model is not None:
             with recorder.step("summary"):
                 text = networks.summary(model)
@@ -168,7 +170,9 @@ class TrainingRecord(Training):
         if self._unknown:
             tags[LOSS_TAG] += f"; of {self._unknown} steps it is not known and left out"
         if self._epochs:
-            tags["tracklet.pytorch.train_loss"] = "the mean of the losses of an epoch's steps"
+            tags["tracklet.pytorch.train_loss"] = (
+                "the mean of the losses of an epoch's steps, not weighted by their sizes"
+            )
             variable = self.turns.variable
             tags["tracklet.pytorch.epoch"] = (
                 "passes of a loader within which steps were taken"

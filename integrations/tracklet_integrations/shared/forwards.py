@@ -7,6 +7,7 @@ the way that they always took. Where something is compiled nobody looks.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
 from collections.abc import Mapping
@@ -95,21 +96,27 @@ class Forwards:
             self._seen = [*map(_merged, self._seen, (given, answer))]
 
     def _given(self, module: Any, args: Any, kwargs: Any) -> dict[str, tuple[Shape, str]] | None:
-        """The kinds of what it is called with, by name if that is more than one tensor."""
-        named = {name: value for name, value in kwargs.items() if value is not None}
-        named = {name: named[name] for name in named if not any(map(name.__contains__, _ANSWERS))}
-        if len(args) == 1 and not named:
-            named = {"": args[0]}
-        elif args:
-            code = type(module).forward.__code__
-            names = code.co_varnames[1 : code.co_argcount]
-            named = {**dict(zip(names, args, strict=False)), **named}
-            if len(args) > len(names):
+        """The kinds of what it is called with, by name if that is more than one tensor.
+
+        What is no tensor, or only a training's, and may be left out is no input.
+        """
+        signature = inspect.signature(type(module).forward)
+        given = signature.bind(module, *args, **kwargs).arguments
+        kinds: dict[str, tuple[Shape, str]] = {}
+        for name, value in [*given.items()][1:]:
+            parameter = signature.parameters[name]
+            if parameter.kind is parameter.VAR_POSITIONAL:
                 return None
-        # A setting that a caller gives by itself, such as return_dict=True, is no input.
-        named = {name: value for name, value in named.items() if type(value) is not bool}
-        kinds = {name: self._kind(value) for name, value in named.items()}
-        return kinds if kinds and all(kinds.values()) else None  # type: ignore[return-value]
+            is_open = parameter.kind is parameter.VAR_KEYWORD
+            for key, each in value.items() if is_open else [(name, value)]:
+                may_miss = is_open or parameter.default is not parameter.empty
+                kind = self._kind(each)
+                if kind is not None and not (may_miss and any(map(key.__contains__, _ANSWERS))):
+                    kinds[key] = kind
+                elif not may_miss:
+                    return None
+        is_alone = len(args) == len(kinds) == 1
+        return {"": next(iter(kinds.values()))} if is_alone else kinds or None
 
     def _kinds(self, output: Any) -> dict[str, tuple[Shape, str]]:
         if not isinstance(output, Mapping):

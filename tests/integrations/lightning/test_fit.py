@@ -98,6 +98,42 @@ def test_a_fit_is_recorded_with_what_mlflow_records_and_more(either, record, on)
     assert (loaded.predict(torch.ones(2, 4).numpy()) == expected).all()
 
 
+def test_rates_data_and_checkpoints_in_mlflows_layout_are_recorded(kit, record, tracklet_home):
+    """The best by a monitor; each epoch's; each so many steps'."""
+    tracklet.pytorch.autolog(log_models=False, checkpoint=True)
+    trainer = kit.fitted(max_epochs=3)
+    run = record.only()
+    assert record.history(run, "lr") == [(1, 0.1), (9, 0.010000000000000002)]
+    (data,) = run.inputs.dataset_inputs
+    assert data.tags[0].value == "train"
+    best = min(record.history(run, "val_loss"), key=lambda point: point[1])
+    about = json.loads(
+        record.artifact(run, "checkpoints/latest_checkpoint_metrics.json").read_text()
+    )
+    assert (about["global_step"], about["val_loss"]) == best
+    assert about["epoch"] == best[0] // 4 - 1
+    loaded = tracklet.pytorch.load_checkpoint(kit.Line, run.info.run_id)
+    if best[0] == trainer.global_step:
+        assert torch.equal(loaded.layer.weight, trainer.lightning_module.layer.weight)
+    given = {"checkpoint": True, "checkpoint_save_best_only": False, "log_models": False}
+    for freq, places in (
+        ("epoch", ["epoch_0", "epoch_1"]),
+        (3, ["global_step_3", "global_step_6"]),
+    ):
+        tracklet.pytorch.autolog(**given, checkpoint_save_freq=freq)
+        kit.fitted()
+        run = record.runs()[0]
+        assert sorted(each.name for each in record.artifact(run, "checkpoints").iterdir()) == places
+        assert run.data.tags["mlflow.latest_checkpoint_artifact"].endswith(
+            f"{places[-1]}/checkpoint.pth"
+        )
+    again = kit.trainer(max_epochs=3)
+    file = record.artifact(run, "checkpoints/global_step_6/checkpoint.pth")
+    again.fit(kit.module(), kit.loader(), ckpt_path=str(file))
+    assert again.global_step == 12
+    tracklet.pytorch.autolog(disable=True)
+
+
 @pytest.mark.parametrize(("every_epoch", "every_step"), [(1, 1), (1, 10), (2, 1)])
 @pytest.mark.parametrize("optimizers", [1, 2])
 def test_metrics_have_as_many_points_as_was_asked_for(

@@ -119,6 +119,24 @@ def test_a_training_is_recorded_by_what_the_trainer_says(record, on, tmp_path):
     assert {"later_loss", "test_loss"} <= run.data.metrics.keys()
 
 
+def test_a_model_answers_by_the_names_of_its_inputs(record, on):
+    """Its signature has no labels; what is evaluated before any training has a run of its own."""
+    tracklet.transformers.autolog(log_models=True, log_model_signatures=True)
+    trainer, rows = of_trainer()
+    trainer.evaluate()
+    trainer.train()
+    run, evaluated = record.runs()
+    assert set(evaluated.data.metrics) >= {"eval_loss"}
+    assert "loss" not in evaluated.data.metrics
+    loaded = tracklet.pyfunc.load_model(f"models:/{record.logged(run).model_id}")
+    signature = loaded.metadata.signature
+    assert [(each.name, each.shape) for each in signature.inputs] == [("input_ids", (-1, 8))]
+    assert [(each.name, each.shape) for each in signature.outputs] == [("logits", (-1, 2))]
+    asked = torch.stack([row["input_ids"] for row in rows])
+    expected = trainer.model.eval()(input_ids=asked).logits.detach().numpy()
+    assert (loaded.predict({"input_ids": asked.numpy()})["logits"] == expected).all()
+
+
 def test_training_is_the_same_to_the_last_bit_and_nothing_is_left_behind(tracklet_home):
     def trained():
         trainer, _ = of_trainer()

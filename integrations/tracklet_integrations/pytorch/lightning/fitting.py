@@ -18,10 +18,12 @@ from tracklet.autolog import FitSession, Recorder
 from tracklet.autolog.budget import charged, tally_of
 from tracklet.patching import Outcome, checkpoint, report
 from tracklet.repositories import repository
+from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.lightning import facts
 from tracklet_integrations.pytorch.lightning.series import Series, same
 from tracklet_integrations.pytorch.record import LABEL
 from tracklet_integrations.shared import networks
+from tracklet_integrations.shared.checkpointing import EpochCheckpoints
 from tracklet_integrations.shared.driving import DRIVER
 from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.sink import RunSink
@@ -112,6 +114,8 @@ class Fit(Listener):
         # Names that are recorded only every so many steps; not at the end of an epoch.
         self._at_steps: set[str] = set()
         self._forward: Forwards | None = None
+        self._rates: dict[str, Any] = {}
+        self._checkpoints: EpochCheckpoints | None = None
         self.interrupted: Outcome | None = None
         self._begin()
 
@@ -150,16 +154,31 @@ class Fit(Listener):
         self.sink.note({"Mode": "training"})
         with self.sink.step("summary"):
             self.sink.artifacts({"model_summary.txt": networks.summary(module)})
+        if options.log_datasets and self.sink.recorder is not None:
+            describing.log_data(
+                self.sink.recorder, getattr(trainer.train_dataloader, "dataset", None)
+            )
         if options.log_models and options.log_model_signatures:
             self._forward = Forwards(module)
+        if options.checkpoint and self.sink.recorder is not None:
+            self._checkpoints = EpochCheckpoints(self.sink.recorder, options, LABEL, ".pth")
+            if trainer.world_size > 1:
+                reason = (
+                    "one of several processes cannot gather a trainer's state; ModelCheckpoint can"
+                )
+                self._checkpoints.leave_out(reason, always=True)
 
     @contained
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         """What the module has logged for this step, if it is one that is recorded."""
         step = trainer.global_step
-        if step == self._step or not self._every:
+        if step == self._step:
             return
         self._step = step
+        if self._checkpoints is not None and not self._checkpoints.by_epoch:
+            self._write_checkpoint(trainer, step)
+        if not self._every:
+            return
         is_due = (step // self._optimizers) % self._every == 0
         is_strict = self._options.log_every_n_step is not None
         if not is_due and (self._at_steps or not is_strict):
@@ -170,6 +189,26 @@ class Fit(Listener):
             self._at_steps.update(metrics)
         if is_due and not facts.logs_itself(trainer, self.sink.run_id):
             self._series.take(metrics, step)
+
+    @contained
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        """The rates that the step uses, where they change, if the module does not log them."""
+        several = len(trainer.optimizers) > 1
+        prefix = f"lr/{trainer.optimizers.index(optimizer)}" if several else "lr"
+        groups = optimizer.param_groups
+        for at, group in enumerate(groups):
+            name, rate = f"{prefix}/{at}" if len(groups) > 1 else prefix, group["lr"]
+            if type(rate) is not float or self._rates.get(name) == rate:
+                continue
+            self._rates[name] = rate
+            if "lr" not in self._known and not facts.logs_itself(trainer, self.sink.run_id):
+                self._series.take({name: rate}, trainer.global_step + 1)
+
+    @contained
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """A checkpoint of the epoch is due."""
+        if self._checkpoints is not None and self._checkpoints.by_epoch:
+            self._write_checkpoint(trainer, trainer.global_step)
 
     @contained
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
@@ -231,6 +270,15 @@ class Fit(Listener):
         if not facts.logs_itself(trainer, self.sink.run_id):
             self._series.take(metrics, trainer.global_step)
         self._series.flush(everything=False)
+
+    def _write_checkpoint(self, trainer: Any, step: int) -> None:
+        kept, epoch = self._checkpoints, trainer.current_epoch
+        if kept is None or not kept.are_due(step, epoch + 1):
+            return
+        # All that there is in this one process, where nobody else is waited for.
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        only_weights = self._options.checkpoint_save_weights_only
+        kept.write(step, epoch, metrics, lambda file: trainer.save_checkpoint(file, only_weights))
 
     def conclude(self, trainer: Any) -> None:
         """Record what is known only at the end; once."""
