@@ -252,11 +252,20 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
     ids = [row[0] for row in rows]
     data: dict[int, RunData] = {}
     linked: list[int] = []
-    unpack = _unpacking()
     if reader.packs:
-        columns = "run, linked, metric_keys, metrics, param_keys, params, tag_keys, tags"
-        for id_, is_linked, *packed in rows_of(reader, columns, "packed_runs", "run", ids, "run"):
-            data[id_] = unpack(*packed)
+        columns, of = (
+            "run, linked, metric_keys, metrics, param_keys, params, tag_keys, tags",
+            _Keys(),
+        )
+        for id_, is_linked, metric_keys, metrics, param_keys, params, tag_keys, tags in rows_of(
+            reader, columns, "packed_runs", "run", ids, "run"
+        ):
+            data[id_] = RunData(
+                dict(zip(of[metric_keys], memoryview(metrics).cast("d"), strict=True)),
+                # Of no texts, one is left: the empty one.
+                dict(zip(of[param_keys], params.split(PACKED), strict=False)),
+                dict(zip(of[tag_keys], tags.split(PACKED), strict=False)),
+            )
             if is_linked:
                 linked.append(id_)
     if others := [row for row in rows if row[0] not in data]:
@@ -293,27 +302,12 @@ def _run_data(reader: Reader, rows: Sequence[Any]) -> dict[int, RunData]:
     return {id_: RunData(metrics[id_], params[id_], tags[id_]) for id_ in metrics}
 
 
-def _unpacking() -> Callable[..., RunData]:
-    """What makes the data of runs of their packed values; of many runs, most keys are the same."""
-    known: dict[str, list[str]] = {"": []}
+class _Keys(dict[str, list[str]]):
+    """The keys in packed texts; of many runs, most are the same."""
 
-    def keys_of(text: str) -> list[str]:
-        keys = known.get(text)
-        if keys is None:
-            keys = known[text] = text.split(PACKED)
-        return keys
-
-    def unpack(
-        metric_keys: str, metrics: bytes, param_keys: str, params: str, tag_keys: str, tags: str
-    ) -> RunData:
-        return RunData(
-            dict(zip(keys_of(metric_keys), memoryview(metrics).cast("d"), strict=True)),
-            # Of no texts, one is left: the empty one.
-            dict(zip(keys_of(param_keys), params.split(PACKED), strict=False)),
-            dict(zip(keys_of(tag_keys), tags.split(PACKED), strict=False)),
-        )
-
-    return unpack
+    def __missing__(self, text: str) -> list[str]:
+        found = self[text] = text.split(PACKED) if text else []
+        return found
 
 
 def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[DatasetInput]]:
