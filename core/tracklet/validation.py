@@ -59,7 +59,6 @@ def validate_key(kind: str, key: object) -> str:
 
     Args:
         kind: What the key is of, for the message: ``"metric"``, ``"param"``, ``"tag"``.
-        key: The key.
 
     Raises:
         InvalidParameterValue: It is None, too long, or no canonical relative path.

@@ -113,7 +113,6 @@ class Server:
         """Ask for something in JSON.
 
         Args:
-            method: The method.
             path: What comes after ``/api/<version>/mlflow/``, its parts quoted.
             body: What is sent in JSON; what is None is left out.
             query: What is sent in the query; what is None is left out.

@@ -58,7 +58,6 @@ class Mirror:
     """The run that a writer is mirrored into.
 
     Args:
-        run: The run.
         is_own: Whether it was started for the writer.
     """
 

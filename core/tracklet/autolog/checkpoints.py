@@ -87,7 +87,6 @@ class Checkpoints:
 
         Args:
             step: The round, counted from 0.
-            metrics: Its metrics.
         """
         if (step + 1) % self._every:
             return False

@@ -57,7 +57,6 @@ class ChildRun:
     Args:
         name: The run's name.
         params: Its params, as text.
-        metrics: Its metrics.
         tags: Its tags, beside those of the process.
         dataset: The dataset entity that it was trained on.
         model_id: The logged model that its metrics belong to.
@@ -553,7 +552,6 @@ class recording:  # noqa: N801 (used as a function in `with`)
 
     Args:
         label: The integration's name.
-        options: Its options.
         muted: Open the session, so that nothing inside is recorded, but record nothing either.
         resume: An earlier run to go on with instead of a new one. If it is open in this process,
             it is only added to; if it cannot be had, a new one is started.

@@ -32,7 +32,6 @@ class ArtifactVerbs(Verbs):
         """Store a file, or a folder under its own name.
 
         Args:
-            run_id: The run.
             local_path: What to store.
             artifact_path: The folder to store it in; the root by default.
 
@@ -100,7 +99,6 @@ class ArtifactVerbs(Verbs):
         Without ``dst_path``, what is on this machine already is not copied.
 
         Args:
-            run_id: The run.
             path: What to bring; of a folder whose name ends in ``/``, its contents.
             dst_path: The folder to copy to, created if it is not there.
 

@@ -116,7 +116,6 @@ class ContentVerbs(ArtifactVerbs):
         """Store an image under a file name, or as one point of a series of images.
 
         Args:
-            run_id: The run.
             image: A PIL image, a ``tracklet.Image``, or an array of shape (h, w), (h, w, 1),
                 (h, w, 3) or (h, w, 4): integers from 0 to 255, floats from 0 to 1, or booleans.
             artifact_file: The file's name; or
@@ -151,7 +150,6 @@ class ContentVerbs(ArtifactVerbs):
         """Store a table, or append rows to one of that name.
 
         Args:
-            run_id: The run.
             data: A DataFrame or a dictionary of columns; the cells of a column may be images. In
                 JSON, what JSON cannot hold becomes its text, and a time that of ISO 8601.
             artifact_file: A name that ends in ``.json`` or ``.parquet``.

@@ -98,7 +98,6 @@ class TraceVerbs(Verbs):
         """The trace; a missing one is ResourceDoesNotExist.
 
         Args:
-            trace_id: Its id.
             display: Accepted for compatibility.
             flush: Accepted for compatibility: a trace is kept when its root has ended.
         """

@@ -90,7 +90,6 @@ class TrackingVerbs(Verbs):
         """End a run.
 
         Args:
-            run_id: The run.
             status: ``FINISHED`` (the default), ``FAILED`` or ``KILLED``.
             end_time: Milliseconds since the epoch; now by default.
         """

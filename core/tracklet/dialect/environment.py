@@ -10,7 +10,6 @@ class Variable:
     """An environment variable.
 
     Args:
-        name: Its name.
         type: Makes its value of the text; texts for truth are ``true``, ``1``, ``false``, ``0``.
         default: What :meth:`get` answers where it is not set.
     """

@@ -162,7 +162,6 @@ class Feedback(Assessment):
         value: The judgement.
         error: Why there is none.
         source: Who judged; ``CODE`` by default.
-        trace_id: The trace.
         metadata: Further texts.
         span_id: The span, if it is about one.
         create_time_ms: When; now, when it is logged, by default.

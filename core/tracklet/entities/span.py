@@ -328,7 +328,6 @@ class LiveSpan(Span):
     that JSON has no form for is kept as its text. Once the span has ended it changes no more.
 
     Args:
-        trace_id: The trace.
         span_id: 16 hexadecimal digits.
         parent_id: The span that this one is a part of.
         name: What it is called.

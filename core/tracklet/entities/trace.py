@@ -285,7 +285,6 @@ class Trace(Entity):
         Args:
             span_type: Such as ``SpanType.LLM``.
             name: The name, or a compiled regular expression that matches in it.
-            span_id: The id.
         """
 
         def wanted(span: Span) -> bool:
@@ -308,8 +307,6 @@ class Trace(Entity):
         """The assessments of this name, span and type (``feedback`` or ``expectation``).
 
         Args:
-            name: The name.
-            span_id: The span.
             all: Those too that were replaced by others.
             type: ``"feedback"`` or ``"expectation"``.
         """

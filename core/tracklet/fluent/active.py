@@ -239,7 +239,6 @@ def finish(
     In a forked child the run is only left: its process goes on with it.
 
     Args:
-        run: The run.
         status: ``FINISHED``, ``FAILED`` or ``KILLED``; also ``RUNNING`` or ``SCHEDULED``.
         reason: Why it ended, if not by reaching its end; becomes the tag ``tracklet.end_reason``.
         end_time: In ms since the epoch; now by default.

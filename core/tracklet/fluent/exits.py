@@ -102,7 +102,6 @@ def outcome_of_process(run_id: str, stale_error: int) -> tuple[str, str | None]:
     """The status, and the reason to note, of a run that was open when the process ended.
 
     Args:
-        run_id: The run.
         stale_error: The :func:`last_error` of when the run started.
     """
     if hasattr(sys, "ps1"):  # at a prompt, errors were shown and the session went on

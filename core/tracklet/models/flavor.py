@@ -40,7 +40,6 @@ class MethodPredictor:
     """Asks a method of a native model; params become its keyword arguments.
 
     Args:
-        model: The model.
         predict_fn: The method's name.
     """
 

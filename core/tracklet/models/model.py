@@ -237,16 +237,6 @@ class Model:
         Args:
             artifact_path: An older word for ``name``.
             flavor: A module or object with ``save_model(path, mlflow_model, ...)``.
-            registered_model_name: See there; so for the arguments not named here.
-            await_registration_for: See there.
-            metadata: See there.
-            run_id: See there.
-            name: See there.
-            model_type: See there.
-            params: See there.
-            tags: See there.
-            step: See there.
-            model_id: See there.
             **kwargs: What ``save_model`` gets besides, the model among it.
         """
         saving = import_module("tracklet.models.saving")  # which is made of this module

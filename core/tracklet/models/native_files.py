@@ -57,7 +57,6 @@ def try_apart(file: Path, library: Any, steps: str) -> None:
     """Have another process parse a file, unless its model is this user's own or trusted.
 
     Args:
-        file: The file.
         library: The library's handle, by :mod:`ctypes`.
         steps: Python statements that parse ``file`` by ``library`` into ``handle``.
 
@@ -73,7 +72,6 @@ def try_skops(file: Path, trusted: Sequence[str]) -> None:
     """The same for a file of skops': what native code parses is somewhere inside, as boosters are.
 
     Args:
-        file: The file.
         trusted: The types that it may hold.
 
     Raises:

@@ -158,7 +158,6 @@ def load_skops(file: Path, trusted: Iterable[str]) -> Any:
     """The object that a file of skops' holds.
 
     Args:
-        file: The file.
         trusted: Types that it may hold, beside those that skops trusts by itself.
 
     Raises:

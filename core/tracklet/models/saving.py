@@ -195,13 +195,6 @@ def logged(
     Args:
         fill: Gets an empty folder and what the ``MLmodel`` file is to say of where it is logged.
         name: The logged model's name.
-        run_id: See there; so for the others.
-        registered_model_name: See there.
-        model_id: See there.
-        params: See there.
-        tags: See there.
-        model_type: See there.
-        step: See there.
     """
     if registered_model_name is not None:
         validate_registered_model_name(registered_model_name)

@@ -40,7 +40,6 @@ class Grant(Frozen):
     """What one model may do while it is loaded.
 
     Args:
-        folder: Its folder.
         own: Whether this user wrote it.
         trusted: Whether the caller trusts its author.
         types: Types that the caller lets skops load.

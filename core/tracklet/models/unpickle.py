@@ -93,7 +93,6 @@ def load_torch(file: Path, *, own: bool = False, weights_only: bool = False, **o
     """What ``torch.save`` wrote.
 
     Args:
-        file: The file.
         own: As in :func:`load`.
         weights_only: Accept tensors and plain values only, which torch reads without running
             anything, so that nobody's trust is asked for.

@@ -38,7 +38,6 @@ class _Insertion:
     """Rows of a table, made of objects whose attributes are its columns.
 
     Args:
-        table: The table.
         owner: The column in front, which is given beside the object.
         attributes: The attributes by their columns; without them, all columns are.
     """

@@ -127,7 +127,6 @@ class Look:
         """What the files below a folder hold, by their paths below it.
 
         Args:
-            folder: The folder.
             read: Given a file and its path below the folder, what it looks like and holds.
         """
         found: dict[str, T] = {}

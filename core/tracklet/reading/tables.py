@@ -18,7 +18,6 @@ class Column(Frozen):
     """A column.
 
     Attributes:
-        name: Its name.
         type: ``"id"``, ``"text"``, ``"stage"`` (``'active'`` or ``'deleted'``), ``"integer"``,
             ``"bigint"``, ``"double"``; or the name of the table to whose rows it refers, with
             which a row goes.
@@ -39,7 +38,6 @@ class Table(Frozen):
     """A table.
 
     Attributes:
-        name: Its name.
         columns: Its columns by their names.
         key: The primary key; that of one column is counted up and never used twice.
         unique: What else no two rows share.

@@ -198,7 +198,6 @@ class Session(ABC):
         """The experiment of that name, an active one before a deleted one.
 
         Args:
-            name: The name.
             offered: Whether the default experiment is made now, where it is made late.
         """
 
@@ -421,7 +420,6 @@ class Backend(ABC):
 
         Args:
             called: What it is, in words of messages.
-            key: Its key.
             value: The text.
             known: The keys beside it.
 

@@ -113,7 +113,6 @@ class Runs(Verbs):
         """A writer on an active run.
 
         Args:
-            run_id: The run.
             live: Whether this process now carries the run on: its status turns to RUNNING, and
                 it counts as lost if the process dies before ``close``.
             rivals: Which other processes that carry the run are in the way: those that certainly

@@ -143,7 +143,6 @@ def log_feedback(
     """Keep a judgement of a trace.
 
     Args:
-        trace_id: The trace.
         name: What is judged.
         value: The judgement: a number, text or truth value, or a list or dictionary of them.
         source: Who judged; ``CODE`` by default.

@@ -55,9 +55,7 @@ class LiveTrace:
     """A trace of which the root goes on.
 
     Args:
-        trace_id: Its id.
         store: Where it will be kept.
-        experiment_id: Its experiment.
         metadata: Texts that stay as they are.
     """
 

@@ -22,7 +22,6 @@ class ParamSpec:
     """One parameter of inference.
 
     Args:
-        name: Its name.
         dtype: Its type: a scalar type or an object.
         default: The value that holds when none is given; converted to the type.
         shape: None for a scalar, ``(-1,)`` for a list.

@@ -202,20 +202,14 @@ def save_model(
 ) -> None:
     """Save a booster or a scikit-learn wrapper as a folder.
 
+    Arguments that are not named here are those of :func:`tracklet.models.save_model`.
+
     Args:
         lgb_model: The booster or wrapper.
         path: The folder; it must not exist, or be empty.
-        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
-        code_paths: See there.
-        mlflow_model: See there.
-        signature: See there.
-        input_example: See there.
-        pip_requirements: See there.
-        extra_pip_requirements: See there.
         serialization_format: How a wrapper is written: ``"cloudpickle"``, ``"pickle"`` or
             ``"skops"``; a booster is text in any case.
         skops_trusted_types: Types that skops may load, beside LightGBM's own.
-        metadata: See there.
         pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls.
     """
 

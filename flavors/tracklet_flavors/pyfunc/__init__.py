@@ -306,6 +306,8 @@ def save_model(
 ) -> None:
     """Save Python code as a model's folder.
 
+    Arguments that are not named here are those of :func:`tracklet.models.save_model`.
+
     Args:
         path: The folder; it must not exist, or be empty.
         loader_module: The import path of a module with ``_load_pyfunc(path)``, which gets the copy
@@ -314,15 +316,6 @@ def save_model(
         python_model: An instance of :class:`PythonModel`, a function of the input, or the path of
             a file that calls ``tracklet.models.set_model``.
         artifacts: Name → URI or path of files that the model needs.
-        code_paths: See :func:`tracklet.models.save_model`; so for the arguments not named here.
-        infer_code_paths: See there.
-        conda_env: See there.
-        mlflow_model: See there.
-        signature: See there.
-        input_example: See there.
-        pip_requirements: See there.
-        extra_pip_requirements: See there.
-        metadata: See there.
         model_config: What the model gets as its configuration: a dictionary or a YAML file.
         streamable: Whether ``predict_stream`` may be called; found out by default.
     """

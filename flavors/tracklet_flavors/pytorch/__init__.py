@@ -259,19 +259,13 @@ def save_model(
 ) -> None:
     """Save a module as a folder.
 
+    Arguments that are not named here are those of :func:`tracklet.models.save_model`.
+
     Args:
         pytorch_model: The module, TorchScript or eager, or a program of ``torch.export``'s.
         path: The folder; it must not exist, or be empty.
-        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
-        mlflow_model: See there.
-        code_paths: See there.
         pickle_module: The module whose pickler ``torch.save`` uses; cloudpickle by default.
-        signature: See there.
-        input_example: See there.
         extra_files: Paths or URIs of files to keep beside the model.
-        pip_requirements: See there.
-        extra_pip_requirements: See there.
-        metadata: See there.
         export_model: An older word for ``serialization_format="pt2"``.
         serialization_format: ``"pickle"``, the default, or ``"pt2"``: the module's program for an
             input like ``input_example``, whose first dimension may have any length.
@@ -320,8 +314,6 @@ def load_model(
     What was on a GPU is on the CPU where there is none, unless ``map_location`` says otherwise.
 
     Args:
-        model_uri: See there; so for the other arguments not named here.
-        dst_path: See there.
         trust: True for a module of someone else's, if you trust the author.
         **torch_load: Further arguments of torch's loader, such as ``map_location``.
     """

@@ -108,19 +108,13 @@ def save_model(
 ) -> None:
     """Save an estimator as a folder.
 
+    Arguments that are not named here are those of :func:`tracklet.models.save_model`.
+
     Args:
         sk_model: The estimator or pipeline.
         path: The folder; it must not exist, or be empty.
-        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
-        code_paths: See there.
-        mlflow_model: See there.
         serialization_format: ``"cloudpickle"``, ``"pickle"`` or ``"skops"``.
-        signature: See there.
-        input_example: See there.
-        pip_requirements: See there.
-        extra_pip_requirements: See there.
         pyfunc_predict_fn: The method that the pyfunc view calls.
-        metadata: See there.
         skops_trusted_types: Types that skops may load, beside those that it trusts itself.
         extra_files: Paths or URIs of files to keep beside the model.
     """

@@ -322,18 +322,12 @@ def save_model(
 ) -> None:
     """Save a booster or a scikit-learn wrapper as a folder.
 
+    Arguments that are not named here are those of :func:`tracklet.models.save_model`.
+
     Args:
         xgb_model: The booster or wrapper.
         path: The folder; it must not exist, or be empty.
-        conda_env: See :func:`tracklet.models.save_model`; so for the arguments not named here.
-        code_paths: See there.
-        mlflow_model: See there.
-        signature: See there.
-        input_example: See there.
-        pip_requirements: See there.
-        extra_pip_requirements: See there.
         model_format: ``"ubj"``, ``"json"`` or ``"xgb"``.
-        metadata: See there.
         pyfunc_predict_fn: The method that the pyfunc view of a wrapper calls.
     """
 

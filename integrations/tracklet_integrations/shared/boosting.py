@@ -308,7 +308,6 @@ class BoostingRecord:
         """Log the trained model, with all metrics of the training.
 
         Args:
-            model: The model.
             predict: Its answer to the example, for the signature; None if it may not be asked.
         """
         options, recorder = self.options, self.recorder
@@ -343,7 +342,6 @@ class BoundCall:
     """A watched call's arguments by name, however they were given.
 
     Args:
-        call: The call.
         signature: The original's.
     """
 

@@ -207,7 +207,6 @@ def _arguments(call: Call, frame: FrameType | None) -> str:
     """The arguments as one would write them.
 
     Args:
-        call: The call.
         frame: Where names of variables are looked for; None shows types instead.
     """
     try:

@@ -69,11 +69,7 @@ def _one(key: str, facts: Mapping[str, Any], account: _Account, json_output: boo
 
 
 class _Account:
-    """What a run's tags and the rules of its integrations say.
-
-    Args:
-        run: The run.
-    """
+    """What a run's tags and the rules of its integrations say."""
 
     def __init__(self, run: Run) -> None:
         self._tags = run.data.tags

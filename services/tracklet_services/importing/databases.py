@@ -197,11 +197,7 @@ class Row(dict[str, Any]):
 
 
 class Tables:
-    """The tables that are there, with the columns that they have.
-
-    Args:
-        database: The database.
-    """
+    """The tables that are there, with the columns that they have."""
 
     def __init__(self, database: ReadOnlyDatabase) -> None:
         self.columns: Mapping[str, Sequence[str]] = database.columns

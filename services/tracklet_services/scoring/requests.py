@@ -28,7 +28,6 @@ def validate_serving_input(
     """What a model answers to the body of a scoring request.
 
     Args:
-        model_uri: The model.
         serving_input: The JSON body, as text or as a dictionary.
         trust: As in :func:`tracklet.pyfunc.load_model`.
 
@@ -52,7 +51,6 @@ def predict(
     """Ask a model about data as its server would be asked, in this process.
 
     Args:
-        model_uri: The model.
         input_data: The data: what could be an input example, or a request's body as text.
         input_path: A file with the body, instead of ``input_data``.
         content_type: What the file or text is: ``"json"``, ``"csv"`` or ``"parquet"``.

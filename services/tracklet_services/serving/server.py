@@ -84,7 +84,6 @@ def create_app(
     page of documentation and no schema to read.
 
     Args:
-        model: The model.
         limits: What a request may cost.
         allowed_hosts: Names that ``/invocations`` answers to as ``Host``, beside addresses, names
             without a dot and this machine's own; ``*`` stands for any text. By default those in
@@ -221,7 +220,6 @@ def serve(
     Args:
         model_uri: Any model URI.
         host: The address to listen on; by default only this machine can ask.
-        port: The port.
         processes: How many processes answer, each with the model loaded.
         limits: What a request may cost.
         trust: As in :func:`tracklet.pyfunc.load_model`.

@@ -79,7 +79,6 @@ def signature(hints: Hints, *, quiet: bool = False) -> ModelSignature | None:
     """The signature that the hints say; None if they leave it to an example.
 
     Args:
-        hints: The hints.
         quiet: Write no warning of a hint that is not used.
 
     Raises:

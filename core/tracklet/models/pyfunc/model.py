@@ -309,7 +309,6 @@ def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:
     """The path of the file that lists what a model needs.
 
     Args:
-        model_uri: The model.
         format: ``"pip"`` for ``requirements.txt``, ``"conda"`` for ``conda.yaml``.
     """
     files = {"pip": "requirements.txt", "conda": "conda.yaml"}

@@ -263,7 +263,6 @@ def read_texts(folder: str, known: Mapping[str, str] = MappingProxyType({})) -> 
     """The keys below a folder of params or tags and their texts.
 
     Args:
-        folder: The folder.
         known: Texts of keys that never change, which are taken from here.
     """
     texts: dict[str, str] = {}

@@ -159,7 +159,6 @@ def dump_lines(mapping: dict[str, Any], *, quoting: bool = False, margin: str = 
     """The document of a mapping of plain values, and of such mappings; None for any other.
 
     Args:
-        mapping: The mapping.
         quoting: Also take other printable texts, on one line each, where the library folds them.
         margin: What its lines begin with.
     """

@@ -71,7 +71,6 @@ def line_of(point: Metric, run_id: str | None = None) -> bytes:
     """The line of a checked point.
 
     Args:
-        point: The point.
         run_id: In a logged model's file the run that measured it, or ``"-"`` for none.
     """
     line = b"%d %a %d" % (point.timestamp, float(point.value), point.step)

@@ -295,7 +295,6 @@ def read_model_versions(model_dir: Path, aliases: dict[str, int]) -> list[entiti
 
     Args:
         model_dir: The folder of the registered model.
-        aliases: Its aliases.
     """
     folders = contents.model_version_dirs(model_dir)
     return contents.readable(lambda folder: read_model_version(folder, aliases), folders)
