@@ -17,7 +17,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
-from types import FunctionType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from tracklet import lazy
@@ -115,14 +114,6 @@ def reporting(verb: Callable[P, T]) -> Callable[P, T]:
             raise storage_error(action, error, str(getattr(args[0], "root", ""))) from error
 
     return call
-
-
-def reported(store: type[T]) -> type[T]:
-    """Have all public verbs of a class report so."""
-    for name, verb in list(vars(store).items()):
-        if isinstance(verb, FunctionType) and not name.startswith("_"):
-            setattr(store, name, reporting(verb))
-    return store
 
 
 def spoils(error: OSError) -> bool:
