@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from tracklet import lazy, names
 from tracklet.entities import ViewType
@@ -159,13 +159,14 @@ def validate_metric_dataset(metric: Metric) -> None:
             )
 
 
+def is_whole(value: object, least: int, most: int) -> TypeGuard[int]:
+    """Whether a value is a whole number in a range; a truth value is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 def validate_step(key: str, step: object) -> int:
     """Check a step: any 64-bit signed integer."""
-    if (
-        isinstance(step, bool)
-        or not isinstance(step, int)
-        or not MIN_INTEGER <= step <= MAX_INTEGER
-    ):
+    if not is_whole(step, MIN_INTEGER, MAX_INTEGER):
         raise InvalidParameterValue(
             f"the step of metric {key!r} must be an integer from -2**63 to 2**63-1; got "
             f"{shown(step)}"
@@ -175,11 +176,7 @@ def validate_step(key: str, step: object) -> int:
 
 def validate_timestamp(key: str, timestamp: object) -> int:
     """Check a timestamp: integer milliseconds since the epoch, from 0 to 2**63-1."""
-    if (
-        isinstance(timestamp, bool)
-        or not isinstance(timestamp, int)
-        or not 0 <= timestamp <= MAX_INTEGER
-    ):
+    if not is_whole(timestamp, 0, MAX_INTEGER):
         raise InvalidParameterValue(
             f"the timestamp of metric {key!r} must be non-negative integer milliseconds since "
             f"the epoch, below 2**63; got {shown(timestamp)}"
@@ -506,11 +503,7 @@ def canonical_stage(stage: object) -> str:
 
 def validate_max_results(max_results: object, limit: int = 50_000) -> int:
     """Check the size of a page."""
-    if (
-        isinstance(max_results, bool)
-        or not isinstance(max_results, int)
-        or not 1 <= max_results <= limit
-    ):
+    if not is_whole(max_results, 1, limit):
         raise InvalidParameterValue(
             f"max_results must be a whole number from 1 to {limit}; got {max_results!r}"
         )

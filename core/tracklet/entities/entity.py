@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from operator import attrgetter
 from typing import Any, Final, Self, TypeVar
 
 from tracklet.errors import InvalidParameterValue
@@ -55,6 +57,11 @@ def _restored(value: Any, kind: object) -> Any:
     return value
 
 
+def renamed(name: str) -> Any:
+    """A field or property under its older name."""
+    return property(attrgetter(name), doc=f"``{name}`` under its older name.")
+
+
 class KeyValue(Entity):
     """Base of the pairs of a key and a text that are kept on something."""
 
@@ -66,6 +73,7 @@ class NumberedWords:
     """Base of the words, in capitals, that files and servers hold as numbers."""
 
     @classmethod
+    @cache
     def _numbers(cls) -> dict[str, int]:
         return {word: number for word, number in vars(cls).items() if word.isupper()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracklet.entities.entity import Entity, KeyValue, LifecycleStage, NumberedWords
+from tracklet.entities.entity import Entity, KeyValue, LifecycleStage, NumberedWords, renamed
 from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.frozen import field
 
@@ -89,10 +89,7 @@ class RunInfo(Entity):
     artifact_uri: str | None = None
     run_name: str | None = None
 
-    @property
-    def run_uuid(self) -> str:
-        """The id under its oldest name."""
-        return self.run_id
+    run_uuid = renamed("run_id")
 
 
 class RunData(Entity):

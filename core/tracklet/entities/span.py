@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from tracklet.entities.entity import Entity
+from tracklet.entities.entity import Entity, renamed
 from tracklet.entities.json_text import json_text
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
@@ -208,10 +208,7 @@ class Span:
         """The id of the trace."""
         return self._trace_id
 
-    @property
-    def request_id(self) -> str:
-        """The id of the trace under its older name."""
-        return self._trace_id
+    request_id = renamed("trace_id")
 
     @property
     def span_id(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from tracklet.entities.assessment import Assessment, iso_time, ms_of
-from tracklet.entities.entity import Entity
+from tracklet.entities.entity import Entity, renamed
 from tracklet.entities.span import INPUTS_ATTRIBUTE, OUTPUTS_ATTRIBUTE, Span
 from tracklet.errors import InvalidParameterValue
 from tracklet.frozen import field
@@ -90,36 +90,17 @@ class TraceInfo(Entity):
     tags: dict[str, str] = field(default_factory=dict)
     assessments: list[Assessment] = field(default_factory=list)
 
-    @property
-    def request_id(self) -> str:
-        """The id under its older name."""
-        return self.trace_id
+    request_id = renamed("trace_id")
+    timestamp_ms = renamed("request_time")
+    execution_time_ms = renamed("execution_duration")
+    status = renamed("state")
+    request_metadata = renamed("trace_metadata")
 
     @property
     def experiment_id(self) -> str | None:
         """The experiment that the trace belongs to."""
         place = self.trace_location.mlflow_experiment
         return None if place is None else place.experiment_id
-
-    @property
-    def timestamp_ms(self) -> int:
-        """When it began, under its older name."""
-        return self.request_time
-
-    @property
-    def execution_time_ms(self) -> int | None:
-        """How long it took, under its older name."""
-        return self.execution_duration
-
-    @property
-    def status(self) -> TraceState:
-        """The state under its older name."""
-        return self.state
-
-    @property
-    def request_metadata(self) -> dict[str, str]:
-        """The metadata under their older name."""
-        return self.trace_metadata
 
     @property
     def token_usage(self) -> dict[str, int] | None:

@@ -134,7 +134,7 @@ def time(kind: str, value: object) -> int:
         InvalidParameterValue: It is no such number.
     """
     latest = validation.MAX_TIME
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= latest:
+    if not validation.is_whole(value, 0, latest):
         raise InvalidParameterValue(
             f"the {kind} of a run must be integer milliseconds since the epoch, from 0 to "
             f"{latest} (the year 9999); got {validation.shown(value)}. Of microseconds, give "
