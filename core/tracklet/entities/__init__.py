@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from tracklet.entities.entity import LifecycleStage as LifecycleStage
     from tracklet.entities.entity import PagedList as PagedList
     from tracklet.entities.entity import ViewType as ViewType
-    from tracklet.entities.experiment import Experiment as Experiment
-    from tracklet.entities.experiment import ExperimentTag as ExperimentTag
-    from tracklet.entities.file_info import FileInfo as FileInfo
     from tracklet.entities.logged_model import LoggedModel as LoggedModel
     from tracklet.entities.logged_model import LoggedModelParameter as LoggedModelParameter
     from tracklet.entities.logged_model import LoggedModelStatus as LoggedModelStatus
@@ -39,6 +36,9 @@ if TYPE_CHECKING:
     from tracklet.entities.model_registry import RegisteredModel as RegisteredModel
     from tracklet.entities.model_registry import RegisteredModelAlias as RegisteredModelAlias
     from tracklet.entities.model_registry import RegisteredModelTag as RegisteredModelTag
+    from tracklet.entities.run import Experiment as Experiment
+    from tracklet.entities.run import ExperimentTag as ExperimentTag
+    from tracklet.entities.run import FileInfo as FileInfo
     from tracklet.entities.run import Metric as Metric
     from tracklet.entities.run import Param as Param
     from tracklet.entities.run import Run as Run
@@ -71,14 +71,15 @@ _HOMES: Final = {
     ),
     "dataset": "Dataset DatasetInput InputTag LoggedModelInput LoggedModelOutput",
     "entity": "Entity LifecycleStage PagedList ViewType",
-    "experiment": "Experiment ExperimentTag",
-    "file_info": "FileInfo",
     "logged_model": "LoggedModel LoggedModelParameter LoggedModelStatus LoggedModelTag",
     "model_registry": (
         "ModelVersion ModelVersionStatus ModelVersionTag RegisteredModel RegisteredModelAlias "
         "RegisteredModelTag"
     ),
-    "run": "Metric Param Run RunData RunInfo RunInputs RunOutputs RunStatus RunTag SourceType",
+    "run": (
+        "Experiment ExperimentTag FileInfo Metric Param Run RunData RunInfo RunInputs RunOutputs "
+        "RunStatus RunTag SourceType"
+    ),
     "span": "Document LiveSpan NoOpSpan Span SpanEvent SpanStatus SpanStatusCode SpanType",
     "trace": (
         "MlflowExperimentLocation Trace TraceData TraceInfo TraceLocation TraceLocationType "

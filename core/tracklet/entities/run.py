@@ -1,4 +1,4 @@
-"""Runs: one training each, with what was recorded of it."""
+"""Experiments and their runs: one training each, with what was recorded of it, and its files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     from tracklet.entities.dataset import DatasetInput, LoggedModelInput, LoggedModelOutput
 
 _MAY_BE_UNSET: Final = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
+
+
+class ExperimentTag(KeyValue):
+    """A key and a text on an experiment."""
+
+
+class Experiment(Entity):
+    """A named group of runs."""
+
+    experiment_id: str
+    name: str
+    artifact_location: str
+    lifecycle_stage: str = LifecycleStage.ACTIVE
+    tags: dict[str, str] = field(default_factory=dict)
+    creation_time: int | None = None
+    last_update_time: int | None = None
+    workspace: str = "default"
+    trace_location: str | None = None
 
 
 class RunStatus(NumberedWords):
@@ -66,6 +84,14 @@ class Metric(Entity):
             if name in _MAY_BE_UNSET:
                 return None
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class FileInfo(Entity):
+    """A file or folder below an artifact root; ``file_size`` in bytes, None for folders."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None
 
 
 class Param(KeyValue):
