@@ -15,6 +15,7 @@ from tracklet_integrations.keras.callback import (
     MlflowCallback,
     TrackletCallback,
 )
+from tracklet_integrations.keras.restoring import load_checkpoint
 
 __all__ = [
     "MLflowCallback",
@@ -23,6 +24,7 @@ __all__ = [
     "autolog",
     "get_default_conda_env",
     "get_default_pip_requirements",
+    "load_checkpoint",
     "load_model",
     "log_model",
     "save_model",

@@ -116,9 +116,9 @@ class KerasFlavor(models.Flavor):
             import tensorflow as tf
 
             return tf.saved_model.load(str(data / EXPORTED))
-        return load_file(
-            data if data.is_file() else data / SAVED, self._custom_objects, self._load_model_kwargs
-        )
+        file = data if data.is_file() else data / SAVED
+        own = bool(config.get("own")) and data.is_file()  # a checkpoint
+        return load_file(file, self._custom_objects, self._load_model_kwargs, own=own)
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
         return self.load(path, {"data": pyfunc.get("data")})
@@ -132,7 +132,11 @@ class KerasFlavor(models.Flavor):
 
 
 def load_file(
-    file: Path, custom_objects: Mapping[str, Any] | None, kwargs: Mapping[str, Any]
+    file: Path,
+    custom_objects: Mapping[str, Any] | None,
+    kwargs: Mapping[str, Any],
+    *,
+    own: bool = False,
 ) -> Any:
     """A model from a file of Keras'.
 
@@ -142,6 +146,7 @@ def load_file(
         file: The ``.keras`` file, or one of HDF5.
         custom_objects: Classes and functions by the names that the file has for them.
         kwargs: Further arguments of ``keras.saving.load_model``.
+        own: Whether it is known to be this user's own.
 
     Raises:
         UntrustedModel: The file would run code, and nothing says that its author is trusted.
@@ -153,11 +158,11 @@ def load_file(
         raise TrackletException(
             f"{file} is no model of Keras': {type(error).__name__}: {error}"
         ) from error
-    if foreign:
+    if foreign and not own:
         trusting.permit(f"import {', '.join(foreign)}", file)
     import keras
 
-    given = {"safe_mode": not trusting.is_known(file), **kwargs}
+    given = {"safe_mode": not (own or trusting.is_known(file)), **kwargs}
     try:
         return keras.saving.load_model(file, custom_objects=custom_objects, **given)
     except TrackletException:

@@ -23,6 +23,7 @@ from tracklet.autolog import (
 from tracklet.errors import InvalidParameterValue
 from tracklet.fluent.active import ActiveRun
 from tracklet.patching import Call, Outcome, Patch, PatchError
+from tracklet_integrations.shared.checkpointing import check_options
 from tracklet_integrations.shared.driving import driven_by
 from tracklet_integrations.shared.evaluating import watch_evaluation
 from tracklet_integrations.shared.sink import RunSink
@@ -60,6 +61,13 @@ class KerasOptions(CommonOptions):
         registered_model_name: Register every trained model under this name.
         save_model_kwargs: Further arguments of ``Model.save``.
         extra_tags: Further tags for the runs that autologging starts.
+        checkpoint: Write checkpoints while training; :func:`tracklet.keras.load_checkpoint` reads
+            them.
+        checkpoint_monitor: The metric that decides what is best.
+        checkpoint_mode: Whether less (``"min"``) or more (``"max"``) of it is better.
+        checkpoint_save_best_only: Keep only the checkpoint of the best epoch so far.
+        checkpoint_save_weights_only: Write weights alone, without the optimizer.
+        checkpoint_save_freq: ``"epoch"``, or every how many steps one is written.
 
     Raises:
         InvalidParameterValue: A value breaks its rule; what was configured stays in force.
@@ -79,9 +87,16 @@ class KerasOptions(CommonOptions):
     registered_model_name: str | None = None
     save_model_kwargs: Mapping[str, Any] | None = None
     extra_tags: Mapping[str, Any] | None = None
+    checkpoint: bool = False
+    checkpoint_monitor: str = "val_loss"
+    checkpoint_mode: str = "min"
+    checkpoint_save_best_only: bool = True
+    checkpoint_save_weights_only: bool = False
+    checkpoint_save_freq: str | int = "epoch"
 
     def __post_init__(self, disable: bool) -> None:
         super().__post_init__(disable)
+        check_options(self)
         check_frequency(self.log_every_epoch, self.log_every_n_steps)
 
 
@@ -148,6 +163,8 @@ class KerasIntegration(Integration):
                 "test_*: what evaluate measures after the training",
                 "model_summary.txt",
                 *(("the trained model",) if options.log_models else ()),
+                "checkpoint.*: what a ModelCheckpoint of yours has kept",
+                *(("checkpoints",) if options.checkpoint else ()),
                 *(("the datasets",) if options.log_datasets else ()),
             ),
             omits={

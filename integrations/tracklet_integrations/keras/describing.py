@@ -227,7 +227,7 @@ def signature(model: Any, x: Any) -> ModelSignature | None:
     struct = getattr(model, "_outputs_struct", None)
     named = getattr(model, "output_names", None) or [each.name for each in outputs]
     named = sorted(struct) if isinstance(struct, Mapping) else named
-    answered = dict(zip(named, outputs, strict=True))
+    answered: dict[str, Any] = dict(zip(named, outputs, strict=True))
     several = len(outputs) > 1 or isinstance(struct, Mapping)
     return ModelSignature(given, _schema(answered, {}, several))
 

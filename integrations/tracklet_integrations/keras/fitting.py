@@ -7,8 +7,11 @@ after each batch, it need not wait for ours.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+import os
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tracklet.autolog import TrainingRecorder
@@ -17,6 +20,7 @@ from tracklet.names import now
 from tracklet.patching import Call, checkpoint
 from tracklet_integrations.keras import describing
 from tracklet_integrations.shared.among_callbacks import among_callbacks
+from tracklet_integrations.shared.checkpointing import EpochCheckpoints
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.sink import RunSink
 from tracklet_integrations.shared.trained import log_model
@@ -131,11 +135,13 @@ class Training(Listener):
     def __init__(self, sink: RunSink | None, every: int | None) -> None:
         super().__init__(sink)
         self._every = every
-        self._steps = Steps(0, every or 1)
+        self._steps = Steps(0)
         self.texts: dict[str, str] = {}
         """The params that were recorded."""
         self.by_epoch: dict[int, Mapping[str, Any]] = {}
         """What was measured, by the number that Keras gives an epoch."""
+        self.steps = 0
+        """How many steps the optimizer has taken by the end of the last epoch."""
         self.last_step = 0
         """The step of what was measured last."""
 
@@ -144,8 +150,7 @@ class Training(Listener):
         found: dict[str, Any] = {}
         with self.sink.step("describe"):
             checkpoint("callback")
-            if self._every is not None:
-                self._steps = Steps(describing.iterations(self.model.optimizer), self._every)
+            self._steps = Steps(describing.iterations(self.model.optimizer))
             found = describing.model_params(self.model)
             steps = (self.params or {}).get("steps")
             if steps is not None:
@@ -156,11 +161,9 @@ class Training(Listener):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What is measured so far; perhaps in one of several threads, and out of turn."""
-        if self._every is None:
-            return
-        with self.sink.step("metrics"):
-            step = self._steps.due(batch)
-            if step is not None:
+        step = self._steps.at(batch)
+        if self._every is not None and step % self._every == 0:
+            with self.sink.step("metrics"):
                 checkpoint("callback")
                 self.take(logs or {}, step)
 
@@ -172,10 +175,11 @@ class Training(Listener):
             rate = describing.learning_rate(self.model.optimizer)
             if rate is not None:
                 measured.setdefault("learning_rate", rate)
+            self.steps = self._steps.end_epoch()
             if self._every is None:
                 self.last_step = self.step_of(epoch)
             else:
-                self.last_step = self._steps.end_epoch()
+                self.last_step = self.steps
                 told = ("val_", "learning_rate")
                 measured = {name: measured[name] for name in measured if name.startswith(told)}
             self.by_epoch[epoch] = measured
@@ -202,8 +206,15 @@ class Fit(Training):
         self._options = options
         self._x: Any = None
         self._stopping: Any = None
+        self._kept_by: list[Any] = []
         # Of a further training in the run the epochs are counted on.
         self._offset: int | None = None
+        self._checkpoints: EpochCheckpoints | None = None
+        if options.checkpoint:
+            suffix = ".h5" if options.checkpoint_save_weights_only else ".keras"
+            self._checkpoints = EpochCheckpoints(recorder, options, "keras", suffix)
+            self.async_safe = self._checkpoints.by_epoch  # else it saves between two batches
+        self._epoch = 0
 
     @contextmanager
     def among_the_callbacks_of(self, call: Call) -> Iterator[None]:
@@ -213,7 +224,9 @@ class Fit(Training):
         with recorder.step("describe"):
             self._x = given.get("x")
             found = describing.fit_params(type(self.model).fit, given)
-            self._stopping = _early_stopping_of(given.get("callbacks"))
+            theirs = [*_flat(given.get("callbacks"))]
+            self._stopping = next(iter(_of_kind("EarlyStopping", theirs)), None)
+            self._kept_by = [*_of_kind("ModelCheckpoint", theirs)]
             if self._stopping is not None:
                 found |= describing.stopping_params(self._stopping)
         self.texts |= recorder.params(found)
@@ -233,6 +246,39 @@ class Fit(Training):
                 features, targets = describing.dataset(x, y, "dataset")
                 self._recorder.dataset(features, targets, context=context)
 
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Which epoch it is."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """What is measured so far; and a checkpoint, if one is due."""
+        super().on_train_batch_end(batch, logs)
+        if self._checkpoints is not None and not self._checkpoints.by_epoch:
+            self._save_if_due(self._steps.at(batch), self._epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """What the epoch has measured; and a checkpoint, if one is due."""
+        super().on_epoch_end(epoch, logs)
+        if self._checkpoints is not None and self._checkpoints.by_epoch:
+            self._save_if_due(self.steps, epoch, logs)
+
+    def _save_if_due(self, step: int, epoch: int, logs: Mapping[str, Any] | None) -> None:
+        kept = self._checkpoints
+        with self._recorder.step("checkpoint"):
+            if kept is not None and kept.are_due(step, epoch + 1):
+                kept.write(step, epoch, dict(_numbers(logs or {})), self._save)
+
+    def _save(self, file: Path) -> None:
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        with warnings.catch_warnings():
+            # TensorFlow's tensors become arrays in the way of NumPy 1.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            if self._options.checkpoint_save_weights_only:
+                self.model.save_weights(file)
+            else:
+                self.model.save(file)
+
     def step_of(self, epoch: int) -> int:
         """The epoch, counted on from those of earlier trainings of the run."""
         if self._offset is None:
@@ -243,6 +289,12 @@ class Fit(Training):
 
     def conclude(self) -> None:
         """Record what is known only at the end."""
+        with self._recorder.step("checkpoint"):
+            told: dict[str, str] = {}
+            for callback in self._kept_by:
+                told |= _kept(callback, self._epoch, self.by_epoch.get(self._epoch, {}))
+            if told:
+                self._recorder.note(told)
         stopping = self._stopping
         if stopping is None:
             return
@@ -282,12 +334,22 @@ class Fit(Training):
         )
 
 
-def _early_stopping_of(callbacks: Any) -> Any:
-    """The first of some callbacks that stops early."""
-    for each in _flat(callbacks):
-        if any(cls.__name__ == "EarlyStopping" for cls in type(each).__mro__):
-            return each
-    return None
+def _of_kind(name: str, callbacks: Iterable[Any]) -> Iterator[Any]:
+    for each in callbacks:
+        if any(cls.__name__ == name for cls in type(each).__mro__):
+            yield each
+
+
+def _kept(callback: Any, epoch: int, logs: Mapping[str, Any]) -> dict[str, str]:
+    """Where a ``ModelCheckpoint`` of the user's has put its newest file, or its best."""
+    path = str(callback.filepath)
+    told = {"monitor": callback.monitor} if callback.save_best_only else {}
+    if callback.save_best_only and "{" not in path:
+        told["best_model_path"] = path
+        told["best_metric"] = callback.best
+    elif os.path.exists(path := path.format(epoch=epoch + 1, **logs)):
+        told["last_model_path"] = path
+    return {f"checkpoint.{key}": str(value) for key, value in told.items()}
 
 
 def _flat(callbacks: Any) -> Iterator[Any]:
@@ -306,19 +368,16 @@ class Steps:
 
     Args:
         taken: How many there were before.
-        every: Every how many one is due.
     """
 
-    def __init__(self, taken: int, every: int) -> None:
+    def __init__(self, taken: int) -> None:
         self._before = taken
-        self._every = every
         self._in_epoch = 0
 
-    def due(self, batch: int) -> int | None:
-        """The step of a batch, counted from 0 in its epoch, if it is one that is recorded."""
+    def at(self, batch: int) -> int:
+        """The step of a batch, which is counted from 0 in its epoch."""
         self._in_epoch = max(self._in_epoch, batch + 1)
-        step = self._before + batch + 1
-        return step if step % self._every == 0 else None
+        return self._before + batch + 1
 
     def end_epoch(self) -> int:
         """The last step of the epoch; the next one's batches are counted from there."""

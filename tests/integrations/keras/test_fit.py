@@ -193,3 +193,55 @@ def test_the_callback_records_by_hand_what_autologging_would(record, tracklet_ho
     assert [step for step, _ in record.history(record.runs()[0], "loss")] == [0, 1, 2]
     with pytest.raises(InvalidParameterValue, match="log_every_n_steps"):
         tracklet.keras.TrackletCallback(log_every_epoch=True, log_every_n_steps=5)
+
+
+def test_checkpoints_are_written_by_mlflows_options_and_training_goes_on_from_them(record, on):
+    """The best, each epoch's, weights at steps; the optimizer goes on where it was."""
+    tracklet.keras.autolog(log_models=False, checkpoint=True, checkpoint_monitor="loss")
+    model = network(keras.optimizers.SGD(0.5))
+    fit(model)
+    run = record.only()
+    assert run.data.tags["mlflow.latest_checkpoint_artifact"] == (
+        "checkpoints/latest_checkpoint.keras"
+    )
+    best = tracklet.keras.load_checkpoint(run_id=run.info.run_id)
+    step = int(best.optimizer.iterations.value)
+    assert step % 2 == 0
+    assert tracklet.load_checkpoint(run.info.run_id).optimizer.iterations == step
+    tracklet.keras.autolog(
+        log_models=False,
+        checkpoint=True,
+        checkpoint_save_best_only=False,
+        checkpoint_save_weights_only=True,
+        checkpoint_save_freq=4,
+    )
+    fit(network())  # of six steps
+    weights = tracklet.keras.load_checkpoint(
+        other := network(), record.runs()[0].info.run_id, global_step=4
+    )
+    assert weights is other
+    with pytest.raises(InvalidParameterValue, match="weights alone"):
+        tracklet.keras.load_checkpoint(run_id=record.runs()[0].info.run_id)
+    tracklet.keras.autolog(log_models=False, checkpoint=True, checkpoint_save_best_only=False)
+    whole = network()
+    fit(whole)
+    later = record.runs()[0].info.run_id
+    half = tracklet.keras.load_checkpoint(run_id=later, epoch=1)
+    tracklet.autolog(disable=True)
+    fit(half, epochs=3, initial_epoch=2)
+    np.testing.assert_array_equal(half.get_weights()[0], whole.get_weights()[0])
+
+
+def test_what_the_users_own_callback_has_kept_is_told(record, on, tmp_path):
+    best, every = tmp_path / "best.keras", tmp_path / "at-{epoch}.weights.h5"
+    keep = keras.callbacks.ModelCheckpoint
+    callbacks = [
+        keep(str(best), monitor="loss", save_best_only=True),
+        keep(str(every), save_weights_only=True),
+    ]
+    fit(network(), callbacks=callbacks)
+    tags = record.only().data.tags
+    assert tags["checkpoint.best_model_path"] == str(best)
+    assert tags["checkpoint.monitor"] == "loss"
+    assert float(tags["checkpoint.best_metric"]) == callbacks[0].best
+    assert tags["checkpoint.last_model_path"] == str(tmp_path / "at-3.weights.h5")
