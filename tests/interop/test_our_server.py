@@ -117,7 +117,7 @@ def test_models_the_registry_and_traces_go_there_and_back(
         data = mlflow.data.from_pandas(frame, source="s3://bucket/frame.csv", name="frame")
         with mlflow.start_run() as active:
             mlflow.log_input(data, context="training")
-            mlflow.log_metric("loss", 0.5, step=1)
+            mlflow.log_metric("loss", 0.5, step=0)
             model = mlflow.pyfunc.log_model(
                 name="net", python_model=Double(), input_example=frame,
                 registered_model_name="doubling", pip_requirements=[], params={"p": 1},
@@ -183,7 +183,7 @@ def test_models_the_registry_and_traces_go_there_and_back(
     assert answered == {
         "inputs": [["frame", "training"]],
         "outputs": [True],
-        "points": [1],
+        "points": [0],
         "model": ["READY", {"p": "1"}, ["loss"]],
         "tags": "v",
         "version": ["1", "it doubles", {"checked": "yes"}],

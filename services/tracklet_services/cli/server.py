@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tracklet_services.cli import options, output
@@ -43,6 +45,12 @@ from tracklet_services.cli import options, output
     show_default=True,
     help="Seconds per request, but for files.",
 )
+@click.option("--auth", is_flag=True, help="Know the users, and deny what was not granted.")
+@click.option(
+    "--auth-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the users are kept; by default among tracklet's settings.",
+)
 @click.option(
     "--expose-to-everybody",
     "exposed",
@@ -63,6 +71,8 @@ def server(
     cors_allowed_origins: str | None,
     max_body_mb: float,
     timeout: float,
+    auth: bool,
+    auth_file: Path | None,
     exposed: bool,
     json_output: bool,
 ) -> None:
@@ -88,9 +98,14 @@ def server(
         static_prefix,
         ssl_certfile,
         ssl_keyfile,
+        str(auth_file or settings.config_dir() / "server-users.db") if auth or auth_file else None,
         exposed,
         policy,
     )
-    document = {"store": chosen.store, "address": chosen.address}
-    output.answer(document, f"{chosen.store} at {chosen.address}", json_output)
+    token = running.first_token(chosen)
+    document = {"store": chosen.store, "address": chosen.address, "first_token": token}
+    said = f"{chosen.store} at {chosen.address}"
+    if token is not None:
+        said += f"\nThere is no user yet. This token makes the first one, once: {token}"
+    output.answer(document, said, json_output)
     running.serve(chosen)

@@ -23,7 +23,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tracklet.errors import TrackletException
+from tracklet_services.server import users
 from tracklet_services.server.artifacts import Artifacts, Refusal, handler
+from tracklet_services.server.authority import Authority, Identified
 from tracklet_services.server.collector import Collector
 from tracklet_services.server.openapi import description
 from tracklet_services.server.places import Places
@@ -34,6 +36,7 @@ from tracklet_services.web.workers import Workers
 
 if TYPE_CHECKING:
     from tracklet.record import Store
+    from tracklet_services.server.accounts import Accounts
 
 SPOKEN: Final = "3.17.0"
 """The version of MLflow whose protocol this is: clients ask for it, to know what they can do."""
@@ -46,6 +49,7 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     prefix: str = "",
     threads: int = 8,
+    accounts: Accounts | None = None,
 ) -> Guard:
     """The ASGI application of a server over a store.
 
@@ -55,11 +59,14 @@ def create_app(
         routes: Further routes, as the module says.
         prefix: What stands before every path, such as ``/tracking``.
         threads: How many calls of the store may be under way.
+        accounts: The users; without them everybody may do everything. With them, further routes
+            are for administrators.
     """
     bounds = policy or Policy()
-    served = Served(store, Places(store))
+    served = Served(store, Places(store), accounts)
     workers = Workers(threads, 4096)
-    protocol = Protocol(served, workers, bounds)
+    authority = None if accounts is None else Authority(accounts, served)
+    protocol = Protocol(served, workers, bounds, authority)
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("OK")
@@ -71,14 +78,18 @@ def create_app(
         return JSONResponse(_info(store))
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(description())
+        return JSONResponse(description(*(users.ENDPOINTS if accounts is not None else ())))
 
     own: list[BaseRoute] = [
         Route("/health", health, methods=["GET"]),
         Route("/version", version, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
-        Route("/v1/traces", handler(Collector(served, workers, bounds).export), methods=["POST"]),
-        *Artifacts(served, workers, bounds).routes(),
+        Route(
+            "/v1/traces",
+            handler(Collector(served, workers, bounds, authority).export),
+            methods=["POST"],
+        ),
+        *Artifacts(served, workers, bounds, authority).routes(),
     ]
     for api in ("/api", "/ajax-api"):
         own.append(Route(f"{api}/3.0/mlflow/server-info", info, methods=["GET"]))
@@ -89,6 +100,8 @@ def create_app(
         exception_handlers={404: _unknown, 405: _unknown, TrackletException: _refused},
     )
     app.state.served, app.state.workers = served, workers
+    if accounts is not None:
+        return Guard(Identified(app, accounts, workers, prefix), bounds)
     return Guard(app, bounds)
 
 

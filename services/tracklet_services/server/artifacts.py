@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.background import BackgroundTask
@@ -18,9 +18,12 @@ from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import replies
 from tracklet_services.server.places import Place
 from tracklet_services.server.protocol import refuse
-from tracklet_services.server.table import Served
+from tracklet_services.server.table import Right, Served
 from tracklet_services.web.guard import Policy, TooLarge
 from tracklet_services.web.workers import Workers
+
+if TYPE_CHECKING:
+    from tracklet_services.server.authority import Authority
 
 SPANS: Final = "traces.json"
 _CHUNK: Final = 1 << 20
@@ -39,9 +42,17 @@ class Artifacts:
         served: The record.
         workers: Who reads and writes.
         policy: How long a file may be.
+        authority: Who may do what; everybody everything without one.
     """
 
-    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+    def __init__(
+        self,
+        served: Served,
+        workers: Workers,
+        policy: Policy,
+        authority: Authority | None = None,
+    ) -> None:
+        self._authority = authority
         self._served = served
         self._workers = workers
         self._policy = policy
@@ -73,6 +84,13 @@ class Artifacts:
         ]
         return routes
 
+    def _allowed(self, request: Request, right: Right, place: Place) -> Place:
+        """The same place, if the caller has this right there."""
+        if self._authority is not None:
+            caller = request.scope.get("tracklet.caller")
+            self._authority.require(caller, right, "experiment", place.experiment_id)
+        return place
+
     async def _do(self, call: Callable[[], Any]) -> Any:
         return await self._workers.run(call)
 
@@ -83,7 +101,7 @@ class Artifacts:
         path = request.query_params.get("path", "")
 
         def found() -> bytes:
-            place = self._served.places.find(path)
+            place = self._allowed(request, "read", self._served.places.find(path))
             if place.kind == "trace":
                 spans = self._served.store.traces.get_trace(place.key).data.spans
                 size = len(spans_json(spans)[0])
@@ -99,11 +117,13 @@ class Artifacts:
 
     async def get(self, request: Request) -> Response:
         """A file, or a range of it."""
-        return await self._answer(lambda: self._served.places.find(_path(request)))
+        return await self._answer(request, lambda: self._served.places.find(_path(request)))
 
     async def put(self, request: Request) -> Response:
         """Store a file, whole or not at all."""
-        place = await self._do(lambda: self._served.places.find(_path(request)))
+        place = await self._do(
+            lambda: self._allowed(request, "log", self._served.places.find(_path(request)))
+        )
         announced = request.headers.get("content-length", "")
         if announced.isdigit() and int(announced) > self._policy.file_bytes:
             raise TooLarge(f"a file may have {self._policy.file_bytes} bytes")
@@ -154,7 +174,8 @@ class Artifacts:
         """Remove a file or a folder; nothing there is no error."""
 
         def gone() -> None:
-            place = self._served.places.find(_path(request))
+            found = self._served.places.find(_path(request))
+            place = self._allowed(request, "admin", found)
             if place.kind == "trace":
                 raise InvalidParameterValue("the spans of a trace go with it: delete-traces")
             place.files.delete(place.path)
@@ -168,13 +189,15 @@ class Artifacts:
         """A file of a run."""
         asked = request.query_params
         run_id = asked.get("run_id") or asked.get("run_uuid") or ""
-        return await self._answer(lambda: self._served.places.of_run(run_id, asked.get("path", "")))
+        return await self._answer(
+            request, lambda: self._served.places.of_run(run_id, asked.get("path", ""))
+        )
 
     async def of_model(self, request: Request) -> Response:
         """A file of a logged model."""
         model_id = request.path_params["model_id"]
         path = request.query_params.get("artifact_file_path", "")
-        return await self._answer(lambda: self._served.places.of_model(model_id, path))
+        return await self._answer(request, lambda: self._served.places.of_model(model_id, path))
 
     async def of_version(self, request: Request) -> Response:
         """A file of a model version."""
@@ -186,17 +209,18 @@ class Artifacts:
             )
             return self._served.places.of_version(version, asked.get("path", ""))
 
-        return await self._answer(found)
+        return await self._answer(request, found)
 
     async def of_trace(self, request: Request) -> Response:
         """The spans of a trace."""
         trace_id = request.query_params.get("request_id", "")
         return await self._answer(
-            lambda: Place("trace", trace_id, "", "", request.query_params.get("path", SPANS))
+            request,
+            lambda: self._served.places.of_trace(trace_id, request.query_params.get("path", SPANS)),
         )
 
-    async def _answer(self, find: Callable[[], Place]) -> Response:
-        return await self._do(lambda: self._bytes(find()))
+    async def _answer(self, request: Request, find: Callable[[], Place]) -> Response:
+        return await self._do(lambda: self._bytes(self._allowed(request, "read", find())))
 
     def _bytes(self, place: Place) -> Response:
         if place.kind == "trace":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +15,9 @@ from tracklet_services.web.errors import Unprocessable
 from tracklet_services.web.guard import Policy
 from tracklet_services.web.workers import Workers
 
+if TYPE_CHECKING:
+    from tracklet_services.server.authority import Authority
+
 EXPERIMENT_HEADER: Final = "x-mlflow-experiment-id"
 _KINDS: Final = ("application/x-protobuf", "application/json")
 
@@ -26,9 +29,17 @@ class Collector:
         served: The record.
         workers: Who writes.
         policy: How long an export may be.
+        authority: Who may do what; everybody everything without one.
     """
 
-    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+    def __init__(
+        self,
+        served: Served,
+        workers: Workers,
+        policy: Policy,
+        authority: Authority | None = None,
+    ) -> None:
+        self._authority = authority
         self._served = served
         self._workers = workers
         self._policy = policy
@@ -45,6 +56,9 @@ class Collector:
         encoding = request.headers.get("content-encoding", "")
 
         def keep() -> None:
+            if self._authority is not None:
+                caller = request.scope.get("tracklet.caller")
+                self._authority.require(caller, "log", "experiment", experiment_id)
             plain = otlp.inflated(content, encoding, self._policy.body_bytes)
             for info, spans in otlp.traces_of(plain, kind, experiment_id):
                 self._served.store.traces.put_trace(info, spans, guessed=True)

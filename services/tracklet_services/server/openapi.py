@@ -16,9 +16,10 @@ _ERRORS = (400, 401, 403, 404, 409, 413, 429, 503, 504)
 
 
 @cache
-def description() -> dict[str, Any]:
-    """The description of the protocol's verbs."""
-    kinds = [kind for one in ENDPOINTS for kind in (one.request, one.reply)]
+def description(*more: Endpoint) -> dict[str, Any]:
+    """The description of the protocol's verbs, and of more."""
+    every = (*ENDPOINTS, *more)
+    kinds = [kind for one in every for kind in (one.request, one.reply)]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     components["Error"] = {
         "type": "object",
@@ -26,7 +27,7 @@ def description() -> dict[str, Any]:
         "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
     }
     paths: dict[str, dict[str, Any]] = {}
-    for number, endpoint in enumerate(ENDPOINTS):
+    for number, endpoint in enumerate(every):
         asked, answered = schemas[2 * number : 2 * number + 2]
         for version in endpoint.versions:
             path = f"/api/{version}/mlflow/{endpoint.path}"

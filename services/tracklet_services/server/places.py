@@ -193,8 +193,7 @@ class Places:
                 "logged model", parts[2], model.experiment_id, model.artifact_location, below
             )
         elif len(parts) >= 4 and parts[1] == "traces" and parts[3] == "artifacts":
-            info = self.trace(parts[2])
-            place = Place("trace", parts[2], str(info.experiment_id), "", below)
+            place = self.of_trace(parts[2], below)
         elif len(parts) >= 3 and parts[2] == "artifacts":
             place = self.of_run(parts[1], "/".join(parts[3:]))
         else:
@@ -213,6 +212,11 @@ class Places:
         model = self.model(model_id)
         place = model.artifact_location
         return Place("logged model", model_id, model.experiment_id, place, checked(path))
+
+    def of_trace(self, trace_id: str, path: str) -> Place:
+        """A file of a trace."""
+        experiment_id = self.trace(trace_id).experiment_id
+        return Place("trace", trace_id, str(experiment_id), "", checked(path))
 
     def of_version(self, version: ModelVersion, path: str) -> Place:
         """A path below the files of a model version; looked up now, whatever was checked then."""

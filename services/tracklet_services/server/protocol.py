@@ -6,18 +6,22 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, get_origin
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 from urllib.parse import parse_qs
 
 import msgspec
 
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet_services.server import experiments, models, registry, runs, traces
+from tracklet_services.server import experiments, models, registry, runs, traces, users
 from tracklet_services.server.table import Endpoint, Served
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable, shown
 from tracklet_services.web.guard import Foreign, Policy, Receive, Scope, Send, TooLarge, TooSlow
 from tracklet_services.web.workers import Busy, Workers
+
+if TYPE_CHECKING:
+    from tracklet_services.server.accounts import Caller
+    from tracklet_services.server.authority import Authority
 
 ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
@@ -54,15 +58,23 @@ class Protocol:
         served: What they work on.
         workers: Who does it.
         policy: What a request may cost.
+        authority: Who may do what; everybody everything without one.
     """
 
-    def __init__(self, served: Served, workers: Workers, policy: Policy) -> None:
+    def __init__(
+        self,
+        served: Served,
+        workers: Workers,
+        policy: Policy,
+        authority: Authority | None = None,
+    ) -> None:
+        self._authority = authority
         self._served = served
         self._workers = workers
         self._policy = policy
         self._plain: dict[tuple[str, str], dict[str, _Decoded]] = {}
         self._others: list[tuple[str, re.Pattern[str], dict[str, _Decoded]]] = []
-        for endpoint in ENDPOINTS:
+        for endpoint in ENDPOINTS if authority is None else (*ENDPOINTS, *users.ENDPOINTS):
             self._add(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
@@ -97,9 +109,16 @@ class Protocol:
         decoded = found[method]
         asked = await self._asked(decoded, named, scope, receive)
         async with _in_time(self._policy.seconds):
-            return await self._workers.run(
-                lambda: msgspec.json.encode(decoded.endpoint.call(self._served, asked))
-            )
+            caller = scope.get("tracklet.caller")
+            return await self._workers.run(lambda: self._done(decoded.endpoint, asked, caller))
+
+    def _done(self, endpoint: Endpoint, asked: Any, named: Caller | None) -> bytes:
+        """The reply's JSON, if the caller has a right to it."""
+        if self._authority is None:
+            return msgspec.json.encode(endpoint.call(self._served, asked))
+        caller = self._authority.check(named, endpoint, asked)
+        reply = endpoint.call(self._served._replace(caller=caller), asked)
+        return msgspec.json.encode(self._authority.after(caller, endpoint, asked, reply))
 
     def _find(self, version: str, verb: str) -> tuple[dict[str, _Decoded], dict[str, str]]:
         found = self._plain.get((version, verb))
@@ -203,4 +222,6 @@ async def refuse(error: Exception, send: Send) -> None:
         status = 400  # MLflow's 500 would have every client try again, for minutes
     said = TrackletException(shown(error.message), error.error_code)
     more = [(b"retry-after", b"1")] if isinstance(error, Busy) else []
+    if status == 401:
+        more = [(b"www-authenticate", b'Basic realm="mlflow"')]
     await guard.answer(send, status, said, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tracklet import validation
@@ -40,11 +41,22 @@ def delete(at: Served, asked: requests.Named) -> replies.Nothing:
     return replies.Nothing()
 
 
+# Clients hide prompts by a clause that also finds what lacks the tag; here they are hidden anyway.
+_NO_PROMPTS: Final = re.compile(
+    r"""(?:^|\s+AND\s+)\s*tags?\.[`"]?mlflow\.prompt\.is_prompt[`"]?\s*!=\s*'true'\s*$""",
+    re.IGNORECASE,
+)
+
+
+def _filter(asked: requests.SearchRegistered) -> str | None:
+    return _NO_PROMPTS.sub("", asked.filter) if asked.filter else asked.filter
+
+
 def search(at: Served, asked: requests.SearchRegistered) -> replies.Registered:
     """A page of registered models."""
     size = 100 if asked.max_results is None else asked.max_results
     page = at.store.search_registered_models(
-        asked.filter, size, asked.order_by, asked.page_token or None
+        _filter(asked), size, asked.order_by, asked.page_token or None
     )
     found = [replies.registered(one, at.places) for one in page]
     return replies.Registered(registered_models=found, next_page_token=page.token)
@@ -133,7 +145,7 @@ def search_versions(at: Served, asked: requests.SearchRegistered) -> replies.Ver
     """A page of versions."""
     size = 10_000 if asked.max_results is None else asked.max_results
     page = at.store.search_model_versions(
-        asked.filter, size, asked.order_by, asked.page_token or None
+        _filter(asked), size, asked.order_by, asked.page_token or None
     )
     found = [replies.version(one, at.places) for one in page]
     return replies.Versions(model_versions=found, next_page_token=page.token)

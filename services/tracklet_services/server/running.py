@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tracklet import lazy, settings
@@ -30,6 +31,7 @@ class Options:
         prefix: What stands before every path.
         certificate: A file with the TLS certificate, and
         key: one with its key.
+        accounts: The file of the users, if the server is to know them.
         exposed: Whether anybody who reaches the server may use it.
         policy: Whom it answers to, and what a request may cost.
     """
@@ -42,6 +44,7 @@ class Options:
     prefix: str = ""
     certificate: str | None = None
     key: str | None = None
+    accounts: str | None = None
     exposed: bool = False
     policy: Policy = field(default_factory=Policy)
 
@@ -50,11 +53,12 @@ class Options:
             raise InvalidParameterValue(
                 f"a static prefix begins and does not end with '/'; got {self.prefix!r}"
             )
-        if self.uds is None and not self.exposed and not _is_loopback(self.host):
+        known = self.accounts is not None or self.exposed
+        if self.uds is None and not known and not _is_loopback(self.host):
             raise InvalidParameterValue(
                 f"{self.host!r} can be reached from other machines, and whoever reaches this "
-                "server may change and delete all of the record. Listen on 127.0.0.1 behind a "
-                "proxy that asks who it is, or say --expose-to-everybody"
+                "server may change and delete all of the record. Let it know its users by --auth, "
+                "listen on 127.0.0.1, or say --expose-to-everybody"
             )
 
     @property
@@ -107,11 +111,21 @@ def serve(options: Options) -> None:
 
 def app() -> Guard:
     """The application of one of the server's processes."""
+    from tracklet_services.server.accounts import Accounts
     from tracklet_services.server.app import create_app
 
     arguments: dict[str, Any] = json.loads(os.environ[_ARGUMENTS])
     options = Options(**{**arguments, "policy": Policy(**arguments["policy"])})
-    return create_app(open_store(options.store), options.policy, prefix=options.prefix)
+    accounts = None if options.accounts is None else Accounts(Path(options.accounts))
+    store = open_store(options.store)
+    return create_app(store, options.policy, prefix=options.prefix, accounts=accounts)
+
+
+def first_token(options: Options) -> str | None:
+    """The token that makes the first user, while there is none."""
+    from tracklet_services.server.accounts import Accounts
+
+    return None if options.accounts is None else Accounts(Path(options.accounts)).first_token()
 
 
 def default_store() -> str:

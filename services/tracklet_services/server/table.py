@@ -9,6 +9,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from tracklet.record import Store
+    from tracklet_services.server.accounts import Accounts, Caller
     from tracklet_services.server.places import Places
 
 Right: TypeAlias = Literal["read", "log", "admin"]
@@ -16,7 +17,7 @@ Right: TypeAlias = Literal["read", "log", "admin"]
 
 Subject: TypeAlias = Literal[
     "nothing", "experiment", "experiments", "run", "runs", "model", "registered", "registry",
-    "trace", "traces", "new experiment", "new registered",
+    "trace", "traces", "new experiment", "new registered", "accounts",
 ]  # fmt: skip
 """What the request is about, and so whose rights decide: the fields that name it are the same in
 all requests."""
@@ -28,10 +29,14 @@ class Served(NamedTuple):
     Attributes:
         store: The record.
         places: Its artifacts, as clients see them.
+        accounts: The users, where the server knows them.
+        caller: Who asks, where that is known.
     """
 
     store: Store
     places: Places
+    accounts: Accounts | None = None
+    caller: Caller | None = None
 
 
 class Endpoint(NamedTuple):

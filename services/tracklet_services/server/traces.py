@@ -8,7 +8,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tracklet import entities
+from tracklet.entities.trace import RUN_METADATA
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.frozen import replace
 from tracklet.record.traces import LOCATION_TAG
 from tracklet_services.server import otlp, replies, requests
 from tracklet_services.server.places import SCHEME
@@ -123,6 +125,16 @@ def delete(at: Served, asked: requests.DeleteTraces) -> replies.Deleted:
     return replies.Deleted(traces_deleted=gone)
 
 
+def link(at: Served, asked: requests.LinkTraces) -> replies.Nothing:
+    """Say that traces belong to a run."""
+    at.store.get_run(asked.run_id)
+    for trace_id in asked.trace_ids:
+        info = at.store.traces.get_trace_info(trace_id)
+        metadata = {**info.trace_metadata, RUN_METADATA: asked.run_id}
+        at.store.traces.put_trace(replace(info, trace_metadata=metadata))
+    return replies.Nothing()
+
+
 def create_assessment(at: Served, asked: requests.CreateAssessment) -> replies.OneAssessment:
     """Keep an assessment."""
     made = _made(entities.Assessment.from_dictionary, asked.assessment)
@@ -174,6 +186,7 @@ ENDPOINTS: Final = (
              replies.FoundTraces, _NEW),
     Endpoint("POST", "traces/delete-traces", "admin", "experiment", requests.DeleteTraces, delete,
              replies.Deleted, _BOTH),
+    Endpoint("POST", "traces/link-to-run", "log", "run", requests.LinkTraces, link, _NONE, _BOTH),
     Endpoint("GET", _ID, "read", "trace", requests.OfTrace, get_info, replies.OneTrace, _NEW),
     Endpoint("PATCH", f"{_ID}/tags", "log", "trace", requests.TracePair, set_tag, _NONE, _BOTH),
     Endpoint("DELETE", f"{_ID}/tags", "log", "trace", requests.TraceKey, delete_tag, _NONE, _BOTH),

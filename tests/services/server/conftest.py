@@ -34,8 +34,9 @@ class Answer:
 class Http:
     """Sends requests to an application in this process, as uvicorn would."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, **headers: str) -> None:
         self.app = app
+        self.headers = headers
 
     def request(
         self,
@@ -49,7 +50,7 @@ class Http:
     ) -> Answer:
         """Send a request; ``headers`` are added to, and replace, those of a local client."""
         path, _, query = target.partition("?")
-        sent = {"host": "localhost:5000", **dict(headers)}
+        sent = {"host": "localhost:5000", **self.headers, **dict(headers)}
         if json is not None:
             content = dumps(json).encode()
             sent.setdefault("content-type", "application/json")
@@ -101,8 +102,8 @@ class Http:
 class Client:
     """Asks an application as MLflow's clients do."""
 
-    def __init__(self, app: Any) -> None:
-        self.http = Http(app)
+    def __init__(self, app: Any, **headers: str) -> None:
+        self.http = Http(app, **headers)
 
     def post(self, verb: str, /, **body: Any) -> Any:
         """What a POST answers; anything but 200 fails."""

@@ -1,0 +1,364 @@
+"""Who may do what: users, tokens and grants, in a SQLite file of the server's own.
+
+Nobody may do anything that was not granted. A password is kept as scrypt's hash, a token, which is
+random, as SHA-256's; there is no user and no password until somebody makes one with the token that
+the first start prints, which serves once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+    TrackletException,
+)
+from tracklet_services.server.table import Right
+
+SHORTEST_PASSWORD: Final = 12
+PERMISSIONS: Final[dict[str, int]] = {"NO_PERMISSIONS": 0, "READ": 1, "EDIT": 2, "MANAGE": 3}
+"""MLflow's names of what may be granted."""
+
+_RANK: Final[dict[Right, int]] = {"read": 1, "log": 2, "admin": 3}
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS users (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, password BLOB NOT NULL,
+    salt BLOB NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS tokens (
+    hash BLOB PRIMARY KEY, user INTEGER REFERENCES users(id) ON DELETE CASCADE,
+    scope INTEGER NOT NULL, experiments TEXT);
+CREATE TABLE IF NOT EXISTS grants (
+    user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, key TEXT NOT NULL, permission INTEGER NOT NULL,
+    PRIMARY KEY (user, kind, key));
+"""
+_MOST_FAILURES: Final = 10
+_FORGOTTEN_AFTER: Final = 60.0
+_REMEMBERED_FOR: Final = 60.0
+
+
+class Unauthenticated(TrackletException):
+    """Nobody says who asks, or not so that it can be believed."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Denied(TrackletException):
+    """Who asks may not do this."""
+
+    code = "PERMISSION_DENIED"
+
+
+class TooMany(TrackletException):
+    """Too many wrong passwords."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
+
+
+class Caller(NamedTuple):
+    """Who asks.
+
+    Attributes:
+        user: The user's number; 0 for who holds the token of the first start.
+        name: The user's name.
+        is_admin: Whether everything is granted.
+        scope: The most that the token allows.
+        experiments: The only experiments that the token is for; None for all.
+    """
+
+    user: int
+    name: str
+    is_admin: bool
+    scope: int = 3
+    experiments: frozenset[str] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the token of the first start, which only makes the first user."""
+        return self.user == 0
+
+
+class Accounts:
+    """The users of a server.
+
+    Args:
+        path: The SQLite file, readable by its owner alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failures: dict[str, list[float]] = {}
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._secret = os.urandom(32)
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with self._at() as at:
+            at.executescript(_TABLES)
+
+    @contextmanager
+    def _at(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._path, timeout=30)
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+    def first_token(self) -> str | None:
+        """A token that makes the first user, if there is none; earlier such ones are void."""
+        token = secrets.token_urlsafe(32)
+        with self._at() as at:
+            at.execute("BEGIN IMMEDIATE")
+            if at.execute("SELECT 1 FROM users LIMIT 1").fetchone():
+                return None
+            at.execute("DELETE FROM tokens WHERE user IS NULL")
+            at.execute("INSERT INTO tokens VALUES (?, NULL, 3, NULL)", (_hash(token),))
+        return token
+
+    # -- who asks ------------------------------------------------------------------------------
+
+    def by_password(self, name: str, password: str, client: str) -> Caller:
+        """The user of a name and password.
+
+        Raises:
+            Unauthenticated: They do not belong together.
+            TooMany: They did not ten times within a minute, from there.
+        """
+        proof = hmac.digest(self._secret, f"{name}\0{password}".encode(), "sha256")
+        now = time.monotonic()
+        known = self._known.get(proof)
+        if known is not None and known[0] > now:
+            return known[1]
+        source = f"{client}\0{name}"
+        with self._lock:
+            recent = [at for at in self._failures.get(source, ()) if at > now - _FORGOTTEN_AFTER]
+            if len(recent) >= _MOST_FAILURES:
+                raise TooMany("too many wrong passwords; wait a minute")
+        with self._at() as at:
+            row = at.execute(
+                "SELECT id, password, salt, is_admin FROM users WHERE name = ?", (name,)
+            ).fetchone()
+        number, expected, salt, is_admin = row or (None, b"", b"nobody", 0)
+        # Also for who is not there: how long it takes says nothing.
+        if not hmac.compare_digest(_stretched(password, salt), expected) or number is None:
+            with self._lock:
+                if len(self._failures) > 10_000:
+                    self._failures.clear()
+                self._failures[source] = [*recent, now]
+            raise Unauthenticated("the user name and the password do not belong together")
+        caller = Caller(number, name, bool(is_admin))
+        with self._lock:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known[proof] = (now + _REMEMBERED_FOR, caller)
+        return caller
+
+    def by_token(self, token: str) -> Caller:
+        """The user of a token.
+
+        Raises:
+            Unauthenticated: There is no such token.
+        """
+        with self._at() as at:
+            row = at.execute(
+                "SELECT user, name, is_admin, scope, experiments FROM tokens "
+                "LEFT JOIN users ON users.id = tokens.user WHERE hash = ?",
+                (_hash(token),),
+            ).fetchone()
+        if row is None:
+            raise Unauthenticated("there is no such token")
+        user, name, is_admin, scope, experiments = row
+        only = None if experiments is None else frozenset(experiments.split())
+        return Caller(user or 0, name or "", bool(is_admin), scope, only)
+
+    def may(self, caller: Caller, right: Right, kind: str, key: str) -> bool:
+        """Whether who asks may do this to an experiment or a registered model."""
+        needed = _RANK[right]
+        if caller.is_first or caller.scope < needed:
+            return False
+        if (
+            kind == "experiment"
+            and caller.experiments is not None
+            and key not in caller.experiments
+        ):
+            return False
+        if kind == "registered" and caller.experiments is not None:
+            return False
+        if caller.is_admin:
+            return True
+        with self._at() as at:
+            row = at.execute(
+                "SELECT permission FROM grants WHERE user = ? AND kind = ? AND key = ?",
+                (caller.user, kind, key),
+            ).fetchone()
+        return row is not None and row[0] >= needed
+
+    # -- users ---------------------------------------------------------------------------------
+
+    def create_user(self, name: str, password: str, caller: Caller) -> dict[str, object]:
+        """Make a user; the first one is an administrator, and voids the first token."""
+        if not name.strip() or ":" in name or len(name) > 255:
+            raise InvalidParameterValue("a user's name has 1 to 255 characters and no colon")
+        salt = os.urandom(16)
+        stretched = _stretched(_checked(password), salt)
+        with self._at() as at:
+            at.execute("BEGIN IMMEDIATE")
+            if caller.is_first:
+                gone = at.execute("DELETE FROM tokens WHERE user IS NULL").rowcount
+                if not gone:
+                    raise Unauthenticated("that token has served")
+            try:
+                at.execute(
+                    "INSERT INTO users (name, password, salt, is_admin) VALUES (?, ?, ?, ?)",
+                    (name, stretched, salt, int(caller.is_first)),
+                )
+            except sqlite3.IntegrityError as error:
+                raise ResourceAlreadyExists(f"there is a user {name!r} already") from error
+        return self.user(name)
+
+    def user(self, name: str) -> dict[str, object]:
+        """What is known of a user."""
+        with self._at() as at:
+            number, is_admin = self._number(at, name)
+            grants = at.execute(
+                "SELECT kind, key, permission FROM grants WHERE user = ? ORDER BY kind, key",
+                (number,),
+            ).fetchall()
+        return {
+            "id": number,
+            "username": name,
+            "is_admin": is_admin,
+            "experiment_permissions": [
+                {"experiment_id": key, "user_id": number, "permission": _name_of(permission)}
+                for kind, key, permission in grants
+                if kind == "experiment"
+            ],
+            "registered_model_permissions": [
+                {"name": key, "user_id": number, "permission": _name_of(permission)}
+                for kind, key, permission in grants
+                if kind == "registered"
+            ],
+        }
+
+    def change_user(
+        self, name: str, *, password: str | None = None, is_admin: bool | None = None
+    ) -> None:
+        """Give a user another password or rank; what was known of the old ones is void."""
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            if password is not None:
+                salt = os.urandom(16)
+                at.execute(
+                    "UPDATE users SET password = ?, salt = ? WHERE id = ?",
+                    (_stretched(_checked(password), salt), salt, number),
+                )
+            if is_admin is not None:
+                at.execute("UPDATE users SET is_admin = ? WHERE id = ?", (int(is_admin), number))
+        self._known.clear()
+
+    def delete_user(self, name: str) -> None:
+        """Remove a user with tokens and grants."""
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            at.execute("DELETE FROM users WHERE id = ?", (number,))
+        self._known.clear()
+
+    def create_token(self, caller: Caller, right: Right, experiments: list[str] | None) -> str:
+        """A token of the caller's, which allows at most this, in these experiments only."""
+        if any(not key.strip() or " " in key for key in experiments or ()):
+            raise InvalidParameterValue("experiments are named by their ids")
+        if caller.experiments is not None and not caller.experiments.issuperset(
+            experiments or ("*",)
+        ):
+            raise Denied("this token is for some experiments, and makes none for others")
+        token = secrets.token_urlsafe(32)
+        only = None if experiments is None else " ".join(experiments)
+        with self._at() as at:
+            at.execute(
+                "INSERT INTO tokens VALUES (?, ?, ?, ?)",
+                (_hash(token), caller.user, _RANK[right], only),
+            )
+        return token
+
+    # -- grants --------------------------------------------------------------------------------
+
+    def grant(self, name: str, kind: str, key: str, permission: str) -> dict[str, object]:
+        """Grant a permission, in the place of an earlier one."""
+        if permission not in PERMISSIONS:
+            raise InvalidParameterValue(
+                f"{permission!r} is no permission; choose from {', '.join(PERMISSIONS)}"
+            )
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            at.execute(
+                "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?)",
+                (number, kind, key, PERMISSIONS[permission]),
+            )
+        return {"user_id": number, "permission": permission}
+
+    def granted(self, name: str, kind: str, key: str) -> dict[str, object]:
+        """What is granted to a user; nothing is ResourceDoesNotExist."""
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            row = at.execute(
+                "SELECT permission FROM grants WHERE user = ? AND kind = ? AND key = ?",
+                (number, kind, key),
+            ).fetchone()
+        if row is None:
+            raise ResourceDoesNotExist(f"nothing is granted to {name!r} there")
+        return {"user_id": number, "permission": _name_of(row[0])}
+
+    def revoke(self, kind: str, key: str, name: str | None = None) -> None:
+        """Take back what is granted to a user, or to all."""
+        with self._at() as at:
+            if name is None:
+                at.execute("DELETE FROM grants WHERE kind = ? AND key = ?", (kind, key))
+                return
+            number, _ = self._number(at, name)
+            at.execute(
+                "DELETE FROM grants WHERE user = ? AND kind = ? AND key = ?", (number, kind, key)
+            )
+
+    def renamed(self, kind: str, key: str, new: str) -> None:
+        """What is granted on something follows its name."""
+        with self._at() as at:
+            at.execute("DELETE FROM grants WHERE kind = ? AND key = ?", (kind, new))
+            at.execute("UPDATE grants SET key = ? WHERE kind = ? AND key = ?", (new, kind, key))
+
+    def _number(self, at: sqlite3.Connection, name: str) -> tuple[int, bool]:
+        row = at.execute("SELECT id, is_admin FROM users WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise ResourceDoesNotExist(f"there is no user {name!r}")
+        return row[0], bool(row[1])
+
+
+def _checked(password: str) -> str:
+    if len(password) < SHORTEST_PASSWORD:
+        raise InvalidParameterValue(f"a password has at least {SHORTEST_PASSWORD} characters")
+    return password
+
+
+def _stretched(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=1 << 14, r=8, p=1)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _name_of(permission: int) -> str:
+    return next(name for name, rank in PERMISSIONS.items() if rank == permission)

@@ -1,0 +1,183 @@
+"""Endpoints of users, tokens and permissions, where the server knows its users."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from msgspec import UNSET, UnsetType
+
+from tracklet_services.server.accounts import Accounts, Caller
+from tracklet_services.server.replies import Nothing, Reply
+from tracklet_services.server.requests import Empty, Named, OfExperiment, Request
+from tracklet_services.server.table import Endpoint, Served
+
+
+class OfUser(Request, kw_only=True):
+    """What names a user."""
+
+    username: str
+
+
+class Login(OfUser, kw_only=True):
+    """A user and a password."""
+
+    password: str
+
+
+class Rank(OfUser, kw_only=True):
+    """Whether a user is an administrator."""
+
+    is_admin: bool
+
+
+class NewToken(Request, kw_only=True):
+    """What a token of the caller's allows."""
+
+    scope: Literal["read", "log", "admin"]
+    experiment_ids: list[str] | None = None
+
+
+class OnExperiment(OfExperiment, kw_only=True):
+    """A user's permission on an experiment."""
+
+    username: str
+    permission: str = "READ"
+
+
+class OnRegistered(Named, kw_only=True):
+    """A user's permission on a registered model."""
+
+    username: str
+    permission: str = "READ"
+
+
+class OneUser(Reply, kw_only=True):
+    """A user."""
+
+    user: dict[str, Any]
+
+
+class Token(Reply, kw_only=True):
+    """A token, which is shown this once."""
+
+    token: str
+
+
+class Granted(Reply, kw_only=True):
+    """A permission."""
+
+    experiment_permission: dict[str, Any] | UnsetType = UNSET
+    registered_model_permission: dict[str, Any] | UnsetType = UNSET
+
+
+def _accounts(at: Served) -> tuple[Accounts, Caller]:
+    assert at.accounts is not None
+    assert at.caller is not None
+    return at.accounts, at.caller
+
+
+def create(at: Served, asked: Login) -> OneUser:
+    """Make a user."""
+    accounts, caller = _accounts(at)
+    return OneUser(user=accounts.create_user(asked.username, asked.password, caller))
+
+
+def get(at: Served, asked: OfUser) -> OneUser:
+    """What is known of a user."""
+    return OneUser(user=_accounts(at)[0].user(asked.username))
+
+
+def update_password(at: Served, asked: Login) -> Nothing:
+    """Another password."""
+    _accounts(at)[0].change_user(asked.username, password=asked.password)
+    return Nothing()
+
+
+def update_admin(at: Served, asked: Rank) -> Nothing:
+    """Another rank."""
+    _accounts(at)[0].change_user(asked.username, is_admin=asked.is_admin)
+    return Nothing()
+
+
+def delete(at: Served, asked: OfUser) -> Nothing:
+    """Remove a user."""
+    _accounts(at)[0].delete_user(asked.username)
+    return Nothing()
+
+
+def create_token(at: Served, asked: NewToken) -> Token:
+    """A token that allows no more than its maker's own credentials do."""
+    accounts, caller = _accounts(at)
+    return Token(token=accounts.create_token(caller, asked.scope, asked.experiment_ids))
+
+
+def current(at: Served, asked: Empty) -> OneUser:
+    """Who asks."""
+    accounts, caller = _accounts(at)
+    return OneUser(user=accounts.user(caller.name))
+
+
+def grant_experiment(at: Served, asked: OnExperiment) -> Granted:
+    """Grant a permission on an experiment."""
+    made = _accounts(at)[0].grant(
+        asked.username, "experiment", asked.experiment_id, asked.permission
+    )
+    return Granted(experiment_permission={"experiment_id": asked.experiment_id, **made})
+
+
+def granted_experiment(at: Served, asked: OnExperiment) -> Granted:
+    """What is granted on an experiment."""
+    found = _accounts(at)[0].granted(asked.username, "experiment", asked.experiment_id)
+    return Granted(experiment_permission={"experiment_id": asked.experiment_id, **found})
+
+
+def revoke_experiment(at: Served, asked: OnExperiment) -> Nothing:
+    """Take a permission on an experiment back."""
+    _accounts(at)[0].revoke("experiment", asked.experiment_id, asked.username)
+    return Nothing()
+
+
+def grant_registered(at: Served, asked: OnRegistered) -> Granted:
+    """Grant a permission on a registered model."""
+    made = _accounts(at)[0].grant(asked.username, "registered", asked.name, asked.permission)
+    return Granted(registered_model_permission={"name": asked.name, **made})
+
+
+def granted_registered(at: Served, asked: OnRegistered) -> Granted:
+    """What is granted on a registered model."""
+    found = _accounts(at)[0].granted(asked.username, "registered", asked.name)
+    return Granted(registered_model_permission={"name": asked.name, **found})
+
+
+def revoke_registered(at: Served, asked: OnRegistered) -> Nothing:
+    """Take a permission on a registered model back."""
+    _accounts(at)[0].revoke("registered", asked.name, asked.username)
+    return Nothing()
+
+
+_E = "experiments/permissions/"
+_R = "registered-models/permissions/"
+ENDPOINTS: Final = (
+    Endpoint("POST", "users/create", "admin", "accounts", Login, create, OneUser),
+    Endpoint("GET", "users/get", "read", "accounts", OfUser, get, OneUser),
+    Endpoint("GET", "users/current", "read", "nothing", Empty, current, OneUser),
+    Endpoint("PATCH", "users/update-password", "admin", "accounts", Login, update_password,
+             Nothing),
+    Endpoint("PATCH", "users/update-admin", "admin", "accounts", Rank, update_admin, Nothing),
+    Endpoint("DELETE", "users/delete", "admin", "accounts", OfUser, delete, Nothing),
+    Endpoint("POST", "users/create-token", "admin", "nothing", NewToken, create_token, Token),
+    Endpoint("POST", f"{_E}create", "admin", "experiment", OnExperiment, grant_experiment,
+             Granted),
+    Endpoint("GET", f"{_E}get", "admin", "experiment", OnExperiment, granted_experiment, Granted),
+    Endpoint("PATCH", f"{_E}update", "admin", "experiment", OnExperiment, grant_experiment,
+             Granted),
+    Endpoint("DELETE", f"{_E}delete", "admin", "experiment", OnExperiment, revoke_experiment,
+             Nothing),
+    Endpoint("POST", f"{_R}create", "admin", "registered", OnRegistered, grant_registered,
+             Granted),
+    Endpoint("GET", f"{_R}get", "admin", "registered", OnRegistered, granted_registered, Granted),
+    Endpoint("PATCH", f"{_R}update", "admin", "registered", OnRegistered, grant_registered,
+             Granted),
+    Endpoint("DELETE", f"{_R}delete", "admin", "registered", OnRegistered, revoke_registered,
+             Nothing),
+)  # fmt: skip
