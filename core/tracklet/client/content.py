@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tracklet import lazy, validation
 from tracklet.client import images
 from tracklet.client.artifacts import ArtifactVerbs
-from tracklet.client.pages import all_of
 from tracklet.entities import Run
 from tracklet.errors import InvalidArgument, InvalidParameterValue, ResourceDoesNotExist
+from tracklet.record.query import all_of
 from tracklet.repositories import validate_artifact_path
 from tracklet.validation import as_list, shown
 

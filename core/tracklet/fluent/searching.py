@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracklet import lazy
 from tracklet.client import TrackletClient
-from tracklet.client.pages import all_of
 from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ViewType
 from tracklet.errors import InvalidArgument, InvalidParameterValue
 from tracklet.fluent import experiments
+from tracklet.record.query import all_of
 from tracklet.validation import as_experiment_ids, as_list
 
 if TYPE_CHECKING:

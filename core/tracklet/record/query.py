@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tracklet.entities import PagedList, Run, ViewType
+from tracklet.errors import InvalidArgument, brief
 from tracklet.frozen import Frozen
 from tracklet.validation import as_experiment_ids, as_list
 
 if TYPE_CHECKING:
     from tracklet.entities import Experiment, LoggedModel, ModelVersion, RegisteredModel
+
+T = TypeVar("T")
 
 
 class Query(Frozen):
@@ -115,3 +118,27 @@ class Searches:
         """A page of versions; by default last updated first. Prompts show up when asked for."""
         asked = filter_string, order_by, max_results, page_token
         return self.search(Query("model versions", *asked))
+
+
+def all_of(
+    page_of: Callable[[int, str | None], PagedList[T]],
+    page_size: int,
+    max_results: int | None = None,
+) -> Iterator[T]:
+    """What a search finds; the next page is asked for when it is needed.
+
+    Args:
+        page_of: Asks for a page, given how long it may be, and the token of the page before.
+        page_size: How long pages may be.
+        max_results: How much is wanted, which may be nothing; all of it by default.
+    """
+    if max_results is not None and type(max_results) is not int:
+        raise InvalidArgument(f"max_results is a whole number; got {brief(max_results)}")
+    left, token = max_results, None
+    while left is None or left > 0:
+        page = page_of(page_size if left is None else min(page_size, left), token)
+        yield from page
+        token = page.token
+        if token is None:
+            return
+        left = None if left is None else left - len(page)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracklet import lazy
 from tracklet.client import TrackletClient
-from tracklet.client.pages import all_of
 from tracklet.entities import Trace, TraceData
 from tracklet.entities.trace import COLUMNS
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.fluent import experiments
+from tracklet.record.query import all_of
 from tracklet.tracing import live
 from tracklet.validation import as_list
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tracklet.client.pages import all_of
 from tracklet.entities import Dataset, DatasetInput, LoggedModelOutput, Metric, ViewType
 from tracklet.errors import InvalidParameterValue
+from tracklet.record.query import all_of
 from tracklet_testing.store.fixtures import StoreFixtures
 
 

@@ -69,7 +69,7 @@ def runs(
         max_results: How many at most; all by default.
         order_by: As in ``search_runs``.
     """
-    from tracklet.client.pages import all_of
+    from tracklet.record.query import all_of
 
     if experiments:
         ids = [experiment(client, given).experiment_id for given in experiments]
@@ -109,7 +109,7 @@ def all_experiments(
     client: tracklet.TrackletClient, view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Experiment]:
     """All experiments, newest first."""
-    from tracklet.client.pages import all_of
+    from tracklet.record.query import all_of
 
     return all_of(
         lambda size, token: client.search_experiments(view, size, page_token=token), _PAGE

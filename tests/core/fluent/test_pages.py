@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import tracklet
-from tracklet.client.pages import all_of
 from tracklet.entities import PagedList
+from tracklet.record.query import all_of
 
 SEARCHES: list[Callable[..., Any]] = [
     tracklet.search_experiments,
