@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from contextlib import suppress
@@ -16,6 +17,7 @@ DEFAULT_SECONDS: Final = 10.0
 # Below so many rows describing is too cheap to be estimated first.
 _ESTIMATED_FROM: Final = 200_000
 _PROBE_SHARE: Final = 0.1
+_EXAMPLE_ROWS: Final = 5
 # Bringing a sparse matrix into rows takes about half of this for each value that it stores.
 _SECONDS_PER_STORED: Final = 1e-7
 
@@ -51,8 +53,22 @@ def _labels(targets: Any) -> Any:
     return None
 
 
-def first_rows(matrix: Any, count: int) -> Any:
-    """A copy of the first rows of a sparse matrix of any format, which is not converted whole."""
+def first_rows(data: Any, count: int = _EXAMPLE_ROWS) -> Any:
+    """A copy of the first rows, of the same type: of a frame, an array, a matrix or a list."""
+    library, _ = kind_of(data)
+    if library == "pandas":
+        return data.iloc[:count].copy()
+    if library == "scipy":
+        return _first_of_sparse(data, count)
+    if library == "numpy":
+        return data[:count].copy()
+    if library in ("polars", "pyarrow"):
+        return data[:count] if library == "polars" else data.slice(0, count)
+    return copy.deepcopy(data[:count])
+
+
+def _first_of_sparse(matrix: Any, count: int) -> Any:
+    """Of a matrix of any format, which is not converted whole."""
     form, make = matrix.format, type(matrix)
     shape = (min(count, matrix.shape[0]), *matrix.shape[1:])
     if form == "coo":

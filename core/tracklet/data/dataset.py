@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import entities
 from tracklet.data import digests
@@ -235,12 +235,7 @@ def from_pandas(
         InvalidParameterValue: A named column is not in the frame, or ``df`` is no frame.
         ResourceDoesNotExist: The source's scheme is unknown.
     """
-    if not hasattr(df, "iloc") or not hasattr(df, "columns"):
-        raise InvalidParameterValue(
-            f"from_pandas takes a pandas DataFrame; got {type(df).__name__}"
-        )
-    found = digest or functools.partial(digests.of_frame, df)
-    return _of_frame(df, list(df.columns), source, targets, name, found, predictions)
+    return _of_frame("pandas", df, source, targets, name, digest, predictions)
 
 
 def from_polars(
@@ -252,12 +247,7 @@ def from_polars(
     predictions: str | None = None,
 ) -> FrameDataset:
     """A dataset out of a polars frame; arguments are those of :func:`from_pandas`."""
-    if not hasattr(df, "schema") or not hasattr(df, "hash_rows"):
-        raise InvalidParameterValue(
-            f"from_polars takes a polars DataFrame; got {type(df).__name__}"
-        )
-    found = digest or functools.partial(_polars_digest, df)
-    return _of_frame(df, df.columns, source, targets, name, found, predictions)
+    return _of_frame("polars", df, source, targets, name, digest, predictions)
 
 
 def from_pyarrow(
@@ -269,31 +259,26 @@ def from_pyarrow(
     predictions: str | None = None,
 ) -> FrameDataset:
     """A dataset out of an Arrow table; arguments are those of :func:`from_pandas`."""
-    if not hasattr(table, "column_names") or not hasattr(table, "to_pydict"):
-        raise InvalidParameterValue(
-            f"from_pyarrow takes an Arrow table; got {type(table).__name__}"
-        )
-
-    def found() -> str:
-        head = tables.to_frame(table.slice(0, digests.MAX_ROWS))
-        return digests.of_frame(head, table.num_rows)
-
-    return _of_frame(table, table.column_names, source, targets, name, digest or found, predictions)
+    return _of_frame("pyarrow", table, source, targets, name, digest, predictions)
 
 
 def _of_frame(
+    library: str,
     df: Any,
-    columns: list[Any],
     source: Any,
     targets: str | None,
     name: str | None,
-    digest: str | Callable[[], str],
+    digest: str | None,
     predictions: str | None,
 ) -> FrameDataset:
+    kind, marks, columns, fingerprint = _KINDS[library]
+    if not all(hasattr(df, mark) for mark in marks):
+        raise InvalidParameterValue(f"from_{library} takes {kind}; got {type(df).__name__}")
+    names = list(getattr(df, columns))
     for role, column in (("targets", targets), ("predictions", predictions)):
-        if column is not None and column not in columns:
+        if column is not None and column not in names:
             raise InvalidParameterValue(
-                f"{role}={column!r} is no column of the frame; it has {columns[:50]}"
+                f"{role}={column!r} is no column of the frame; it has {names[:50]}"
             )
     return FrameDataset(
         df,
@@ -301,7 +286,7 @@ def _of_frame(
         predictions=predictions,
         source=source_of(source),
         name=name,
-        digest=digest,
+        digest=digest or functools.partial(fingerprint, df),
         schema=lambda: _column_schema(df),
         profile=lambda: {"num_rows": df.shape[0], "num_elements": df.shape[0] * df.shape[1]},
     )
@@ -322,3 +307,15 @@ def _polars_digest(df: Any) -> str:
     except Exception:  # noqa: BLE001 - CSV has no lists, structures, bytes or durations
         text = repr(head.to_dict(as_series=False))
     return digests.of_rows(text, df.shape[0])
+
+
+def _arrow_digest(table: Any) -> str:
+    return digests.of_frame(tables.to_frame(table.slice(0, digests.MAX_ROWS)), table.num_rows)
+
+
+_KINDS: Final[dict[str, tuple[str, tuple[str, ...], str, Callable[[Any], str]]]] = {
+    "pandas": ("a pandas DataFrame", ("iloc", "columns"), "columns", digests.of_frame),
+    "polars": ("a polars DataFrame", ("schema", "hash_rows"), "columns", _polars_digest),
+    "pyarrow": ("an Arrow table", ("column_names", "to_pydict"), "column_names", _arrow_digest),
+}
+"""By library: what its frames are called, known by and digested by, and where the columns are."""

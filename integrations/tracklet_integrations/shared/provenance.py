@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tracklet import entities
-from tracklet.autolog.datasets import dataset_of, kind_of, plain, schema_of, why_none
-from tracklet.autolog.datasets import first_rows as first_of_sparse
+from tracklet.autolog.datasets import dataset_of, first_rows, kind_of, plain, schema_of, why_none
 from tracklet.autolog.recorder import Recorder
 from tracklet.entities import DatasetInput, InputTag
 from tracklet.types import tables
 from tracklet_integrations.shared.weak_table import WeakTable
 
-EXAMPLE_ROWS: Final = 5
+_FRAME: Final = ("pandas", "DataFrame")
 
 
 @dataclass(slots=True)
@@ -84,7 +83,7 @@ def origin_of(
     """
     described = dataset_of(data, labels, "dataset") if dataset else None
     entity = described.to_entity() if described is not None else None
-    first = first_rows(data) if example else None
+    first = _example_of(data) if example else None
     return Origin(
         first,
         entity,
@@ -93,26 +92,23 @@ def origin_of(
     )
 
 
-def first_rows(data: Any, count: int = EXAMPLE_ROWS) -> Any:
+def _example_of(data: Any) -> Any:
     """A copy of the first rows: a pandas frame, an array or a CSR matrix; None of other data."""
     data = plain(data)
     library, kind = kind_of(data)
-    if library == "pandas" and kind == "DataFrame":
-        return data.iloc[:count].copy()
-    if library == "numpy" and kind in ("ndarray", "memmap") and data.ndim == 2:
-        return data[:count].copy()
-    if library == "scipy" and hasattr(data, "tocsr") and len(data.shape) == 2:
-        return first_of_sparse(data, count).tocsr()
     if library == "polars" and kind == "DataFrame":
-        return _first_of_polars(data, count)
+        return _first_of_polars(data)
     if library == "pyarrow" and kind == "Table":
-        return tables.to_frame(data.slice(0, count))
-    return None
+        return tables.to_frame(first_rows(data))
+    if library == "scipy" and hasattr(data, "tocsr") and len(data.shape) == 2:
+        return first_rows(data).tocsr()
+    is_array = library == "numpy" and kind in ("ndarray", "memmap") and data.ndim == 2
+    return first_rows(data) if is_array or (library, kind) == _FRAME else None
 
 
-def _first_of_polars(data: Any, count: int) -> Any:
+def _first_of_polars(data: Any) -> Any:
     """The first rows, with the categories of all rows: a slice knows only its own."""
-    first = tables.to_frame(data.head(count))
+    first = tables.to_frame(first_rows(data))
     for name, dtype in data.schema.items():
         if dtype.base_type().__name__ == "Categorical":
             found = data[name].unique(maintain_order=True).drop_nulls().to_list()

@@ -275,9 +275,9 @@ class FitRecord:
         """The model's answer to the example rows, without another call where one was made."""
         count = inputs.row_count(self._data.example)
         if predictions is not None:
-            return inputs.first_rows(predictions, count)
+            return datasets.first_rows(predictions, count)
         if outcome.value is not self._estimator and inputs.is_touchable(outcome.value):
-            return inputs.first_rows(outcome.value, count)
+            return datasets.first_rows(outcome.value, count)
         if not self._may_predict():
             return None
         for method in ("predict", "transform"):
@@ -285,7 +285,7 @@ class FitRecord:
             if ask is not None:
                 try:
                     with untouched(self._estimator):
-                        return ask(inputs.first_rows(self._data.example, count))
+                        return ask(datasets.first_rows(self._data.example, count))
                 except Exception as error:  # noqa: BLE001 (it cannot answer: that is no fault)
                     _logger.debug("the signature has no outputs: %s failed: %r", method, error)
                     return None

@@ -6,15 +6,12 @@ frames never collected, and unknown objects not touched at all.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tracklet.autolog import datasets
 from tracklet.autolog.datasets import kind_of
-
-EXAMPLE_ROWS: Final = 5
 
 _FRAMES: Final = {
     ("pandas", "DataFrame"),
@@ -59,7 +56,7 @@ def of_call(arguments: Mapping[str, Any], weight_key: str = "sample_weight") -> 
     features, targets, weight = map(datasets.plain, (features, targets, weight))
     if is_touchable(features):
         data.features = features
-        data.example = first_rows(features)
+        data.example = datasets.first_rows(features)
     elif features is not None:
         data.left_out = datasets.why_none(features)
     if is_touchable(targets):
@@ -86,17 +83,3 @@ def row_count(value: Any) -> int:
     """The number of rows."""
     shape = getattr(value, "shape", None)
     return int(shape[0]) if shape else len(value)
-
-
-def first_rows(value: Any, count: int = EXAMPLE_ROWS) -> Any:
-    """A copy of the first rows, of the same type; the value must be touchable."""
-    library, _ = kind_of(value)
-    if library == "pandas":
-        return value.iloc[:count].copy()
-    if library == "scipy":
-        return datasets.first_rows(value, count)
-    if library == "numpy":
-        return value[:count].copy()
-    if library in ("polars", "pyarrow"):
-        return value[:count] if library == "polars" else value.slice(0, count)
-    return copy.deepcopy(value[:count])

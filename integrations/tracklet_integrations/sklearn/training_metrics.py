@@ -14,6 +14,7 @@ from itertools import combinations
 from time import perf_counter
 from typing import Any, Final
 
+from tracklet.autolog import datasets
 from tracklet_integrations.sklearn import estimators, inputs
 from tracklet_integrations.sklearn.inputs import TrainingData
 from tracklet_integrations.sklearn.plots import Sample
@@ -149,7 +150,7 @@ def _too_slow(estimator: Any, features: Any, seconds: float) -> str | None:
     rows = inputs.row_count(features)
     if rows < _ESTIMATED_FROM or not hasattr(estimator, "predict"):
         return None
-    sample = inputs.first_rows(features, max(1, int(rows * _PROBE_SHARE)))
+    sample = datasets.first_rows(features, max(1, int(rows * _PROBE_SHARE)))
     if sample is None:
         return None
     started = perf_counter()
