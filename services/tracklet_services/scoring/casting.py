@@ -105,6 +105,7 @@ def frame(names: list[Any], rows: list[Any], index: Any, schema: Schema | None) 
     check_names(names, schema, repeated=True)
     if schema is None or not names or schema.is_tensor_spec():
         _check_lists(rows)
+        rows = rows if schema is None or schema.is_tensor_spec() else _cut(rows, schema)
         with refusing("the data is no table"):
             made = pd.DataFrame(rows, columns=names or None, index=index)
         if schema is None or not names or schema.has_input_names():
@@ -140,6 +141,16 @@ def _check_lists(rows: list[Any]) -> None:
         raise BadRequest(
             f"every row must have as many values; got {min(lengths)} and {max(lengths)}"
         )
+
+
+def _cut(rows: list[Any], schema: Schema) -> list[Any]:
+    """Rows without names, up to one value beyond those that the signature can mean.
+
+    A column costs pandas a fifth of a millisecond, and two bytes say one.
+    """
+    named = schema.input_names() if schema.has_input_names() else ()
+    most = max([len(schema), *(name + 1 for name in named if isinstance(name, int))]) + 1
+    return [row[:most] if isinstance(row, list) else row for row in rows]
 
 
 def _labels(names: list[Any], schema: Schema) -> Any:

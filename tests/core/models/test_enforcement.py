@@ -320,3 +320,30 @@ def test_checking_one_row_of_twenty_columns_is_cheap() -> None:
     finally:
         sys.setprofile(None)
     assert sum(event in ("call", "c_call") for event in calls) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        (DataType.long, [1, np.int64(2), np.int8(3)], [1, 2, 3]),
+        (DataType.long, [np.int64(2)], [2]),
+        (DataType.integer, [np.int32(2)], [2]),
+        (DataType.double, [0.5, np.float64(2)], [0.5, 2.0]),
+        (DataType.float, [np.float32(0.5)], [0.5]),
+        (DataType.boolean, [True, np.False_], [True, False]),
+        (DataType.string, ["x"], ["x"]),
+        (DataType.long, [1, 1 << 63], None),
+        (DataType.long, [np.float64(1)], None),
+        (DataType.double, [1.0, "x"], None),
+    ],
+)
+def test_values_of_lists_become_python_s_own(kind: DataType, given: Any, expected: Any) -> None:
+    """Whichever way they are looked at: what plainly fits is not made a Series of."""
+    schema = Schema([ColSpec(Array(kind), "a")])
+    if expected is None:
+        with pytest.raises(SchemaMismatch):
+            enforce({"a": [given]}, schema)
+        return
+    (found,) = enforce({"a": [given]}, schema)["a"]
+    np.testing.assert_equal(found, expected)
+    assert [type(one) for one in found] == [type(one) for one in expected]

@@ -163,6 +163,12 @@ def test_columns_of_a_table_that_nobody_asked_for_are_not_made(app: App, ask: As
     assert parse(body, CSV, NAMED.inputs).data.columns.tolist() == ["a", "b"]
     answer = ask(app(lambda model_input: model_input["b"].tolist(), NAMED), body, CSV)
     assert answer.json == {"predictions": [2.0]}
+    rows = json.dumps({"dataframe_split": {"data": [list(many)] * 2}})
+    numbers = ModelSignature(inputs=Schema([ColSpec(DataType.long, n) for n in (3, 7)]))
+    for inputs, most in ((NAMED.inputs, 3), (NAMELESS.inputs, 3), (numbers.inputs, 9)):
+        assert parse(rows, JSON, inputs).data.shape == (2, most)
+    server = app(lambda model_input: model_input[7].tolist(), numbers)
+    assert ask(server, rows).json == {"predictions": [7, 7]}
 
 
 @pytest.mark.parametrize(

@@ -410,13 +410,19 @@ _EXACT_VALUES = {
     DataType.double: float,
     DataType.string: str,
 }
-"""Values that need no Series to see that they fit."""
+
+
+def _is_exact(value: Any, kind: DataType) -> bool:
+    """Whether a value fits so plainly that no Series need be made to see it."""
+    if type(value) is _EXACT_VALUES.get(kind):
+        return type(value) is not int or -(1 << 63) <= value < 1 << 63
+    is_number = kind is not DataType.datetime and id(kind) in _exact()
+    return is_number and type(value) is kind.to_numpy().type
 
 
 def _check_scalar(value: Any, kind: DataType, where: str) -> Any:
-    exact = _EXACT_VALUES.get(kind)
-    if type(value) is exact and (exact is not int or -(1 << 63) <= value < 1 << 63):
-        return value if exact is str else kind.to_numpy().type(value)
+    if _is_exact(value, kind):
+        return value if type(value) is str else kind.to_numpy().type(value)
     import pandas as pd
 
     try:
@@ -437,6 +443,8 @@ def _check_array(value: Any, kind: Array, where: str) -> Any:
         holes = sum(map(is_null, value))
         if holes == len(value) or (holes and value_type(value) == kind):
             return value
+        if not is_array and all(_is_exact(item, kind.dtype) for item in value):
+            return [item.item() if hasattr(item, "item") else item for item in value]
         series = pd.Series(value) if not is_array or value.ndim == 1 else pd.Series(list(value))
         converted = _convert_scalars(series, kind.dtype, where)
         return converted.to_numpy() if is_array else converted.tolist()
