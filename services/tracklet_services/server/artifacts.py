@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, brief
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError, brief
 from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import replies
 from tracklet_services.server.places import Place
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SPANS: Final = "traces.json"
 _CHUNK: Final = 1 << 20
+_IN_THE_WAY: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class _Bytes(FileResponse):
@@ -251,6 +253,11 @@ def handler(call: Callable[[Request], Any]) -> Callable[..., Any]:
         except (ClientDisconnect, ConnectionAbortedError):
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the server goes on, and says what it can
+            cause = error.__cause__ if isinstance(error, StorageError) else error
+            if isinstance(cause, OSError) and cause.errno in _IN_THE_WAY:
+                error = InvalidParameterValue(
+                    "nothing can be there: a file or folder is in the way"
+                )
             return Refusal(error)
 
     return endpoint

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "mlflow-artifacts:/"
 
-_LONGEST: Final = 4096
+_LONGEST: Final = 2048
 _OBJECT_STORES: Final = frozenset({"s3", "gs", "abfs", "abfss"})
 _NOT_A_CLIENT_S: Final = frozenset({"file", "http", "https", "mlflow-artifacts"})
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -82,7 +82,12 @@ def checked(path: str) -> str:
 
 
 def _is_harmless(path: str) -> bool:
-    if len(path) > _LONGEST or "\\" in path or _CONTROL.search(path) or "\ufffd" in path:
+    if (
+        len(path.encode("utf-8", "replace")) > _LONGEST
+        or "\\" in path
+        or _CONTROL.search(path)
+        or "\ufffd" in path
+    ):
         return False
     if path.startswith(("/", "~")) or _DRIVE.match(path):
         return False
