@@ -86,7 +86,12 @@ def ui(
     if not no_browser:
         _open(link)
     config = uvicorn.Config(
-        application, log_level="warning", server_header=False, lifespan="off", access_log=False
+        application,
+        log_level="critical",
+        server_header=False,
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=1,  # open pages listen for changes, and would for ever
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])

@@ -113,12 +113,15 @@ def app() -> Guard:
     """The application of one of the server's processes."""
     from tracklet_services.server.accounts import Accounts
     from tracklet_services.server.app import create_app
+    from tracklet_services.ui.app import routes
+    from tracklet_services.ui.place import Place
 
     arguments: dict[str, Any] = json.loads(os.environ[_ARGUMENTS])
     options = Options(**{**arguments, "policy": Policy(**arguments["policy"])})
     accounts = None if options.accounts is None else Accounts(Path(options.accounts))
     store = open_store(options.store)
-    return create_app(store, options.policy, prefix=options.prefix, accounts=accounts)
+    pages = routes(Place(options.store))
+    return create_app(store, options.policy, routes=pages, prefix=options.prefix, accounts=accounts)
 
 
 def first_token(options: Options) -> str | None:

@@ -18,10 +18,11 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 from tracklet.reading import columns, queries
 from tracklet.record.query import Query
 from tracklet_services.ui import columns as table
-from tracklet_services.ui import frames, previews
+from tracklet_services.ui import events, frames, previews, series
 from tracklet_services.ui.place import LIMITS, Place
 
 NOTE = "mlflow.note.content"
+_BINS = 800
 
 
 def routes(place: Place) -> list[BaseRoute]:
@@ -46,6 +47,8 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/experiments", experiments),
         route("/api/ui/v1/keys", keys),
         route("/api/ui/v1/table", run_table),
+        route("/api/ui/v1/series", curves),
+        events.route(place),
         route("/api/ui/v1/run/{run_id}", run_page),
         route("/api/ui/v1/tree", tree),
         route("/api/ui/v1/describe", describe),
@@ -134,7 +137,7 @@ def experiments(place: Place, request: Request) -> Any:
 def keys(place: Place, request: Request) -> Any:
     """The keys of the runs of some experiments, or of a sample: of the latest."""
     wanted = _experiments_of(request)
-    sample = int(request.query_params.get("sample", 0))
+    sample = 50 if "sample" in request.query_params else 0
     found = place.ask(lambda reader: columns.key_uses(reader, wanted, sample))
     return {"keys": [[use.kind, use.key, use.runs, use.differs] for use in found]}
 
@@ -150,6 +153,24 @@ def run_table(place: Place, request: Request) -> Any:
     return table.table(
         place, _experiments_of(request), asked.get("filter", ""), order_by, view, names
     )
+
+
+def curves(place: Place, request: Request) -> Any:
+    """A metric of several runs: frames, each after its length."""
+    asked = request.query_params
+
+    def number(name: str) -> float | None:
+        text = asked.get(name)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            raise InvalidParameterValue(f"{name} is a number; got {text!r}") from None
+
+    axis: Any = asked.get("x", "step")
+    between = number("from"), number("to")
+    bins = int(number("bins") or _BINS)
+    frames_ = series.series(place, asked.getlist("run"), asked.get("key", ""), axis, between, bins)
+    return b"".join(len(one).to_bytes(4, "little") + one for one in frames_)
 
 
 def run_page(place: Place, request: Request) -> Any:

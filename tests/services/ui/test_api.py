@@ -270,3 +270,99 @@ def test_vendored_files_are_those_that_are_listed() -> None:
 
 def test_all_of_it_is_small() -> None:
     assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 1 << 20
+
+
+# -- curves ------------------------------------------------------------------------------------
+
+
+def _curves(data: bytes) -> list[tuple[dict[str, Any], list[Any]]]:
+    found, at = [], 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        found.append(decoded(data[at + 4 : at + 4 + length]))
+        at += 4 + length
+    return found
+
+
+@pytest.fixture(scope="module", params=["folder", "database"])
+def long_curve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A record with a curve of 20,000 points, one spike, one NaN and one infinity."""
+    folder = tmp_path_factory.mktemp("long")
+    uri = str(folder / "mlruns")
+    if request.param == "database":
+        pytest.importorskip("sqlalchemy")
+        uri = f"sqlite:///{folder}/runs.db"
+    made = tracklet.TrackletClient(uri)
+    run_id = made.create_run(made.create_experiment("long")).info.run_id
+    values = [math.sin(step / 500) for step in range(20_000)]
+    values[12_345], values[7_000], values[7_001] = 50.0, math.nan, math.inf
+    writer = made.store.open_run(run_id)
+    writer.log_series("m", [(1_000 + 2 * step, value, step) for step, value in enumerate(values)])
+    writer.close()
+    return uri, run_id, values
+
+
+def test_a_spike_is_in_the_curve_at_every_zoom(long_curve: Any) -> None:
+    from tracklet_services.ui.place import Place
+
+    uri, run_id, values = long_curve
+    place = Place(uri)
+    ask = TestClient(application.create_app(place, token=None), "http://localhost").get
+    for low, high in ((None, None), (0, 19_999), (10_000, 15_000), (12_300, 12_400)):
+        asked: dict[str, Any] = {"run": run_id, "key": "m", "bins": 100}
+        if low is not None:
+            asked |= {"from": low, "to": high}
+        ((header, buffers),) = _curves(ask("/api/ui/v1/series", params=asked).content)
+        greatest = buffers[3] if header["kind"] == "bins" else buffers[1]
+        assert max(v for v in greatest if math.isfinite(v)) == 50.0
+        assert header["count"] == len(values)
+        if header["kind"] == "bins":
+            first, last = low or 0, high or len(values) - 1
+            assert sum(buffers[5]) == pytest.approx(last - first + 1, abs=2)
+            inside = [v for v in values[first : last + 1] if not math.isfinite(v)]
+            assert sum(buffers[6]) == len(inside)
+    place.close()
+
+
+def test_a_short_curve_comes_whole(client: TestClient, record: Path, experiment: str) -> None:
+    asked = {"run": _run(record, experiment), "key": "val/auc", "x": "time"}
+    ((header, buffers),) = _curves(client.get("/api/ui/v1/series", params=asked).content)
+    assert (header["kind"], len(buffers[1])) == ("points", 50)
+    assert buffers[0] == sorted(buffers[0])
+    assert buffers[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bins": "100000"}, {"x": "nothing"}, {"from": "a"}, {"key": "../x"}, {"bins": "x"}]
+)
+def test_a_curve_that_cannot_be_is_refused(
+    client: TestClient, record: Path, experiment: str, wrong: dict[str, str]
+) -> None:
+    asked = {"run": _run(record, experiment), "key": "m", **wrong}
+    assert client.get("/api/ui/v1/series", params=asked).status_code == 400
+
+
+# -- changes -----------------------------------------------------------------------------------
+
+
+def test_changes_go_through_the_tracking_protocol_and_not_in_a_read_only_ui(
+    tmp_path: Path,
+) -> None:
+    from tracklet_services.ui.place import Place
+
+    uri = str(tmp_path / "mlruns")
+    made = tracklet.TrackletClient(uri)
+    run_id = made.create_run(made.create_experiment("e")).info.run_id
+    body = {"run_id": run_id, "key": "team", "value": "growth"}
+    for read_only, status in ((True, 403), (False, 200)):
+        place = Place(uri, read_only=read_only)
+        app = application.create_app(place, token=TOKEN)
+        ask = TestClient(app, "http://localhost:5000").post
+        signed = {"authorization": f"Bearer {TOKEN}"}
+        place_of = "/api/2.0/mlflow/runs/set-tag"
+        assert ask(place_of, json=body).status_code in (401, 403)
+        foreign = {**signed, "origin": "http://evil.example"}
+        assert ask(place_of, json=body, headers=foreign).status_code == 403
+        assert ask(place_of, json=body, headers=signed).status_code == status
+        place.close()
+    assert made.get_run(run_id).data.tags["team"] == "growth"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ ARGUMENTS = (
 ).split()
 TOKEN = "s" * 40
 expect = sync_api.expect
+expect.set_options(timeout=20_000)
 
 
 class Served:
@@ -42,7 +44,9 @@ class Served:
         self.address = f"http://127.0.0.1:{port}/"
         self.place = Place(str(record))
         made = app.create_app(self.place, token=TOKEN, port=port)
-        config = uvicorn.Config(made, log_level="error", lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            made, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+        )
         self.server = uvicorn.Server(config)
         run = {"sockets": [self.socket]}
         self.thread = threading.Thread(target=self.server.run, kwargs=run, daemon=True)
@@ -224,26 +228,30 @@ def test_artifacts_are_shown_as_what_they_are(open_page: Open, run_id: str) -> N
     expect(page.locator("iframe")).to_have_attribute("sandbox", "allow-scripts")
 
 
-def test_the_table_of_ten_thousand_runs_shows_every_cell(
-    browser: Any, open_page: Open, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture
+def wide(tmp_path: Path) -> Iterator[tuple[Served, str]]:
+    """A record of 10,000 runs with 40 metrics each."""
     pytest.importorskip("sqlalchemy")
-    uri, experiment = wide_record(tmp_path_factory.mktemp("wide") / "runs.db", 10_000, 200)
-    server = Served(uri)
-    try:
-        page = open_page(
-            f"#/experiments/{experiment}?cols=metric.*&order=metric.m0 ASC", server=server
-        )
-        grid = page.get_by_role("grid")
-        expect(grid).to_have_attribute("aria-rowcount", "10001")
-        expect(grid).to_have_attribute("aria-colcount", "204")
-        assert page.evaluate("document.querySelectorAll('*').length") < 2_500
-        grid.evaluate("g => g.scrollTo(1e9, 1e9)")
-        cell = page.locator(".row[aria-rowindex='10001'] .cell[aria-colindex='204']")
-        expect(cell).to_have_text("10098")
-        assert page.evaluate("document.querySelectorAll('*').length") < 2_500
-    finally:
-        server.stop()
+    uri, experiment = wide_record(tmp_path / "runs.db", 10_000, 40)
+    one = Served(uri)
+    yield one, experiment
+    one.stop()
+
+
+def test_the_table_of_ten_thousand_runs_shows_every_cell(
+    wide: tuple[Served, str], open_page: Open
+) -> None:
+    server, experiment = wide
+    at = f"#/experiments/{experiment}?cols=metric.*&order=metric.m0 ASC"
+    page = open_page(at, server=server)
+    grid = page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", "10001")
+    expect(grid).to_have_attribute("aria-colcount", "44")
+    assert page.evaluate("document.querySelectorAll('*').length") < 2_500
+    grid.evaluate("g => g.scrollTo(1e9, 1e9)")
+    cell = page.locator(".row[aria-rowindex='10001'] .cell[aria-colindex='44']")
+    expect(cell).to_have_text("10008")
+    assert page.evaluate("document.querySelectorAll('*').length") < 2_500
 
 
 def wide_record(path: Path, runs: int, metrics: int) -> tuple[str, str]:
@@ -284,3 +292,114 @@ def test_nothing_is_cut_off_on_a_narrow_screen(
         page.goto(page.url.partition("#")[0] + at)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# -- curves ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def spiked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    """A curve of 100,000 points at 0, with one spike and one NaN."""
+    root = tmp_path_factory.mktemp("spiked") / "mlruns"
+    client = tracklet.TrackletClient(str(root))
+    run_id = client.create_run(client.create_experiment("spiked"), run_name="one").info.run_id
+    writer = client.store.open_run(run_id)
+    values = [0.0] * 100_000
+    values[61_803], values[20_000] = 10.0, float("nan")
+    writer.log_series("m", [(1_000 + step, value, step) for step, value in enumerate(values)])
+    writer.close()
+    client.set_terminated(run_id)
+    one = Served(root)
+    yield one, run_id
+    one.stop()
+
+
+COLOURED = """() => {
+    const canvas = document.querySelector('.plot canvas');
+    const {data, width, height} = canvas.getContext('2d').getImageData(
+        0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let y = 0; y < height / 3; y++) for (let x = 0; x < width; x++) {
+        const at = 4 * (y * width + x);
+        const [r, g, b, a] = data.slice(at, at + 4);
+        if (a > 20 && Math.max(r, g, b) - Math.min(r, g, b) > 40) count++;
+    }
+    return count;
+}"""
+
+
+@pytest.mark.parametrize("zoom", ["", "60000,64000", "61700,61900", "61802,61804"])
+def test_a_spike_is_seen_at_every_zoom(
+    open_page: Open, spiked: tuple[Served, str], zoom: str
+) -> None:
+    server, run_id = spiked
+    page = open_page(f"#/runs/{run_id}?tab=charts{zoom and f'&zoom={zoom}'}", server=server)
+    expect(page.get_by_text("100,000 points")).to_be_visible()
+    expect(page.locator(".plot canvas")).to_be_visible()
+    until = time.monotonic() + 20
+    while not page.evaluate(COLOURED) and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    assert page.evaluate(COLOURED) > 0
+
+
+def test_what_is_not_finite_is_named(open_page: Open, spiked: tuple[Served, str]) -> None:
+    server, run_id = spiked
+    page = open_page(f"#/runs/{run_id}?tab=charts", server=server)
+    expect(page.get_by_text("not finite: 1 points, the first at step")).to_be_visible()
+
+
+# -- changes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[Served, Any, str, str]]:
+    """A record of a test's own, with one run; asked for before the page, it outlives that."""
+    client = tracklet.TrackletClient(str(tmp_path / "mlruns"))
+    experiment = client.create_experiment("changing")
+    run_id = client.create_run(experiment, run_name="first").info.run_id
+    client.log_metric(run_id, "m", 1.0, step=0)
+    client.set_terminated(run_id)
+    one = Served(tmp_path / "mlruns")
+    yield one, client, experiment, run_id
+    one.stop()
+
+
+def test_what_others_record_appears_by_itself(
+    own: tuple[Served, Any, str, str], open_page: Open
+) -> None:
+    server, client, experiment, _ = own
+    page = open_page(f"#/experiments/{experiment}", server=server)
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "2")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    other = client.create_run(experiment, run_name="second").info.run_id
+    expect(page.get_by_role("link", name="second")).to_be_visible()
+    client.log_metric(other, "m", 0.25, step=7)
+    expect(page.get_by_role("gridcell", name="0.25")).to_be_visible()
+    client.set_terminated(other, "FAILED")
+    expect(page.get_by_role("gridcell", name="failed")).to_be_visible()
+
+
+def test_a_run_is_edited_in_its_page(own: tuple[Served, Any, str, str], open_page: Open) -> None:
+    server, client, _, run_id = own
+    page = open_page(f"#/runs/{run_id}", server=server)
+    page.get_by_role("button", name="write a note").click()
+    page.get_by_role("textbox", name="note").fill("## Seen\n\nIt **works**.")
+    page.get_by_role("button", name="save the note").click()
+    expect(page.get_by_role("heading", name="Seen")).to_be_visible()
+    page.get_by_role("button", name="rename").click()
+    page.get_by_label("name of the run").fill("renamed")
+    page.get_by_role("button", name="save", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("renamed")
+    page.get_by_label("key of a tag").fill("team")
+    page.get_by_label("value of a tag").fill("growth")
+    page.get_by_role("button", name="set", exact=True).click()
+    expect(page.get_by_role("rowheader", name="team")).to_be_visible()
+    page.get_by_role("button", name="move to the trash").click()
+    expect(page.get_by_text("in the trash", exact=True)).to_be_visible()
+    assert client.get_run(run_id).info.lifecycle_stage == "deleted"
+    page.get_by_role("button", name="undo").click()
+    expect(page.get_by_text("in the trash", exact=True)).to_have_count(0)
+    run = client.get_run(run_id)
+    assert run.info.run_name == "renamed"
+    assert run.data.tags["team"] == "growth"
+    assert run.data.tags["mlflow.note.content"] == "## Seen\n\nIt **works**."

@@ -480,6 +480,12 @@ class FolderBackend(Folder, Backend, Session):
 
     # -- runs ----------------------------------------------------------------------------------
 
+    def metric_file(self, run_id: str, key: str) -> str | None:
+        """Where the points of a run's metric lie; None if there is no such run."""
+        run = self.find("run", validation.validate_run_id(run_id))
+        name = validation.validate_key("metric", key)
+        return None if run is None else f"{_folder(run)}/{layout.METRICS}/{name}"
+
     def writer(self, run: Entry) -> FileRunWriter:
         return self._writer(_entry(run))
 

@@ -253,6 +253,15 @@ def _is_float(text: bytes) -> bool:
     return True
 
 
+def columns_of(data: bytes) -> tuple[list[int], list[float], list[int]]:
+    """The timestamps, values and steps of the points in a run's metric file, in its order."""
+    columns = _columns(data)
+    if columns is None:
+        points = parse_run_points(data, "").points
+        columns = [p.timestamp for p in points], [p.value for p in points], [p.step for p in points]
+    return columns
+
+
 def _columns(data: bytes) -> tuple[list[int], list[float], list[int]] | None:
     """The three columns of a file that has nothing but whole three-field lines."""
     lines = data.count(b"\n")

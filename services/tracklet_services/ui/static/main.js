@@ -2,6 +2,7 @@
 import { html, render, useErrorBoundary, useEffect, useState } from './vendor/preact.js';
 import { get } from './lib/api.js';
 import { Trouble } from './lib/parts.js';
+import { state as live } from './lib/live.js';
 import { go, route } from './lib/route.js';
 import { announced, place, setTheme, showTheme, theme, toast } from './lib/state.js';
 
@@ -74,6 +75,7 @@ function Shell() {
       <a class="brand" href="#/"><img src=${new URL('./icon.svg', import.meta.url).href} alt="" width="22" height="22" />tracklet</a>
       <span class="place" dir="auto">${place.value?.place ?? ''}</span>
       ${place.value?.read_only && html`<span class="badge">read-only</span>`}
+      ${live.value && html`<span class="live" data-state=${live.value} role="status">${live.value === 'lost' ? 'the server is gone; trying again' : live.value}</span>`}
       <button class="quiet" aria-label=${`theme: ${theme.value || 'as the system'}; change to ${next || 'as the system'}`} onClick=${() => setTheme(next)}>${sign}</button>
     </header>
     <${Screen} />

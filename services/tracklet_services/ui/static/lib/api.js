@@ -1,6 +1,6 @@
 /** The server's answers: documents, and frames of numbers that need no parsing. */
 
-const BASE = new URL('api/ui/v1/', location.href.split('#')[0].split('?')[0]);
+export const BASE = new URL('api/ui/v1/', location.href.split('#')[0].split('?')[0]);
 
 export class ApiError extends Error {
   /** @param {number} status @param {any} document */
@@ -12,7 +12,7 @@ export class ApiError extends Error {
 }
 
 /** @param {string} path @param {[string, string][]} params @param {AbortSignal} [signal] */
-async function ask(path, params, signal) {
+export async function ask(path, params, signal) {
   const url = new URL(path, BASE);
   for (const [key, value] of params) url.searchParams.append(key, value);
   let response;

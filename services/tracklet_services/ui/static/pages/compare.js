@@ -14,11 +14,11 @@ function partsOf(run) {
   const tags = Object.entries(run.tags).filter(([key]) => !/^(mlflow|tracklet)\./.test(key));
   const code = Object.entries(run.tags).filter(([key]) => key.startsWith('mlflow.source.'));
   return {
-    metrics: new Map(run.metrics.map((/** @type {any[]} */ m) => [m[0], m[1]])),
-    params: new Map(Object.entries(run.params)),
-    tags: new Map(/** @type {any} */ (tags)),
-    'data sets': new Map(run.datasets.map((/** @type {any} */ d) => [d.name, d.digest])),
-    code: new Map(/** @type {any} */ (code)),
+    Metrics: new Map(run.metrics.map((/** @type {any[]} */ m) => [m[0], m[1]])),
+    Params: new Map(Object.entries(run.params)),
+    Tags: new Map(/** @type {any} */ (tags)),
+    'Data sets': new Map(run.datasets.map((/** @type {any} */ d) => [d.name, d.digest])),
+    Code: new Map(/** @type {any} */ (code)),
   };
 }
 
@@ -70,7 +70,7 @@ function Table({ runs, base, find, all }) {
     const value = part[section].get(key);
     if (value === undefined) return html`<td class="dim">–</td>`;
     const other = reference?.[section].get(key);
-    const numeric = section === 'metrics';
+    const numeric = section === 'Metrics';
     const text = numeric ? format.number(value, 6) : String(value);
     const same = reference && other === value;
     let change = '';
@@ -78,10 +78,10 @@ function Table({ runs, base, find, all }) {
       const by = value - other;
       change = `${by > 0 ? '+' : ''}${format.number(by, 3)}${other ? ` (${by > 0 ? '+' : ''}${format.number((by / Math.abs(other)) * 100, 3)} %)` : ''}`;
     }
-    return html`<td class=${`${numeric ? 'number' : ''} ${same ? 'dim' : ''}`} dir="auto">${text.length > 200 ? `${text.slice(0, 200)}…` : text}${change && html`<br /><span class="small change">${change}</span>`}</td>`;
+    return html`<td class=${`${numeric ? 'figures' : ''} ${same ? 'dim' : ''}`} dir="auto">${text.length > 200 ? `${text.slice(0, 200)}…` : text}${change && html`<br /><span class="small change">${change}</span>`}</td>`;
   };
   return html`<div class="scroll boxed" tabindex="0"><table class="list compare"><thead><tr><th scope="col">Run</th>${runs.map(({ info }) => html`<th scope="col"><span class="dot" style=${{ background: format.colour(info.run_id) }}></span><a href=${href(['experiments', info.experiment_id, 'runs', info.run_id])} dir="auto">${info.run_name || info.run_id.slice(0, 8)}</a><br /><${Status} name=${info.status} /> <button class="quiet small" aria-pressed=${baseId === info.run_id} onClick=${() => setQuery({ base: baseId === info.run_id ? null : info.run_id })}>${baseId === info.run_id ? 'baseline' : 'as baseline'}</button></th>`)}</tr></thead>
-    ${sections.filter(one => one.keys.length).map(({ section, keys, rows }) => html`<tbody><tr class="section"><th scope="colgroup" colspan=${runs.length + 1}>${section} <span class="dim">${rows.length < keys.length ? `${rows.length} of ${keys.length} differ` : keys.length}</span></th></tr>
+    ${sections.filter(one => one.rows.length).map(({ section, keys, rows }) => html`<tbody><tr class="section"><th scope="colgroup" colspan=${runs.length + 1}>${section} <span class="dim">${rows.length < keys.length ? `${rows.length} of ${keys.length} differ` : keys.length}</span></th></tr>
       ${rows.slice(0, ROWS).map(key => html`<tr key=${key}><th scope="row" dir="auto">${key}</th>${parts.map(part => cell(part, section, key))}</tr>`)}
       ${rows.length > ROWS && html`<tr><td colspan=${runs.length + 1} class="dim">${ROWS} of ${rows.length} are shown: find the others</td></tr>`}</tbody>`)}
   </table></div>${hidden > 0 && html`<p class="dim small">${format.count(hidden)} keys have the same value in all runs and are hidden.</p>`}`;

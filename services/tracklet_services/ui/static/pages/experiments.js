@@ -1,10 +1,12 @@
 /** All experiments. */
-import { html, useState } from '../vendor/preact.js';
+import { html, useEffect, useState } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
 import * as format from '../lib/format.js';
 import { Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { changes, listen } from '../lib/live.js';
 import { go, href, route, setQuery } from '../lib/route.js';
-import { place } from '../lib/state.js';
+import { place, say } from '../lib/state.js';
+import { mayWrite, tryWrite } from '../lib/write.js';
 
 const MOST = 500;
 
@@ -27,10 +29,20 @@ model.fit(X, y)  # a run, with its params, metrics and model</pre>
   </section>`;
 }
 
+function Create() {
+  const [name, setName] = useState(/** @type {string | null} */ (null));
+  if (name === null) return html`<button onClick=${() => setName('')}>new experiment</button>`;
+  return html`<form class="bar tag-form" onSubmit=${async (/** @type {any} */ event) => {
+    event.preventDefault();
+    if (name.trim() && (await tryWrite('experiments/create', { name: name.trim() }))) setName(null);
+  }}><input aria-label="name of the experiment" placeholder="name" value=${name} onInput=${(/** @type {any} */ e) => setName(e.target.value)} onKeyDown=${(/** @type {any} */ e) => e.key === 'Escape' && setName(null)} /><button class="primary">create</button></form>`;
+}
+
 export default function Experiments() {
   const { query } = route.value;
   const view = query.get('view') === 'deleted' ? 'deleted_only' : 'active_only';
-  const { value, error, busy, again } = useAnswer(signal => get('experiments', [['view', view]], signal), view);
+  const { value, error, busy, again } = useAnswer(signal => get('experiments', [['view', view]], signal), `${view} ${changes.value}`);
+  useEffect(() => listen(''), []);
   const [picked, setPicked] = useState(/** @type {string[]} */ ([]));
   const find = query.get('find') ?? '';
   const order = query.get('order') ?? 'activity';
@@ -40,6 +52,15 @@ export default function Experiments() {
     .filter(one => !wanted || one.name.toLowerCase().includes(wanted) || one.id === find)
     .sort(ORDERS[order] ?? ORDERS.activity);
   document.title = 'experiments · tracklet';
+  const move = async () => {
+    const ids = picked;
+    const [there, back] = view === 'deleted_only' ? ['restore', 'delete'] : ['delete', 'restore'];
+    setPicked([]);
+    for (const experiment_id of ids) await tryWrite(`experiments/${there}`, { experiment_id });
+    say(`${ids.length} moved`, 'undo', async () => {
+      for (const experiment_id of ids) await tryWrite(`experiments/${back}`, { experiment_id });
+    });
+  };
   const head = (/** @type {string} */ name, /** @type {string} */ title, numeric = false) => html`<th scope="col" class=${numeric ? 'number' : ''} aria-sort=${order === name ? (name === 'name' ? 'ascending' : 'descending') : 'none'}>
     <button class="quiet" onClick=${() => setQuery({ order: name === 'activity' ? null : name })}>${title}</button></th>`;
   return html`<main id="main" class="page" tabindex="-1">
@@ -48,6 +69,8 @@ export default function Experiments() {
       <input type="search" data-filter placeholder="find by name" aria-label="find experiments by name" value=${find} onInput=${(/** @type {any} */ e) => setQuery({ find: e.target.value })} />
       <label class="check"><input type="checkbox" checked=${view === 'deleted_only'} onChange=${(/** @type {any} */ e) => setQuery({ view: e.target.checked ? 'deleted' : null })} />in the trash</label>
       <span class="grow"></span>
+      ${mayWrite() && picked.length > 0 && html`<button class="quiet" onClick=${move}>${view === 'deleted_only' ? 'restore' : 'to the trash'} ${picked.length}</button>`}
+      ${mayWrite() && html`<${Create} />`}
       ${picked.length > 1 && html`<button class="primary" onClick=${() => go(href(['experiments', picked.join(',')]))}>open ${picked.length} as one table</button>`}
     </div>
     ${error && html`<${Trouble} error=${error} retry=${again} />`}

@@ -2,9 +2,11 @@
 import { html, useEffect, useState } from '../vendor/preact.js';
 import { get, fileUrl } from '../lib/api.js';
 import * as format from '../lib/format.js';
-import { Markdown } from '../lib/markdown.js';
 import { Crumbs, Id, Pairs, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { changes, listen } from '../lib/live.js';
 import { href, route, setQuery } from '../lib/route.js';
+import { mayWrite, trash, tryWrite } from '../lib/write.js';
+import { Name, Note, Tags } from './edit.js';
 
 const NOTE = 'mlflow.note.content';
 const TABS = /** @type {const} */ (['overview', 'charts', 'artifacts', 'code']);
@@ -35,7 +37,10 @@ export function Later({ name, props }) {
 
 /** @param {{ id: string }} props */
 export default function Run({ id }) {
-  const { value: run, error, busy, again } = useAnswer(signal => get(`run/${encodeURIComponent(id)}`, [], signal), id);
+  const { value: run, error, busy, again } = useAnswer(signal => get(`run/${encodeURIComponent(id)}`, [], signal), `${id} ${changes.value}`);
+  useEffect(() => {
+    if (run) listen(run.experiment.id);
+  }, [run?.experiment.id]);
   const asked = route.value.query.get('tab') ?? 'overview';
   const tab = /** @type {readonly string[]} */ (TABS).includes(asked) ? asked : 'overview';
   if (error && !run) return html`<main id="main" class="page" tabindex="-1"><h1>This run cannot be shown</h1><${Trouble} error=${error} retry=${again} /></main>`;
@@ -48,8 +53,10 @@ export default function Run({ id }) {
     <${Crumbs} trail=${[['experiments', '#/'], [experiment.name, href(['experiments', experiment.id])], [name]]} />
     <div class="title">
       <span class="dot large" style=${{ background: format.colour(id) }}></span>
-      <h1 dir="auto">${name}</h1><${Status} name=${info.status} />
+      <${Name} name=${name} label="name of the run" onSave=${(/** @type {string} */ run_name) => tryWrite('runs/update', { run_id: id, run_name })} /><${Status} name=${info.status} />
       ${info.lifecycle_stage === 'deleted' && html`<span class="badge">in the trash</span>`}
+      <span class="grow"></span>
+      ${mayWrite() && (info.lifecycle_stage === 'deleted' ? html`<button onClick=${() => tryWrite('runs/restore', { run_id: id })}>restore</button>` : html`<button class="quiet" onClick=${() => trash([id])}>move to the trash</button>`)}
     </div>
     <p class="facts">
       <${Id} text=${id} />
@@ -82,11 +89,11 @@ function Overview({ run }) {
   const own = Object.entries(tags).filter(([key]) => (key.startsWith('mlflow.') || key.startsWith('tracklet.')) && key !== NOTE);
   const link = (/** @type {any[]} */ [id, name, status]) => html`<a href=${href(['experiments', info.experiment_id, 'runs', id])} dir="auto">${name || id.slice(0, 8)}</a> ${status && html`<${Status} name=${status} />`}`;
   return html`<div class="cards">
-    ${tags[NOTE] && html`<section class="card full"><h2>Note</h2><${Markdown} text=${tags[NOTE]} image=${(/** @type {string} */ path) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(path) ? null : fileUrl('runs', info.run_id, safeDecode(path)))} /></section>`}
+    <${Note} key=${info.run_id} id=${info.run_id} note=${tags[NOTE] ?? ''} image=${(/** @type {string} */ path) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(path) ? null : fileUrl('runs', info.run_id, safeDecode(path)))} />
     <section class="card"><h2>Metrics <span class="dim">${metrics.length}</span></h2><${Metrics} metrics=${metrics} /></section>
     <section class="card"><h2>Params <span class="dim">${Object.keys(params).length}</span></h2>
       <${Pairs} label="params" rows=${Object.entries(params)} empty="No params were recorded." /></section>
-    <section class="card"><h2>Tags <span class="dim">${shown.length}</span></h2><${Pairs} label="tags" rows=${shown} empty="No tags were set." />
+    <section class="card"><h2>Tags <span class="dim">${shown.length}</span></h2><${Tags} id=${info.run_id} tags=${shown} />
       <details><summary>${own.length} of the system</summary><${Pairs} label="tags of the system" rows=${own} empty="" /></details></section>
     ${(parent || children.length > 0) && html`<section class="card"><h2>Family</h2>
       ${parent && html`<p>Child of ${link(parent)}</p>`}

@@ -3,8 +3,10 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/pr
 import { frame, get } from '../lib/api.js';
 import * as format from '../lib/format.js';
 import { Crumbs, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { changes, listen } from '../lib/live.js';
 import { go, href, route, setQuery } from '../lib/route.js';
 import { announce } from '../lib/state.js';
+import { mayWrite, trash, tryWrite } from '../lib/write.js';
 import * as columns from '../table/columns.js';
 import { Chooser } from '../table/chooser.js';
 import { TableData } from '../table/data.js';
@@ -81,7 +83,7 @@ export default function Runs({ ids }) {
   const about = useAnswer(signal => get('experiments', [['view', 'all']], signal), 'experiments');
   // The keys of the latest runs come at once; those of all, with their counts, a little later.
   const sampled = useAnswer(signal => get('keys', [['experiments', of], ['sample', '50']], signal), of);
-  const keys = useAnswer(signal => get('keys', [['experiments', of]], signal), of);
+  const keys = useAnswer(signal => get('keys', [['experiments', of]], signal), `${of} ${changes.value}`);
   const uses = /** @type {columns.Use[]} */ ((keys.value ?? sampled.value)?.keys ?? []);
   const cols = query.get('cols');
   const differs = query.get('diff') === '1';
@@ -92,7 +94,8 @@ export default function Runs({ ids }) {
   }
   const first = useRef(names);
   first.current = names;
-  const key = JSON.stringify([of, text, order, view, query.get('turn')]);
+  useEffect(() => listen(of), [of]);
+  const key = JSON.stringify([of, text, order, view, query.get('turn'), changes.value]);
   const rows = useAnswer(async signal => {
     const asked = /** @type {[string, string][]} */ ([
       ['experiments', of],
@@ -135,6 +138,13 @@ export default function Runs({ ids }) {
       <label class="check"><input type="checkbox" checked=${differs} onChange=${(/** @type {any} */ e) => setQuery({ diff: e.target.checked ? '1' : null })} />only what differs</label>
       <label class="check"><input type="checkbox" checked=${view === 'deleted_only'} onChange=${(/** @type {any} */ e) => setQuery({ view: e.target.checked ? 'deleted' : null })} />in the trash</label>
       <span class="grow"></span>
+      ${mayWrite() && chosen.size > 0 && html`<button class="quiet" onClick=${async () => {
+        const ids = [...chosen];
+        chosen.clear();
+        if (view === 'deleted_only') for (const run_id of ids) await tryWrite('runs/restore', { run_id });
+        else await trash(ids);
+        turn(n => n + 1);
+      }}>${view === 'deleted_only' ? 'restore' : 'to the trash'} ${format.count(chosen.size)}</button>`}
       <button class=${chosen.size > 1 ? 'primary' : ''} disabled=${chosen.size < 2} onClick=${() => go(href(['compare'], { runs: [...chosen].slice(0, 500).join(',') }))}>compare${chosen.size ? ` ${format.count(chosen.size)}` : ''}</button>
     </div>
     ${asFilter(text) !== text && text && html`<p class="dim small">looks for <code>${asFilter(text)}</code></p>`}

@@ -1,0 +1,87 @@
+"""What changed, as server-sent events: a page that hears of it asks again for what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tracklet.errors import TrackletException
+from tracklet.reading.connection import Reader
+from tracklet_services.ui.place import LIMITS, Place
+
+_LOOK: Final = 0.5
+_ALIVE: Final = 30.0
+
+
+def route(place: Place) -> Route:
+    """``events?experiments=``: a line whenever something of these experiments changed."""
+    streams = 0
+
+    async def endpoint(request: Request) -> Response:
+        nonlocal streams
+        if streams >= LIMITS["streams"]:
+            return Response(status_code=503)
+        given = request.query_params.get("experiments", "")
+        ids = [id_ for id_ in given.split(",") if id_]
+
+        async def stream() -> AsyncIterator[str]:
+            nonlocal streams
+            streams += 1
+            try:
+                async for line in _changes(place, ids):
+                    yield line
+            finally:
+                streams -= 1
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    return Route("/api/ui/v1/events", endpoint, methods=["GET"])
+
+
+async def _changes(place: Place, ids: Sequence[str]) -> AsyncIterator[str]:
+    yield "retry: 2000\nevent: open\ndata:\n\n"
+    known: Any = None
+    quiet = 0.0
+    while True:
+        try:
+            seen = await place.run(_signs, place, ids)
+        except TrackletException:
+            seen = known
+        if known is not None and seen != known:
+            quiet = 0.0
+            yield "event: changed\ndata:\n\n"
+        known = seen
+        await asyncio.sleep(_LOOK)
+        quiet += _LOOK
+        if quiet >= _ALIVE:
+            quiet = 0.0
+            yield ":\n\n"
+
+
+def _signs(place: Place, ids: Sequence[str]) -> Any:
+    """What differs when something changed: runs and their states, and where those running are."""
+
+    def answer(reader: Reader) -> Any:
+        mark = "?" if reader.dialect == "sqlite" else "%s"
+        within = f" WHERE experiment_id IN ({', '.join([mark] * len(ids))})" if ids else ""
+        runs = reader.rows(
+            "SELECT count(*), max(id), max(end_time), "
+            "sum(CASE status WHEN 'RUNNING' THEN 1 ELSE 0 END), "
+            f"sum(CASE lifecycle_stage WHEN 'active' THEN 1 ELSE 0 END) FROM runs{within}",
+            ids,
+        )
+        running = f"{within} {'AND' if ids else 'WHERE'} status = 'RUNNING'"
+        points = reader.rows(
+            "SELECT count(*), max(timestamp), sum(step) FROM latest_metrics "
+            f"WHERE run IN (SELECT id FROM runs{running})",
+            ids,
+        )
+        others = reader.rows("SELECT count(*), max(last_update_time) FROM experiments")
+        return [list(map(tuple, rows)) for rows in (runs, points, others)]
+
+    return place.ask(answer)

@@ -1,0 +1,215 @@
+"""Curves: of each, as much as can be seen, with every spike of it.
+
+A series with no more points than bins comes whole. Of a longer one each bin has its count, least,
+greatest, mean and last value and how many were not finite, so that nothing vanishes at any zoom.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, TypeAlias
+
+from tracklet.errors import InvalidParameterValue
+from tracklet.reading.blocks import Block, Blocks
+from tracklet_services.ui.frames import Frame
+from tracklet_services.ui.place import LIMITS, Place
+
+Axis: TypeAlias = Literal["step", "time", "wall"]
+
+_MS: Final = 1000.0
+
+
+class Curve:
+    """The points of a run's metric, by blocks.
+
+    Args:
+        place: The record.
+        run_id: The run.
+        key: The metric.
+    """
+
+    def __init__(self, place: Place, run_id: str, key: str) -> None:
+        self.run_id = run_id
+        backend = getattr(place.client.store, "backend", None)
+        file = getattr(backend, "metric_file", None)
+        path = file(run_id, key) if file is not None else None
+        self._blocks = Blocks(path) if path is not None else None
+        self._points: tuple[list[int], list[float], list[int]] = ([], [], [])
+        if self._blocks is not None:
+            self.rows = self._blocks.rows
+        else:
+            history = place.client.get_metric_history(run_id, key)
+            self._points = (
+                [p.timestamp for p in history],
+                [p.value for p in history],
+                [p.step for p in history],
+            )
+            self.rows = [_whole(*self._points)] if history else []
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return int(sum(row.points for row in self.rows))
+
+    def read(self, rows: Sequence[Block]) -> tuple[list[int], list[float], list[int]]:
+        """The timestamps, values and steps of the points in some blocks."""
+        return self._points if self._blocks is None else self._blocks.read(rows)
+
+    def origin(self) -> float:
+        """When it began, ms."""
+        return min((row.time_min for row in self.rows), default=0.0)
+
+    def span(self, row: Block, axis: Axis) -> tuple[float, float]:
+        """Where a block lies on an axis: steps, seconds since the beginning, or ms."""
+        if axis == "step":
+            return row.step_min, row.step_max
+        if axis == "wall":
+            return row.time_min, row.time_max
+        origin = self.origin()
+        return (row.time_min - origin) / _MS, (row.time_max - origin) / _MS
+
+    def places(self, times: list[int], steps: list[int], axis: Axis) -> Sequence[float]:
+        """Where points lie on an axis."""
+        if axis == "step":
+            return steps
+        if axis == "wall":
+            return times
+        origin = self.origin()
+        return [(time - origin) / _MS for time in times]
+
+
+def _whole(times: list[int], values: list[float], steps: list[int]) -> Block:
+    finite = [value for value in values if math.isfinite(value)]
+    nan = math.nan
+    return Block(
+        0,
+        len(values),
+        min(steps),
+        max(steps),
+        min(times),
+        max(times),
+        min(finite, default=nan),
+        max(finite, default=nan),
+        math.fsum(finite),
+        finite[-1] if finite else nan,
+        len(values) - len(finite),
+        0,
+    )
+
+
+def series(
+    place: Place,
+    runs: Sequence[str],
+    key: str,
+    axis: Axis,
+    between: tuple[float | None, float | None],
+    bins: int,
+) -> Iterator[bytes]:
+    """A frame for each run, all over the same bins."""
+    if len(runs) > LIMITS["series"]:
+        raise InvalidParameterValue(f"at most {LIMITS['series']} runs are drawn at once")
+    if not 1 <= bins <= LIMITS["bins"]:
+        raise InvalidParameterValue(f"bins are 1 to {LIMITS['bins']}; got {bins}")
+    if axis not in ("step", "time", "wall"):
+        raise InvalidParameterValue(f"x is step, time or wall; got {axis!r}")
+    curves = [Curve(place, run_id, key) for run_id in runs]
+    spans = [curve.span(row, axis) for curve in curves for row in curve.rows]
+    low = between[0] if between[0] is not None else min((s[0] for s in spans), default=0.0)
+    high = between[1] if between[1] is not None else max((s[1] for s in spans), default=0.0)
+    for curve in curves:
+        yield _frame(curve, axis, low, high, bins, whole=between == (None, None))
+
+
+def _frame(curve: Curve, axis: Axis, low: float, high: float, bins: int, *, whole: bool) -> bytes:
+    frame = Frame(run=curve.run_id, count=curve.count, low=low, high=high)
+    spans = [(row, *curve.span(row, axis)) for row in curve.rows]
+    inside = [(row, a, b) for row, a, b in spans if b >= low and a <= high]
+    total = int(sum(row.points for row, _, _ in inside))
+    if (whole and total <= bins) or total <= bins // 2:
+        times, values, steps = curve.read([row for row, _, _ in inside])
+        places = curve.places(times, steps, axis)
+        order = sorted(range(len(values)), key=places.__getitem__)
+        frame.header["kind"] = "points"
+        frame.add(array("d", (places[i] for i in order)))
+        frame.add(array("d", (values[i] for i in order)))
+        return frame.encode()
+    made = _Bins(low, high, bins)
+    width = (high - low) / bins
+    finer: list[Block] = []
+    for row, start, end in inside:
+        if end - start <= width and start >= low and end <= high:
+            made.add_block(row, (start + end) / 2)
+        else:
+            finer.append(row)
+    if finer:
+        times, values, steps = curve.read(finer)
+        made.add_points(curve.places(times, steps, axis), values)
+    frame.header["kind"] = "bins"
+    made.put(frame)
+    return frame.encode()
+
+
+class _Bins:
+    """Bins of equal width from one end to the other."""
+
+    def __init__(self, low: float, high: float, bins: int) -> None:
+        self.low, self.high, self.bins = low, high, bins
+        self.scale = bins / (high - low) if high > low else 0.0
+        nan = math.nan
+        self.count = [0] * bins
+        self.odd = [0] * bins
+        self.least = [math.inf] * bins
+        self.most = [-math.inf] * bins
+        self.total = [0.0] * bins
+        self.last = [nan] * bins
+
+    def at(self, place: float) -> int:
+        return min(self.bins - 1, int((place - self.low) * self.scale))
+
+    def add_block(self, row: Block, place: float) -> None:
+        at = self.at(place)
+        self.count[at] += int(row.points)
+        self.odd[at] += int(row.odd)
+        if row.odd < row.points:
+            self.least[at] = min(self.least[at], row.least)
+            self.most[at] = max(self.most[at], row.most)
+            self.total[at] += row.total
+            self.last[at] = row.last
+
+    def add_points(self, places: Sequence[float], values: Sequence[float]) -> None:
+        low, high, scale, end = self.low, self.high, self.scale, self.bins - 1
+        count, odd, least, most = self.count, self.odd, self.least, self.most
+        total, last, isfinite = self.total, self.last, math.isfinite
+        for place, value in zip(places, values, strict=True):
+            if place < low or place > high:
+                continue
+            at = int((place - low) * scale)
+            if at > end:
+                at = end
+            count[at] += 1
+            if not isfinite(value):
+                odd[at] += 1
+                continue
+            if value < least[at]:
+                least[at] = value
+            if value > most[at]:
+                most[at] = value
+            total[at] += value
+            last[at] = value
+
+    def put(self, frame: Frame) -> None:
+        """Put into a frame the bins that hold something: place, mean, least, most, last, counts."""
+        used = [at for at in range(self.bins) if self.count[at]]
+        nan, width = math.nan, (self.high - self.low) / self.bins
+        finite = [self.count[at] - self.odd[at] for at in used]
+        mean = (self.total[at] / n if n else nan for at, n in zip(used, finite, strict=True))
+        frame.add(array("d", (self.low + (at + 0.5) * width for at in used)))
+        frame.add(array("d", mean))
+        for column in (self.least, self.most):
+            frame.add(array("d", (v if math.isfinite(v := column[at]) else nan for at in used)))
+        frame.add(array("d", (self.last[at] for at in used)))
+        frame.add(array("I", (self.count[at] for at in used)))
+        frame.add(array("I", (self.odd[at] for at in used)))
+        frame.add(array("I", used))

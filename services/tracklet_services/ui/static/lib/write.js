@@ -1,0 +1,51 @@
+/** Changes to the record, by MLflow's public endpoints: one way to write, whoever writes. */
+import { ApiError, BASE } from './api.js';
+import { changes } from './live.js';
+import { place, say } from './state.js';
+
+const ROOT = new URL('../../2.0/mlflow/', BASE);
+
+/** @param {string} verb @param {Record<string, any>} body */
+export async function write(verb, body) {
+  let response;
+  try {
+    response = await fetch(new URL(verb, ROOT), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  } catch {
+    throw new ApiError(0, { message: 'The server does not answer; nothing was changed.' });
+  }
+  const text = await response.text();
+  let document;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    document = { message: text };
+  }
+  if (!response.ok) throw new ApiError(response.status, document);
+  changes.value++;
+  return document;
+}
+
+/** Whether this page may change anything. */
+export const mayWrite = () => place.value !== null && !place.value.read_only;
+
+/** Write, and say what went wrong if it did. @param {string} verb @param {Record<string, any>} body */
+export async function tryWrite(verb, body) {
+  try {
+    await write(verb, body);
+    return true;
+  } catch (error) {
+    say(/** @type {Error} */ (error).message);
+    return false;
+  }
+}
+
+/** Put runs into the trash, with a way back. @param {string[]} ids */
+export async function trash(ids) {
+  const gone = [];
+  for (const run_id of ids) if (await tryWrite('runs/delete', { run_id })) gone.push(run_id);
+  if (gone.length)
+    say(gone.length === 1 ? 'The run is in the trash.' : `${gone.length} runs are in the trash.`, 'undo', async () => {
+      for (const run_id of gone) await tryWrite('runs/restore', { run_id });
+    });
+  return gone;
+}

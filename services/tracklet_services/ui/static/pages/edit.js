@@ -1,0 +1,79 @@
+/** What can be changed of a run: its note, its name, its tags. */
+import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { get } from '../lib/api.js';
+import { Markdown } from '../lib/markdown.js';
+import { Long } from '../lib/parts.js';
+import { say } from '../lib/state.js';
+import { mayWrite, tryWrite } from '../lib/write.js';
+
+const NOTE = 'mlflow.note.content';
+
+/** @param {{ id: string, note: string, image: (path: string) => string | null }} props */
+export function Note({ id, note, image }) {
+  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  const [shown, setShown] = useState(false);
+  const began = useRef(note);
+  const box = useRef(/** @type {any} */ (null));
+  useEffect(() => {
+    if (draft !== null && !shown) box.current?.focus();
+  }, [draft !== null, shown]);
+  const edit = () => {
+    began.current = note;
+    setDraft(note);
+    setShown(false);
+  };
+  const save = async () => {
+    const now = (await get(`run/${id}`)).tags[NOTE] ?? '';
+    if (now !== began.current && now !== draft) {
+      began.current = now;
+      say('The note was changed meanwhile by somebody else: save again to replace it.');
+      return;
+    }
+    if (await tryWrite('runs/set-tag', { run_id: id, key: NOTE, value: draft })) setDraft(null);
+  };
+  if (draft === null) {
+    if (!note && !mayWrite()) return null;
+    return html`<section class="card full"><div class="bar"><h2>Note</h2><span class="grow"></span>${mayWrite() && html`<button class="quiet small" onClick=${edit}>${note ? 'edit the note' : 'write a note'}</button>`}</div>
+      ${note ? html`<${Markdown} text=${note} image=${image} />` : ''}</section>`;
+  }
+  return html`<section class="card full"><div class="bar"><h2>Note</h2><span class="dim small">Markdown</span><span class="grow"></span><button class="quiet small" aria-pressed=${shown} onClick=${() => setShown(!shown)}>preview</button></div>
+    ${shown ? html`<${Markdown} text=${draft} image=${image} />` : html`<textarea ref=${box} aria-label="note" rows="10" value=${draft} onInput=${(/** @type {any} */ e) => setDraft(e.target.value)} onKeyDown=${(/** @type {any} */ e) => {
+      if (e.key === 'Escape' && draft === note) setDraft(null);
+      if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) save();
+    }}></textarea>`}
+    <p class="bar"><button class="primary" onClick=${save}>save the note</button><button onClick=${() => setDraft(null)}>cancel</button></p></section>`;
+}
+
+/** @param {{ name: string, label: string, onSave: (name: string) => Promise<boolean> }} props */
+export function Name({ name, label, onSave }) {
+  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  const box = useRef(/** @type {any} */ (null));
+  useEffect(() => box.current?.select(), [draft !== null]);
+  if (draft === null) return html`<h1 dir="auto">${name}</h1>${mayWrite() && html`<button class="quiet small" onClick=${() => setDraft(name)}>rename</button>`}`;
+  const save = async () => {
+    if (draft.trim() === name || (draft.trim() && (await onSave(draft.trim())))) setDraft(null);
+  };
+  return html`<input ref=${box} class="rename" aria-label=${label} value=${draft} onInput=${(/** @type {any} */ e) => setDraft(e.target.value)} onKeyDown=${(/** @type {any} */ e) => {
+    if (e.key === 'Enter') save();
+    if (e.key === 'Escape') setDraft(null);
+  }} /><button class="primary" onClick=${save}>save</button><button onClick=${() => setDraft(null)}>cancel</button>`;
+}
+
+/** @param {{ id: string, tags: [string, string][] }} props */
+export function Tags({ id, tags }) {
+  const [key, setKey] = useState('');
+  const [value, setValue] = useState('');
+  const add = async (/** @type {any} */ event) => {
+    event.preventDefault();
+    if (key.trim() && (await tryWrite('runs/set-tag', { run_id: id, key: key.trim(), value }))) {
+      setKey('');
+      setValue('');
+    }
+  };
+  const drop = async (/** @type {string} */ name, /** @type {string} */ old) => {
+    if (await tryWrite('runs/delete-tag', { run_id: id, key: name })) say(`The tag ${name} is gone.`, 'undo', () => tryWrite('runs/set-tag', { run_id: id, key: name, value: old }));
+  };
+  return html`${!tags.length && html`<p class="dim">No tags were set.</p>`}
+    <table class="pairs"><tbody>${tags.map(([name, text]) => html`<tr key=${name}><th scope="row">${name}</th><td><${Long} text=${text} /></td><td class="narrow">${mayWrite() && html`<button class="quiet small" aria-label=${`remove the tag ${name}`} onClick=${() => drop(name, text)}>×</button>`}</td></tr>`)}</tbody></table>
+    ${mayWrite() && html`<form class="bar tag-form" onSubmit=${add}><input placeholder="key" aria-label="key of a tag" value=${key} onInput=${(/** @type {any} */ e) => setKey(e.target.value)} /><input placeholder="value" aria-label="value of a tag" value=${value} onInput=${(/** @type {any} */ e) => setValue(e.target.value)} /><button>set</button></form>`}`;
+}
