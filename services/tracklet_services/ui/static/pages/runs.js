@@ -32,6 +32,8 @@ function FilterError({ error, text }) {
 function Table({ data, names, order, selected, titles, onSelect }) {
   const host = useRef(/** @type {any} */ (null));
   const grid = useRef(/** @type {Grid | null} */ (null));
+  const latest = useRef(data);
+  latest.current = data;
   const [error, setError] = useState(/** @type {any} */ (null));
   const shown = columns.made(data, names, id => titles[id]);
   const fixed = shown.length - names.length;
@@ -56,7 +58,7 @@ function Table({ data, names, order, selected, titles, onSelect }) {
     onColumns: (/** @type {number} */ first, /** @type {number} */ last) => {
       const wanted = names.slice(Math.max(0, first - fixed), Math.max(0, last - fixed));
       data.fetch(wanted).then(
-        came => came && grid.current?.options.columns === shown && grid.current.draw(true),
+        came => came && latest.current === data && grid.current?.draw(true),
         problem => (problem.status === 410 ? setQuery({ turn: String(Date.now()) }) : setError(problem)),
       );
     },
