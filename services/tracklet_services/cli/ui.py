@@ -58,7 +58,8 @@ def ui(
     }
     uvicorn = needed["uvicorn"]
 
-    from tracklet_services.ui import app, security
+    from tracklet_services.server import personal
+    from tracklet_services.ui import security
     from tracklet_services.ui.place import Place
 
     if no_token and host not in _LOCAL:
@@ -74,7 +75,7 @@ def ui(
     token = None if no_token else security.kept_token()
     base = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
     shown = Place(read_only=read_only)
-    application = app.create_app(
+    application = personal.create_app(
         shown, token=token, port=chosen, allowed_hosts=allow_hosts, base_path=base
     )
     named = f"[{host}]" if ":" in host else host

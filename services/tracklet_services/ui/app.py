@@ -1,10 +1,9 @@
-"""The application: the pages, their API, and what guards both."""
+"""The pages and their API, as routes that an application serves."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +13,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tracklet_services.server import app as server
 from tracklet_services.ui import api
 from tracklet_services.ui.place import Place
-from tracklet_services.ui.security import Door, Pages
-from tracklet_services.web.guard import Guard, Policy
+from tracklet_services.ui.security import Pages
 
 STATIC: Final = Path(__file__).parent / "static"
 _FIRST: Final = ("pages/experiments.js", "pages/runs.js")
@@ -51,29 +48,6 @@ def routes(place: Place) -> list[BaseRoute]:
         Mount(f"/static/{version}", _Kept(directory=STATIC), name="static"),
     ]
     return [Mount("", routes=pages, middleware=[Middleware(Pages)])]
-
-
-def create_app(
-    place: Place,
-    *,
-    token: str | None,
-    port: int = 5000,
-    allowed_hosts: Sequence[str] = (),
-    base_path: str = "",
-) -> Guard:
-    """The pages and the tracking protocol, by which they change the record, behind one door.
-
-    Args:
-        place: The record.
-        token: The secret of the link; None lets everyone in who reaches the port.
-        port: Where it listens; cookies know no ports, so that their name does.
-        allowed_hosts: Names that are answered to beside the local ones.
-        base_path: What stands before each path.
-    """
-    policy = Policy(hosts=allowed_hosts)
-    both = server.create_app(place.client.store, policy, routes=routes(place), prefix=base_path)
-    cookie = f"tracklet_{port}"
-    return Guard(Door(both, token=token, cookie=cookie, read_only=place.read_only), policy)
 
 
 def _version() -> str:

@@ -16,10 +16,10 @@ import tracklet
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
-from tracklet_services.ui import app as application
+from tracklet_services.server import personal as application
+from tracklet_services.ui.app import STATIC
 
 TOKEN = "t" * 40
-STATIC = application.STATIC
 
 
 @pytest.fixture

@@ -36,14 +36,14 @@ class Served:
     def __init__(self, record: Path | str) -> None:
         import uvicorn
 
-        from tracklet_services.ui import app
+        from tracklet_services.server import personal
         from tracklet_services.ui.place import Place
 
         self.socket = socket.create_server(("127.0.0.1", 0))
         port = self.socket.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}/"
         self.place = Place(str(record))
-        made = app.create_app(self.place, token=TOKEN, port=port)
+        made = personal.create_app(self.place, token=TOKEN, port=port)
         config = uvicorn.Config(
             made, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
         )
