@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import stat
 import tempfile
 from abc import abstractmethod
@@ -20,7 +22,21 @@ class _Fetched(ProcessState):
     """The folders of what was fetched without a place being named; they go with the process."""
 
     def begin(self) -> None:
-        self.folders: list[tempfile.TemporaryDirectory[str]] = []
+        self.folders: list[tuple[int, str]] = []
+
+    def make(self) -> str:
+        """Another folder."""
+        if not self.folders:
+            atexit.register(self.forget)
+        made = tempfile.mkdtemp(prefix="tracklet-")
+        self.folders.append((os.getpid(), made))
+        return made
+
+    def forget(self) -> None:
+        for pid, folder in self.folders:
+            if pid == os.getpid():
+                shutil.rmtree(folder, ignore_errors=True)
+        self.begin()
 
 
 _fetched: Final = _Fetched()
@@ -56,9 +72,7 @@ class RemoteArtifacts(ArtifactRepository):
     def fetch(self, path: str = "", destination: Path | None = None) -> Path:
         wanted = validate_artifact_path(path)
         if destination is None:
-            holder = tempfile.TemporaryDirectory(prefix="tracklet-", ignore_cleanup_errors=True)
-            _fetched.folders.append(holder)
-            destination = Path(holder.name)
+            destination = Path(_fetched.make())
         folder = Path(destination)
         target = folder / wanted.rpartition("/")[2]
         entries = self.list(wanted)

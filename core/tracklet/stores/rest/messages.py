@@ -194,7 +194,8 @@ def logged_model(given: Message, server: str) -> entities.LoggedModel:
 
 
 def model_version(given: Message, server: str) -> entities.ModelVersion:
-    """A version of a registered model."""
+    """A version of a registered model; its files are where its source says."""
+    source = absolute(given.get("source") or None, server)
     return entities.ModelVersion(
         given["name"],
         int(given["version"]),
@@ -203,7 +204,7 @@ def model_version(given: Message, server: str) -> entities.ModelVersion:
         given.get("description") or None,
         given.get("user_id") or None,
         given.get("current_stage") or "None",
-        absolute(given.get("source") or None, server),
+        source,
         given.get("run_id") or None,
         given.get("status", "READY"),
         given.get("status_message") or None,
@@ -213,6 +214,7 @@ def model_version(given: Message, server: str) -> entities.ModelVersion:
         given.get("model_id") or None,
         {pair["name"]: pair.get("value", "") for pair in given.get("model_params") or ()},
         [metric(each) for each in given.get("model_metrics") or ()],
+        source,
     )
 
 

@@ -23,6 +23,7 @@ from tracklet.entities import Metric, Run, RunStatus
 from tracklet.errors import (
     BadRequest,
     InvalidParameterValue,
+    ResourceAlreadyExists,
     ResourceDoesNotExist,
     TrackletException,
 )
@@ -147,7 +148,13 @@ class Shipper:
                 }
                 place = entities.TraceLocation.from_experiment_id(self.experiment_id(ours))
                 info = replace(info, trace_location=place, trace_metadata=metadata, tags=_own(info))
-                self.server.traces.log_trace(info, trace.data.spans)
+                try:
+                    self.server.traces.log_trace(info, trace.data.spans)
+                except ResourceAlreadyExists:  # the answer was lost; the spans may have been
+                    self.server.traces.log_spans(info.trace_id, trace.data.spans)
+                except _REFUSALS as error:
+                    self.problems[info.trace_id] = error.message
+                    continue
                 kept.delete_traces(ours, trace_ids=[info.trace_id])
                 self.sent["traces"] += 1
                 told()
@@ -510,6 +517,8 @@ class _Measured:
         self._waiting: dict[tuple[Any, ...], list[tuple[str, Metric]]] = {}
         self._taken: list[str] = []
         run_id = os.path.basename(shipment.run_dir)
+        for ours in shipment.spool.measured():
+            self._models.setdefault(ours, {"model_id": shipment.spool.server_id(ours)})
         for ours, kept in self._models.items():
             if "model_id" not in kept:
                 continue

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from tracklet import entities, lazy, names, settings
+from tracklet.errors import ResourceDoesNotExist
 from tracklet.frozen import replace
+from tracklet.record import Store
 from tracklet.stores import disk
 from tracklet.stores.files import FileStore, contents, layout
+from tracklet.stores.files.backend import FolderBackend
 
 _CURSOR: Final = "shipped"
 _MODELS: Final = "models"
@@ -29,6 +32,8 @@ STIRRED: Final = "stirred"
 RUN_TAG: Final = "tracklet.run_id"
 MODEL_TAG: Final = "tracklet.model_id"
 """The tags by which the server's run or model is found under our id."""
+MEASURED: Final = "measured"
+"""The experiment of the spool whose models are the server's, which has them already."""
 LATER: Final = "tracklet.later"
 """The tag of an experiment that the server may not have yet; by its name, it gets it."""
 
@@ -76,6 +81,29 @@ class Cursor:
             self._saved = time.monotonic()
 
 
+class _SpoolFolder(FolderBackend):
+    """A folder in which points may belong to models that only the server has."""
+
+    def _active_model_dir(self, model_id: str) -> str:
+        try:
+            return super()._active_model_dir(model_id)
+        except ResourceDoesNotExist:
+            now = names.now()
+            if self.find("experiment", MEASURED) is None:
+                with self.writing(exclusive=True):
+                    self.create(entities.Experiment(MEASURED, MEASURED, f"{self.root}/{MEASURED}"))
+            place = f"{self.root}/{MEASURED}/{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
+            self.create(entities.LoggedModel(MEASURED, model_id, model_id, place, now, now))
+            return super()._active_model_dir(model_id)
+
+
+class SpoolStore(FileStore):
+    """The folder of a spool."""
+
+    def __init__(self, root: str) -> None:
+        Store.__init__(self, _SpoolFolder(root))
+
+
 class Spool:
     """The record of one server's that this machine still has to send.
 
@@ -90,7 +118,7 @@ class Spool:
         mark = hashlib.sha256(server.encode()).hexdigest()[:12]
         self.server = server
         self.root = root or os.path.join(folder(), f"{name}-{mark}")
-        self.store = FileStore(self.root)
+        self.store = SpoolStore(self.root)
         self._uri = uri
         self._ids: tuple[int, dict[str, str]] = -1, {}
         self._woken = -1.0
@@ -101,7 +129,10 @@ class Spool:
 
     def has(self, kind: Literal["run", "logged model", "trace"], key: Any) -> bool:
         """Whether it is here."""
-        return isinstance(key, str) and self.is_there() and self._entry(kind, key) is not None
+        if not isinstance(key, str) or not self.is_there():
+            return False
+        entry = self._entry(kind, key)
+        return entry is not None and not entry.folder.startswith(f"{self.root}/{MEASURED}/")
 
     def _entry(self, kind: Any, key: str) -> Any:
         try:
@@ -174,6 +205,11 @@ class Spool:
         """Say that something was recorded of a run, which may be over and sent."""
         with open(f"{layout.private(self._entry('run', run_id).folder)}/{STIRRED}", "wb"):
             pass
+
+    def measured(self) -> list[str]:
+        """The models of the server's that something here was measured on."""
+        folders = contents.logged_model_dirs(f"{self.root}/{MEASURED}")
+        return [os.path.basename(folder) for folder in folders]
 
     def models_of(self, run_dir: str) -> list[str]:
         """The models here that a run made."""

@@ -292,6 +292,7 @@ class SpooledStore(RestStore):
         page_token: str | None = None,
     ) -> PagedList[entities.Run]:
         """A page of runs; those of the spool that the server does not know yet come first."""
+        validation.validate_max_results(max_results)
         self.settle(LIMIT_OF_READS)
         given = validation.as_experiment_ids(experiment_ids)
         ids = [self.spool.server_id(each) for each in given]
@@ -444,16 +445,15 @@ class SpooledTraces(RestTraces):
         else:
             super().log_spans(trace_id, spans)
 
-    def get_trace_info(self, trace_id: str) -> TraceInfo:
-        self._settle()
-        return super().get_trace_info(trace_id)
-
     def search_traces(
         self, experiment_ids: Sequence[str], *args: Any, **kwargs: Any
     ) -> PagedList[Trace]:
-        self._settle()
         ids = map(self._store.spool.server_id, validation.as_experiment_ids(experiment_ids))
         return super().search_traces(list(ids), *args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._settle()
+        return super()._call(*args, **kwargs)
 
     def _settle(self) -> None:
         """Wait for what is in the spool, within a limit."""

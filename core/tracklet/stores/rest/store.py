@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from tracklet import entities, names, validation
 from tracklet.entities import Metric, PagedList, ViewType
 from tracklet.errors import ResourceDoesNotExist, TrackletException
-from tracklet.frozen import replace
 from tracklet.record import Store, rules
 from tracklet.stores.rest import messages
 from tracklet.stores.rest.traces import RestTraces
@@ -342,7 +341,9 @@ class RestStore(Store):
         page_token: str | None = None,
     ) -> PagedList[entities.LoggedModel]:
         body = {
-            **self._asked(filter_string, max_results or 100, order_by, page_token),
+            **self._asked(
+                filter_string, 100 if max_results is None else max_results, order_by, page_token
+            ),
             "experiment_ids": validation.as_experiment_ids(experiment_ids),
             "datasets": validation.as_list("datasets", datasets) or None,
         }
@@ -456,22 +457,13 @@ class RestStore(Store):
         return self._versioned(self._post("model-versions/create", body, again=False))
 
     def get_model_version(self, name: str, version: int | str) -> entities.ModelVersion:
-        """The version, with the place where its files lie."""
         key = self._version_key(name, version)
-        found = self._versioned(self._get("model-versions/get", key))
-        return self._with_place(found, key)
+        return self._versioned(self._get("model-versions/get", key))
 
     def get_model_version_by_alias(self, name: str, alias: str) -> entities.ModelVersion:
         asked = {"name": rules.registered_model_name(name)}
         asked["alias"] = validation.validate_alias(alias)
-        found = self._versioned(self._get("registered-models/alias", asked))
-        return self._with_place(found, self._version_key(name, found.version))
-
-    def _with_place(
-        self, found: entities.ModelVersion, key: Mapping[str, str]
-    ) -> entities.ModelVersion:
-        place = self._get("model-versions/get-download-uri", key).get("artifact_uri")
-        return replace(found, storage_location=messages.absolute(place, self.uri) or found.source)
+        return self._versioned(self._get("registered-models/alias", asked))
 
     def update_model_version(
         self, name: str, version: int | str, description: str | None = None
@@ -559,7 +551,7 @@ class RestStore(Store):
 
     def _beyond(self, verb: str) -> NoReturn:
         raise TrackletException(
-            f"{verb} is not part of MLflow's protocol; use it where the server {self.uri} keeps "
+            f"{verb} is no part of MLflow's protocol; use it where the server {self.uri} keeps "
             "the record: there, 'tracklet gc' removes what is deleted",
             "NOT_IMPLEMENTED",
         )

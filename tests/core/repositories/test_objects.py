@@ -1,0 +1,105 @@
+"""Artifacts in an object store, over a server that speaks S3's protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tracklet
+from tracklet import TrackletClient
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
+from tracklet.repositories import repository
+
+pytest.importorskip("obstore", reason="the extra `objects` is not installed")
+moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """The place of a server that keeps objects in memory."""
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A fresh bucket."""
+    for name, value in {
+        "MLFLOW_S3_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    import urllib.request
+
+    name = f"bucket-{abs(hash(request.node.name))}"
+    made = urllib.request.Request(f"{endpoint}/{name}", method="PUT")
+    with urllib.request.urlopen(made):
+        return f"s3://{name}/experiments/a b"
+
+
+def test_files_and_folders_go_and_come_back(bucket: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep" / "er").mkdir(parents=True)
+    (source / "ä b.txt").write_text("one")
+    (source / "deep" / "er" / "empty").touch()
+    large = os.urandom(25 << 20)
+    (source / "deep" / "large.bin").write_bytes(large)
+    place = repository(bucket)
+    assert place.list() == []
+    place.put_tree(source, "model")
+    place.put_file(source / "ä b.txt")
+    assert [(i.path, i.is_dir, i.file_size) for i in place.list()] == [
+        ("model", True, None),
+        ("ä b.txt", False, 3),
+    ]
+    assert [info.path for info in place.list("model/deep")] == [
+        "model/deep/er",
+        "model/deep/large.bin",
+    ]
+    fetched = place.fetch("model", tmp_path / "there")
+    assert (fetched / "ä b.txt").read_text() == "one"
+    assert (fetched / "deep" / "large.bin").read_bytes() == large
+    assert (fetched / "deep" / "er" / "empty").read_bytes() == b""
+    assert place.fetch("ä b.txt").read_text() == "one"
+    place.delete("model/deep")
+    assert [info.path for info in place.list("model")] == ["model/ä b.txt"]
+    place.delete("model/deep")
+
+
+def test_what_is_not_there_and_what_leads_out_is_refused(bucket: str, tmp_path: Path) -> None:
+    place = repository(bucket)
+    with pytest.raises(ResourceDoesNotExist, match="no artifact 'missing'"):
+        place.fetch("missing", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InvalidParameterValue):
+        place.fetch("../other", tmp_path)
+    with pytest.raises(StorageError, match="could not list"):
+        repository("s3://no-such-bucket-here/x").list()
+
+
+def test_a_login_in_the_place_is_refused() -> None:
+    with pytest.raises(InvalidParameterValue, match="without a login") as caught:
+        repository("s3://key:secret@bucket/x")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("tracklet_home")
+def test_an_experiment_keeps_its_artifacts_in_a_bucket(bucket: str, tmp_path: Path) -> None:
+    experiment = tracklet.create_experiment("production-models", artifact_location=bucket)
+    with tracklet.start_run(experiment_id=experiment) as run:
+        tracklet.log_text("content", "notes.txt")
+    assert run.info.artifact_uri == f"{bucket}/{run.info.run_id}/artifacts"
+    client = TrackletClient()
+    assert [info.path for info in client.list_artifacts(run.info.run_id)] == ["notes.txt"]
+    path = client.download_artifacts(run.info.run_id, "notes.txt")
+    assert Path(path).read_text() == "content"
