@@ -250,7 +250,7 @@ class Loop:
         now = time()
         # Of several optimizers that step after one backward the first has its loss; of crossed
         # windows each has its own.
-        loss: tuple[Any, ...] | None = None
+        loss: float | tuple[Any, ...] | None = None
         current: Pass | None = None
         pending = self._pending
         if count != self._taken_at or (pending and pending[-1][0] >= known.zeroed_at):
@@ -393,11 +393,17 @@ class Loop:
         known = self._known[id(optimizer)] = Optimizing(optimizer, self._taken_at)
         return known
 
-    def _take(self, known: Optimizing, closure: Any) -> tuple[Any, ...]:
-        """The values whose gradients a step applies; no other step has them again."""
+    def _take(self, known: Optimizing, closure: Any) -> float | tuple[Any, ...]:
+        """The values whose gradients a step applies; no other step has them again.
+
+        One number by itself, as nearly all are.
+        """
         pending = self._pending
         if closure is None and len(pending) == 1 and pending[0][0] >= known.zeroed_at:
-            taken: tuple[Any, ...] = (pending.pop()[1],)
+            value = pending.pop()[1]
+            if type(value) is float and known.accumulated == 1:
+                return value
+            taken: tuple[Any, ...] = (value,)
         elif closure is not None:
             self._pending = []
             taken = _first_evaluation(known, pending, self._backwards)

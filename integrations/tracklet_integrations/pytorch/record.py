@@ -116,13 +116,11 @@ class TrainingRecord(Training):
         """Write the events so far, or those of which nothing must be waited for."""
         events, self.events = self.events, []
         with self.recorder.step("metrics"):
-            lates = [
-                value
-                for kind, _, _, _, values in events
-                if kind != "epoch"
-                for value in (values.values() if kind == "looked" else values)
-                if type(value) is Late
-            ]
+            lates: list[Late] = []
+            for kind, _, _, _, values in events:
+                if type(values) is not float and kind != "epoch":
+                    each = values.values() if kind == "looked" else values
+                    lates += [value for value in each if type(value) is Late]
             self._waiting.append((events, Transfer(lates)))
             points: list[Metric] = []
             losses: dict[str, list[tuple[int, float, int]]] = {}
@@ -278,13 +276,13 @@ class TrainingRecord(Training):
         run_id = self.run.info.run_id
         for kind, known, step, at, value in events:
             if kind == "loss":
-                number = value[0] if len(value) == 1 else None
-                if type(number) is not float:
+                number: Any = value
+                if type(value) is not float:
                     number = _sum([transfer.value(each) for each in value])
-                if number is None:
-                    self._unknown += 1
-                    known.whole = False
-                    continue
+                    if number is None:
+                        self._unknown += 1
+                        known.whole = False
+                        continue
                 known.total += number
                 known.count += 1
                 if step % every:
