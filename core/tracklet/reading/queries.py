@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from tracklet import entities
 from tracklet.entities import (
@@ -41,18 +41,6 @@ from tracklet.search import (
     parse_order_by,
 )
 from tracklet.validation import validate_max_results, validate_view_type
-
-if TYPE_CHECKING:
-    from tracklet.entities import (
-        DatasetInput,
-        Experiment,
-        LoggedModel,
-        LoggedModelInput,
-        LoggedModelOutput,
-        Metric,
-        ModelVersion,
-        RegisteredModel,
-    )
 
 DATASET_CONTEXT: Final = "mlflow.data.context"
 
@@ -235,7 +223,7 @@ def _are_many(reader: Reader, table: str, ids: Sequence[str]) -> bool:
 # -- experiments -------------------------------------------------------------------------------
 
 
-def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[Experiment]:
+def load_experiments(reader: Reader, rows: Sequence[Any]) -> list[entities.Experiment]:
     """The experiments of rows."""
     tags = _texts(reader, "experiment_tags", "experiment", rows)
     return [
@@ -272,10 +260,10 @@ def load_runs(reader: Reader, rows: Sequence[Any]) -> list[Run]:
         data |= _run_data(reader, others)
         linked += (row[0] for row in others)
     datasets = _dataset_inputs(reader, linked)
-    inputs: dict[int, list[LoggedModelInput]] = {}
+    inputs: dict[int, list[entities.LoggedModelInput]] = {}
     for id_, model_id in rows_of(reader, "run, model_id", "model_inputs", "run", linked, "id"):
         inputs.setdefault(id_, []).append(entities.LoggedModelInput(model_id))
-    outputs: dict[int, list[LoggedModelOutput]] = {}
+    outputs: dict[int, list[entities.LoggedModelOutput]] = {}
     for id_, model_id, step in rows_of(
         reader, "run, model_id, step", "model_outputs", "run", linked, "id"
     ):
@@ -310,12 +298,12 @@ class _Keys(dict[str, list[str]]):
         return found
 
 
-def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[DatasetInput]]:
+def _dataset_inputs(reader: Reader, runs: Sequence[int]) -> dict[int, list[entities.DatasetInput]]:
     """The datasets that runs, given by their row ids, used; in the order of logging."""
     columns = "i.id, i.run, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
     uses = list(rows_of(reader, columns, _USES, "i.run", runs, "i.id"))
     tags = _texts(reader, "input_tags", "input", uses)
-    found: dict[int, list[DatasetInput]] = {}
+    found: dict[int, list[entities.DatasetInput]] = {}
     for use, run, *fields in uses:
         given = [entities.InputTag(key, value) for key, value in tags[use].items()]
         found.setdefault(run, []).append(entities.DatasetInput(entities.Dataset(*fields), given))
@@ -351,18 +339,18 @@ def _on_datasets(datasets: Sequence[Mapping[str, str]] | None) -> Condition | No
     return condition
 
 
-def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]:
+def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[entities.LoggedModel]:
     """The logged models of rows; metrics are the latest per key and dataset."""
     params = _texts(reader, "logged_model_params", "model", rows)
     tags = _texts(reader, "logged_model_tags", "model", rows)
     named = dict(with_names(LOGGED_MODEL, rows))
-    latest: dict[int, dict[tuple[Any, ...], Metric]] = {id_: {} for id_ in named}
+    latest: dict[int, dict[tuple[Any, ...], entities.Metric]] = {id_: {} for id_ in named}
     for id_, point in model_points(reader, {id_: f["model_id"] for id_, f in named.items()}):
         of_model, identity = latest[id_], (point.key, point.dataset_name, point.dataset_digest)
         other = of_model.get(identity)
         if other is None or rank(point) >= rank(other):
             of_model[identity] = point
-    found: list[LoggedModel] = []
+    found: list[entities.LoggedModel] = []
     for id_, fields in named.items():
         metrics = list(latest[id_].values())
         found.append(
@@ -371,7 +359,9 @@ def load_logged_models(reader: Reader, rows: Sequence[Any]) -> list[LoggedModel]
     return found
 
 
-def model_points(reader: Reader, models: Mapping[int, str]) -> Iterator[tuple[int, Metric]]:
+def model_points(
+    reader: Reader, models: Mapping[int, str]
+) -> Iterator[tuple[int, entities.Metric]]:
     """The points measured on logged models, given by rows and ids, by key and order of logging."""
     columns = "model, key, value, timestamp, step, dataset_name, dataset_digest, run_id"
     for id_, key, value, timestamp, step, *where in rows_of(
@@ -380,7 +370,7 @@ def model_points(reader: Reader, models: Mapping[int, str]) -> Iterator[tuple[in
         yield id_, entities.Metric(key, as_double(value), timestamp, step, models[id_], *where)
 
 
-def rank(point: Metric) -> tuple[int, int, float]:
+def rank(point: entities.Metric) -> tuple[int, int, float]:
     """What makes one point of a metric later than another."""
     return point.step, point.timestamp, -math.inf if math.isnan(point.value) else point.value
 
@@ -388,12 +378,12 @@ def rank(point: Metric) -> tuple[int, int, float]:
 # -- registered models and versions ------------------------------------------------------------
 
 
-def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[RegisteredModel]:
+def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[entities.RegisteredModel]:
     """The registered models of rows, with the newest version of each stage."""
     ids = [row[0] for row in rows]
     tags = _texts(reader, "registered_model_tags", "model", rows)
     aliases = _aliases(reader, ids)
-    newest: dict[int, list[ModelVersion]] = {id_: [] for id_ in ids}
+    newest: dict[int, list[entities.ModelVersion]] = {id_: [] for id_ in ids}
     versions = list(
         rows_of(
             reader,
@@ -417,11 +407,11 @@ def load_registered_models(reader: Reader, rows: Sequence[Any]) -> list[Register
     ]
 
 
-def load_model_versions(reader: Reader, rows: Sequence[Any]) -> list[ModelVersion]:
+def load_model_versions(reader: Reader, rows: Sequence[Any]) -> list[entities.ModelVersion]:
     """The model versions of rows."""
     tags = _texts(reader, "model_version_tags", "version", rows)
     aliases = _aliases(reader, {row[1] for row in rows})
-    found: list[ModelVersion] = []
+    found: list[entities.ModelVersion] = []
     for id_, fields in with_names(MODEL_VERSION, rows):
         targets = aliases[fields.pop("model")]
         named = [alias for alias, version in targets.items() if version == fields["version"]]
