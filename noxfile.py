@@ -300,6 +300,8 @@ def interop(session: nox.Session) -> None:
     session.run(
         "pytest",
         TIMEOUT,
+        *workers(),
+        "--dist=loadfile",  # scripts that a file's tests share run once
         "-m",
         "interop",
         *session.posargs,

@@ -17,6 +17,26 @@ from typing import Any
 
 import pytest
 
+# MLflow takes seconds to import: one process does, and runs each script in a child of its own.
+PARENT = """
+import json, os, sys, warnings
+warnings.simplefilter("ignore")
+import mlflow, pandas
+for line in sys.stdin:
+    script, arguments, folder, outcome = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        output = os.open(outcome, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for taken, stream in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(taken, stream)
+        os.chdir(folder)
+        sys.argv[1:] = arguments
+        exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
 PREAMBLE = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
@@ -33,39 +53,43 @@ client = MlflowClient()
 """
 
 
+@pytest.fixture(scope="session")
+def mlflow_process() -> Iterator[subprocess.Popen[str]]:
+    """MLflow, imported, in a process that waits for scripts to run."""
+    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
+    if not python:
+        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACKLET_")}
+    told = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with subprocess.Popen(
+        [python, "-c", PARENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**inherited, **told},
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
 @pytest.fixture
-def in_mlflow(tracklet_home: Path) -> Callable[..., Any]:
+def in_mlflow(mlflow_process: subprocess.Popen[str], tracklet_home: Path) -> Callable[..., Any]:
     """Run a script in MLflow's environment, on the test's store; what it answers comes back.
 
     The script finds ``mlflow``, ``client``, ``store``, ``arguments`` and ``answer(value)``.
     """
-    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
-    if not python:
-        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
 
     def run(script: str, *arguments: str) -> Any:
-        reply = tracklet_home / "reply.json"
+        reply, outcome = tracklet_home / "reply.json", tracklet_home / "output.txt"
         reply.unlink(missing_ok=True)
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACKLET_")}
-        done = subprocess.run(
-            [
-                str(python),
-                "-c",
-                PREAMBLE + textwrap.dedent(script),
-                str(reply),
-                str(tracklet_home / "mlruns"),
-                *arguments,
-            ],
-            capture_output=True,
-            text=True,
-            cwd=tracklet_home,
-            env={
-                **inherited,
-                "MLFLOW_ALLOW_FILE_STORE": "true",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-            },
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
+        taken = [str(reply), str(tracklet_home / "mlruns"), *arguments]
+        task = [PREAMBLE + textwrap.dedent(script), taken, str(tracklet_home), str(outcome)]
+        assert mlflow_process.stdin
+        assert mlflow_process.stdout
+        print(json.dumps(task), file=mlflow_process.stdin, flush=True)
+        code = mlflow_process.stdout.readline().strip()
+        assert code == "0", outcome.read_text()[-4000:]
         return json.loads(reply.read_text()) if reply.exists() else None
 
     return run
