@@ -46,6 +46,8 @@ def tracklet_home(
     monkeypatch.setenv("TRACKLET_TRACKING_URI", store)
     monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(tmp_path / "config"))
+    # Runs of some seconds keep their code; a test's would do so on slow machines only.
+    monkeypatch.setenv("TRACKLET_CAPTURE_CODE", "false")
     reset()
     yield tmp_path
     reset()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tracklet import lazy, run_context, settings
 from tracklet.entities import LifecycleStage, Run, RunStatus
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet.fluent import active, experiments
+from tracklet.fluent import active, capture, experiments
 from tracklet.fluent.active import ActiveRun
 from tracklet.record.rules import RUN_NAME_TAG
 from tracklet.validation import as_experiment_id, as_strings, validate_run_id
@@ -118,6 +118,7 @@ def start_run(
         if settings.option("ACTIVE_MODEL_ID") is not None:
             active.process.linking = True
         _watch_machine(started, log_system_metrics)
+        capture.start(started)
         if settings.option("SYNC_SECONDS") is not None:
             from tracklet.fluent import syncing
 

@@ -16,7 +16,7 @@ import cloudpickle
 
 from tracklet import lazy
 from tracklet.errors import InvalidParameterValue, TrackletException
-from tracklet.models import environment, native_files
+from tracklet.models import environment
 
 FORMATS: Final = ("cloudpickle", "pickle", "skops")
 DEFAULT: Final = "cloudpickle"
@@ -172,6 +172,8 @@ def load_skops(file: Path, trusted: Iterable[str]) -> Any:
         # skops refuses a name that is trusted and does not occur in some versions.
         named = sorted(found & set(trusted))
         if named:
+            from tracklet.models import native_files  # what a training has no use for
+
             native_files.try_skops(file, named)
         return skops.load(file, trusted=named)
     except TrackletException:

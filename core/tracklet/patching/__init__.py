@@ -24,7 +24,7 @@ from tracklet.patching.call import Advice, Call, Outcome, PatchError
 from tracklet.patching.faults import checkpoint, injected, on_fault, report, strict_when
 from tracklet.patching.import_hooks import ImportHook, when_imported
 from tracklet.patching.kept_state import keep_context, keep_state
-from tracklet.patching.patch import Patch
+from tracklet.patching.patch import Patch, existing_classes
 from tracklet.patching.suppression import is_suppressed, suppressed, watch_in_this_process
 from tracklet.patching.weave import AdviceError, delivered
 
@@ -38,6 +38,7 @@ __all__ = [
     "PatchError",
     "checkpoint",
     "delivered",
+    "existing_classes",
     "injected",
     "is_suppressed",
     "keep_context",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -98,3 +99,16 @@ class Patch:
             if owner is None:
                 raise PatchError(f"there is no {self.place} to watch: {part!r} is missing")
         return owner, name
+
+
+def existing_classes(base: type) -> Iterator[type]:
+    """The class and all its subclasses that exist now, each once."""
+    seen = {base}
+    waiting = [base]
+    while waiting:
+        cls = waiting.pop()
+        yield cls
+        for each in type.__subclasses__(cls):
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)

@@ -20,11 +20,11 @@ from typing import Any, ClassVar, Final
 from tracklet.autolog import session
 from tracklet.autolog.integration import Explanation, Integration, LatePatches
 from tracklet.autolog.recorder import TrainingRecorder, recording
-from tracklet.patching import Call, Outcome, Patch, keep_context
+from tracklet.patching import Call, Outcome, Patch, existing_classes, keep_context
+from tracklet_integrations.shared import FITTING_FOLDS
 from tracklet_integrations.shared.boosting import BoostingOptions, BoostingRecord, BoundCall
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.shared.provenance import Origin, Origins, origin_of
-from tracklet_integrations.shared.watched import FITTING_FOLDS, existing_classes
 
 CHILD_RUNS: Final = 5
 """How many of the candidates become child runs, as by default of scikit-learn's integration."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 from tracklet import autolog
 from tracklet.autolog import callers, session
 from tracklet.fluent.starting import active_run
-from tracklet.patching import Call, Outcome, Patch
+from tracklet.patching import Call, Outcome, Patch, existing_classes
+from tracklet_integrations.shared import FITTING_FOLDS
 from tracklet_integrations.shared.post_training import PostTraining
-from tracklet_integrations.shared.watched import FITTING_FOLDS, existing_classes
 from tracklet_integrations.sklearn import estimators, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
