@@ -79,7 +79,8 @@ _RENAMED = {
 _MODULES = frozenset(
     (
         "artifacts autolog client data entities errors exceptions keras lightgbm models plugins "
-        "pyfunc pytorch settings sklearn tensorboard testing tracing tracking transformers xgboost"
+        "pyfunc pytorch settings sklearn tensorboard tensorflow testing tracing tracking "
+        "transformers xgboost"
     ).split()
 )
 
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
         settings,
         sklearn,
         tensorboard,
+        tensorflow,
         testing,
         tracing,
         tracking,

@@ -54,6 +54,7 @@ MODULES: Final[dict[str, str]] = {
     "store.entities": "",
     "store.entities.paged_list": "",
     "system_metrics": ".",
+    "tensorflow": "tensorflow",
     "tracing": "tracing",
     "tracking": "tracking .",
     "tracking._model_registry": "",
@@ -232,9 +233,12 @@ LEFT_OUT: Final[dict[str, str]] = {
     ): "it has nothing to do with Spark",
     (
         "catboost* h2o* onnx* paddle* pmdarima* prophet* sentence_transformers* "
-        "shap* spacy* statsmodels* tensorflow* transformers.[!a]* data.huggingface_dataset* "
+        "shap* spacy* statsmodels* transformers.[!a]* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",
+    (
+        "tensorflow.MlflowModelCheckpointCallback* tensorflow.get_global_custom_objects"
+    ): "autolog(checkpoint=True) writes checkpoints, as Keras' own ModelCheckpoint does",
     # What it is not for.
     (
         "evaluate validate_evaluation_results models.evaluate models.list_evaluators "

@@ -269,8 +269,10 @@ def what_would_run(folder: Path) -> list[str]:
         if path.suffix in manifest.MODULES:
             verb = "import" if name.startswith("code/") else "run"
             acts.append(f"{verb} {name}")
-        elif path.suffix == ".pt2":
+        elif path.suffix == ".pt2" or path.name == "model.h5":
             acts.append(f"run the program {name}")
+        elif path.name == "saved_model.pb":
+            acts.append(f"run the program {name.rpartition('/')[0]}")
         elif pickled_names.is_pickle(path):
             names = pickled_names.of_file(path)
             also = f", which names {', '.join(names)}" if names else ""

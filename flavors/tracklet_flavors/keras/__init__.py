@@ -6,6 +6,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -87,9 +88,7 @@ class KerasFlavor(models.Flavor):
         exports = bool(options.get("save_exported_model"))
         kwargs = dict(options.get("save_model_kwargs") or {})
         try:
-            with warnings.catch_warnings():
-                # TensorFlow's tensors become arrays in the way of NumPy 1.
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with saving_quietly():
                 if exports:
                     model.export(data / EXPORTED, verbose=False, **kwargs)
                 else:
@@ -131,6 +130,14 @@ class KerasFlavor(models.Flavor):
         return self.predictor(self.load_data_path(Path(str(config["path"])), config), config)
 
 
+@contextmanager
+def saving_quietly() -> Iterator[None]:
+    """While it is saved, tensors of TensorFlow's become arrays in the way of NumPy 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def load_file(
     file: Path,
     custom_objects: Mapping[str, Any] | None,
@@ -152,8 +159,11 @@ def load_file(
         UntrustedModel: The file would run code, and nothing says that its author is trusted.
         TrackletException: The file is missing or corrupt.
     """
+    if file.suffix == ".h5" and not own:
+        trusting.permit(f"run the program {file.parent.name}/{file.name}", file)
     try:
-        foreign = sorted(set(_foreign(_config_of(file), frozenset(custom_objects or ()))))
+        config = _config_of(file) if file.suffix != ".h5" else {}
+        foreign = sorted(set(_foreign(config, frozenset(custom_objects or ()))))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TrackletException(
             f"{file} is no model of Keras': {type(error).__name__}: {error}"

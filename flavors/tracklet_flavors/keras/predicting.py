@@ -59,6 +59,39 @@ class NetworkPredictor:
         return _array(data)
 
 
+class ProgramPredictor:
+    """The pyfunc view of a module of TensorFlow's, as ``tf.saved_model.load`` gives it.
+
+    An array, or a frame's numbers, is what it is called with; a dictionary of arrays is what its
+    signature ``serving_default`` is called with, by name.
+
+    Args:
+        model: The module.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The module's answer."""
+        import tensorflow as tf
+
+        served = getattr(self.model, "signatures", {}).get("serving_default")
+        if isinstance(data, Mapping) and served is not None:
+            given = {str(name): tf.constant(_array(each)) for name, each in data.items()}
+            return _arrays(served(**given, **(params or {})))
+        call = self.model if callable(self.model) else served
+        if call is None:
+            raise InvalidParameterValue(
+                "the module can be asked nothing: it has neither __call__ as a tf.function nor a "
+                "signature serving_default"
+            )
+        if isinstance(data, Mapping):
+            given = {str(name): tf.constant(_array(each)) for name, each in data.items()}
+            return _arrays(call(given, **(params or {})))
+        return _arrays(call(tf.constant(_array(data)), **(params or {})))
+
+
 def _is_frame(data: Any) -> bool:
     return hasattr(data, "columns") and hasattr(data, "to_numpy")
 
@@ -83,4 +116,4 @@ def _arrays(answer: Any) -> Any:
         return {str(name): _arrays(each) for name, each in answer.items()}
     if isinstance(answer, list | tuple):
         return [_arrays(each) for each in answer]
-    return answer.numpy()
+    return answer.numpy() if hasattr(answer, "numpy") else answer
