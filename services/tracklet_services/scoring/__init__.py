@@ -28,6 +28,7 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 
+_NO_CSV: Final = "the body is no CSV with a line of names"
 _FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -94,12 +95,12 @@ def _media_type(content_type: str | None) -> str:
     kind, *parameters = [part.strip().lower() for part in (content_type or "").split(";")]
     if kind not in (JSON, CSV, PARQUET):
         raise UnsupportedMediaType(
-            f"the content type must be {JSON}, {CSV} or {PARQUET}; got {kind or 'none'!r}"
+            f"the content type must be {JSON}, {CSV} or {PARQUET}; got {brief(kind or 'none')}"
         )
     for parameter in filter(None, parameters):
         name, _, value = parameter.partition("=")
         if name.strip() != "charset":
-            raise UnsupportedMediaType(f"the content type has an unknown parameter {name!r}")
+            raise UnsupportedMediaType(f"the content type has an unknown parameter {brief(name)}")
         if value.strip().strip('"') not in ("utf-8", "utf8"):
             raise UnsupportedMediaType("the body must be UTF-8")
     return kind
@@ -207,7 +208,7 @@ def _csv(body: bytes, schema: Schema | None) -> Any:
     try:
         return pd.read_csv(io.StringIO(text), dtype=texts, usecols=wanted)
     except (ValueError, TypeError, OverflowError) as error:  # pandas' parser errors are such
-        raise BadRequest(f"the body is no CSV with a line of names: {error}") from None
+        raise BadRequest(f"{_NO_CSV}: {casting.said(error)}") from None
 
 
 def _line_of_names(body: bytes) -> tuple[list[str], str]:
@@ -216,7 +217,7 @@ def _line_of_names(body: bytes) -> tuple[list[str], str]:
         text = body.decode("utf-8-sig")
         return next(filter(None, csv.reader(io.StringIO(text))), []), text
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadRequest(f"the body is no CSV with a line of names: {error}") from None
+        raise BadRequest(f"{_NO_CSV}: {casting.said(error)}") from None
 
 
 _TEXTS: Final = tuple(casting.DataType[name] for name in ("string", "binary", "datetime"))

@@ -35,6 +35,7 @@ _NUMBERS: dict[Any, str] = {
 }
 
 
+_LONGEST: Final = 500
 ROOM: Final = 1_000_000
 """A table of so many values may be as empty as it likes."""
 
@@ -183,7 +184,13 @@ def refusing(problem: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest(f"{problem}: {error}") from error
+        raise BadRequest(f"{problem}: {said(error)}") from error
+
+
+def said(error: Exception) -> str:
+    """An error's text, which may repeat all that somebody sent, in a bounded length."""
+    text = str(error)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def columns_of(made: Any, schema: Schema | None) -> Any:
@@ -243,7 +250,7 @@ def _cast(item: Any, kind: DataType, where: str) -> Any:
     try:
         return _scalar(item, kind)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest(f"{where} is a {kind.value}; got {item!r}: {error}") from error
+        raise BadRequest(f"{where} is a {kind.value}; got {brief(item)}: {said(error)}") from error
 
 
 def _cast_text(item: Any, kind: DataType, where: str) -> Any:

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from tracklet import models, pyfunc
-from tracklet.errors import BadRequest, InvalidParameterValue
-from tracklet.models.pyfunc.enforcement import SchemaMismatch
+from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
+from tracklet.models.pyfunc.enforcement import SchemaMismatch, enforce
+from tracklet.types import ColSpec, DataType, Schema
+from tracklet_services.scoring import CSV, JSON, parse
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
 
@@ -86,3 +88,23 @@ def test_predict_takes_data_text_or_a_file(total: Path, tmp_path: Path) -> None:
     for arguments in wrong:
         with pytest.raises(InvalidParameterValue):
             models.predict(total, **arguments)
+
+
+@pytest.mark.parametrize("kind", [DataType.double, DataType.long, DataType.datetime])
+@pytest.mark.parametrize("value", ["9" * 100_000, "x" * 100_000, "2020-" * 20_000])
+def test_what_a_client_sent_is_said_in_a_bounded_length(kind: DataType, value: str) -> None:
+    """Also where NumPy and pandas say it whole."""
+    schema = Schema([ColSpec(kind, "a")])
+    longest = 0
+    for body, media in (
+        (json.dumps({"dataframe_split": {"columns": ["a"], "data": [[value]]}}), JSON),
+        (json.dumps({"dataframe_records": [{"a": value}]}), JSON),
+        (json.dumps({"inputs": {"a": [value]}}), JSON),
+        (json.dumps({"inputs": [{"a": [value]}]}), JSON),
+        (f"a\n{value}\n", CSV),
+    ):
+        try:
+            enforce(parse(body, media, schema).data, schema)
+        except TrackletException as error:
+            longest = max(longest, len(str(error)))
+    assert longest < 2000
