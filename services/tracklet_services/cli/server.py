@@ -51,6 +51,7 @@ from tracklet_services.cli import options, output
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the users are kept; by default among tracklet's settings.",
 )
+@click.option("--access-log", is_flag=True, help="Print a line of JSON for each request.")
 @click.option(
     "--expose-to-everybody",
     "exposed",
@@ -73,6 +74,7 @@ def server(
     timeout: float,
     auth: bool,
     auth_file: Path | None,
+    access_log: bool,
     exposed: bool,
     json_output: bool,
 ) -> None:
@@ -99,6 +101,7 @@ def server(
         ssl_certfile,
         ssl_keyfile,
         str(auth_file or settings.config_dir() / "server-users.db") if auth or auth_file else None,
+        access_log,
         exposed,
         policy,
     )

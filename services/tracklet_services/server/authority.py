@@ -234,7 +234,8 @@ class Identified:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the request goes no further
             await refuse(error, send)
             return
-        await self._app({**scope, CALLER: caller}, receive, send)
+        scope[CALLER] = caller
+        await self._app(scope, receive, send)
 
     def _caller(self, given: str, client: str) -> Caller:
         kind, _, credentials = given.partition(" ")

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tracklet import lazy, settings
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import open_store
+from tracklet_services.web.access import AccessLog
 from tracklet_services.web.guard import Guard, Policy
 
 _ARGUMENTS: Final = "TRACKLET_SERVER_ARGUMENTS"
@@ -32,6 +33,7 @@ class Options:
         certificate: A file with the TLS certificate, and
         key: one with its key.
         accounts: The file of the users, if the server is to know them.
+        access_log: Whether a line of JSON is printed for each request.
         exposed: Whether anybody who reaches the server may use it.
         policy: Whom it answers to, and what a request may cost.
     """
@@ -45,6 +47,7 @@ class Options:
     certificate: str | None = None
     key: str | None = None
     accounts: str | None = None
+    access_log: bool = False
     exposed: bool = False
     policy: Policy = field(default_factory=Policy)
 
@@ -109,7 +112,7 @@ def serve(options: Options) -> None:
         del os.environ[_ARGUMENTS]
 
 
-def app() -> Guard:
+def app() -> Guard | AccessLog:
     """The application of one of the server's processes."""
     from tracklet_services.server.accounts import Accounts
     from tracklet_services.server.app import create_app
@@ -121,7 +124,8 @@ def app() -> Guard:
     accounts = None if options.accounts is None else Accounts(Path(options.accounts))
     store = open_store(options.store)
     pages = routes(Place(options.store))
-    return create_app(store, options.policy, routes=pages, prefix=options.prefix, accounts=accounts)
+    made = create_app(store, options.policy, routes=pages, prefix=options.prefix, accounts=accounts)
+    return AccessLog(made) if options.access_log else made
 
 
 def first_token(options: Options) -> str | None:

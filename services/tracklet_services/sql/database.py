@@ -199,6 +199,30 @@ class Database:
         return f"{os.path.dirname(self._path)}/{ARTIFACTS}"
 
 
+def lacking(uri: str) -> list[str]:
+    """The steps of the schema that a database lacks; it is not changed, and not made.
+
+    Raises:
+        InvalidParameterValue: The URI names no database.
+        StorageError: It cannot be reached, or is of a later version.
+    """
+    path, url = _location(uri)
+    if path is not None and not os.path.exists(path):
+        return list(migrations.STEPS)
+    shown = path or url.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(url) if path is None else _sqlite_engine(path)
+        with engine.connect() as connection:
+            known = migrations.applied(connection)
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise MissingDependency("psycopg", extra="postgresql", purpose=shown) from error
+    except (errors.SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(f"could not open {shown}: {error}; {_way_out(error)}") from error
+    migrations.check(known, shown)
+    return [step for step in migrations.STEPS if step not in known]
+
+
 def _sqlite_engine(path: str) -> Engine:
     """An engine over a SQLite file; writers wait for one another, readers for no one."""
     engine = create_engine(

@@ -181,3 +181,18 @@ def test_the_description_names_every_endpoint(serve: Any, prefix: str) -> None:
     assert client.http.get(f"{prefix}/version").text.startswith("3.")
     found = client.http.post(f"{prefix}/ajax-api/2.0/mlflow/experiments/search", json={})
     assert found.json()["experiments"]
+
+
+def test_the_access_log_has_a_line_of_json_for_each_request(client: Any) -> None:
+    import io
+
+    from tracklet_services.web.access import AccessLog
+
+    lines = io.StringIO()
+    client.http.app = AccessLog(client.http.app, lines)
+    client.http.get("/health", params={"secret": "word"})
+    client.http.get("/nowhere", headers={"host": "evil.example"})
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert (first["path"], first["status"], first["bytes"]) == ("/health", 200, 2)
+    assert second["status"] == 403
+    assert "word" not in lines.getvalue()
