@@ -167,7 +167,7 @@ def _differs(reader: Reader, table: str, key: str) -> bool:
         f"EXISTS (SELECT 1 FROM {table} WHERE key = ?1 AND value IS NULL)",
         [key],
     )
-    return least != most or (missing and least is not None)
+    return least != most or bool(missing and least is not None)
 
 
 def run_counts(reader: Reader) -> dict[str, tuple[int, int, int, int | None]]:
