@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +15,25 @@ from sklearn.linear_model import LogisticRegression
 import tracklet
 from tracklet import TrackletClient
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
+from tracklet.stores import open_store
+from tracklet.stores.rest.shipper import Shipper
+from tracklet.stores.rest.store import RestStore
+from tracklet.wire import Unreachable
 
 pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
-def experiment(mlflow_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh experiment on the server, which is the active one."""
+def experiment(
+    mlflow_server: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """A fresh experiment on the server, which is the active one; this process sends to it."""
+    monkeypatch.setenv("TRACKLET_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("TRACKLET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TRACKLET_SHIPPING", "off")
     tracklet.set_tracking_uri(mlflow_server)
     yield tracklet.set_experiment(request.node.name).experiment_id
     tracklet.set_tracking_uri(None)
@@ -114,3 +128,39 @@ def test_a_trace_comes_back_with_its_spans(experiment: str) -> None:
     assert [span.name for span in found.data.spans] == ["doubled"]
     client.set_trace_tag(found.info.trace_id, "checked", "yes")
     assert client.get_trace(found.info.trace_id).info.tags["checked"] == "yes"
+
+
+def test_a_training_arrives_once_although_answers_are_lost(
+    experiment: str, mlflow_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer to a batch is lost once; MLflow's server has run, points and model once."""
+    with tracklet.start_run() as run:
+        tracklet.log_params({f"p{number}": number for number in range(120)})
+        for step in range(2500):
+            tracklet.log_metric("loss", 1 / (step + 1), step=step, timestamp=1000 + step)
+        tracklet.log_text("content", "notes/a.txt")
+    store: Any = open_store(mlflow_server)
+    server = RestStore(mlflow_server)
+    call, lost = server.server.call, set()
+
+    def answer_lost(method: str, path: str, body: Any = None, *rest: Any, **more: Any) -> Any:
+        answered = call(method, path, body, *rest, **more)
+        sign = path, repr(body)
+        if path in ("runs/create", "runs/log-batch") and sign not in lost:
+            lost.add(sign)
+            raise Unreachable("the answer was lost")
+        return answered
+
+    monkeypatch.setattr(server.server, "call", answer_lost)
+    shipper = Shipper(store.spool, server)
+    for _ in range(20):
+        with suppress(Unreachable):
+            if shipper.deliver():
+                break
+    assert len(lost) >= 5
+    assert shipper.left() == []
+    (found,) = TrackletClient().search_runs([experiment])
+    assert found.data.tags["tracklet.run_id"] == run.info.run_id
+    assert len(found.data.params) == 120
+    history = RestStore(mlflow_server).get_metric_history(found.info.run_id, "loss")
+    assert sorted(point.step for point in history) == list(range(2500))
