@@ -178,7 +178,7 @@ class SpooledStore(RestStore):
             time.sleep(0.02)
         if left:
             _logger.warning(
-                "%d runs are not all sent to %s yet (%s); 'tracklet sync' sends the rest",
+                "%d run(s) are not all sent to %s yet (%s); 'tracklet sync' sends the rest",
                 len(left),
                 self.uri,
                 self.spool.trouble() or "it goes on",
