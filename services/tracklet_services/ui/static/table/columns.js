@@ -100,7 +100,10 @@ export function made(data, names, title = () => undefined) {
       title: key,
       caption: kind === before ? '' : `${kind}s`,
       width: Math.max(96, Math.min(220, 30 + Math.max(key.length, longest(values)) * 7.2)),
-      number: kind === 'metric' || (values?.kind === 'text' && values.numeric),
+      // Whether texts are numbers is known when they have come.
+      get number() {
+        return kind === 'metric' || !!data.columns.get(name)?.numeric;
+      },
       text: row => cell(data.columns.get(name), row),
     });
     before = kind;

@@ -234,9 +234,10 @@ export class Grid {
       }
       if (cell.hidden) cell.hidden = false;
       const column = columns[at];
-      if (cell.at !== this.left[at - 1] || cell.wide !== column.width) {
+      if (cell.at !== this.left[at - 1] || cell.wide !== column.width || cell.number !== !!column.number) {
         cell.at = this.left[at - 1];
         cell.wide = column.width;
+        cell.number = !!column.number;
         cell.style.left = `${this.pinned + cell.at}px`;
         cell.style.width = `${cell.wide}px`;
         cell.className = column.number ? 'cell number' : 'cell';
