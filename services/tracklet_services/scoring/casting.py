@@ -238,7 +238,7 @@ def column(values: list[Any], kind: ColumnType | None, name: Any) -> Any:
         import pandas as pd
 
         with refusing(f"column {name!r} is a datetime"):
-            return pd.to_datetime(values)
+            return pd.to_datetime([_short(item) for item in values])
     if kind is None or kind is DataType.string or kind is DataType.boolean:
         return values
     return [value(item, kind, str(name)) for item in values]
@@ -282,6 +282,17 @@ def value(
     return item
 
 
+def _short(item: Any) -> Any:
+    """What may be a date: the time that parsing a text takes grows with the square of its length.
+
+    Raises:
+        ValueError: It is longer than any date.
+    """
+    if isinstance(item, str) and len(item) > _LONGEST:
+        raise ValueError(f"a text of {len(item)} characters is no date")
+    return item
+
+
 def _scalar(item: Any, kind: DataType) -> Any:
     if kind is DataType.binary and isinstance(item, str):
         try:
@@ -291,7 +302,7 @@ def _scalar(item: Any, kind: DataType) -> Any:
     if kind is DataType.datetime and isinstance(item, str):
         import pandas as pd
 
-        return pd.Timestamp(item)
+        return pd.Timestamp(_short(item))
     if kind in _NUMBERS and isinstance(item, int | float | str):
         import numpy as np
 

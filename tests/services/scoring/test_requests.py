@@ -13,7 +13,7 @@ import pytest
 from tracklet import models, pyfunc
 from tracklet.errors import BadRequest, InvalidParameterValue, TrackletException
 from tracklet.models.pyfunc.enforcement import SchemaMismatch, enforce
-from tracklet.types import ColSpec, DataType, Schema
+from tracklet.types import Array, ColSpec, DataType, Schema
 from tracklet_services.scoring import CSV, JSON, parse
 
 pytestmark = pytest.mark.usefixtures("tracklet_home")
@@ -108,3 +108,14 @@ def test_what_a_client_sent_is_said_in_a_bounded_length(kind: DataType, value: s
         except TrackletException as error:
             longest = max(longest, len(str(error)))
     assert longest < 2000
+
+
+def test_no_long_text_is_parsed_as_a_date() -> None:
+    """It would take minutes: the time grows with the square of the length."""
+    body, schema = {"a": ["9" * 10_000_000]}, Schema([ColSpec(DataType.datetime, "a")])
+    for form in ({"inputs": body}, {"dataframe_records": [{"a": body["a"][0]}]}):
+        with pytest.raises(BadRequest, match="is no date"):
+            parse(json.dumps(form), JSON, schema)
+    nested = Schema([ColSpec(Array(DataType.datetime), "a")])
+    with pytest.raises(BadRequest, match="is no date"):
+        parse(json.dumps({"inputs": {"a": body["a"]}}), JSON, nested)
