@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -329,6 +331,34 @@ def dialect(session: nox.Session) -> None:
         *session.posargs,
         env={**test_environment(session), "TRACKLET_DIALECT_PYTHON": python},
     )
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """No answer of the server's is an error of its own or one that its description lacks."""
+    session.install("-e", ".[server]", "schemathesis>=4,<5")
+    folder = scratch(session)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = ["--backend-store-uri", str(folder / "record")]
+    command = [f"{session.bin}/tracklet", "server", "--port", port, *place]
+    server = subprocess.Popen(command, cwd=folder)
+    checks = "--checks=not_a_server_error,status_code_conformance"
+    try:
+        session.run(
+            "schemathesis",
+            "run",
+            f"http://127.0.0.1:{port}/openapi.json",
+            "--wait-for-schema=60",
+            "--phases=coverage,fuzzing",
+            "--max-examples=10",
+            checks,
+            *session.posargs,
+        )
+    finally:
+        server.terminate()
+        server.wait(60)
 
 
 @nox.session

@@ -105,7 +105,11 @@ class Served:
 
 def measured(server: Served) -> dict[str, Any]:
     """What everything cost."""
-    found: dict[str, Any] = {"start_s": server.started, "idle_mb": server.memory()}
+    found: dict[str, Any] = {
+        "start_s": server.started,
+        "start_cpu_s": server.cpu(),
+        "idle_mb": server.memory(),
+    }
     experiment = server.post("experiments/create", name="bench")["experiment_id"]
     run = server.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
     run_id = run["run_id"]
