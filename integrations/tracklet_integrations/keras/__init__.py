@@ -171,6 +171,7 @@ class KerasIntegration(Integration):
                 **({} if options.log_models else {"the trained model": "log_models is off"}),
                 **({} if options.log_datasets else {"the datasets": "log_datasets is off"}),
                 "the rates of schedules that you have written": "to ask for one runs your code",
+                "loops around tf.GradientTape or stateless_apply": "nothing says what the loss is",
                 "Keras 2, as in the package tf_keras": "only Keras 3 is watched",
             },
         )

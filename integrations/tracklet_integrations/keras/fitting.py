@@ -312,6 +312,11 @@ class Fit(Training):
     def log_model(self) -> None:
         """Log the trained model."""
         recorder, options = self._recorder, self._options
+        if not self.model.built:
+            # Keras' file would have none of what was learned.
+            told = "it was never called as a whole, only its layers, so that Keras cannot save it"
+            recorder.tags({"tracklet.model": f"left out: {told}"})
+            return
         signature = example = None
         if options.log_model_signatures:
             with recorder.step("signature"):
