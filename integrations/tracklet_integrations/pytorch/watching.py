@@ -23,7 +23,6 @@ from tracklet_integrations.pytorch.sites import Site
 from tracklet_integrations.pytorch.values import norm_of, reader
 from tracklet_integrations.shared.driving import DRIVER
 
-_IMPORTS: Final = "tracklet.patching.import_hooks"
 _LOADERS: Final = "torch.utils.data.dataloader"
 _MAX_SITES: Final = 4096
 _UNREAD: Final = object()
@@ -41,10 +40,7 @@ class Watcher:
     """
 
     def __init__(self, options: Any, torch: Any) -> None:
-        # Also what hears of imports, such as the first of what is recorded within a region.
-        hears = [type(each) for each in sys.meta_path if type(each).__module__ == _IMPORTS]
-        ours = [each for cls in (Watcher, Loop, *hears) for each in doors.methods(cls)]
-        doors.skip(ours, within=True)
+        doors.skip([*doors.methods(Watcher), *doors.methods(Loop)], within=True)
         self.options = options
         self.loop = Loop(
             self._begin,

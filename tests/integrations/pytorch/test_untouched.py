@@ -239,11 +239,8 @@ import sys, torch
 from torch import nn
 from torch._dynamo.utils import counters
 import tracklet
-if sys.argv[1] == "watched":
-    tracklet.pytorch.autolog()
-else:  # what hears of imports for whoever starts a run is counted where nobody marks it
-    ours = [each for each in sys.meta_path if type(each).__module__.startswith("tracklet")]
-    sys.meta_path[:] = [each for each in sys.meta_path if each not in ours]
+if sys.argv[1] == "watched":  # describing data imports, and frames of that are counted too
+    tracklet.pytorch.autolog(log_datasets=False)
 
 torch.manual_seed(0)
 X, Y = torch.randn(8, 3), torch.randn(8, 1)
