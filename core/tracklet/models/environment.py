@@ -47,6 +47,13 @@ _ALIASES: Final = {
     "yaml": "PyYAML",
 }
 
+# Distributions that bring the same modules as another does.
+_VARIANTS: Final = {
+    "opencv-python": ("opencv-python-headless", "opencv-contrib-python"),
+    "tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"),
+    "xgboost": ("xgboost-cpu",),
+}
+
 _OWN_MODULES: Final = frozenset(
     (
         "__main__",
@@ -67,11 +74,13 @@ _NEVER: Final = _OWN_MODULES.union(
 
 @functools.cache
 def version(distribution: str) -> str | None:
-    """The version of an installed distribution; None if it is not installed."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """The version of an installed distribution, or of a variant of it; None if there is none."""
+    for name in (distribution, *_VARIANTS.get(distribution, ())):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 @functools.cache

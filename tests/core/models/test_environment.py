@@ -60,6 +60,25 @@ def test_other_versions_are_named_in_one_warning(
     assert environment.differences(tmp_path / "m") == []
 
 
+def test_a_variant_of_a_distribution_meets_what_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tensorflow-cpu is TensorFlow, for its version too."""
+    metadata = tmp_path / "site" / "opencv_python_headless-4.9.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: opencv-python-headless\nVersion: 4.9\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    environment.version.cache_clear()
+    (tmp_path / "requirements.txt").write_text("opencv-python==4.9\n")
+    assert environment.differences(tmp_path) == []
+    (tmp_path / "requirements.txt").write_text("opencv-python==4.8\n")
+    (difference,) = environment.differences(tmp_path)
+    assert difference.startswith("opencv-python is 4.9")
+    environment.version.cache_clear()
+
+
 def test_the_users_own_modules_and_what_they_import_are_found(tmp_path: Path) -> None:
     """However the model refers to them, wherever they import, and nothing that is not reached."""
     source = tmp_path / "src"
