@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from tracklet import errors, lazy, settings
 from tracklet.errors import InvalidParameterValue, RestException, StorageError, brief
+from tracklet.state import ProcessState
 
 if TYPE_CHECKING:
     import urllib3
@@ -47,6 +48,16 @@ _CLASSES: Final[Mapping[str, type[errors.TrackletException]]] = {
 
 _jitter = random.Random()  # of its own: nobody's random numbers change because a server is busy
 _logger = lazy.logger(__name__)
+
+
+class _Trusted(ProcessState):
+    """The tracking servers of this process, and the login that the place of each named."""
+
+    def begin(self) -> None:
+        self.logins: dict[str, tuple[str, str] | None] = {}
+
+
+_trusted: Final = _Trusted()
 
 
 class Unreachable(StorageError):
@@ -81,9 +92,12 @@ class Server:
     Args:
         uri: Where it is: ``http(s)://[user:password@]host[:port][/prefix]``.
         limit: For how long, in seconds, a request is tried, if that is less than the options say.
+        trusted: Whether it is a tracking server, which gets the login of the options. Another gets
+            it only where scheme, host and port are a tracking server's, and with it the login that
+            the place of that one named.
     """
 
-    def __init__(self, uri: str, limit: float | None = None) -> None:
+    def __init__(self, uri: str, limit: float | None = None, *, trusted: bool = True) -> None:
         parts = urlsplit(uri)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidParameterValue(
@@ -97,6 +111,10 @@ class Server:
         host = parts.netloc.rpartition("@")[2]
         self.uri = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
         self._host = parts.hostname
+        self._address = f"{parts.scheme}://{host}".lower()
+        if trusted:
+            known = _trusted.logins.get(self._address)
+            _trusted.logins[self._address] = self._login or known
         self._limit = limit
         self._pool: tuple[int, tuple[Any, ...], urllib3.PoolManager] | None = None
 
@@ -203,7 +221,15 @@ class Server:
                 url,
                 body=body,
                 headers={**self._headers(), **headers},
-                retries=urllib3.Retry(0, redirect=3 if method == "GET" else 0),
+                retries=urllib3.Retry(
+                    None,  # a total of 0 would allow no redirect either
+                    connect=0,
+                    read=0,
+                    status=0,
+                    other=0,
+                    redirect=3 if method == "GET" else 0,
+                    respect_retry_after_header=False,
+                ),
                 timeout=urllib3.Timeout(connect=min(5.0, left), read=left),
                 preload_content=False,
             )
@@ -230,11 +256,13 @@ class Server:
         from tracklet import __version__
 
         headers = {"User-Agent": f"tracklet/{__version__}", "Accept-Encoding": "identity"}
-        login = self._login or _configured_login()
+        trusted = self._address in _trusted.logins
+        login = self._login or _trusted.logins.get(self._address)
+        login = login or (_configured_login() if trusted else None)
         if login is not None:
             text = base64.b64encode(":".join(login).encode()).decode()
             headers["Authorization"] = f"Basic {text}"
-        elif token := settings.option("TRACKING_TOKEN"):
+        elif trusted and (token := settings.option("TRACKING_TOKEN")):
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
@@ -315,6 +343,8 @@ def _refusal(uri: str, answer: BaseHTTPResponse) -> errors.TrackletException:
             unanswered = Unreachable(problem)
             unanswered.carried_out = answer.status not in _NOT_CARRIED_OUT
             return unanswered
+        if answer.status == 413:
+            return errors.BadRequest(problem)
         return RestException({"error_code": _CODES.get(answer.status, ""), "message": problem})
     if answer.status in _TRANSIENT and answer.status != 500:
         unanswered = Unreachable(f"{uri}: {message}", code)

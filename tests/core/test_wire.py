@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tracklet.errors import (
+    BadRequest,
     InvalidParameterValue,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
     RestException,
 )
+from tracklet.repositories import repository
 from tracklet.wire import Server, Unreachable
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -191,3 +195,65 @@ def test_options_that_contradict_one_another_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", "/x")
     with pytest.raises(InvalidParameterValue, match="contradict"):
         Server("https://127.0.0.1:1").call("GET", "runs/get")
+
+
+def test_logins_go_to_the_tracking_server_alone(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a server lie at its own address, and those of data sets anywhere."""
+    ours, other = serve((200, {}, b"{}")), serve((200, {}, b"{}"))
+    login = "Basic " + base64.b64encode(b"ann:pw").decode()
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t-1")
+    for tracking, sent in (
+        (ours.uri, "Bearer t-1"),
+        (ours.uri.replace("//", "//ann:pw@"), login),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
+        for place in ("mlflow-artifacts:/1", f"{ours.uri}/api/2.0/mlflow-artifacts/artifacts/1"):
+            repository(place).fetch("f")
+        for place in (f"{other.uri}/x", f"mlflow-artifacts://{other.uri[7:]}/x"):
+            repository(place).fetch("f")
+        assert {headers.get("Authorization") for _, headers, _ in ours.asked} == {sent}
+        assert {headers.get("Authorization") for _, headers, _ in other.asked} == {None}
+        ours.asked.clear()
+    named = other.uri.replace("//", "//bob:pw@")
+    repository(f"{named}/x").fetch("f")
+    assert other.asked[-1][1]["Authorization"].startswith("Basic ")
+
+
+def test_only_what_is_asked_for_is_redirected(serve: Callable[..., Any]) -> None:
+    server = serve(FINE)
+    moved = serve((302, {"Location": f"{server.uri}/elsewhere"}, b""))
+    assert Server(moved.uri).call("GET", "runs/get") == {"a": 1}
+    with pytest.raises(Unreachable):
+        Server(moved.uri).call("POST", "runs/create", {}, again=False)
+    assert [path for path, _, _ in server.asked] == ["/elsewhere"]
+
+
+def test_a_file_that_grows_is_sent_as_long_as_was_said(
+    serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve((200, {}, b""))
+    file = tmp_path / "output.log"
+    file.write_bytes(b"printed\n")
+    whole, said = os.fstat, []
+
+    def grown(descriptor: int) -> os.stat_result:
+        found = whole(descriptor)
+        if found.st_size == 8 and not said:
+            said.append(found)
+            with file.open("ab") as more:
+                more.write(b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        return found
+
+    monkeypatch.setattr("tracklet.repositories.proxy.os.fstat", grown)
+    place = repository(f"{server.uri}/api/2.0/mlflow-artifacts/artifacts/1")
+    place.put_file(file)
+    place.put_file(file)
+    assert [len(body) for _, _, body in server.asked] == [8, file.stat().st_size]
+
+
+def test_too_much_at_once_is_a_refusal_whoever_says_so(serve: Callable[..., Any]) -> None:
+    server = serve((413, {"Content-Type": "text/html"}, b"<html>too large</html>"))
+    with pytest.raises(BadRequest, match="too large"):
+        Server(server.uri).call("POST", "runs/log-batch", {})

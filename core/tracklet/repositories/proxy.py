@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 from urllib.parse import quote, urlsplit
 
 from tracklet import settings
@@ -18,6 +18,21 @@ _SCHEME: Final = "mlflow-artifacts:"
 _PATH: Final = "/api/2.0/mlflow-artifacts/artifacts"
 
 
+class _Beginning:
+    """The first bytes of a file, which may grow while it is sent."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._size - self._file.tell()
+        return self._file.read(left if size < 0 else min(size, left))
+
+    def seek(self, to: int) -> None:
+        self._file.seek(to)
+
+
 class ProxiedArtifacts(RemoteArtifacts):
     """Artifacts below a URI of a server's proxy; ``http(s)`` files of others can be fetched.
 
@@ -26,30 +41,36 @@ class ProxiedArtifacts(RemoteArtifacts):
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
+        tracking = settings.tracking_uri()
+        is_served = tracking.startswith(("http://", "https://"))
+        if is_served:
+            self._server = Server(tracking)  # so its login is known for what lies on it
         if uri.startswith(_SCHEME):
             parts = urlsplit(uri)
-            tracking = settings.tracking_uri()
-            if not tracking.startswith(("http://", "https://")):
+            if not is_served:
                 raise InvalidParameterValue(
                     f"{uri!r} lies on a tracking server, and the tracking URI {tracking!r} is none"
                 )
             if parts.netloc:
-                tracking = f"{tracking.partition(':')[0]}://{parts.netloc}"
-            self._server, root = Server(tracking), f"{_PATH}{parts.path}"
+                other = f"{tracking.partition(':')[0]}://{parts.netloc}"
+                self._server = Server(other, trusted=False)
+            root = f"{_PATH}{parts.path}"
         else:
             base, proxy, below = uri.partition(_PATH)
             if proxy:
-                self._server, root = Server(base), f"{_PATH}{quote(below)}"
+                self._server, root = Server(base, trusted=False), f"{_PATH}{quote(below)}"
             else:
                 parts = urlsplit(uri)
-                self._server, root = Server(f"{parts.scheme}://{parts.netloc}"), parts.path
+                at = f"{parts.scheme}://{parts.netloc}"
+                self._server, root = Server(at, trusted=False), parts.path
         self._root = root.rstrip("/")
 
     def _upload(self, local_file: Path, path: str) -> None:
         with local_file.open("rb") as content:
             length = str(os.fstat(content.fileno()).st_size)
             headers = {"Content-Length": length, "Content-Type": "application/octet-stream"}
-            with self._server.request("PUT", self._at(path), content, headers=headers) as answer:
+            body: Any = _Beginning(content, int(length))
+            with self._server.request("PUT", self._at(path), body, headers=headers) as answer:
                 answer.drain_conn()
 
     def _download(self, path: str, target: Path) -> None:
