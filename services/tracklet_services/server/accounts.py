@@ -34,7 +34,7 @@ PERMISSIONS: Final[dict[str, int]] = {"NO_PERMISSIONS": 0, "READ": 1, "EDIT": 2,
 _RANK: Final[dict[Right, int]] = {"read": 1, "log": 2, "admin": 3}
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS users (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, password BLOB NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, password BLOB NOT NULL,
     salt BLOB NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS tokens (
     hash BLOB PRIMARY KEY, user INTEGER REFERENCES users(id) ON DELETE CASCADE,
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS grants (
     PRIMARY KEY (user, kind, key));
 """
 _MOST_FAILURES: Final = 10
+_MOST_OF_A_CLIENT: Final = 100
 _FORGOTTEN_AFTER: Final = 60.0
 _REMEMBERED_FOR: Final = 60.0
 
@@ -89,6 +90,11 @@ class Caller(NamedTuple):
         """Whether this is the token of the first start, which only makes the first user."""
         return self.user == 0
 
+    @property
+    def rules(self) -> bool:
+        """Whether this is an administrator with all of an administrator's rights."""
+        return self.is_admin and self.scope == 3 and self.experiments is None
+
 
 class Accounts:
     """The users of a server.
@@ -99,8 +105,8 @@ class Accounts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._failures: dict[str, list[float]] = {}
-        self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._failures: dict[tuple[str, str | None], list[float]] = {}
+        self._known: dict[bytes, float] = {}
         self._secret = os.urandom(32)
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -136,36 +142,41 @@ class Accounts:
 
         Raises:
             Unauthenticated: They do not belong together.
-            TooMany: They did not ten times within a minute, from there.
+            TooMany: Within a minute they did not ten times, or those of any names a hundred times,
+                from there.
         """
-        proof = hmac.digest(self._secret, f"{name}\0{password}".encode(), "sha256")
-        now = time.monotonic()
-        known = self._known.get(proof)
-        if known is not None and known[0] > now:
-            return known[1]
-        source = f"{client}\0{name}"
-        with self._lock:
-            recent = [at for at in self._failures.get(source, ()) if at > now - _FORGOTTEN_AFTER]
-            if len(recent) >= _MOST_FAILURES:
-                raise TooMany("too many wrong passwords; wait a minute")
         with self._at() as at:
             row = at.execute(
                 "SELECT id, password, salt, is_admin FROM users WHERE name = ?", (name,)
             ).fetchone()
-        number, expected, salt, is_admin = row or (None, b"", b"nobody", 0)
-        # Also for who is not there: how long it takes says nothing.
-        if not hmac.compare_digest(_stretched(password, salt), expected) or number is None:
+        number, expected, salt, is_admin = row or (0, b"", b"nobody", 0)
+        # Of this row: once the password is another, or the user gone, it proves nothing.
+        proof = hmac.digest(self._secret, salt + expected + password.encode(), "sha256")
+        if self._known.get(proof, 0.0) <= time.monotonic():
+            self._limit(client, name)
+            # Also for who is not there: how long it takes says nothing.
+            right = hmac.compare_digest(_stretched(password, salt), expected) and row is not None
+            self._limit(client, name, failed=not right)  # of others that were tried meanwhile, too
+            if not right:
+                raise Unauthenticated("the user name and the password do not belong together")
             with self._lock:
-                if len(self._failures) > 10_000:
-                    self._failures.clear()
-                self._failures[source] = [*recent, now]
-            raise Unauthenticated("the user name and the password do not belong together")
-        caller = Caller(number, name, bool(is_admin))
+                if len(self._known) > 10_000:
+                    self._known.clear()
+                self._known[proof] = time.monotonic() + _REMEMBERED_FOR
+        return Caller(number, name, bool(is_admin))
+
+    def _limit(self, client: str, name: str, *, failed: bool = False) -> None:
+        """Refuse whence too many wrong passwords came; if this one is wrong, count it."""
         with self._lock:
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[proof] = (now + _REMEMBERED_FOR, caller)
-        return caller
+            since = time.monotonic() - _FORGOTTEN_AFTER
+            if len(self._failures) > 10_000:
+                self._failures = {of: at for of, at in self._failures.items() if at[-1] > since}
+            for of, most in (((client, None), _MOST_OF_A_CLIENT), ((client, name), _MOST_FAILURES)):
+                recent = [at for at in self._failures.get(of, ()) if at > since]
+                if len(recent) >= most:
+                    raise TooMany("too many wrong passwords; wait a minute")
+                if failed:
+                    self._failures[of] = [*recent, time.monotonic()]
 
     def by_token(self, token: str) -> Caller:
         """The user of a token.
@@ -268,14 +279,12 @@ class Accounts:
                 )
             if is_admin is not None:
                 at.execute("UPDATE users SET is_admin = ? WHERE id = ?", (int(is_admin), number))
-        self._known.clear()
 
     def delete_user(self, name: str) -> None:
         """Remove a user with tokens and grants."""
         with self._at() as at:
             number, _ = self._number(at, name)
             at.execute("DELETE FROM users WHERE id = ?", (number,))
-        self._known.clear()
 
     def create_token(self, caller: Caller, right: Right, experiments: list[str] | None) -> str:
         """A token of the caller's, which allows at most this, in these experiments only."""

@@ -106,6 +106,7 @@ def serve(options: Options) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
             timeout_graceful_shutdown=_GRACE,
         )
     finally:

@@ -283,3 +283,83 @@ def test_passwords_are_neither_short_nor_guessed_nor_kept(
     ]
     assert [guess.status_code for guess in guesses] == [401] * 10 + [429]
     assert guesses[0].headers["www-authenticate"] == 'Basic realm="mlflow"'
+
+
+def test_wrong_passwords_are_counted_however_they_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    from tracklet_services.server import accounts
+
+    waiting = Barrier(16)
+
+    def stretched(password: str, salt: bytes) -> bytes:
+        waiting.wait(60)
+        return b""
+
+    def guess(name: str, client: str = "10.0.0.1") -> str:
+        try:
+            world.accounts.by_password(name, "wrong", client)
+        except (accounts.Unauthenticated, accounts.TooMany) as error:
+            return type(error).__name__
+        return "let in"
+
+    monkeypatch.setattr(accounts, "_stretched", stretched)
+    with ThreadPoolExecutor(16) as pool:  # all are under way before one is known to be wrong
+        answers = list(pool.map(guess, ["reader"] * 16))
+    assert sorted(answers) == ["TooMany"] * 6 + ["Unauthenticated"] * 10
+    monkeypatch.setattr(accounts, "_stretched", lambda password, salt: b"")
+    answers = [guess(f"name {number}") for number in range(100)]
+    assert set(answers[:84]) == {"Unauthenticated"}
+    assert answers[-1] == "TooMany"
+    assert guess("name 1", "10.0.0.2") == "Unauthenticated"
+
+
+def test_an_administrator_s_token_for_some_experiments_is_for_no_more(world: World) -> None:
+    for experiments in ([world.experiment], []):
+        asked = {"scope": "admin", "experiment_ids": experiments}
+        token = world.root.post("users/create-token", **asked)["token"]
+        client = Client(world.app, authorization=f"Bearer {token}")
+        for method, verb, body in (
+            ("POST", "users/create", {"username": "new", "password": PASSWORD}),
+            ("PATCH", "users/update-admin", {"username": "reader", "is_admin": True}),
+            ("DELETE", "users/delete", {"username": "reader"}),
+            ("POST", "experiments/create", {"name": "new"}),
+            ("POST", "registered-models/create", {"name": "new"}),
+            ("POST", "users/create-token", {"scope": "admin"}),
+        ):
+            assert client.raw(method, verb, **body).status_code == 403, (verb, experiments)
+        assert client.http.get("/a/page").status_code == 403
+    assert world.root.http.get("/a/page").status_code == 404
+
+
+def test_who_a_user_is_now_counts_in_every_process(world: World, store: Any) -> None:
+    from tracklet_services.server import create_app
+    from tracklet_services.server.accounts import Accounts
+
+    other = create_app(store, accounts=Accounts(world.accounts._path))
+    new = "another correct horse"
+
+    def asked(password: str = PASSWORD) -> list[int]:
+        return [
+            Client(app, authorization=basic("manager", password)).http.get("/a/page").status_code
+            for app in (world.app, other)
+        ]
+
+    assert asked() == [403, 403]
+    rank = {"username": "manager", "is_admin": True}
+    assert world.root.raw("PATCH", "users/update-admin", **rank).status_code == 200
+    assert asked() == [404, 404]
+    login = {"username": "manager", "password": new}
+    assert world.root.raw("PATCH", "users/update-password", **login).status_code == 200
+    assert (asked(), asked(new)) == ([401, 401], [404, 404])
+    assert world.root.raw("DELETE", "users/delete", username="manager").status_code == 200
+    assert asked(new) == [401, 401]
+
+
+@pytest.mark.parametrize("credentials", ["é", "=", "/w==", "x" * 5])
+def test_credentials_that_are_none_are_a_401(world: World, credentials: str) -> None:
+    client = Client(world.app, authorization=f"Basic {credentials}")
+    assert client.raw("POST", "runs/search").status_code == 401
