@@ -25,6 +25,7 @@ _TABLES: Final[dict[ColumnKind, str]] = {
 }
 _PAGE: Final = 50_000
 _FEW: Final = 1_000
+_MARKS: Final = 500
 
 
 class RunRow(NamedTuple):
@@ -96,6 +97,17 @@ def run_order(
         for row in queries.rows_of(reader, f"{columns}, lifecycle_stage", "runs", "id", ids, "id")
     }
     return [known[id_] for id_ in ids if id_ in known]
+
+
+def run_rows(reader: Reader, run_ids: Sequence[str]) -> list[int]:
+    """The rows that runs have now, for an index puts one that changed into another; -1 is none."""
+    known: dict[str, int] = {}
+    for start in range(0, len(run_ids), _MARKS):
+        some = run_ids[start : start + _MARKS]
+        marks = ", ".join(["?" if reader.dialect == "sqlite" else "%s"] * len(some))
+        asked = f"SELECT run_id, id FROM runs WHERE run_id IN ({marks})"
+        known.update((run_id, row) for run_id, row in reader.rows(asked, some))
+    return [known.get(run_id, -1) for run_id in run_ids]
 
 
 def run_column(
@@ -170,13 +182,17 @@ def _differs(reader: Reader, table: str, key: str) -> bool:
     return least != most or bool(missing and least is not None)
 
 
-def run_counts(reader: Reader) -> dict[str, tuple[int, int, int, int | None]]:
-    """Of each experiment: its active runs, those running and failed, and the last start, ms."""
+def run_counts(
+    reader: Reader, view: int = ViewType.ACTIVE_ONLY
+) -> dict[str, tuple[int, int, int, int | None]]:
+    """Of each experiment: its runs, those running and failed, and the last start, ms."""
+    stages = {ViewType.ACTIVE_ONLY: "'active'", ViewType.DELETED_ONLY: "'deleted'"}
+    within = stages.get(view, "'active', 'deleted'")
     return {
         id_: (runs, running or 0, failed or 0, last)
         for id_, runs, running, failed, last in reader.rows(
             "SELECT experiment_id, count(*), sum(CASE status WHEN 'RUNNING' THEN 1 ELSE 0 END), "
             "sum(CASE status WHEN 'FAILED' THEN 1 ELSE 0 END), max(start_time) FROM runs "
-            "WHERE lifecycle_stage = 'active' GROUP BY experiment_id"
+            f"WHERE lifecycle_stage IN ({within}) GROUP BY experiment_id"
         )
     }

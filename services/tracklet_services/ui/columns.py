@@ -34,10 +34,12 @@ def table(
 
     def answer(reader: Reader) -> bytes:
         rows = columns.run_order(reader, experiments, filter, order_by, view)
-        total = sum(columns.run_counts(reader).get(id_, (0,))[0] for id_ in set(experiments))
-        frame = Frame(total=total, count=len(rows), since=place.keep_order(rows))
+        counts = columns.run_counts(reader, view)
+        total = sum(counts.get(id_, (0,))[0] for id_ in set(experiments))
+        since = place.keep_order([row.run_id for row in rows])
+        frame = Frame(total=total, count=len(rows), since=since)
         _put_order(frame, reader, rows)
-        _put_columns(frame, reader, rows, names)
+        _put_columns(frame, reader, [row.row for row in rows], names)
         return frame.encode()
 
     return place.ask(answer)
@@ -45,13 +47,13 @@ def table(
 
 def more(place: Place, since: str, names: Sequence[str]) -> bytes:
     """Further columns of an order that was given before."""
-    rows = place.order(since)
-    if rows is None:
+    run_ids = place.order(since)
+    if run_ids is None:
         raise UnknownOrder("this order is not remembered any more; ask for it anew")
 
     def answer(reader: Reader) -> bytes:
         frame = Frame(since=since)
-        _put_columns(frame, reader, rows, names)
+        _put_columns(frame, reader, columns.run_rows(reader, run_ids), names)
         return frame.encode()
 
     return place.ask(answer)
@@ -73,19 +75,18 @@ def _put_order(frame: Frame, reader: Reader, rows: list[RunRow]) -> None:
     }
 
 
-def _put_columns(frame: Frame, reader: Reader, rows: list[RunRow], names: Sequence[str]) -> None:
+def _put_columns(frame: Frame, reader: Reader, rows: Sequence[int], names: Sequence[str]) -> None:
     if len(names) > LIMITS["columns"]:
         raise InvalidParameterValue(f"at most {LIMITS['columns']} columns are asked for at once")
     made: dict[str, Any] = {}
-    numbers = [row.row for row in rows]
     for name in dict.fromkeys(names):
         kind, _, key = name.partition(".")
         if kind not in ("metric", "param", "tag") or not key:
             raise InvalidParameterValue(
                 f"a column is named metric.KEY, param.KEY or tag.KEY; got {name!r}"
             )
-        found: dict[int, Any] = columns.run_column(reader, cast("ColumnKind", kind), key, numbers)
-        values = [found.get(row) for row in numbers]
+        found: dict[int, Any] = columns.run_column(reader, cast("ColumnKind", kind), key, rows)
+        values = [found.get(row) for row in rows]
         encode: Any = number_column if kind == "metric" else text_column
         made[name] = encode(frame, values)
     frame.header["columns"] = made

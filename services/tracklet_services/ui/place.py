@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import tracklet
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading.columns import RunRow
 from tracklet.reading.connection import Reader
 
 T = TypeVar("T")
@@ -42,9 +42,8 @@ class Place:
         self.client = tracklet.TrackletClient(uri)
         self.read_only = read_only
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracklet-ui")
-        self._orders: OrderedDict[str, list[RunRow]] = OrderedDict()
+        self._orders: OrderedDict[str, Sequence[str]] = OrderedDict()
         self._lock = threading.Lock()
-        self._count = 0
 
     @property
     def uri(self) -> str:
@@ -72,18 +71,20 @@ class Place:
             "open its own address in the browser"
         )
 
-    def keep_order(self, rows: list[RunRow]) -> str:
-        """Remember the rows of a table, for the columns that are asked for later."""
+    def keep_order(self, run_ids: Sequence[str]) -> str:
+        """Remember the runs of a table, for the columns that are asked for later.
+
+        The name is of no other process: a page outlives the one that it was given an order by.
+        """
+        name = os.urandom(6).hex()
         with self._lock:
-            self._count += 1
-            name = str(self._count)
-            self._orders[name] = rows
+            self._orders[name] = run_ids
             while len(self._orders) > _ORDERS:
                 self._orders.popitem(last=False)
             return name
 
-    def order(self, name: str) -> list[RunRow] | None:
-        """The rows remembered under a name, if they still are."""
+    def order(self, name: str) -> Sequence[str] | None:
+        """The runs remembered under a name, if they still are."""
         with self._lock:
             return self._orders.get(name)
 
