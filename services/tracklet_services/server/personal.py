@@ -31,4 +31,6 @@ def create_app(
     policy = Policy(hosts=allowed_hosts)
     both = app.create_app(place.client.store, policy, routes=routes(place), prefix=base_path)
     cookie = f"tracklet_{port}"
-    return Guard(Door(both, token=token, cookie=cookie, read_only=place.read_only), policy)
+    read_only = place.read_only
+    door = Door(both, token=token, cookie=cookie, read_only=read_only, base_path=base_path)
+    return Guard(door, policy)

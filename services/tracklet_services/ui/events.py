@@ -77,8 +77,8 @@ def _signs(place: Place, ids: Sequence[str]) -> Any:
         )
         running = f"{within} {'AND' if ids else 'WHERE'} status = 'RUNNING'"
         points = reader.rows(
-            "SELECT count(*), max(timestamp), sum(step) FROM latest_metrics "
-            f"WHERE run IN (SELECT id FROM runs{running})",
+            "SELECT count(*), max(timestamp), sum(CAST(step AS DOUBLE PRECISION)) "
+            f"FROM latest_metrics WHERE run IN (SELECT id FROM runs{running})",
             ids,
         )
         others = reader.rows("SELECT count(*), max(last_update_time) FROM experiments")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
-from http.cookies import SimpleCookie
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +35,7 @@ HEADERS: Final = {
 """Beside the guard's; a route that says otherwise keeps what it says."""
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_SEARCH: Final = re.compile(r"/(ajax-)?api/[^/]+/mlflow/[^/]+/search")
 
 
 class Pages:
@@ -63,15 +65,23 @@ class Door:
         token: The secret of the link; None lets everyone in who reaches the port.
         cookie: The name of the cookie that keeps the token.
         read_only: Whether nothing may be changed.
+        base_path: What stands before each path.
     """
 
     def __init__(
-        self, app: ASGIApp, *, token: str | None, cookie: str, read_only: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        cookie: str,
+        read_only: bool = False,
+        base_path: str = "",
     ) -> None:
         self.app = app
         self.token = token
         self.cookie = cookie
         self.read_only = read_only
+        self.base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -79,7 +89,10 @@ class Door:
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        reads = scope["method"] in _SAFE or scope["path"].endswith("/search")
+        reads = scope["method"] in _SAFE or (
+            scope["method"] == "POST"
+            and _SEARCH.fullmatch(scope["path"].removeprefix(self.base_path))
+        )
         if self.read_only and not reads:
             return PlainTextResponse("This UI was started with --read-only.\n", 403)
         if self.token is None:
@@ -91,8 +104,8 @@ class Door:
         bearer = headers.get("authorization", "")
         if bearer.startswith("Bearer ") and self._is_token(bearer.removeprefix("Bearer ")):
             return None
-        kept = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        if kept is not None and self._is_token(kept.value):
+        # The standard library's parser drops all cookies for one of somebody else's.
+        if self._is_token(cookie_parser(headers.get("cookie", "")).get(self.cookie, "")):
             return None
         return PlainTextResponse(
             "This page is for the user who started tracklet: open the link that `tracklet ui` "
