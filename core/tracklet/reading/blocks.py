@@ -77,8 +77,8 @@ class Blocks:
         try:
             with disk.opened(path) as file:
                 self._catch_up(file.fileno())
-        except (FileNotFoundError, NotADirectoryError):
-            pass
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            pass  # a key such as loss is a folder where only loss/train was measured
 
     @property
     def count(self) -> int:
@@ -88,6 +88,8 @@ class Blocks:
     def read(self, rows: Sequence[Block]) -> tuple[list[int], list[float], list[int]]:
         """The timestamps, values and steps of the points in some blocks, in the file's order."""
         found: tuple[list[int], list[float], list[int]] = ([], [], [])
+        if not rows:
+            return found
         with disk.opened(self.path) as file:
             for offset, size in _runs_of(rows):
                 data = os.pread(file.fileno(), size, offset)
@@ -136,7 +138,7 @@ class Blocks:
                         max(times),
                         min(finite, default=math.nan),
                         max(finite, default=math.nan),
-                        math.fsum(finite),
+                        total_of(finite),
                         finite[-1] if finite else math.nan,
                         len(values) - len(finite),
                         stop - start,
@@ -172,6 +174,14 @@ class Blocks:
         head = _HEAD.pack(_MAGIC, number, covered, _check(fd, covered))
         with contextlib.suppress(OSError):
             disk.publish(self._cache, head + kept.tobytes(), os.path.dirname(self._cache))
+
+
+def total_of(finite: Sequence[float]) -> float:
+    """The sum of finite values; infinite where floats reach no further."""
+    try:
+        return math.fsum(finite)
+    except OverflowError:
+        return sum(finite)
 
 
 def _check(fd: int, covered: int) -> int:

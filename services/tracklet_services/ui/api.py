@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -161,10 +162,14 @@ def curves(place: Place, request: Request) -> Any:
 
     def number(name: str) -> float | None:
         text = asked.get(name)
+        if text is None:
+            return None
         try:
-            return None if text is None else float(text)
+            if math.isfinite(given := float(text)):
+                return given
         except ValueError:
-            raise InvalidParameterValue(f"{name} is a number; got {text!r}") from None
+            pass
+        raise InvalidParameterValue(f"{name} is a number; got {text!r}")
 
     axis: Any = asked.get("x", "step")
     between = number("from"), number("to")

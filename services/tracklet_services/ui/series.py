@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading.blocks import Block, Blocks
+from tracklet.reading.blocks import Block, Blocks, total_of
 from tracklet_services.ui.frames import Frame
 from tracklet_services.ui.place import LIMITS, Place
 
@@ -47,6 +47,8 @@ class Curve:
                 [p.step for p in history],
             )
             self.rows = [_whole(*self._points)] if history else []
+        self.origin = min((row.time_min for row in self.rows), default=0.0)
+        """When it began, ms."""
 
     @property
     def count(self) -> int:
@@ -57,18 +59,13 @@ class Curve:
         """The timestamps, values and steps of the points in some blocks."""
         return self._points if self._blocks is None else self._blocks.read(rows)
 
-    def origin(self) -> float:
-        """When it began, ms."""
-        return min((row.time_min for row in self.rows), default=0.0)
-
     def span(self, row: Block, axis: Axis) -> tuple[float, float]:
         """Where a block lies on an axis: steps, seconds since the beginning, or ms."""
         if axis == "step":
             return row.step_min, row.step_max
         if axis == "wall":
             return row.time_min, row.time_max
-        origin = self.origin()
-        return (row.time_min - origin) / _MS, (row.time_max - origin) / _MS
+        return (row.time_min - self.origin) / _MS, (row.time_max - self.origin) / _MS
 
     def places(self, times: list[int], steps: list[int], axis: Axis) -> Sequence[float]:
         """Where points lie on an axis."""
@@ -76,8 +73,7 @@ class Curve:
             return steps
         if axis == "wall":
             return times
-        origin = self.origin()
-        return [(time - origin) / _MS for time in times]
+        return [(time - self.origin) / _MS for time in times]
 
 
 def _whole(times: list[int], values: list[float], steps: list[int]) -> Block:
@@ -92,7 +88,7 @@ def _whole(times: list[int], values: list[float], steps: list[int]) -> Block:
         max(times),
         min(finite, default=nan),
         max(finite, default=nan),
-        math.fsum(finite),
+        total_of(finite),
         finite[-1] if finite else nan,
         len(values) - len(finite),
         0,
@@ -140,7 +136,7 @@ def _frame(curve: Curve, axis: Axis, low: float, high: float, bins: int, *, whol
     finer: list[Block] = []
     for row, start, end in inside:
         if end - start <= width and start >= low and end <= high:
-            made.add_block(row, (start + end) / 2)
+            made.add_block(row, (start + end) / 2, end)
         else:
             finer.append(row)
     if finer:
@@ -164,11 +160,12 @@ class _Bins:
         self.most = [-math.inf] * bins
         self.total = [0.0] * bins
         self.last = [nan] * bins
+        self.reach = [-math.inf] * bins  # where the last one is
 
     def at(self, place: float) -> int:
         return min(self.bins - 1, int((place - self.low) * self.scale))
 
-    def add_block(self, row: Block, place: float) -> None:
+    def add_block(self, row: Block, place: float, end: float) -> None:
         at = self.at(place)
         self.count[at] += int(row.points)
         self.odd[at] += int(row.odd)
@@ -176,12 +173,13 @@ class _Bins:
             self.least[at] = min(self.least[at], row.least)
             self.most[at] = max(self.most[at], row.most)
             self.total[at] += row.total
-            self.last[at] = row.last
+            if end >= self.reach[at]:
+                self.last[at], self.reach[at] = row.last, end
 
     def add_points(self, places: Sequence[float], values: Sequence[float]) -> None:
         low, high, scale, end = self.low, self.high, self.scale, self.bins - 1
         count, odd, least, most = self.count, self.odd, self.least, self.most
-        total, last, isfinite = self.total, self.last, math.isfinite
+        total, last, reach, isfinite = self.total, self.last, self.reach, math.isfinite
         for place, value in zip(places, values, strict=True):
             if place < low or place > high:
                 continue
@@ -197,7 +195,8 @@ class _Bins:
             if value > most[at]:
                 most[at] = value
             total[at] += value
-            last[at] = value
+            if place >= reach[at]:
+                last[at], reach[at] = value, place
 
     def put(self, frame: Frame) -> None:
         """Put into a frame the bins that hold something: place, mean, least, most, last, counts."""

@@ -49,6 +49,15 @@ def _check(path: Path, points: list[tuple[int, float, int]]) -> None:
     assert max(most, default=None) == max(finite, default=None)
 
 
+def test_the_greatest_floats_and_a_folder_in_its_place_stop_no_index(tmp_path: Path) -> None:
+    points = [(1, 1.7e308, step) for step in range(4)]
+    (tmp_path / "m").write_bytes(_lines(points))
+    _check(tmp_path / "m", points)
+    (tmp_path / "folder").mkdir()
+    _check(tmp_path / "folder", [])
+    _check(tmp_path / "nothing", [])
+
+
 @settings(deadline=None, max_examples=40)
 @given(parts=st.lists(POINTS, min_size=1, max_size=4))
 def test_what_is_appended_is_taken_in(

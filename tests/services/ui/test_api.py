@@ -93,6 +93,33 @@ def test_further_columns_come_without_the_order(client: TestClient, experiment: 
     assert client.get("/api/ui/v1/table", params={**more, "since": "9999"}).status_code == 410
 
 
+def test_further_columns_are_those_of_the_runs_whatever_changed_meanwhile(tmp_path: Path) -> None:
+    from tracklet_services.ui.place import Place
+
+    made = tracklet.TrackletClient(str(tmp_path / "mlruns"))
+    experiment = made.create_experiment("e")
+    ids = [made.create_run(experiment, i).info.run_id for i in range(3)]
+    places = [Place(made.tracking_uri), Place(made.tracking_uri)]
+    asks = [TestClient(application.create_app(p, token=None), "http://localhost") for p in places]
+    first, other = (
+        decoded(ask.get("/api/ui/v1/table", params={"experiments": experiment}).content)[0]
+        for ask in asks
+    )
+    for i, run_id in enumerate(ids):
+        made.log_metric(run_id, "m", float(i))
+    made.set_tag(ids[1], "again", "x")
+    asks[0].get("/api/ui/v1/table", params={"experiments": experiment})  # the index catches up
+    more = {"since": first["since"], "column": "metric.m"}
+    header, buffers = decoded(asks[0].get("/api/ui/v1/table", params=more).content)
+    assert first["ids"] == ids[::-1]
+    assert buffers[header["columns"]["metric.m"]["buffer"]] == [2.0, 1.0, 0.0]
+    assert (
+        asks[0].get("/api/ui/v1/table", params={**more, "since": other["since"]}).status_code == 410
+    )
+    for opened in places:
+        opened.close()
+
+
 def test_a_wrong_filter_says_where_and_why(client: TestClient, experiment: str) -> None:
     asked = {"experiments": experiment, "filter": "metrics.odd >> 1"}
     answer = client.get("/api/ui/v1/table", params=asked)
@@ -104,7 +131,7 @@ def test_a_wrong_filter_says_where_and_why(client: TestClient, experiment: str) 
 def test_the_trash_is_shown_when_asked_for(client: TestClient, experiment: str) -> None:
     asked = {"experiments": experiment, "view": "deleted_only"}
     header, _ = decoded(client.get("/api/ui/v1/table", params=asked).content)
-    assert header["names"] == ["thrown away"]
+    assert (header["names"], header["count"], header["total"]) == (["thrown away"], 1, 1)
 
 
 def test_keys_say_how_many_runs_have_them_and_whether_they_differ(
@@ -237,6 +264,9 @@ def test_the_link_gives_a_cookie_and_leaves_the_address_bar(place: Any) -> None:
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert client.get("/api/ui/v1/place").status_code == 200
+    foreign = {"cookie": f'prefs={{"a":1}}; tracklet_5000={TOKEN}; a b'}
+    client.cookies.clear()
+    assert client.get("/api/ui/v1/place", headers=foreign).status_code == 200
 
 
 # -- what is shipped ---------------------------------------------------------------------------
@@ -333,13 +363,50 @@ def test_a_short_curve_comes_whole(client: TestClient, record: Path, experiment:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"bins": "100000"}, {"x": "nothing"}, {"from": "a"}, {"key": "../x"}, {"bins": "x"}]
+    "wrong",
+    [
+        {"bins": "100000"},
+        {"x": "nothing"},
+        {"from": "a"},
+        {"key": "../x"},
+        {"bins": "x"},
+        {"bins": "nan"},
+        {"to": "inf"},
+    ],
 )
 def test_a_curve_that_cannot_be_is_refused(
     client: TestClient, record: Path, experiment: str, wrong: dict[str, str]
 ) -> None:
     asked = {"run": _run(record, experiment), "key": "m", **wrong}
     assert client.get("/api/ui/v1/series", params=asked).status_code == 400
+
+
+def test_no_curve_spoils_another(tmp_path: Path) -> None:
+    """Greatest floats, a key that is another's folder, and a last value beside a wide block."""
+    from tracklet_services.ui.place import Place
+
+    made = tracklet.TrackletClient(str(tmp_path / "mlruns"))
+    experiment = made.create_experiment("e")
+    runs = [made.create_run(experiment).info.run_id for _ in range(2)]
+    for run_id, key in zip(runs, ("loss", "loss/train"), strict=True):
+        for step in range(3):
+            made.log_metric(run_id, key, 1.7e308, step=step)
+    # The first block is as wide as the axis, and the later ones lie within its last bin.
+    steps = [0, 10_000, *[9_950 + i // 40 for i in range(2_000)]]
+    writer = made.store.open_run(runs[0])
+    writer.log_series("wide", [(1, float(i), step) for i, step in enumerate(steps)])
+    writer.close()
+    place = Place(made.tracking_uri)
+    ask = TestClient(application.create_app(place, token=None), "http://localhost").get
+    asked = {"run": runs, "key": "loss"}
+    (_, values), (other, _) = _curves(ask("/api/ui/v1/series", params=asked).content)
+    assert values[1] == [1.7e308] * 3
+    assert other["count"] == 0
+    asked = {"run": runs[0], "key": "wide", "bins": 10}
+    ((header, buffers),) = _curves(ask("/api/ui/v1/series", params=asked).content)
+    assert header["kind"] == "bins"
+    assert buffers[4][-1] == 1.0  # at step 10,000
+    place.close()
 
 
 # -- changes -----------------------------------------------------------------------------------
@@ -366,3 +433,31 @@ def test_changes_go_through_the_tracking_protocol_and_not_in_a_read_only_ui(
         assert ask(place_of, json=body, headers=signed).status_code == status
         place.close()
     assert made.get_run(run_id).data.tags["team"] == "growth"
+
+
+def test_a_read_only_ui_answers_searches_and_no_other_request_with_a_body(tmp_path: Path) -> None:
+    from tracklet_services.ui.place import Place
+
+    place = Place(str(tmp_path / "mlruns"), read_only=True)
+    app = application.create_app(place, token=None, base_path="/runs")
+    client = TestClient(app, "http://localhost:5000")
+    searched = client.post("/runs/api/2.0/mlflow/experiments/search", json={"max_results": 5})
+    assert searched.status_code == 200
+    file = "/runs/api/2.0/mlflow-artifacts/artifacts/search"
+    upload = "/runs/api/2.0/mlflow-artifacts/mpu/create/api/2.0/mlflow/runs/search"
+    for answer in (client.put(file, content=b"x"), client.delete(file), client.post(upload)):
+        assert answer.status_code == 403
+    place.close()
+
+
+def test_changes_are_seen_whatever_the_steps(tmp_path: Path) -> None:
+    from tracklet_services.ui.events import _signs
+    from tracklet_services.ui.place import Place
+
+    place = Place(str(tmp_path / "mlruns"))
+    run_id = place.client.create_run(place.client.create_experiment("e")).info.run_id
+    before = _signs(place, [])
+    for key in ("a", "b"):
+        place.client.log_metric(run_id, key, 1.0, step=2**63 - 1)
+    assert _signs(place, []) != before
+    place.close()
