@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,11 @@ DATA: Final = "data"
 SAVED: Final = "model.keras"
 EXPORTED: Final = "model"
 MODULE_FILE: Final = "keras_module.txt"
+_CODE: Final = {
+    "__lambda__": "a function that is in the file",
+    "TFSMLayer": "the program of a TFSMLayer",
+    "TorchModuleWrapper": "the program of a TorchModuleWrapper",
+}
 
 get_default_pip_requirements = partial(environment.default_requirements, "keras")
 get_default_conda_env = partial(environment.default_conda_env, "keras")
@@ -116,7 +122,8 @@ class KerasFlavor(models.Flavor):
 
             return tf.saved_model.load(str(data / EXPORTED))
         file = data if data.is_file() else data / SAVED
-        own = bool(config.get("own")) and data.is_file()  # a checkpoint
+        # A checkpoint: what ``load_model`` loads has an MLmodel, whatever that says.
+        own = bool(config.get("own")) and not (path / "MLmodel").is_file()
         return load_file(file, self._custom_objects, self._load_model_kwargs, own=own)
 
     def load_data_path(self, path: Path, pyfunc: Mapping[str, Any]) -> Any:
@@ -153,26 +160,32 @@ def load_file(
         file: The ``.keras`` file, or one of HDF5.
         custom_objects: Classes and functions by the names that the file has for them.
         kwargs: Further arguments of ``keras.saving.load_model``.
-        own: Whether it is known to be this user's own.
+        own: Whether it is a checkpoint, whose classes may be imported from where they are.
 
     Raises:
         UntrustedModel: The file would run code, and nothing says that its author is trusted.
         TrackletException: The file is missing or corrupt.
     """
-    if file.suffix == ".h5" and not own:
+    is_zip = file.suffix == ".keras"  # Keras reads all others as HDF5, perhaps
+    if not is_zip:
         trusting.permit(f"run the program {file.parent.name}/{file.name}", file)
     try:
-        config = _config_of(file) if file.suffix != ".h5" else {}
-        foreign = sorted(set(_foreign(config, frozenset(custom_objects or ()))))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        config = _config_of(file) if is_zip else {}
+        foreign = set(_foreign(config, frozenset(custom_objects or ())))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise TrackletException(
             f"{file} is no model of Keras': {type(error).__name__}: {error}"
         ) from error
-    if foreign and not own:
-        trusting.permit(f"import {', '.join(foreign)}", file)
+    if own:
+        foreign.intersection_update(_CODE.values())
+    if foreign:
+        trusting.permit(f"import {', '.join(sorted(foreign))}", file)
     import keras
 
-    given = {"safe_mode": not (own or trusting.is_known(file)), **kwargs}
+    version = str(keras.__version__)
+    if not own and tuple(map(int, re.findall(r"\d+", version)[:3])) < (3, 11, 3):
+        trusting.permit(f"be read by Keras {version}, whose safe mode has holes", file)
+    given = {"safe_mode": not trusting.is_known(file), **kwargs}
     try:
         return keras.saving.load_model(file, custom_objects=custom_objects, **given)
     except TrackletException:
@@ -191,9 +204,9 @@ def _config_of(file: Path) -> Any:
 def _foreign(config: Any, given: frozenset[str]) -> Iterator[str]:
     """The modules that a configuration names beside Keras' own, and the code that it holds."""
     if isinstance(config, Mapping):
-        if config.get("class_name") == "__lambda__":
-            yield "a function that is in the file"
         name, module = config.get("class_name"), config.get("module")
+        if name in _CODE:
+            yield _CODE[name]
         if isinstance(module, str) and name not in given:
             top = module.partition(".")[0]
             if top not in ("keras", "builtins") or "registered_name" not in config:

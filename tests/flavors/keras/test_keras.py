@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +93,68 @@ def test_code_of_someone_elses_is_not_run_without_trust(tmp_path: Path) -> None:
     flavor.save_model(inner, tmp_path / "m")
     np.testing.assert_array_equal(flavor.load_model(tmp_path / "m").predict(X, verbose=0), X * 2)
     (tmp_path / "m" / "tracklet.manifest.json").unlink()
-    for load in (flavor.load_model, pyfunc.load_model):
-        with pytest.raises(models.UntrustedModel, match="a function that is in the file"):
-            load(tmp_path / "m")
+    said = (tmp_path / "m" / "MLmodel").read_text()
+    for data in ("data", "data/model.keras"):
+        (tmp_path / "m" / "MLmodel").write_text(said.replace("data: data", f"data: {data}"))
+        for load in (flavor.load_model, pyfunc.load_model):
+            with pytest.raises(models.UntrustedModel, match="a function that is in the file"):
+                load(tmp_path / "m")
     np.testing.assert_array_equal(
         flavor.load_model(tmp_path / "m", trust=True).predict(X, verbose=0), X * 2
     )
     flavor.save_model(network(), tmp_path / "plain")
     (tmp_path / "plain" / "tracklet.manifest.json").unlink()
     assert isinstance(flavor.load_model(tmp_path / "plain"), keras.Sequential)
+
+
+@pytest.mark.parametrize("name", ["model.hdf5", "model.h5", "model.KERAS", "model"])
+def test_only_the_zip_files_of_keras_are_read_without_trust(tmp_path: Path, name: str) -> None:
+    """Keras takes a file for HDF5, which may hold functions, by its name."""
+    flavor.save_model(network(), tmp_path / "m")
+    (tmp_path / "m" / "tracklet.manifest.json").unlink()
+    (tmp_path / "m" / "data" / "model.keras").rename(tmp_path / "m" / "data" / name)
+    said = (tmp_path / "m" / "MLmodel").read_text()
+    (tmp_path / "m" / "MLmodel").write_text(said.replace("data: data", f"data: data/{name}"))
+    for load in (flavor.load_model, pyfunc.load_model):
+        with pytest.raises(models.UntrustedModel, match="run the program"):
+            load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("TFSMLayer", "the program of a TFSMLayer"),
+        ("TorchModuleWrapper", "the program of a TorchModuleWrapper"),
+        ("__lambda__", "a function that is in the file"),
+    ],
+)
+def test_programs_in_the_file_ask_for_trust(tmp_path: Path, kind: str, told: str) -> None:
+    """Layers that run a graph or unpickle a module, and functions; also in a checkpoint."""
+    inner = {"class_name": kind, "module": "keras.layers", "registered_name": None, "config": {}}
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": [inner]}}))
+    for own in (True, False):
+        with pytest.raises(models.UntrustedModel, match=told):
+            KerasFlavor().load(tmp_path, {"data": "model.keras", "own": own})
+
+
+def test_a_keras_whose_safe_mode_has_holes_asks_for_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flavor.save_model(network(), tmp_path / "m")
+    monkeypatch.setattr(keras, "__version__", "3.11.2")
+    assert isinstance(flavor.load_model(tmp_path / "m"), keras.Sequential)
+    (tmp_path / "m" / "tracklet.manifest.json").unlink()
+    with pytest.raises(models.UntrustedModel, match=r"Keras 3\.11\.2"):
+        flavor.load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("config", ['{"class_name": []}', "[" * 100_000])
+def test_odd_configurations_are_said_to_be_corrupt(tmp_path: Path, config: str) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", config)
+    with pytest.raises(TrackletException, match="no model of Keras'"):
+        KerasFlavor().load(tmp_path, {"data": "model.keras"})
 
 
 class Scaled(keras.layers.Layer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 pytest.importorskip("keras")
@@ -11,6 +13,7 @@ import numpy as np
 
 import tracklet
 from tracklet.errors import InvalidParameterValue
+from tracklet.models import UntrustedModel
 
 # TensorFlow's tensors as arrays of NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -230,6 +233,22 @@ def test_checkpoints_are_written_by_mlflows_options_and_training_goes_on_from_th
     tracklet.autolog(disable=True)
     fit(half, epochs=3, initial_epoch=2)
     np.testing.assert_array_equal(half.get_weights()[0], whole.get_weights()[0])
+
+
+def test_functions_in_a_checkpoint_are_for_trusted_authors(record, on, monkeypatch):
+    """Nothing says whose run it is."""
+    tracklet.keras.autolog(log_models=False, checkpoint=True, checkpoint_monitor="loss")
+    twice = keras.layers.Lambda(lambda x: x * 2, output_shape=(3,))
+    model = keras.Sequential([keras.Input((3,)), twice, keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    fit(model, epochs=1)
+    run_id = record.only().info.run_id
+    for load in (partial(tracklet.keras.load_checkpoint, None), tracklet.load_checkpoint):
+        with pytest.raises(UntrustedModel, match="a function that is in the file"):
+            load(run_id)
+    monkeypatch.setenv("TRACKLET_TRUST", "true")
+    loaded = tracklet.load_checkpoint(run_id)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
 
 
 def test_what_the_users_own_callback_has_kept_is_told(record, on, tmp_path):
