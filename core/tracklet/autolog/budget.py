@@ -186,7 +186,8 @@ class Step:
         self._phase = phase
         self._started = perf_counter()
         self._suppressed = suppressed()
-        self._random = None if guarded and not generators else randomness.preserved(*generators)
+        is_safe = randomness.is_left_alone() or (guarded and not generators)
+        self._random = None if is_safe else randomness.preserved(*generators)
 
     def __enter__(self) -> None:
         if self._random is not None:

@@ -8,7 +8,30 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+_left_alone: ContextVar[bool] = ContextVar("tracklet_randomness_left_alone", default=False)
+
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    """In this block nothing is drawn, so that nothing is put back.
+
+    For a thread beside the training's: what it would put back there the training has drawn.
+    """
+    token = _left_alone.set(True)
+    try:
+        yield
+    finally:
+        _left_alone.reset(token)
+
+
+def is_left_alone() -> bool:
+    """Whether it is such a block."""
+    return _left_alone.get()
 
 
 class preserved:  # noqa: N801 (used as a function, like contextlib's own)
