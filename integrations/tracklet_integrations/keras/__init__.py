@@ -190,7 +190,7 @@ class KerasIntegration(Integration):
                 outcome = yield
             recorder.finish(outcome)
             self._homes[model] = recorder.run, fit.last_step
-            fit.conclude()
+            fit.conclude(outcome.error is None)
             if outcome.error is None and options.log_models:
                 fit.log_model()
 

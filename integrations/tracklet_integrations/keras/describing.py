@@ -157,6 +157,7 @@ def nbytes(model: Any) -> int:
 
 def learning_rate(optimizer: Any) -> float | None:
     """An optimizer's rate now; None if only code of the user's could say."""
+    optimizer = getattr(optimizer, "inner_optimizer", None) or optimizer  # of one that scales
     rate = getattr(optimizer, "_learning_rate", None)
     if rate is None:
         return None
@@ -168,8 +169,11 @@ def learning_rate(optimizer: Any) -> float | None:
 
 
 def iterations(optimizer: Any) -> int:
-    """How many steps an optimizer has taken."""
-    return int(getattr(optimizer.iterations, "value", optimizer.iterations))
+    """How many steps an optimizer has taken, also those whose gradients it has only gathered."""
+    optimizer = getattr(optimizer, "inner_optimizer", None) or optimizer
+    found = getattr(optimizer, "_iterations", None)
+    found = optimizer.iterations if found is None else found
+    return int(getattr(found, "value", found))
 
 
 # -- the model ------------------------------------------------------------------------------------
@@ -179,7 +183,8 @@ def summary(model: Any) -> str:
     """The layers of a model with the shapes of what they learn, one line each."""
     rows = []
     for path, layer in _layers(model):
-        own = [each for each in layer.weights if each.path not in _below(layer)]
+        below = _below(layer)
+        own = [each for each in layer.weights if id(each) not in below]
         shapes = ", ".join(f"{each.name} {list(each.shape)}" for each in own)
         rows.append((path, type(layer).__name__, shapes, f"{count(own):,}" if own else ""))
     return networks.table(rows, count(model.weights))
@@ -191,10 +196,10 @@ def _layers(model: Any) -> Iterator[tuple[str, Any]]:
         yield ("(whole)" if layer is model else path), layer
 
 
-def _below(layer: Any) -> set[str]:
-    """The paths of the variables of the layers within a layer."""
-    inner = layer._flatten_layers(include_self=False)
-    return {each.path for one in inner for each in one.weights}
+def _below(layer: Any) -> set[int]:
+    """The identities of the variables of the layers within a layer."""
+    inner = layer._flatten_layers(include_self=False, recursive=False)
+    return {id(each) for one in inner for each in one.weights}
 
 
 def signature(model: Any, x: Any) -> ModelSignature | None:

@@ -7,14 +7,16 @@ after each batch, it need not wait for ours.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tracklet.autolog import TrainingRecorder
+from tracklet.autolog import TrainingRecorder, randomness
 from tracklet.entities import Metric
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint
@@ -135,7 +137,7 @@ class Training(Listener):
     def __init__(self, sink: RunSink | None, every: int | None) -> None:
         super().__init__(sink)
         self._every = every
-        self._steps = Steps(0)
+        self._steps = Steps(0, None, 1)
         self.texts: dict[str, str] = {}
         """The params that were recorded."""
         self.by_epoch: dict[int, Mapping[str, Any]] = {}
@@ -150,9 +152,11 @@ class Training(Listener):
         found: dict[str, Any] = {}
         with self.sink.step("describe"):
             checkpoint("callback")
-            self._steps = Steps(describing.iterations(self.model.optimizer))
-            found = describing.model_params(self.model)
             steps = (self.params or {}).get("steps")
+            taken = describing.iterations(self.model.optimizer)
+            at_once = int(getattr(self.model, "steps_per_execution", None) or 1)
+            self._steps = Steps(taken, steps, at_once)
+            found = describing.model_params(self.model)
             if steps is not None:
                 found["batches_per_epoch"] = steps
         self.texts |= self.sink.params(found)
@@ -162,8 +166,8 @@ class Training(Listener):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What is measured so far; perhaps in one of several threads, and out of turn."""
         step = self._steps.at(batch)
-        if self._every is not None and step % self._every == 0:
-            with self.sink.step("metrics"):
+        if self._every is not None and self._steps.passes(batch, self._every):
+            with randomness.left_alone(), self.sink.step("metrics"):
                 checkpoint("callback")
                 self.take(logs or {}, step)
 
@@ -253,19 +257,23 @@ class Fit(Training):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What is measured so far; and a checkpoint, if one is due."""
         super().on_train_batch_end(batch, logs)
-        if self._checkpoints is not None and not self._checkpoints.by_epoch:
-            self._save_if_due(self._steps.at(batch), self._epoch, logs)
+        freq = self._options.checkpoint_save_freq
+        if self._checkpoints is None or self._checkpoints.by_epoch:
+            return
+        if self._steps.passes(batch, freq):
+            step = self._steps.at(batch)
+            self._save_if_due(step, self._epoch, logs, step - step % freq)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What the epoch has measured; and a checkpoint, if one is due."""
         super().on_epoch_end(epoch, logs)
         if self._checkpoints is not None and self._checkpoints.by_epoch:
-            self._save_if_due(self.steps, epoch, logs)
+            self._save_if_due(self.steps, epoch, logs, self.steps)
 
-    def _save_if_due(self, step: int, epoch: int, logs: Mapping[str, Any] | None) -> None:
+    def _save_if_due(self, step: int, epoch: int, logs: Mapping[str, Any] | None, due: int) -> None:
         kept = self._checkpoints
         with self._recorder.step("checkpoint"):
-            if kept is not None and kept.are_due(step, epoch + 1):
+            if kept is not None and kept.are_due(due, epoch + 1):
                 kept.write(step, epoch, dict(_numbers(logs or {})), self._save)
 
     def _save(self, file: Path) -> None:
@@ -287,8 +295,12 @@ class Fit(Training):
         self._recorder.note_steps(_EPOCHS, step + 1)
         return step
 
-    def conclude(self) -> None:
-        """Record what is known only at the end."""
+    def conclude(self, is_whole: bool) -> None:
+        """Record what is known only at the end.
+
+        Args:
+            is_whole: Whether it came to its end, where weights are restored.
+        """
         with self._recorder.step("checkpoint"):
             told: dict[str, str] = {}
             for callback in self._kept_by:
@@ -303,7 +315,8 @@ class Fit(Training):
             if stopping.stopped_epoch:
                 found["stopped_epoch"] = stopping.stopped_epoch
             restored: Mapping[str, Any] = {}
-            if stopping.restore_best_weights and stopping.best_weights is not None:
+            is_restored = is_whole and stopping.restore_best_weights
+            if is_restored and stopping.best_weights is not None:
                 found["restored_epoch"] = stopping.best_epoch
                 restored = self.by_epoch.get(stopping.best_epoch, {})
             self.take(found, 0)
@@ -369,23 +382,35 @@ def _flat(callbacks: Any) -> Iterator[Any]:
 
 
 class Steps:
-    """The steps of an optimizer, by the batches that Keras tells of.
+    """The steps of a training, by the batches that Keras tells of.
 
     Args:
         taken: How many there were before.
+        in_epoch: How many an epoch has, if that is known.
+        at_once: How many there are from one word of Keras' to the next.
     """
 
-    def __init__(self, taken: int) -> None:
+    def __init__(self, taken: int, in_epoch: int | None, at_once: int) -> None:
         self._before = taken
-        self._in_epoch = 0
+        self._limit = math.inf if in_epoch is None else in_epoch
+        self._at_once = at_once
+        # The newest ones: threads tell of them a little out of turn, and none may take another's.
+        self._told: deque[int] = deque(maxlen=256)
 
     def at(self, batch: int) -> int:
         """The step of a batch, which is counted from 0 in its epoch."""
-        self._in_epoch = max(self._in_epoch, batch + 1)
-        return self._before + batch + 1
+        # Keras counts the last ones of an epoch as if they were as many as ever.
+        step = int(min(batch + 1, self._limit))
+        self._told.append(step)
+        return self._before + step
+
+    def passes(self, batch: int, every: int) -> bool:
+        """Whether one of the steps that this batch ends is the last of so many."""
+        earlier = self._before + batch + 1 - self._at_once
+        return self.at(batch) // every > earlier // every
 
     def end_epoch(self) -> int:
         """The last step of the epoch; the next one's batches are counted from there."""
-        self._before += self._in_epoch
-        self._in_epoch = 0
+        self._before += max(self._told, default=0)
+        self._told.clear()
         return self._before

@@ -14,6 +14,8 @@ import numpy as np
 import tracklet
 from tracklet.errors import InvalidParameterValue
 from tracklet.models import UntrustedModel
+from tracklet_integrations.keras.fitting import Training
+from tracklet_integrations.shared.sink import RunSink
 
 # TensorFlow's tensors as arrays of NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -136,6 +138,47 @@ def test_steps_are_recorded_instead_of_epochs_where_that_is_wanted(record, on):
             tracklet.keras.autolog(*wrong)
 
 
+def test_steps_are_those_of_batches_however_the_optimizer_takes_them(record, on):
+    """Several at once, of gradients that are gathered, with a loss that is scaled."""
+    tracklet.keras.autolog(
+        False,
+        4,
+        log_models=False,
+        checkpoint=True,
+        checkpoint_save_best_only=False,
+        checkpoint_save_weights_only=True,
+        checkpoint_save_freq=4,
+    )
+    inner = keras.optimizers.SGD(0.125, gradient_accumulation_steps=2)
+    scaled = keras.optimizers.LossScaleOptimizer(inner)
+    model = network(scaled, run_eagerly=False, steps_per_execution=3)
+    fit(model, batch_size=2, epochs=2)  # 3, 3 and 2 steps an epoch
+    fit(model, batch_size=2, epochs=1)
+    later, first = record.runs()
+    assert [step for step, _ in record.history(first, "loss")] == [6, 8, 14, 16]
+    assert record.history(first, "learning_rate") == [(8, 0.125), (16, 0.125)]
+    assert [step for step, _ in record.history(later, "loss")] == [22, 24]
+    client = tracklet.TrackletClient()
+    kept = {each.path for each in client.list_artifacts(later.info.run_id, "checkpoints")}
+    assert kept == {"checkpoints/global_step_22", "checkpoints/global_step_24"}
+
+
+def test_random_numbers_drawn_while_a_thread_records_a_batch_stay_drawn(tracklet_home):
+    """Keras may tell of a batch in a thread, beside a training that draws."""
+
+    class Meanwhile(float):
+        def __float__(self):
+            drawn.append(np.random.rand())
+            return 0.5
+
+    drawn: list[float] = []
+    with tracklet.start_run() as run:
+        listener = Training(RunSink(run, "keras"), 1)
+        for batch in range(3):
+            listener.on_train_batch_end(batch, {"loss": Meanwhile()})
+    assert len(set(drawn)) == 3
+
+
 def test_several_fits_of_a_run_go_on_one_after_the_other(record, on):
     """Epochs are counted on, also where training is resumed with ``initial_epoch``."""
     model = network()
@@ -154,11 +197,13 @@ def test_a_fit_that_is_cut_off_keeps_what_there_was(record, on, kind, status):
             if epoch == 2:
                 raise kind("theirs")
 
+    stopping = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
     with pytest.raises(kind, match="theirs"):
-        fit(network(), callbacks=[Failing()])
+        fit(network(), callbacks=[stopping, Failing()])
     run = record.only()
     assert run.info.status == status
     assert [step for step, _ in record.history(run, "loss")] == [0, 1]
+    assert "restored_epoch" not in run.data.metrics  # for nothing was
 
 
 def test_a_model_is_logged_that_answers_as_the_trained_one(record, on):
