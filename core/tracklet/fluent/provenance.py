@@ -35,13 +35,17 @@ MOST_TEXT: Final = 1_000_000
 # In seconds, how long git may take.
 PATIENCE: Final = 5
 
-# A tokenizer and max_tokens are none.
+# A tokenizer and max_tokens are none. The bounds keep the time linear in the text.
 _SECRET: Final = (
-    r"[\w-]*(?:passw(?:or)?d|passwd|secret|credential)[\w-]*"
-    r"|(?:[\w-]+[_-])?token|[\w-]*(?:api|access|private)[_-]?key"
+    r"[\w-]{0,80}(?:passw(?:or)?d|passwd|secret|credential)[\w-]{0,80}"
+    r"|(?:[\w-]{0,80}[_-])?token|[\w-]{0,80}(?:api|access|private)[_-]?key"
 )
-_ASSIGNED = re.compile(rf"""(?i)(\b(?:{_SECRET})["']?\]?\s*[=:]\s*)("[^"\n]*"|'[^'\n]*')""")
-_ARGUMENT = re.compile(rf"(?i)(-*(?:{_SECRET}))(=.*)?", re.DOTALL)
+_ASSIGNED = re.compile(
+    rf"""(?i)((?<![\w-])(?:{_SECRET})["']?\]?\s*(?::[\w.\[\], |]{{1,80}}=|[=:])\s*)"""
+    r"""[rbfu]{0,2}("{3}(?s:.*?)"{3}|'{3}(?s:.*?)'{3}"""
+    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+)
+_ARGUMENT = re.compile(rf"(?i)([+~]*(?:[\w-]+[./])*(?:{_SECRET}))(=.*)?", re.DOTALL)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 _logger = lazy.logger(__name__)

@@ -196,6 +196,11 @@ def test_a_short_run_and_one_that_is_not_to_keep_no_code(work_tree, monkeypatch)
         ('os.environ["HF_TOKEN"] = "abc"', 'os.environ["HF_TOKEN"] = ***'),
         ("tokens = 'abc'; max_tokens = 5", "tokens = 'abc'; max_tokens = 5"),
         ("tokenizer: 'bert'", "tokenizer: 'bert'"),
+        ("api_key: str | None = 'sk'", "api_key: str | None = ***"),
+        ('-token = f"{a} b"', "-token = ***"),
+        ("secret = rb'x'", "secret = ***"),
+        ('token = """a\nb"""; c = "d"', 'token = ***; c = "d"'),
+        (r'password = "a\"b"; c = "d"', 'password = ***; c = "d"'),
         ("git@x https://me:pw@host/a", "git@x https://host/a"),
     ],
 )
@@ -205,8 +210,10 @@ def test_the_values_of_secrets_are_masked_and_those_of_others_are_not(text, show
 
 def test_a_command_line_is_shown_without_its_secrets():
     line = ["a.py", "--api-key=abc", "--token", "t", "--verbose", "token", "--max_tokens", "5"]
+    line += ["db.password=abc", "+hub.token=xx", "--trainer.api_key", "kk", "--hub.token=zz", "a.b"]
     assert provenance.masked_arguments(line) == [
         "a.py", "--api-key=***", "--token", "***", "--verbose", "token", "--max_tokens", "5",
+        "db.password=***", "+hub.token=***", "--trainer.api_key", "***", "--hub.token=***", "a.b",
     ]  # fmt: skip
 
 
