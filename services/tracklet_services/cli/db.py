@@ -21,7 +21,7 @@ def check(ctx: click.Context, uri: str, json_output: bool) -> None:
     from tracklet_services.sql.database import lacking
 
     missing = lacking(uri)
-    document = {"uri": output.plain(uri), "lacks": missing}
+    document = {"uri": output.mask(uri), "lacks": missing}
     said = f"lacks the steps {', '.join(missing)}: tracklet db upgrade" if missing else "up to date"
     output.answer(document, said, json_output)
     ctx.exit(1 if missing else 0)
@@ -36,6 +36,6 @@ def upgrade(uri: str, json_output: bool) -> None:
 
     missing = lacking(uri)
     Database(uri).close()
-    document = {"uri": output.plain(uri), "applied": missing}
+    document = {"uri": output.mask(uri), "applied": missing}
     said = f"applied {', '.join(missing)}" if missing else "was up to date"
     output.answer(document, said, json_output)

@@ -19,10 +19,10 @@ import tracklet
 from tracklet import plugins, settings
 from tracklet.stores import open_store
 from tracklet_services.cli import options, output
+from tracklet_services.cli.output import mask
 
 _SHOWN = 20
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|KEY|AUTH", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 @click.command(short_help="Say where things are and whether they work.")
@@ -70,11 +70,6 @@ def doctor(json_output: bool) -> None:
         )
     if not healthy:
         raise click.exceptions.Exit(1)
-
-
-def mask(uri: str) -> str:
-    """The same text without the user names and passwords of the URIs in it."""
-    return _USER_INFO.sub("***", uri)
 
 
 class _Problem(Exception):

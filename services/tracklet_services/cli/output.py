@@ -21,6 +21,8 @@ _CONTROL: Final = re.compile(
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
+_USER_INFO: Final = re.compile(r"(?<=://)[^/@:\s]*(:[^@\s]*)?(?=@)")  # a password may have slashes
+
 
 def say(words: str = "", *, err: bool = False) -> None:
     """Print words of one line or more; the only way to a terminal."""
@@ -30,6 +32,11 @@ def say(words: str = "", *, err: bool = False) -> None:
 def plain(words: str) -> str:
     """Words without control characters but the end of a line."""
     return _CONTROL.sub(" ", words)
+
+
+def mask(words: str) -> str:
+    """The same words without the user names and passwords of the URIs in them."""
+    return _USER_INFO.sub("***", words)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -106,8 +106,9 @@ def server(
         policy,
     )
     token = running.first_token(chosen)
-    document = {"store": chosen.store, "address": chosen.address, "first_token": token}
-    said = f"{chosen.store} at {chosen.address}"
+    store = output.mask(chosen.store)
+    document = {"store": store, "address": chosen.address, "first_token": token}
+    said = f"{store} at {chosen.address}"
     if token is not None:
         said += f"\nThere is no user yet. This token makes the first one, once: {token}"
     output.answer(document, said, json_output)

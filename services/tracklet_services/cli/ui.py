@@ -82,8 +82,10 @@ def ui(
     address = f"http://{named}:{chosen}{base}/"
     link = address if token is None else f"{address}?token={token}"
     taken = port is None and chosen != _PORT
-    words = f"{shown.uri} at {link}" + (f"\nport {_PORT} is taken" if taken else "")
-    output.answer({"place": shown.uri, "address": address, "link": link}, words, json_output)
+    words = f"{output.mask(shown.uri)} at {link}" + (f"\nport {_PORT} is taken" if taken else "")
+    output.answer(
+        {"place": output.mask(shown.uri), "address": address, "link": link}, words, json_output
+    )
     if not no_browser:
         _open(link)
     config = uvicorn.Config(
