@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError, brief
 from tracklet.record.traces import spans_json, spans_of
-from tracklet_services.server import replies
+from tracklet_services.server import otlp, replies
 from tracklet_services.server.places import Place
 from tracklet_services.server.protocol import refuse
 from tracklet_services.server.table import Right, Served
@@ -165,8 +165,8 @@ class Artifacts:
 
         def keep() -> None:
             try:
-                spans = spans_of(bytes(content))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                spans = otlp.timed(spans_of(bytes(content)))
+            except (*otlp.WRONG, RecursionError) as error:
                 raise InvalidParameterValue(f"these are no spans: {error!r}") from error
             self._served.store.traces.log_spans(place.key, spans)
 
@@ -233,6 +233,8 @@ class Artifacts:
         files = place.files
         local, task = files.local_path(place.path), None
         if local is None:
+            if not place.path or files.list(place.path):  # a folder, of any size
+                raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
             import tempfile
 
             scratch = tempfile.TemporaryDirectory(prefix="tracklet-")

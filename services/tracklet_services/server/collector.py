@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from tracklet.errors import InvalidParameterValue
 from tracklet_services.server import otlp
+from tracklet_services.server.protocol import in_time
 from tracklet_services.server.table import Served
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable
@@ -42,7 +44,7 @@ class Collector:
         self._authority = authority
         self._served = served
         self._workers = workers
-        self._policy = policy
+        self._policy = replace(policy, body_bytes=min(policy.body_bytes, otlp.LONGEST))
 
     async def export(self, request: Request) -> Response:
         """Keep the spans of a request, which says the experiment in a header."""
@@ -63,5 +65,6 @@ class Collector:
             for info, spans in otlp.traces_of(plain, kind, experiment_id):
                 self._served.store.traces.put_trace(info, spans, guessed=True)
 
-        await self._workers.run(keep)
+        async with in_time(self._policy.seconds):
+            await self._workers.run(keep)
         return Response(b"{}" if kind == "application/json" else b"", media_type=kind)

@@ -7,6 +7,7 @@ A protocol buffer is a list of numbered fields; what is read here are the few me
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import struct
 import zlib
@@ -67,8 +68,12 @@ def _typed(value: Any) -> dict[str, Any]:
 
 # -- what arrives --------------------------------------------------------------------------------
 
+LONGEST: Final = 8 << 20
+"""The most bytes of an export, inflated: read, it takes many times that."""
+
 _Field = tuple[int, Any]
 _DEEPEST: Final = 32
+_MOST_FIELDS: Final = 100_000
 
 
 def traces_of(
@@ -86,8 +91,8 @@ def traces_of(
     """
     try:
         read = _spans_of_json if kind == "application/json" else _spans_of_buffer
-        spans = [Span.from_dict(document) for document in read(content)]
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, struct.error) as error:
+        spans = timed([Span.from_dict(document) for document in read(content)])
+    except (*WRONG, struct.error) as error:
         raise InvalidParameterValue(f"the export cannot be read: {error}") from error
     except RecursionError as error:
         raise InvalidParameterValue("the export is nested too deeply") from error
@@ -96,6 +101,20 @@ def traces_of(
         by_trace.setdefault(span.trace_id, []).append(span)
     for trace_id, those in by_trace.items():
         yield _info(trace_id, experiment_id, those), those
+
+
+WRONG: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What is raised where a document is read whose form is not that of spans."""
+
+
+def timed(spans: list[Span]) -> list[Span]:
+    """The same spans, whose times are ones that can be kept: nanoseconds, in 63 bits."""
+    for span in spans:
+        events = (event.timestamp for event in span.events)
+        for at in (span.start_time_ns, span.end_time_ns, *events):
+            if at is not None and not 0 <= at < 1 << 63:
+                raise ValueError(f"a time is nanoseconds since 1970, below 2**63; got {at}")
+    return spans
 
 
 def _info(trace_id: str, experiment_id: str, spans: list[Span]) -> entities.TraceInfo:
@@ -222,17 +241,17 @@ def _spans_of_buffer(content: bytes) -> Iterator[dict[str, Any]]:
     for resource in _all(_fields(content), 1):
         for scope in _all(_fields(resource), 2):
             for span in _all(_fields(scope), 2):
-                yield _span(list(_fields(span)))
+                yield _span(_listed(span))
 
 
 def _span(fields: list[_Field]) -> dict[str, Any]:
     ids = _last(fields, 1, b""), _last(fields, 2, b""), _last(fields, 4, b"")
-    status = list(_fields(_last(fields, 15, b"")))
+    status = _listed(_last(fields, 15, b""))
     return _document(
         ids,
         _text(_last(fields, 5, b"")),
         (_last(fields, 7, 0), _last(fields, 8, 0)),
-        events=[_event(list(_fields(event))) for event in _all(fields, 11)],
+        events=[_event(_listed(event)) for event in _all(fields, 11)],
         status=_status(_last(status, 3, 0), _text(_last(status, 2, b""))),
         attributes=_texts(_pairs(_all(fields, 9))),
     )
@@ -249,7 +268,7 @@ def _event(fields: list[_Field]) -> dict[str, Any]:
 def _pairs(messages: Iterator[bytes], depth: int = 0) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
     for message in messages:
-        fields = list(_fields(message))
+        fields = _listed(message)
         pairs[_text(_last(fields, 1, b""))] = _any(_last(fields, 2, b""), depth)
     return pairs
 
@@ -295,6 +314,13 @@ def _last(fields: list[_Field], wanted: int, default: Any) -> Any:
     if isinstance(found[-1], bytes) != isinstance(default, bytes):
         raise ValueError(f"field {wanted} is of another kind")
     return found[-1]
+
+
+def _listed(message: bytes) -> list[_Field]:
+    fields = list(itertools.islice(_fields(message), _MOST_FIELDS + 1))
+    if len(fields) > _MOST_FIELDS:
+        raise ValueError(f"a message has more than {_MOST_FIELDS} fields")
+    return fields
 
 
 def _fields(message: bytes) -> Iterator[_Field]:

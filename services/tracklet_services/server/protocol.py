@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 from urllib.parse import parse_qs
 
@@ -44,10 +44,11 @@ class UnknownEndpoint(TrackletException):
 
 
 class _Decoded(NamedTuple):
-    """An endpoint with what reads its requests."""
+    """An endpoint with what reads its requests: whole, or in parts that nothing is made of yet."""
 
     endpoint: Endpoint
     decoder: msgspec.json.Decoder[Any]
+    parts: msgspec.json.Decoder[Any]
     lists: frozenset[str]
 
 
@@ -78,10 +79,12 @@ class Protocol:
             self._add(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
+        fields = msgspec.structs.fields(endpoint.request)
         decoded = _Decoded(
             endpoint,
             msgspec.json.Decoder(endpoint.request, strict=False),
-            frozenset(_lists(endpoint.request)),
+            msgspec.json.Decoder(msgspec.defstruct("Parts", list(map(_part, fields)))),
+            frozenset(_lists(fields)),
         )
         for version in endpoint.versions:
             if "{" not in endpoint.path:
@@ -108,7 +111,7 @@ class Protocol:
             )
         decoded = found[method]
         asked = await self._asked(decoded, named, scope, receive)
-        async with _in_time(self._policy.seconds):
+        async with in_time(self._policy.seconds):
             caller = scope.get("tracklet.caller")
             return await self._workers.run(lambda: self._done(decoded.endpoint, asked, caller))
 
@@ -143,20 +146,25 @@ class Protocol:
                     "a body is of the content type application/json and is JSON in UTF-8"
                 )
         try:
-            if content and not named:
-                return decoded.decoder.decode(content)
-            given: dict[str, Any] = msgspec.json.decode(content) if content else {}
-            if not isinstance(given, dict):
-                raise msgspec.ValidationError("Expected `object`")
             if not content:
                 given = _of_query(scope["query_string"], decoded.lists)
-            return msgspec.convert({**given, **named}, decoded.endpoint.request, strict=False)
+                return msgspec.convert({**given, **named}, decoded.endpoint.request, strict=False)
+            if named:
+                parts = decoded.parts.decode(content)
+                for name, value in named.items():
+                    setattr(parts, name, value)
+                content = msgspec.json.encode(parts)
+            return decoded.decoder.decode(content)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise InvalidParameterValue(f"the request cannot be read: {error}") from error
 
 
-def _lists(request: type[msgspec.Struct]) -> Iterator[str]:
-    for field in msgspec.structs.fields(request):
+def _part(field: msgspec.structs.FieldInfo) -> tuple[str, Any, Any]:
+    return field.encode_name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET
+
+
+def _lists(fields: Iterable[msgspec.structs.FieldInfo]) -> Iterator[str]:
+    for field in fields:
         kind = getattr(field.type, "__origin__", field.type)  # of an Annotated, what it annotates
         if get_origin(field.type) is list or get_origin(kind) is list:
             yield field.name
@@ -176,7 +184,7 @@ def _of_query(query: bytes, lists: frozenset[str]) -> dict[str, Any]:
     }
 
 
-class _in_time:  # noqa: N801 - reads as the statement that it is
+class in_time:  # noqa: N801 - reads as the statement that it is
     """Within so many seconds, or it is too slow."""
 
     def __init__(self, seconds: float) -> None:

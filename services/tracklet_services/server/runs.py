@@ -219,11 +219,12 @@ def history(at: Served, asked: requests.History) -> replies.Metrics:
 
 def bulk_history(at: Served, asked: requests.BulkHistory) -> replies.Metrics:
     """The points of a metric of some runs, up to a number."""
-    return _of_runs(at, asked, lambda points: points[: asked.max_results])
+    found = _of_runs(at, asked, lambda points: points[: asked.max_results])
+    return replies.Metrics(metrics=found.metrics[: max(asked.max_results, 2500)])
 
 
 def bulk_interval(at: Served, asked: requests.BulkHistory) -> replies.Metrics:
-    """So many points of a metric of some runs as a chart shows; the first and last are kept."""
+    """So many points of a metric of each run as a chart shows; the first and last are kept."""
     low = -(2**63) if asked.start_step is None else asked.start_step
     high = 2**63 if asked.end_step is None else asked.end_step
     most = min(asked.max_results, 2500)
@@ -249,7 +250,7 @@ def _of_runs(at: Served, asked: requests.BulkHistory, choose) -> replies.Metrics
             answered = replies.metric(point)
             answered.run_id = run_id
             metrics.append(answered)
-    return replies.Metrics(metrics=metrics[: max(asked.max_results, 2500)])
+    return replies.Metrics(metrics=metrics)
 
 
 def list_artifacts(at: Served, asked: requests.ListArtifacts) -> replies.Files:

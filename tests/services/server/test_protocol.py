@@ -104,6 +104,54 @@ def test_a_body_that_is_none_is_a_400(client: Any, body: bytes) -> None:
     assert client.http.get("/health").text == "OK"
 
 
+def test_where_the_path_names_something_the_body_is_read_as_elsewhere(client: Any) -> None:
+    import tracemalloc
+
+    experiment, _ = client.run()
+    model = client.post("logged-models", experiment_id=experiment, name="net")["model"]
+    verb = f"logged-models/{model['info']['model_id']}"
+
+    def sent(content: bytes) -> Any:
+        kind = {"content-type": "application/json"}
+        return client.http.request(
+            "PATCH", f"/api/2.0/mlflow/{verb}/tags", content=content, headers=kind
+        )
+
+    for content, named in (
+        (b"[]", "Expected `object`"),
+        (b'{"tags": [{"key": "t", "value": 3}]}', "$.tags[0].value"),
+        (b'{"tags": {}}', "$.tags"),
+        (b'{"x": [}', "malformed"),
+        (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+    ):
+        answer = sent(content)
+        assert (answer.status_code, named in answer.json()["message"]) == (400, True), answer.text
+    other = b'{"model_id": "m-other", "tags": [{"key": "t", "value": "v"}]}'
+    assert sent(other).status_code == 200  # what the path says counts
+    unknown = b'{"x": [' + b"{}," * 500_000 + b"{}]}"
+    tracemalloc.start()
+    assert sent(unknown).status_code == 200
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(unknown)  # nothing is made of it
+    tracemalloc.stop()
+
+
+def test_an_interval_has_points_of_each_run(client: Any) -> None:
+    experiment, first = client.run()
+    second = client.post("runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
+    points = [{"key": "m", "value": 1, "timestamp": 1, "step": step} for step in range(1000)]
+    for run_id in (first, second):
+        for _ in range(2):
+            client.post("runs/log-batch", run_id=run_id, metrics=points)
+    asked = {"run_id": [first, second], "metric_key": "m"}
+    query = {**asked, "max_results": 1500}
+    found = client.http.get(
+        "/api/2.0/mlflow/metrics/get-history-bulk-interval", params=query
+    ).json()["metrics"]
+    for run_id in (first, second):
+        steps = [point["step"] for point in found if point["run_id"] == run_id]
+        assert (len(steps), steps[0], steps[-1]) == (1500, 0, 999)
+
+
 def test_a_body_must_say_that_it_is_json(client: Any) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = client.http.post(

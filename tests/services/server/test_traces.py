@@ -86,7 +86,12 @@ def field(number: int, content: bytes | int | float) -> bytes:
         return bytes([number << 3 | 1]) + struct.pack("<Q", int(content))
     if isinstance(content, int):
         return bytes([number << 3, content])
-    return bytes([number << 3 | 2, len(content)]) + content
+    length = bytearray()
+    rest = len(content)
+    while rest > 127:
+        length.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([number << 3 | 2, *length, rest]) + content
 
 
 def test_a_protocol_buffer_is_read(client: Any, store: Any) -> None:
@@ -120,9 +125,14 @@ def test_a_protocol_buffer_is_read(client: Any, store: Any) -> None:
         (b"{}", {"content-type": "text/plain"}, 400),
         (b"{}", {"content-encoding": "br"}, 400),
         (b"{}", {"content-encoding": "gzip"}, 400),
-        (gzip.compress(b" " * (65 << 20)), {"content-encoding": "gzip"}, 400),
+        (gzip.compress(b" " * (9 << 20)), {"content-encoding": "gzip"}, 400),
+        (b" " * (9 << 20), {}, 413),
         (exported(span("00")), {}, 400),
         (exported({**span(ROOT), "startTimeUnixNano": "soon"}), {}, 400),
+        (exported({**span(ROOT), "startTimeUnixNano": 10**30}), {}, 400),
+        (exported({**span(ROOT), "endTimeUnixNano": "-1"}), {}, 400),
+        (exported(span(ROOT)).replace(b'"1700000000000000000"', b"1e400"), {}, 400),
+        (exported(span(ROOT, events=[{"timeUnixNano": 2**63}])), {}, 400),
     ],
 )
 def test_what_is_no_export_is_refused(
@@ -130,3 +140,42 @@ def test_what_is_no_export_is_refused(
 ) -> None:
     assert export(client, content, **headers).status_code == status
     assert store.traces.search_traces(["0"]) == []
+
+
+def test_no_small_export_takes_much(client: Any, store: Any) -> None:
+    """Fields of two bytes, of which each would become an object."""
+    many = field(10, 0) * 100_001
+    ids = field(1, bytes.fromhex(TRACE)) + field(2, bytes.fromhex(ROOT))
+    for one in (ids + many, ids + field(11, many), ids + field(9, many), ids + field(15, many)):
+        packed = gzip.compress(field(1, field(2, field(2, one))))
+        assert len(packed) < 2000
+        headers = {"content-encoding": "gzip"}
+        answer = export(client, packed, "application/x-protobuf", **headers)
+        assert (answer.status_code, "fields" in answer.text) == (400, True)
+
+
+def test_an_export_is_waited_for_as_long_as_other_requests(serve: Any, store: Any) -> None:
+    from threading import Event
+
+    from tracklet_services.server import Policy
+
+    over = Event()
+    put = store.traces.put_trace
+    store.traces.put_trace = lambda *given, **more: over.wait(60)
+    try:
+        answer = export(serve(Policy(seconds=0.05)), exported(span(ROOT)))
+    finally:
+        over.set()
+        store.traces.put_trace = put
+    assert answer.json()["error_code"] == "DEADLINE_EXCEEDED"
+
+
+def test_spans_whose_times_cannot_be_kept_are_refused(client: Any, store: Any) -> None:
+    assert export(client, exported(span(ROOT))).status_code == 200
+    at = f"/api/2.0/mlflow-artifacts/artifacts/0/traces/tr-{TRACE}/artifacts/traces.json"
+    kept = client.http.get(at).content
+    for time in ("1e400", "1" + "0" * 30, "-1", "true", '"soon"', "[]"):
+        sent = kept.replace(b"1700000000000000000", time.encode())
+        assert sent != kept
+        assert client.http.put(at, content=sent).status_code in (200, 400), time
+        assert client.http.get(at).status_code == 200
