@@ -151,6 +151,15 @@ class Places:
         """
         if source.startswith(SCHEME):
             place = self.find(source.removeprefix(SCHEME))
+            if place.kind == "run" and place.key != run_id:
+                return f"runs:/{place.key}/{place.path}".rstrip("/")
+            if place.kind == "logged model" and not place.path:
+                return f"models:/{place.key}"
+            if place.kind != "run":
+                raise InvalidParameterValue(
+                    f"{brief(source)} cannot be a model's source: it is a folder of a run or a "
+                    "whole logged model, such as models:/m-…"
+                )
             return rules.below(place.uri, place.path) if place.path else place.uri
         scheme = source.partition(":")[0]
         if scheme in ("runs", "models") and source.startswith(f"{scheme}:/"):

@@ -125,3 +125,56 @@ def test_a_link_among_artifacts_is_not_followed(
     assert client.http.get(f"{at}/link/canary").status_code == 400
     assert client.http.put(f"{at}/link/new", content=b"x").status_code == 400
     assert sorted(path.name for path in outside.iterdir()) == ["canary"]
+
+
+def test_a_version_of_what_the_server_keeps_is_found_again(client: Any, store: Any) -> None:
+    """Also of a run that the request does not name, or that is another one than it names."""
+    experiment, run_id = client.run()
+    other = client.post("runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
+    made = client.post("logged-models", experiment_id=experiment, name="net")["model"]
+    model_id = made["info"]["model_id"]
+    client.post("registered-models/create", name="m")
+    of_run = f"mlflow-artifacts:/{experiment}/{run_id}/artifacts"
+    of_model = f"mlflow-artifacts:/{experiment}/models/{model_id}/artifacts"
+    for at in (f"{of_run}/model", of_run, of_model):
+        path = at.removeprefix("mlflow-artifacts:/")
+        client.http.put(f"{PROXY}/{path}/MLmodel", content=b"flavors: {}")
+        for named in ({}, {"run_id": other}, {"run_id": run_id}):
+            made = client.post("model-versions/create", name="m", source=at, **named)
+            version = made["model_version"]["version"]
+            asked = {"name": "m", "version": version}
+            assert client.get("model-versions/get-download-uri", **asked)["artifact_uri"] == at
+            got = client.http.get(
+                "/model-versions/get-artifact", params={**asked, "path": "MLmodel"}
+            )
+            assert got.content == b"flavors: {}", (at, named)
+    part = client.raw("POST", "model-versions/create", name="m", source=f"{of_model}/code")
+    assert part.status_code == 400
+
+
+def test_a_folder_elsewhere_is_not_fetched_to_say_that_it_is_no_file(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tracklet.repositories import LocalArtifacts
+    from tracklet_services.server import places
+
+    fetched: list[str] = []
+
+    class Elsewhere(LocalArtifacts):
+        """Files that can be had by fetching alone, as those of an object store."""
+
+        def local_path(self, path: str = "") -> Any:
+            return None
+
+        def fetch(self, path: str = "", destination: Path | None = None) -> Path:
+            fetched.append(path)
+            return super().fetch(path, destination)
+
+    experiment, run_id = client.run()
+    at = f"{PROXY}/{experiment}/{run_id}/artifacts"
+    assert client.http.put(f"{at}/folder/file", content=b"x").status_code == 200
+    monkeypatch.setattr(places, "repository", Elsewhere)
+    assert client.http.get(f"{at}/folder/file").content == b"x"
+    for path in ("folder", "", "none"):
+        assert client.http.get(f"{at}/{path}").status_code == 404, path
+    assert fetched == ["folder/file", "none"]

@@ -319,17 +319,17 @@ def test_wrong_passwords_are_counted_however_they_come(
 
 def test_an_administrator_s_token_for_some_experiments_is_for_no_more(world: World) -> None:
     for experiments in ([world.experiment], []):
-        asked = {"scope": "admin", "experiment_ids": experiments}
-        token = world.root.post("users/create-token", **asked)["token"]
-        client = Client(world.app, authorization=f"Bearer {token}")
-        for method, verb, body in (
+        made = world.root.post("users/create-token", scope="admin", experiment_ids=experiments)
+        client = Client(world.app, authorization=f"Bearer {made['token']}")
+        asked: list[tuple[str, str, dict[str, Any]]] = [
             ("POST", "users/create", {"username": "new", "password": PASSWORD}),
             ("PATCH", "users/update-admin", {"username": "reader", "is_admin": True}),
             ("DELETE", "users/delete", {"username": "reader"}),
             ("POST", "experiments/create", {"name": "new"}),
             ("POST", "registered-models/create", {"name": "new"}),
             ("POST", "users/create-token", {"scope": "admin"}),
-        ):
+        ]
+        for method, verb, body in asked:
             assert client.raw(method, verb, **body).status_code == 403, (verb, experiments)
         assert client.http.get("/a/page").status_code == 403
     assert world.root.http.get("/a/page").status_code == 404
