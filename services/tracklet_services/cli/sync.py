@@ -41,7 +41,7 @@ def sync(keep: bool, wait: float, json_output: bool) -> None:
         output.as_json(reports)
     elif not reports:
         output.say("There is nothing to send.")
-    if any(report["left"] for report in reports):
+    if any(report["left"] or report["problem"] for report in reports):
         raise SystemExit(1)
 
 
@@ -87,9 +87,7 @@ def _deliver(shipper: Shipper, silent: bool) -> str | None:
     with click.progressbar(itertools.count(), label=shipper.server.uri, file=stream) as bar:
         try:
             shipper.deliver(told=lambda: bar.update(1))
-            shipper.spool.note_trouble(None)
         except TrackletException as error:
-            shipper.spool.note_trouble(error.message)
             return error.message
     return None
 

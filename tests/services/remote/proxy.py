@@ -14,12 +14,14 @@ class Proxy:
     Attributes:
         mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow`` or the bytes to
             answer with.
+        answers: What is answered to requests that have some bytes in them, by those.
         swallowed: Of which request, counted from 0, the answer is lost; None of no one's.
         requests: How many there were.
     """
 
     def __init__(self, port: int) -> None:
         self.mode: str | bytes = "pass"
+        self.answers: dict[bytes, bytes] = {}
         self.swallowed: int | None = None
         self.requests = 0
         self._port = port
@@ -82,7 +84,7 @@ class Proxy:
                 each.close()
 
     def _is_passed_on(self, client: socket.socket, request: bytes) -> bool:
-        mode = self.mode
+        mode = next((self.answers[each] for each in self.answers if each in request), self.mode)
         if isinstance(mode, bytes):
             client.sendall(mode)
             return False

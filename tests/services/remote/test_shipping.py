@@ -18,6 +18,7 @@ from tracklet import TrackletClient
 from tracklet.errors import TrackletException
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
+from tracklet.stores.rest import shipper
 from tracklet.stores.rest.shipper import Shipper
 from tracklet.stores.rest.store import RestStore
 from tracklet_services.cli.app import app
@@ -56,7 +57,7 @@ def sync(uri: str) -> dict[str, Any]:
     """What ``tracklet sync`` reports."""
     done = CliRunner().invoke(app, ["sync", "--json", "--keep", "--tracking-uri", uri])
     (report,) = json.loads(done.stdout)
-    assert done.exit_code == (1 if report["left"] else 0), done.output
+    assert done.exit_code == (1 if report["left"] or report["problem"] else 0), done.output
     return report
 
 
@@ -190,3 +191,77 @@ def test_what_the_server_refuses_is_said_and_the_rest_arrives(
     (refused,) = report["refused"]
     assert "'b'" in refused
     assert kept.get_run(made.info.run_id).data.params == {"a": "1", "b": "other", "c": "3"}
+
+
+def refusal(message: str) -> bytes:
+    body = json.dumps({"error_code": "PERMISSION_DENIED", "message": message}).encode()
+    return answer("403 Forbidden", body)
+
+
+def test_what_fails_for_one_run_or_trace_stops_no_other(
+    proxy: Any, kept: FileStore, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    proxy.answers = {
+        b"unwanted": refusal("no such runs"),
+        b"/unwelcome.txt": refusal("no such files"),
+        b"/too-large.txt": answer("413 Too Large", b"<html>"),
+        b"no such span": refusal("no such traces"),
+    }
+    digest = shipper._digest
+
+    def vanished(file: Path) -> str:
+        if file.name == "vanished.txt":
+            raise FileNotFoundError(file)
+        return digest(file)
+
+    monkeypatch.setattr(shipper, "_digest", vanished)
+    ids = []
+    for name in ("unwanted", "unwelcome.txt", "too-large.txt", "vanished.txt", "fine.txt"):
+        with tracklet.start_run(run_name=name) as run:
+            tracklet.log_text("content", name)
+            tracklet.log_text("content", "zebra.txt")
+        ids.append(run.info.run_id)
+    for name in ("no such span", "span"):
+        with tracklet.start_span(name):
+            pass
+    tracklet.flush_trace_async_logging()
+    report = sync(proxy.uri)
+    assert set(report["left"]) == {ids[0], ids[1], ids[3]}
+    for said in ("no such runs", "no such files", "vanished.txt", "no such traces"):
+        assert said in report["problem"]
+    (refused,) = report["refused"]
+    assert "too-large.txt" in refused
+    assert {run.info.run_name: run.info.status for run in kept.search_runs(["0"])} == dict.fromkeys(
+        ("unwelcome.txt", "too-large.txt", "vanished.txt", "fine.txt"), "FINISHED"
+    )
+    assert [trace.data.spans[0].name for trace in kept.traces.search_traces(["0"])] == ["span"]
+
+    proxy.answers.clear()
+    monkeypatch.setattr(shipper, "_digest", digest)
+    report = sync(proxy.uri)
+    assert (report["left"], report["problem"]) == ([], None)
+    assert len(kept.search_runs(["0"])) == 5
+    assert len(kept.traces.search_traces(["0"])) == 2
+    client = TrackletClient(kept.root)
+    for run in kept.search_runs(["0"]):
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        expected = {"zebra.txt", str(run.info.run_name)}
+        assert files == expected - {"too-large.txt"}
+
+
+def test_a_note_of_what_was_sent_that_is_torn_costs_and_doubles_nothing(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = train(30)
+    assert sync(proxy.uri)["left"] == []
+    store: Any = open_store(proxy.uri)
+    (run_dir,) = store.spool.run_dirs()
+    (note,) = Path(run_dir).rglob("shipped")
+    for torn in (b"", b'{"run_id": "', b"[1]"):
+        note.write_bytes(torn)
+        assert len(store.search_runs(["0"])) >= 1
+        note.write_bytes(torn)
+        assert sync(proxy.uri)["left"] == []
+        check_once(kept, run_id, 30)

@@ -36,12 +36,12 @@ def main() -> None:
             if not ours:
                 return
             shipper = Shipper(spool, server)
-            with suppress(TrackletException):
+            with suppress(TrackletException, OSError):
                 shipper.remove_sent(float(settings.option("SPOOL_DAYS") or 1) * 86_400)
             _send_all(shipper)
         # Whoever puts something here looks afterwards whether somebody sends. So what came while
         # this process still seemed to is looked for once more, when it does not.
-        if spool.trouble() is not None or not Shipper(spool, server).left():
+        if spool.trouble() is not None or not (shipper.left() or spool.has_traces()):
             return
 
 
@@ -52,15 +52,13 @@ def _send_all(shipper: Shipper) -> None:
         began = time.monotonic()
         try:
             done = shipper.deliver()
-            shipper.spool.note_trouble("; ".join(shipper.problems.values()) or None)
-            pause = _PAUSE
+            pause = min(_LONGEST_PAUSE, 2 * pause) if shipper.problems else _PAUSE
             if done or not any(_goes_on(run_dir) for run_dir in shipper.spool.run_dirs()):
                 if done or shipper.problems or time.monotonic() > deadline:
                     return
             else:
                 deadline = time.monotonic() + PATIENCE
-        except TrackletException as error:
-            shipper.spool.note_trouble(error.message)
+        except (TrackletException, OSError):
             pause = min(_LONGEST_PAUSE, 2 * pause)
             if any(_goes_on(run_dir) for run_dir in shipper.spool.run_dirs()):
                 deadline = time.monotonic() + PATIENCE

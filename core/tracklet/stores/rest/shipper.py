@@ -14,7 +14,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,9 +32,10 @@ from tracklet.frozen import replace
 from tracklet.repositories import repository
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout, points
+from tracklet.stores.files.traces import trace_dirs
 from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, STIRRED, Cursor, Spool
 from tracklet.stores.rest.store import MOST_POINTS, RestStore
-from tracklet.wire import CHUNK
+from tracklet.wire import CHUNK, Unreachable
 
 PARENT_TAG: Final = "mlflow.parentRunId"
 
@@ -61,31 +63,55 @@ class Shipper:
         self._done: dict[str, list[int]] = {}
 
     def deliver(self, told: Callable[[], object] = lambda: None) -> bool:
-        """Send what there is; True if nothing is left.
+        """Send what there is, and note in the spool what hinders it; True if nothing is left.
+
+        What fails for one run or trace is its own problem, and the others go on.
 
         Args:
             told: Called each time that something was sent.
 
         Raises:
-            TrackletException: The server cannot be reached.
+            Unreachable: The server cannot be reached.
         """
         left = False
-        for run_dir in list(self.spool.run_dirs()):
-            if self._done.get(run_dir) == _signs(run_dir):
-                continue
-            shipment = _Shipment(self, run_dir, told)
-            try:
-                if shipment.send():
-                    self._done[run_dir] = shipment.kept["done"]
-                else:
-                    left = True
-                self.problems.pop(os.path.basename(run_dir), None)
-            except ResourceDoesNotExist as error:  # of this run alone
-                self.problems[os.path.basename(run_dir)] = error.message
-                left = True
-            finally:
-                shipment.cursor.save(soon=shipment.changed)
-        return self._send_traces(told) and not left
+        self.problems.clear()
+        try:
+            for run_dir in list(self.spool.run_dirs()):
+                if self._done.get(run_dir) == _signs(run_dir):
+                    continue
+                with self._apart(os.path.basename(run_dir)):
+                    left = not self._is_sent(run_dir, told) or left
+            for experiment_dir in contents.experiment_dirs(self.spool.root):
+                for trace_dir in trace_dirs(experiment_dir):
+                    ours = os.path.basename(experiment_dir), os.path.basename(trace_dir)
+                    with self._apart(ours[1]):
+                        self._send_trace(*ours)
+                        told()
+        except Unreachable as error:
+            self.spool.note_trouble(error.message)
+            raise
+        self.spool.note_trouble("; ".join(self.problems.values()) or None, self.problems)
+        return not left and not self.problems
+
+    @contextmanager
+    def _apart(self, key: str) -> Iterator[None]:
+        """Note what fails in a block as the problem of one run or trace."""
+        try:
+            yield
+        except Unreachable:
+            raise
+        except (TrackletException, OSError, ValueError) as error:
+            self.problems[key] = f"{key}: {error}"
+
+    def _is_sent(self, run_dir: str, told: Callable[[], object]) -> bool:
+        shipment = _Shipment(self, run_dir, told)
+        try:
+            if not shipment.send():
+                return False
+            self._done[run_dir] = shipment.kept["done"]
+            return True
+        finally:
+            shipment.cursor.save(soon=shipment.changed)
 
     def left(self) -> list[str]:
         """The runs that are not all sent, by id."""
@@ -135,30 +161,19 @@ class Shipper:
         self.spool.note_id(ours, found.experiment_id)
         return found.experiment_id
 
-    def _send_traces(self, told: Callable[[], object]) -> bool:
+    def _send_trace(self, experiment_id: str, trace_id: str) -> None:
         kept = self.spool.store.traces
-        for experiment_dir in contents.experiment_dirs(self.spool.root):
-            if not os.path.isdir(f"{experiment_dir}/{layout.TRACES}"):
-                continue
-            ours = os.path.basename(experiment_dir)
-            for trace in kept.search_traces([ours], max_results=1000):
-                info = trace.info
-                metadata = {
-                    key: self.spool.server_id(value) for key, value in info.trace_metadata.items()
-                }
-                place = entities.TraceLocation.from_experiment_id(self.experiment_id(ours))
-                info = replace(info, trace_location=place, trace_metadata=metadata, tags=_own(info))
-                try:
-                    self.server.traces.log_trace(info, trace.data.spans)
-                except ResourceAlreadyExists:  # the answer was lost; the spans may have been
-                    self.server.traces.log_spans(info.trace_id, trace.data.spans)
-                except _REFUSALS as error:
-                    self.problems[info.trace_id] = error.message
-                    continue
-                kept.delete_traces(ours, trace_ids=[info.trace_id])
-                self.sent["traces"] += 1
-                told()
-        return True
+        trace = kept.get_trace(trace_id)
+        info = trace.info
+        metadata = {key: self.spool.server_id(value) for key, value in info.trace_metadata.items()}
+        place = entities.TraceLocation.from_experiment_id(self.experiment_id(experiment_id))
+        info = replace(info, trace_location=place, trace_metadata=metadata, tags=_own(info))
+        try:
+            self.server.traces.log_trace(info, trace.data.spans)
+        except ResourceAlreadyExists:  # the answer was lost; the spans may have been
+            self.server.traces.log_spans(trace_id, trace.data.spans)
+        kept.delete_traces(experiment_id, trace_ids=[trace_id])
+        self.sent["traces"] += 1
 
 
 def is_delivered(run_dir: str) -> bool:
@@ -178,6 +193,7 @@ class _Shipment:
         self.kept = self.cursor.kept
         self.changed = False
         self._told = told
+        self._failure: Exception | None = None
 
     def send(self) -> bool:
         """Send what is new; True if the run is over and all of it was sent."""
@@ -200,6 +216,8 @@ class _Shipment:
         self._send_links(run)
         self._send_files(f"{self.run_dir}/{layout.ARTIFACTS}", self.kept["place"], self.kept)
         self._send_status(run)
+        if self._failure is not None:
+            raise self._failure
         word = "done" if over else "seen"
         is_still = young <= 0 or over
         if is_still and signs == _signs(self.run_dir) != self.kept.get(word):
@@ -231,7 +249,8 @@ class _Shipment:
         made = None
         if self.kept.get("creating"):
             wanted = f"tags.`{RUN_TAG}` = '{ours}'"
-            made = next(iter(self.server.search_runs([experiment_id], wanted, 3)), None)
+            found = self.server.search_runs([experiment_id], wanted, 3)
+            made = next(iter(found), None) or self._known(run)
         else:
             self.kept["creating"] = True
             self.cursor.save()
@@ -251,6 +270,15 @@ class _Shipment:
         self.spool.note_id(ours, made.info.run_id)
         self._acknowledged(runs=1)
         return True
+
+    def _known(self, run: Run) -> Run | None:
+        """The server's run that was adopted, if it was and the cursor is lost."""
+        try:
+            found = self.server.get_run(self.spool.server_id(run.info.run_id))
+        except ResourceDoesNotExist:
+            return None
+        self.kept["part"] = True
+        return found
 
     def _texts(self, run: Run) -> dict[str, str]:
         tags = dict(run.data.tags)
@@ -322,6 +350,10 @@ class _Shipment:
     # -- points ----------------------------------------------------------------------------------
 
     def _send_points(self) -> None:
+        if self.kept.get("lost"):
+            for key, path in contents.key_files(f"{self.run_dir}/{layout.METRICS}"):
+                self._resend(key, path)
+            del self.kept["lost"]
         if self.kept.get("pending"):
             self._reconcile()
         measured = _Measured(self)
@@ -441,7 +473,8 @@ class _Shipment:
     # -- models and files ------------------------------------------------------------------------
 
     def _send_model(self, ours: str) -> None:
-        kept = self.cursor.part("models").setdefault(ours, {})
+        unknown = {"creating": True} if self.kept.get("lost") else {}
+        kept = self.cursor.part("models").setdefault(ours, unknown)
         try:
             model = self.spool.store.get_logged_model(ours)
         except ResourceDoesNotExist:
@@ -494,15 +527,25 @@ class _Shipment:
         target = None
         for file in _files(Path(folder)):
             path = file.relative_to(folder).as_posix()
-            status = file.stat()
-            signs = [status.st_size, status.st_mtime_ns]
-            if path in known and known[path][:2] == signs:
+            try:
+                status = file.stat()
+                signs = [status.st_size, status.st_mtime_ns]
+                if path in known and known[path][:2] == signs:
+                    continue
+                digest = _digest(file)
+                if path not in known or known[path][2] != digest:
+                    target = target or repository(place)
+                    put = partial(target.put_file, file, path.rpartition("/")[0])
+                    self._refusable(path, put)
+                    self.shipper.sent.update(files=1, bytes=status.st_size)
+            except Unreachable:
+                raise
+            except OSError as error:  # it vanished, or is not for us to read
+                self._failure = error
                 continue
-            digest = _digest(file)
-            if path not in known or known[path][2] != digest:
-                target = target or repository(place)
-                target.put_file(file, path.rpartition("/")[0])
-                self.shipper.sent.update(files=1, bytes=status.st_size)
+            except TrackletException as error:  # it will be so of the others, too
+                self._failure = error
+                return
             known[path] = [*signs, digest]
             self.changed = True
             self.cursor.save(soon=False)

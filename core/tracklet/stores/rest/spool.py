@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
@@ -66,7 +66,11 @@ class Cursor:
     def __init__(self, run_dir: str) -> None:
         self._private = layout.private(run_dir)
         content = disk.read_if_there(f"{self._private}/{_CURSOR}", most=None)
-        self.kept: dict[str, Any] = {} if content is None else json.loads(content)
+        self.kept: dict[str, Any]
+        try:
+            self.kept = dict(json.loads(b"{}" if content is None else content))
+        except (ValueError, TypeError):  # a power cut tore it: what the server has is looked for
+            self.kept = {"creating": True, "lost": True}
         self._saved = time.monotonic()
 
     def part(self, name: str) -> dict[str, Any]:
@@ -206,6 +210,13 @@ class Spool:
         with open(f"{layout.private(self._entry('run', run_id).folder)}/{STIRRED}", "wb"):
             pass
 
+    def has_traces(self) -> bool:
+        """Whether traces wait here."""
+        from tracklet.stores.files.traces import trace_dirs
+
+        folders = contents.experiment_dirs(self.root) if self.is_there() else ()
+        return any(trace_dirs(folder) for folder in folders)
+
     def measured(self) -> list[str]:
         """The models of the server's that something here was measured on."""
         folders = contents.logged_model_dirs(f"{self.root}/{MEASURED}")
@@ -250,18 +261,27 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def trouble(self) -> str | None:
-        """Why nothing could be sent the last time; None if it could."""
-        found = disk.read_if_there(f"{self.root}/{_TROUBLE}")
-        return None if found is None else found.decode()
+    def trouble(self, of: Iterable[str] = ()) -> str | None:
+        """What could not be sent the last time, and why; None if all could.
 
-    def note_trouble(self, problem: str | None) -> None:
-        """Say why nothing can be sent, or that it can be."""
+        Args:
+            of: The runs that count; all if there are none.
+        """
+        found = disk.read_if_there(f"{self.root}/{_TROUBLE}")
+        if found is None:
+            return None
+        ids, _, problem = found.decode(errors="replace").partition("\n")
+        wanted, hindered = set(of), set(ids.split())
+        return problem if not wanted or not hindered or wanted & hindered else None
+
+    def note_trouble(self, problem: str | None, of: Iterable[str] = ()) -> None:
+        """Say why nothing, or nothing of some runs and traces, can be sent, or that all can be."""
         path = f"{self.root}/{_TROUBLE}"
         if problem is None:
             disk.discard(path)
         else:
-            disk.publish(path, problem.encode(errors="replace"), self.root)
+            text = f"{' '.join(of)}\n{problem}"
+            disk.publish(path, text.encode(errors="replace"), self.root)
 
     def wake(self) -> None:
         """Have a process send what is here, if none does; the option ``SHIPPING=off`` forbids it.

@@ -7,12 +7,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracklet import entities, lazy, validation
 from tracklet.entities import PagedList, Span, Trace, TraceInfo, ViewType
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, TrackletException
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import identity
@@ -130,7 +131,7 @@ class SpooledStore(RestStore):
             with self.spool.sending() as free:
                 if free:
                     return self._send(left)
-            if self.spool.trouble() is not None:
+            if self.spool.trouble(left) is not None:
                 return False
             time.sleep(0.02)
         return not left
@@ -139,11 +140,8 @@ class SpooledStore(RestStore):
         """Send what there is, for nobody else does."""
         from tracklet.stores.rest.shipper import Shipper
 
-        try:
+        with suppress(Unreachable):
             Shipper(self.spool, self._quick).deliver()
-            self.spool.note_trouble(None)
-        except TrackletException as error:
-            self.spool.note_trouble(error.message)
         return not self._undelivered()
 
     def _undelivered(self) -> list[str]:
@@ -170,7 +168,7 @@ class SpooledStore(RestStore):
             return
         until = time.monotonic() + LIMIT_AT_EXIT
         while (left := self._undelivered()) and time.monotonic() < until:
-            if self.spool.trouble() is not None:
+            if self.spool.trouble(left) is not None:
                 break
             with self.spool.sending() as free:
                 if free:
@@ -458,7 +456,7 @@ class SpooledTraces(RestTraces):
     def _settle(self) -> None:
         """Wait for what is in the spool, within a limit."""
         until = time.monotonic() + LIMIT_OF_READS
-        while self._waiting() and time.monotonic() < until:
+        while self._store.spool.has_traces() and time.monotonic() < until:
             with self._store.spool.sending() as free:
                 if free:
                     self._store._send([])
@@ -466,12 +464,3 @@ class SpooledTraces(RestTraces):
             if self._store.spool.trouble() is not None:
                 return
             time.sleep(0.02)
-
-    def _waiting(self) -> bool:
-        from tracklet.stores.files import contents
-        from tracklet.stores.files.traces import trace_dirs
-
-        spool = self._store.spool
-        return spool.is_there() and any(
-            any(True for _ in trace_dirs(folder)) for folder in contents.experiment_dirs(spool.root)
-        )
