@@ -98,6 +98,29 @@ def test_a_fit_is_recorded_with_what_mlflow_records_and_more(either, record, on)
     assert (loaded.predict(torch.ones(2, 4).numpy()) == expected).all()
 
 
+@pytest.mark.parametrize(
+    ("monitor", "freq"), [("late", "epoch"), ("val_loss", 3), ("mean", 5), ("train_loss", 3)]
+)
+def test_the_best_is_told_by_what_was_measured_at_its_moment(
+    kit, record, tracklet_home, monitor, freq
+):
+    """No checkpoint has the value of another epoch or step; that there is none is said."""
+    given = {"checkpoint_monitor": monitor, "checkpoint_save_freq": freq, "log_models": False}
+    tracklet.pytorch.autolog(checkpoint=True, **given)
+    kit.fitted(max_epochs=3)
+    run = record.only()
+    if monitor == "train_loss":
+        about = json.loads(
+            record.artifact(run, "checkpoints/latest_checkpoint_metrics.json").read_text()
+        )
+        assert about["global_step"] % 3 == 0
+        assert set(about) >= {"train_loss"}
+    else:
+        assert repr(monitor) in run.data.tags["tracklet.pytorch.checkpoint"]
+        assert "mlflow.latest_checkpoint_artifact" not in run.data.tags
+    tracklet.pytorch.autolog(disable=True)
+
+
 def test_rates_data_and_checkpoints_in_mlflows_layout_are_recorded(kit, record, tracklet_home):
     """The best by a monitor; each epoch's; each so many steps'."""
     tracklet.pytorch.autolog(log_models=False, checkpoint=True)

@@ -275,8 +275,15 @@ class Fit(Listener):
         kept, epoch = self._checkpoints, trainer.current_epoch
         if kept is None or not kept.are_due(step, epoch + 1):
             return
-        # All that there is in this one process, where nobody else is waited for.
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        # All that there is in this one process, where nobody else is waited for; but nothing of an
+        # earlier moment: of another step, or what a module's own hook logs after this one.
+        known = trainer.callback_metrics
+        if not kept.by_epoch:
+            known = trainer._logger_connector.metrics["callback"]
+        later = trainer._results or ()
+        metrics = {
+            key: float(known[key]) for key in known if f"on_train_epoch_end.{key}" not in later
+        }
         only_weights = self._options.checkpoint_save_weights_only
         kept.write(step, epoch, metrics, lambda file: trainer.save_checkpoint(file, only_weights))
 
