@@ -32,11 +32,11 @@ class NetworkPredictor:
         Raises:
             InvalidParameterValue: The data are of no kind that a model is asked with.
         """
-        given = self._given(data)
         if hasattr(self.model, "predict"):
+            given = self._given(data)
             answer = self.model.predict(given, **{"verbose": 0, **(params or {})})
         else:
-            answer = _arrays(self.model.serve(given))
+            answer = _arrays(self.model.serve(_as_traced(self.model.serve, data)))
         index = getattr(data, "index", None)
         if _is_frame(data) and getattr(answer, "ndim", 0) in (1, 2):
             import pandas as pd
@@ -90,6 +90,36 @@ class ProgramPredictor:
             given = {str(name): tf.constant(_array(each)) for name, each in data.items()}
             return _arrays(call(given, **(params or {})))
         return _arrays(call(tf.constant(_array(data)), **(params or {})))
+
+
+def _as_traced(serve: Any, data: Any) -> Any:
+    """What an exported model is asked with, in the structure and types that it was traced with."""
+    import numpy as np
+    import tensorflow as tf
+
+    struct = serve.concrete_functions[0].structured_input_signature[0][0]
+    specs = tf.nest.flatten(struct)
+    if len(specs) == 1 and not isinstance(data, Mapping):
+        values = [_array(data)]
+    else:
+        is_named = isinstance(struct, Mapping) and len(struct) == len(specs)
+        names = sorted(struct) if is_named else [each.name for each in specs]
+        given = {str(each): data[each] for each in data} if hasattr(data, "keys") else {}
+        if given.keys() == {f"input_{at}" for at in range(len(specs))}:
+            names = [f"input_{at}" for at in range(len(specs))]
+        if missing := [name for name in names if name not in given]:
+            raise InvalidParameterValue(
+                f"the model is asked with a dictionary of arrays, or a frame, of {names}; "
+                f"{missing} are missing"
+            )
+        values = [_array(given[name]) for name in names]
+    arrays = [
+        np.asarray(value[:, None] if value.ndim == 1 and spec.shape.rank == 2 else value).astype(
+            spec.dtype.as_numpy_dtype, copy=False
+        )
+        for value, spec in zip(values, specs, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(struct, arrays)
 
 
 def _is_frame(data: Any) -> bool:

@@ -67,6 +67,29 @@ class TestNetwork(FlavorContract):
         }
 
 
+def as_list() -> Any:
+    one, other = keras.Input((3,), name="one"), keras.Input((1,), name="other")
+    return keras.Model(
+        [one, other], keras.layers.Dense(2)(keras.layers.Concatenate()([one, other]))
+    )
+
+
+@pytest.mark.parametrize("make", [two_inputs, as_list])
+def test_an_exported_model_is_asked_by_its_own_signature(tmp_path: Path, make: Any) -> None:
+    """Arrays by name, of whichever width of numbers, find the inputs that the model has."""
+    model = make()
+    given = {"other": X[:, :1].astype("float64"), "one": X}
+    wanted = model.predict({"one": X, "other": X[:, :1]}, verbose=0)
+    flavor.save_model(model, tmp_path / "m", save_exported_model=True)
+    loaded = pyfunc.load_model(tmp_path / "m")
+    for asked in (given, {**given, "other": X[:, 0]}, {"input_0": X, "input_1": X[:, :1]}):
+        answer = loaded.predict(asked)
+        for one, other in zip(*map(keras.tree.flatten, (answer, wanted)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    with pytest.raises(InvalidParameterValue, match="'other'"):
+        loaded.predict({"one": X})
+
+
 def test_the_folder_is_mlflows(tmp_path: Path) -> None:
     """Its files, and the keys of its ``MLmodel``, are those that MLflow looks for."""
     flavor.save_model(network(), tmp_path / "m")
