@@ -82,7 +82,9 @@ class Forwards:
         torch = self._torch
         if torch._C._get_tracing_state() is not None:
             return
-        if module.training and self.precision is None:
+        # A forward that is wrapped, as accelerate's is, may have its own autocast within.
+        is_plain = "forward" not in vars(module) and not hasattr(module.forward, "__wrapped__")
+        if is_plain and module.training and self.precision is None:
             kind = next((each.device.type for each in module.parameters()), "cpu")
             is_on = torch.is_autocast_enabled(kind)
             dtype = torch.get_autocast_dtype(kind) if is_on else False

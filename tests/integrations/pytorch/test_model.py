@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tests.integrations.pytorch.conftest import X, Y, loader, network
 from torch import nn
@@ -41,6 +42,27 @@ def test_a_model_that_is_still_there_answers_as_it_did(watched: None) -> None:
     expected = model(X).detach().numpy()
     assert (loaded.predict(X.numpy()) == expected).all()
     assert tracklet.get_run(run.info.run_id).data.params["amp"] == "False"
+
+
+class Inside(nn.Linear):
+    @torch.autocast("cpu", torch.bfloat16)
+    def forward(self, x: Any) -> Any:
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kind", [Inside, nn.Linear])
+def test_of_a_wrapped_forward_nothing_is_said_of_autocast(watched: None, kind: Any) -> None:
+    """Decorated in its class, or put onto the instance as accelerate does."""
+    with tracklet.start_run() as run:
+        model = kind(3, 1)
+        if kind is nn.Linear:
+            model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(X).float().square().mean().backward()
+            optimizer.step()
+    assert "amp" not in tracklet.get_run(run.info.run_id).data.params
 
 
 class Reader(nn.Module):
