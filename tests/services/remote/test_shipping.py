@@ -265,3 +265,35 @@ def test_a_note_of_what_was_sent_that_is_torn_costs_and_doubles_nothing(
         note.write_bytes(torn)
         assert sync(proxy.uri)["left"] == []
         check_once(kept, run_id, 30)
+
+
+def test_what_is_recorded_of_a_model_after_its_run_was_sent_arrives(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    tracklet.set_tracking_uri(proxy.uri)
+    with tracklet.start_run() as run:
+        model = tracklet.initialize_logged_model("m", source_run_id=run.info.run_id)
+        tracklet.set_logged_model_tags(model.model_id, {"stage": "draft", "kept": "so"})
+    assert sync(proxy.uri)["left"] == []
+
+    def there() -> Any:
+        (found,) = kept.search_logged_models(["0"])
+        return found
+
+    def changed(change: Any) -> Any:
+        change()
+        assert sync(proxy.uri)["left"] == []
+        return there()
+
+    id_ = model.model_id
+    assert (there().tags["stage"], there().status) == ("draft", "PENDING")
+    assert changed(lambda: tracklet.set_logged_model_tags(id_, {"stage": "x"})).tags["stage"] == "x"
+    assert "stage" not in changed(lambda: tracklet.delete_logged_model_tag(id_, "stage")).tags
+    assert changed(lambda: tracklet.log_model_params({"depth": "3"}, id_)).params == {"depth": "3"}
+    assert changed(lambda: tracklet.finalize_logged_model(id_, "READY")).status == "READY"
+    place = Path(model.artifact_location, "deep")
+    place.mkdir(parents=True)
+    (place / "weights.txt").write_text("w")
+    theirs = changed(lambda: None)
+    assert Path(theirs.artifact_location, "deep/weights.txt").read_text() == "w"
+    assert there().tags["kept"] == "so"

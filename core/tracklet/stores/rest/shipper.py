@@ -33,7 +33,7 @@ from tracklet.repositories import repository
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout, points
 from tracklet.stores.files.traces import trace_dirs
-from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, STIRRED, Cursor, Spool
+from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, STIRRED, Cursor, Spool, models_of
 from tracklet.stores.rest.store import MOST_POINTS, RestStore
 from tracklet.wire import CHUNK, Unreachable
 
@@ -42,6 +42,7 @@ PARENT_TAG: Final = "mlflow.parentRunId"
 _REFUSALS: Final = (InvalidParameterValue, BadRequest)
 _GRAIN: Final = 50_000_000
 """Within how many ns two changes may leave one time."""
+_TEXTS: Final = (layout.TAGS, layout.PARAMS)
 _PARTIAL: Final = ".tracklet-partial"
 
 _logger = lazy.logger(__name__)
@@ -141,7 +142,7 @@ class Shipper:
                 or time.time_ns() - _changed(cursor) < seconds * 1e9
             ):
                 continue
-            for model_id in self.spool.models_of(run_dir):
+            for model_id in models_of(run_dir):
                 with suppress(ResourceDoesNotExist):
                     store.delete_logged_model(model_id)
                     store.purge_logged_model(model_id)
@@ -210,7 +211,7 @@ class _Shipment:
         if not self._is_created(run):
             return False
         self._send_texts(run)
-        for model_id in self.spool.models_of(self.run_dir):
+        for model_id in models_of(self.run_dir):
             self._send_model(model_id)
         self._send_points()
         self._send_links(run)
@@ -492,6 +493,10 @@ class _Shipment:
             sent = self.server.set_logged_model_tags
             self._refusable("tags of a model", lambda: sent(theirs, tags))
             kept["tags"] |= tags
+        for key in [key for key in kept["tags"] if key not in model.tags]:
+            with suppress(ResourceDoesNotExist):
+                self.server.delete_logged_model_tag(theirs, key)
+            del kept["tags"][key]
         self._send_files(model.artifact_location, kept["place"], kept)
         if model.status.is_finalized and kept.get("status") != model.status:
             self.server.finalize_logged_model(theirs, model.status)
@@ -640,11 +645,16 @@ def _digest(file: Path) -> str:
 
 
 def _signs(run_dir: str) -> list[int]:
-    """What changes with a run that is over: its document, its texts, its points, its files."""
-    parts = [layout.META, layout.TAGS, layout.PARAMS, layout.METRICS, layout.INPUTS, layout.OUTPUTS]
+    """What changes with a run that is over: its document, texts, points, files, and its models."""
+    parts = [layout.META, *_TEXTS, layout.METRICS, layout.INPUTS, layout.OUTPUTS]
     paths = [f"{run_dir}/{part}" for part in (*parts, f"{layout.PRIVATE}/{STIRRED}")]
-    folders = [at for at, _, _ in os.walk(f"{run_dir}/{layout.ARTIFACTS}")]
-    return [*map(_changed, paths), max(map(_changed, folders), default=0)]
+    made, root = models_of(run_dir), os.path.dirname(os.path.dirname(run_dir))
+    homes = contents.experiment_dirs(root) if made else ()
+    models = [f"{home}/{layout.MODELS}/{each}" for home in homes for each in made]
+    others = [f"{each}/{part}" for each in models for part in (layout.META, *_TEXTS)]
+    for each in (run_dir, *models):
+        others += [at for at, _, _ in os.walk(f"{each}/{layout.ARTIFACTS}")]
+    return [*map(_changed, paths), max(map(_changed, others), default=0)]
 
 
 def _changed(path: str) -> int:

@@ -56,6 +56,12 @@ def spools() -> list[tuple[str, str]]:
     return sorted(found)
 
 
+def models_of(run_dir: str) -> list[str]:
+    """The models of a spool that a run made."""
+    content = disk.read_if_there(f"{layout.private(run_dir)}/{_MODELS}") or b""
+    return content.decode().split()
+
+
 class Cursor:
     """What a server acknowledged of a run; kept in the run's folder, and as a whole or not at all.
 
@@ -221,11 +227,6 @@ class Spool:
         """The models of the server's that something here was measured on."""
         folders = contents.logged_model_dirs(f"{self.root}/{MEASURED}")
         return [os.path.basename(folder) for folder in folders]
-
-    def models_of(self, run_dir: str) -> list[str]:
-        """The models here that a run made."""
-        content = disk.read_if_there(f"{layout.private(run_dir)}/{_MODELS}") or b""
-        return content.decode().split()
 
     # -- ids -------------------------------------------------------------------------------------
 

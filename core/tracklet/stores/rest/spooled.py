@@ -41,16 +41,17 @@ _logger = lazy.logger(__name__)
 
 def _of_run(verb: V) -> V:
     """A verb on a run: of one in the spool it is the spool's."""
-    return _routed(verb, "run", changes=not verb.__name__.startswith(("get_", "last_", "deletion")))
+    return _routed(verb, "run")
 
 
 def _of_model(verb: V) -> V:
     """A verb on a logged model: of one in the spool it is the spool's."""
-    return _routed(verb, "logged model", changes=False)
+    return _routed(verb, "logged model")
 
 
-def _routed(verb: Any, kind: Any, changes: bool) -> Any:
+def _routed(verb: Any, kind: Any) -> Any:
     name = verb.__name__
+    changes = not name.startswith(("get_", "last_", "deletion"))
 
     @wraps(verb)
     def call(self: SpooledStore, *args: Any, **kwargs: Any) -> Any:
@@ -61,7 +62,8 @@ def _routed(verb: Any, kind: Any, changes: bool) -> Any:
             else:
                 answer = getattr(self.spool.store, name)(key, *rest, **kwargs)
                 if changes:
-                    self.spool.stir(key)
+                    if kind == "run":
+                        self.spool.stir(key)
                     self.spool.wake()
                 return answer
         try:
