@@ -10,8 +10,27 @@ export const state = signal('');
 
 /** @type {EventSource | null} */
 let source = null;
-let listening = '';
+/** @type {string | null} */
+let listening = null;
 let late = 0;
+let retry = 0;
+let awaited = 0;
+
+/** Count an answer as on its way until it is there. @template T @param {Promise<T>} answer @returns {Promise<T>} */
+export function awaiting(answer) {
+  awaited++;
+  const came = () => {
+    awaited--;
+  };
+  answer.then(came, came);
+  return answer;
+}
+
+/** Have the pages ask anew, once no answer is on its way: they would give it up for another as slow. */
+export function changed() {
+  clearTimeout(late);
+  late = setTimeout(() => (awaited ? changed() : changes.value++), awaited ? 100 : 50);
+}
 
 /** Listen to some experiments, or to all. @param {string} experiments */
 export function listen(experiments) {
@@ -21,6 +40,7 @@ export function listen(experiments) {
 }
 
 function connect() {
+  clearTimeout(retry);
   source?.close();
   source = null;
   if (document.hidden) {
@@ -33,21 +53,20 @@ function connect() {
   let opened = false;
   source.addEventListener('open', () => {
     // After a break something may have been missed.
-    if (state.value === 'lost' || opened) changes.value++;
+    if (state.value === 'lost' || opened) changed();
     opened = true;
     state.value = 'live';
   });
   source.addEventListener('error', () => {
     state.value = 'lost';
+    // After an answer that is no stream a browser tries no more.
+    if (source?.readyState === EventSource.CLOSED) retry = setTimeout(connect, 5000);
   });
-  source.addEventListener('changed', () => {
-    clearTimeout(late);
-    late = setTimeout(() => changes.value++, 50);
-  });
+  source.addEventListener('changed', changed);
 }
 
 addEventListener('visibilitychange', () => {
-  if (!listening && !source) return;
+  if (listening === null) return;
   connect();
-  if (!document.hidden) changes.value++;
+  if (!document.hidden) changed();
 });

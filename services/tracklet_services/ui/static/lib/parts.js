@@ -1,6 +1,7 @@
 /** Small parts that every screen is made of. */
 import { html, useEffect, useState } from '../vendor/preact.js';
 import * as format from './format.js';
+import { awaiting } from './live.js';
 import { say } from './state.js';
 
 /** @param {{ name: string }} props */
@@ -66,7 +67,7 @@ export function useAnswer(ask, key) {
   useEffect(() => {
     const controller = new AbortController();
     setState((/** @type {any} */ old) => ({ ...old, busy: true }));
-    ask(controller.signal).then(
+    awaiting(ask(controller.signal)).then(
       value => !controller.signal.aborted && setState({ value, error: null, busy: false }),
       error => !controller.signal.aborted && setState((/** @type {any} */ old) => ({ value: old.value, error, busy: false })),
     );

@@ -1,6 +1,6 @@
 /** Changes to the record, by MLflow's public endpoints: one way to write, whoever writes. */
 import { ApiError, BASE } from './api.js';
-import { changes } from './live.js';
+import { changed } from './live.js';
 import { place, say } from './state.js';
 
 const ROOT = new URL('../../2.0/mlflow/', BASE);
@@ -21,7 +21,7 @@ export async function write(verb, body) {
     document = { message: text };
   }
   if (!response.ok) throw new ApiError(response.status, document);
-  changes.value++;
+  changed();
   return document;
 }
 

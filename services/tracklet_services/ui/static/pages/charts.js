@@ -5,7 +5,7 @@ import { Plot } from '../charts/plot.js';
 import * as format from '../lib/format.js';
 import { Trouble } from '../lib/parts.js';
 import { route, setQuery } from '../lib/route.js';
-import { changes } from '../lib/live.js';
+import { awaiting, changes } from '../lib/live.js';
 
 const MOST_RUNS = 100;
 const MOST_CARDS = 300;
@@ -92,7 +92,7 @@ function Card({ runs, name, look }) {
     if (!near) return undefined;
     const controller = new AbortController();
     const width = card.current.clientWidth;
-    fetchCurves(runs.map(run => run.id), name, look.x, look.zoom, Math.max(100, Math.min(2000, width)), controller.signal).then(
+    awaiting(fetchCurves(runs.map(run => run.id), name, look.x, look.zoom, Math.max(100, Math.min(2000, width)), controller.signal)).then(
       came => {
         setCurves(came.filter(curve => curve.count));
         setError(null);
@@ -105,7 +105,7 @@ function Card({ runs, name, look }) {
     if (!curves || !near || asTable) return undefined;
     const drawing = new Plot(
       host.current,
-      zoom => setQuery({ zoom: zoom && zoom.map(v => Number(v.toPrecision(9))).join() }),
+      zoom => setQuery({ zoom: zoom && zoom.map(v => Number(v.toPrecision(15))).join() }),
       (place, values) => setHover(place === null ? null : { place, values }),
     );
     plot.current = drawing;

@@ -35,6 +35,8 @@ function Table({ data, names, order, selected, titles, onSelect }) {
   const latest = useRef(data);
   latest.current = data;
   const [error, setError] = useState(/** @type {any} */ (null));
+  const renewed = useRef(false);
+  useLayoutEffect(() => setError(null), [data]);
   const shown = columns.made(data, names, id => titles[id]);
   const fixed = shown.length - names.length;
   const options = {
@@ -58,8 +60,20 @@ function Table({ data, names, order, selected, titles, onSelect }) {
     onColumns: (/** @type {number} */ first, /** @type {number} */ last) => {
       const wanted = names.slice(Math.max(0, first - fixed), Math.max(0, last - fixed));
       data.fetch(wanted).then(
-        came => came && latest.current === data && grid.current?.draw(true),
-        problem => (problem.status === 410 ? setQuery({ turn: String(Date.now()) }) : setError(problem)),
+        came => {
+          if (!came || latest.current !== data) return;
+          renewed.current = false;
+          grid.current?.draw(true);
+        },
+        problem => {
+          if (latest.current !== data) return;
+          // A server that forgot even the new table's order would forget every other.
+          if (problem.status !== 410 || renewed.current) setError(problem);
+          else {
+            renewed.current = true;
+            setQuery({ turn: String(Date.now()) });
+          }
+        },
       );
     },
   };
@@ -68,7 +82,12 @@ function Table({ data, names, order, selected, titles, onSelect }) {
     else grid.current = new Grid(host.current, options);
   });
   useEffect(() => () => grid.current?.destroy(), []);
-  return html`${error && html`<${Trouble} error=${error} />`}<div class="grid-host" ref=${host}></div>`;
+  const retry = () => {
+    renewed.current = false;
+    data.again();
+    setError(null);
+  };
+  return html`${error && html`<${Trouble} error=${error} retry=${retry} />`}<div class="grid-host" ref=${host}></div>`;
 }
 
 /** @param {{ ids: string[] }} props */

@@ -1,5 +1,6 @@
 /** The rows of a run table, kept out of what the framework watches: columns come as they are seen. */
 import { frame } from '../lib/api.js';
+import { awaiting } from '../lib/live.js';
 
 const NUMERIC = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
@@ -30,6 +31,8 @@ export class TableData {
     this.columns = new Map();
     /** @type {Set<string>} */
     this.asked = new Set(Object.keys(header.columns));
+    /** Those that did not come. @type {string[]} */
+    this.failed = [];
     this.take(header, buffers);
   }
 
@@ -50,12 +53,17 @@ export class TableData {
     if (!missing.length) return false;
     for (const name of missing) this.asked.add(name);
     try {
-      const { header, buffers } = await frame('table', [['since', this.since], ...missing.map(name => /** @type {[string, string]} */ (['column', name]))]);
+      const { header, buffers } = await awaiting(frame('table', [['since', this.since], ...missing.map(name => /** @type {[string, string]} */ (['column', name]))]));
       this.take(header, buffers);
     } catch (error) {
-      for (const name of missing) this.asked.delete(name);
+      this.failed.push(...missing);
       throw error;
     }
     return true;
+  }
+
+  /** Let those that did not come be fetched again. */
+  again() {
+    for (const name of this.failed.splice(0)) this.asked.delete(name);
   }
 }
