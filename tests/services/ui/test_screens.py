@@ -379,6 +379,143 @@ def test_what_others_record_appears_by_itself(
     expect(page.get_by_role("gridcell", name="failed")).to_be_visible()
 
 
+@pytest.mark.parametrize("status", [500, 410])
+def test_columns_that_do_not_come_are_asked_for_again_when_a_person_says_so(
+    own: tuple[Served, Any, str, str], open_page: Open, status: int
+) -> None:
+    server, client, experiment, run_id = own
+    # The first twelve columns come with the table itself.
+    for key, value in {**{f"k{i:02}": 7.0 for i in range(12)}, "n": 0.25}.items():
+        client.log_metric(run_id, key, value)
+    at = f"#/experiments/{experiment}?cols=metric.m"
+    page = open_page(at, server=server, allowed=(f"status of {status}",))
+    page.set_viewport_size({"width": 3000, "height": 800})
+    expect(page.get_by_role("gridcell", name="1", exact=True)).to_be_visible()
+    asked: list[Any] = []
+
+    def refuse(route: Any) -> None:
+        asked.append(route)
+        route.fulfill(status=status, body='{"message": "refused"}')
+
+    page.route("**/table?since=*", refuse)
+    page.goto(f"{server.address}{at},metric.k*,metric.n")
+    expect(page.get_by_role("alert")).to_contain_text("refused")
+    page.evaluate(
+        "new Promise(done => { let n = 60; const next = () => n-- ? "
+        "requestAnimationFrame(next) : done(); next(); })"
+    )
+    assert len(asked) <= 4
+    page.unroute("**/table?since=*")
+    page.get_by_role("button", name="try again").click()
+    expect(page.get_by_role("gridcell", name="0.25")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_slow_answer_is_waited_for_whatever_changes_meanwhile(
+    own: tuple[Served, Any, str, str], open_page: Open
+) -> None:
+    server, client, experiment, _ = own
+    page = open_page(f"#/experiments/{experiment}", server=server)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    given_up: list[int] = []
+    page.on("requestfailed", lambda request: "/table" in request.url and given_up.append(1))
+    held: list[Any] = []
+    page.route("**/table?experiments=*", lambda route: held.append(route))
+    client.create_run(experiment, run_name="second")
+    until = time.monotonic() + 20
+    while not held and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    for name in ("third", "fourth"):
+        with page.expect_event("console", lambda message: message.text == "heard"):
+            page.evaluate(
+                "() => { const one = new EventSource('api/ui/v1/events'); one.onerror = null;"
+                "one.addEventListener('changed', () => { one.close(); console.log('heard'); });"
+                "return new Promise(opened => one.addEventListener('open', opened)); }"
+            )
+            client.create_run(experiment, run_name=name)
+    assert len(held) == 1
+    assert not given_up
+    held[0].continue_()
+    page.unroute("**/table?experiments=*")
+    expect(page.get_by_role("link", name="fourth")).to_be_visible()
+
+
+def test_changes_are_heard_again_after_another_tab_and_after_a_refusal(open_page: Open) -> None:
+    page = open_page(allowed=("status of 503", "MIME type"))
+    live = page.get_by_text("live", exact=True)
+    expect(live).to_be_visible()
+    for hidden, state in (("true", "paused"), ("false", "live")):
+        page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});"
+            "dispatchEvent(new Event('visibilitychange'))"
+        )
+        expect(page.get_by_text(state, exact=True)).to_be_visible()
+    page.route("**/events*", lambda route: route.fulfill(status=503))
+    page.evaluate("dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("the server is gone; trying again")).to_be_visible()
+    page.unroute("**/events*")
+    expect(live).to_be_visible()
+
+
+def test_what_was_not_written_is_said(own: tuple[Served, Any, str, str], open_page: Open) -> None:
+    server, client, _, run_id = own
+    page = open_page(f"#/runs/{run_id}", server=server, allowed=("ERR_FAILED",))
+    page.get_by_role("button", name="write a note").click()
+    page.get_by_role("textbox", name="note").fill("kept")
+    page.route("**/api/**", lambda route: route.abort())
+    page.get_by_role("button", name="save the note").click()
+    expect(page.get_by_text("The note was not saved.")).to_be_visible()
+    expect(page.get_by_role("textbox", name="note")).to_have_value("kept")
+    page.unroute("**/api/**")
+    page.goto(f"{server.address}#/")
+    page.get_by_label("select changing").check()
+    page.route("**/experiments/delete", lambda route: route.abort())
+    page.get_by_role("button", name="to the trash").click()
+    expect(page.get_by_text("nothing was changed")).to_be_visible()
+    expect(page.get_by_text("1 moved")).to_have_count(0)
+    assert client.get_experiment_by_name("changing").lifecycle_stage == "active"
+
+
+def test_data_sets_of_one_name_are_told_apart(
+    own: tuple[Served, Any, str, str], open_page: Open
+) -> None:
+    from tracklet.entities import Dataset, DatasetInput, InputTag
+
+    server, client, experiment, run_id = own
+    other = client.create_run(experiment).info.run_id
+    for one, digest in ((run_id, "aaa"), (other, "bbb")):
+        used = [
+            DatasetInput(Dataset("d", sha, "local", "{}"), [InputTag("mlflow.data.context", of)])
+            for of, sha in (("train", digest), ("eval", "same"))
+        ]
+        client.log_inputs(one, used)
+    page = open_page(f"#/compare?runs={run_id},{other}", server=server)
+    expect(page.get_by_role("row", name="d (train) aaa bbb")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="d (eval)")).to_have_count(0)
+
+
+def test_a_file_that_cannot_be_drawn_leaves_the_page_standing(
+    own: tuple[Served, Any, str, str], open_page: Open
+) -> None:
+    server, client, _, run_id = own
+    client.log_text(run_id, '{"columns": ["a"], "data": [null]}', "broken.json")
+    page = open_page(f"#/runs/{run_id}?tab=artifacts&path=broken.json", server=server)
+    expect(page.locator(".preview").get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("link", name="download")).to_be_visible()
+
+
+@pytest.mark.parametrize("mark", ["[", "![", "[a](b", "**a ", "`", "<https:", "# a    "])
+def test_a_note_of_unclosed_marks_is_shown_at_once(open_page: Open, mark: str) -> None:
+    page = open_page()
+    shown = page.evaluate(
+        "async text => { const at = document.querySelector('script[src*=main]').src;"
+        "const { Markdown } = await import(new URL('lib/markdown.js', at).href);"
+        "return Boolean(Markdown({ text })); }",
+        "x " + mark * (200_000 // len(mark)),
+    )
+    assert shown
+
+
 def test_a_run_is_edited_in_its_page(own: tuple[Served, Any, str, str], open_page: Open) -> None:
     server, client, _, run_id = own
     page = open_page(f"#/runs/{run_id}", server=server)

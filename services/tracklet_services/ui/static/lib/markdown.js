@@ -41,7 +41,7 @@ function blocks(lines, image, depth) {
       for (i++; i < lines.length && !lines[i].trim().startsWith(fence); i++) code.push(lines[i]);
       i++;
       made.push(html`<pre><code>${code.join('\n')}</code></pre>`);
-    } else if ((found = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/.exec(line))) {
+    } else if ((found = /^ {0,3}(#{1,6})\s+(.*?)\s{0,99}#{0,99}$/.exec(line))) {
       // The page has its own first heading.
       const Tag = `h${Math.min(6, found[1].length + 2)}`;
       made.push(html`<${Tag}>${inline(found[2], image)}<//>`);
@@ -93,7 +93,8 @@ function cells(line) {
   return line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map(text => text.trim().replace(/\\\|/g, '|'));
 }
 
-const INLINE = /\\([!-/:-@[-`{-~])|(`+)([^`]|[^`].*?[^`])\2(?!`)|!\[([^\]]*)\]\(((?:[^()\s]|\([^()\s]*\))+)[^)]*\)|\[([^\]]+)\]\(((?:[^()\s]|\([^()\s]*\))+)[^)]*\)|<(https?:[^>\s]+)>|(https?:\/\/[^\s<]+[^\s<.,:;"')\]])|(\*\*|__)(?=\S)(.+?\S|\S)\10|(~~)(?=\S)(.+?)~~|(\*|_)(?=[^\s*_])(.*?[^\s*_]|[^\s*_])\14(?!\w)| {2,}\n/s;
+// What a mark may span is bounded, for the text after each mark that is not closed is looked through.
+const INLINE = /\\([!-/:-@[-`{-~])|(`{1,99})([^`]|[^`].{0,2000}?[^`])\2(?!`)|!\[([^\]]{0,1000})\]\(((?:[^()\s]|\([^()\s]{0,1000}\)){1,4000})(?:\s[^)]{0,1000})?\)|\[([^\]]{1,1000})\]\(((?:[^()\s]|\([^()\s]{0,1000}\)){1,4000})(?:\s[^)]{0,1000})?\)|<(https?:[^>\s]{1,4000})>|(https?:\/\/[^\s<]+[^\s<.,:;"')\]])|(\*\*|__)(?=\S)(.{1,2000}?\S|\S)\10|(~~)(?=\S)(.{1,2000}?)~~|(\*|_)(?=[^\s*_])(.{0,2000}?[^\s*_]|[^\s*_])\14(?!\w)| {2,}\n/s;
 
 /** @param {string} text @param {Resolve} image @param {number} [depth] @returns {any[]} */
 function inline(text, image, depth = 0) {

@@ -1,5 +1,5 @@
 /** The files of a run or a model: a tree, and beside it what a file holds. Nothing of it is run. */
-import { html, useEffect, useState } from '../vendor/preact.js';
+import { html, useEffect, useErrorBoundary, useState } from '../vendor/preact.js';
 import { fileText, fileUrl, get } from '../lib/api.js';
 import { parseCsv } from '../lib/csv.js';
 import * as format from '../lib/format.js';
@@ -73,6 +73,7 @@ function Entry({ owner, file, open, level }) {
 function Preview({ owner, path }) {
   const { value: about, error, again } = useAnswer(signal => get('describe', [...owned(owner), ['path', path]], signal), path);
   const [anyway, setAnyway] = useState(false);
+  const [broken, mend] = useErrorBoundary();
   const name = path.slice(path.lastIndexOf('/') + 1);
   const url = fileUrl(owner.kind, owner.owner, path);
   if (error) return html`<${Trouble} error=${error} retry=${again} />`;
@@ -82,7 +83,7 @@ function Preview({ owner, path }) {
       ${!about.is_dir && html`<span class="dim small">${format.bytes(about.size)} · ${format.age(about.changed)}</span>`}
       <span class="grow"></span><${Copy} text=${`${owner.kind === 'runs' ? `runs:/${owner.owner}` : `models:/${owner.owner}`}/${path}`} label="copy URI" />
       ${!about.is_dir && html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
-    ${large ? html`<p>This file has ${format.bytes(about.size)}. <button onClick=${() => setAnyway(true)}>show it anyway</button></p>` : html`<${Body} owner=${owner} path=${path} name=${name} url=${url} about=${about} />`}`;
+    ${broken ? html`<${Trouble} error=${broken} retry=${mend} />` : large ? html`<p>This file has ${format.bytes(about.size)}. <button onClick=${() => setAnyway(true)}>show it anyway</button></p>` : html`<${Body} owner=${owner} path=${path} name=${name} url=${url} about=${about} />`}`;
 }
 
 const NOT_OPENED = /** @type {Record<string, string>} */ ({

@@ -9,6 +9,18 @@ import { Later } from './run.js';
 const MOST = 100;
 const ROWS = 1000;
 
+/** Digests by name and context: a run may use two data sets of one name. @param {any[]} datasets */
+function digestsOf(datasets) {
+  /** @type {Map<string, string>} */
+  const made = new Map();
+  for (const { name, digest, tags } of [...datasets].sort((a, b) => (a.digest < b.digest ? -1 : 1))) {
+    const context = tags['mlflow.data.context'];
+    const key = context ? `${name} (${context})` : name;
+    made.set(key, made.has(key) ? `${made.get(key)}, ${digest}` : digest);
+  }
+  return made;
+}
+
 /** @param {any} run @returns {Record<string, Map<string, string | number>>} */
 function partsOf(run) {
   const tags = Object.entries(run.tags).filter(([key]) => !/^(mlflow|tracklet)\./.test(key));
@@ -17,7 +29,7 @@ function partsOf(run) {
     Metrics: new Map(run.metrics.map((/** @type {any[]} */ m) => [m[0], m[1]])),
     Params: new Map(Object.entries(run.params)),
     Tags: new Map(/** @type {any} */ (tags)),
-    'Data sets': new Map(run.datasets.map((/** @type {any} */ d) => [d.name, d.digest])),
+    'Data sets': digestsOf(run.datasets),
     Code: new Map(/** @type {any} */ (code)),
   };
 }

@@ -23,7 +23,13 @@ export function Note({ id, note, image }) {
     setShown(false);
   };
   const save = async () => {
-    const now = (await get(`run/${id}`)).tags[NOTE] ?? '';
+    let now;
+    try {
+      now = (await get(`run/${id}`)).tags[NOTE] ?? '';
+    } catch (error) {
+      say(`The note was not saved. ${/** @type {Error} */ (error).message}`);
+      return;
+    }
     if (now !== began.current && now !== draft) {
       began.current = now;
       say('The note was changed meanwhile by somebody else: save again to replace it.');

@@ -53,12 +53,14 @@ export default function Experiments() {
     .sort(ORDERS[order] ?? ORDERS.activity);
   document.title = 'experiments · tracklet';
   const move = async () => {
-    const ids = picked;
+    /** @type {string[]} */
+    const moved = [];
     const [there, back] = view === 'deleted_only' ? ['restore', 'delete'] : ['delete', 'restore'];
     setPicked([]);
-    for (const experiment_id of ids) await tryWrite(`experiments/${there}`, { experiment_id });
-    say(`${ids.length} moved`, 'undo', async () => {
-      for (const experiment_id of ids) await tryWrite(`experiments/${back}`, { experiment_id });
+    for (const experiment_id of picked) if (await tryWrite(`experiments/${there}`, { experiment_id })) moved.push(experiment_id);
+    if (!moved.length) return;
+    say(moved.length < picked.length ? `${moved.length} of ${picked.length} moved` : `${moved.length} moved`, 'undo', async () => {
+      for (const experiment_id of moved) await tryWrite(`experiments/${back}`, { experiment_id });
     });
   };
   const head = (/** @type {string} */ name, /** @type {string} */ title, numeric = false) => html`<th scope="col" class=${numeric ? 'number' : ''} aria-sort=${order === name ? (name === 'name' ? 'ascending' : 'descending') : 'none'}>
