@@ -76,7 +76,8 @@ def _log(
 ) -> None:
     """Record all of it; points that the run has already are linked to the models they name.
 
-    A client that logs a model sends the points of its run again, with the model's id.
+    A client that logs a model sends the points of its run again, with the model's id; one that
+    got no answer, those that the model has, too.
     """
     known = {
         _identity(point)
@@ -87,6 +88,12 @@ def _log(
     new = [point for point in points if not (point.model_id and _identity(point) in known)]
     if new or params or tags or not again:
         at.store.log_batch(run_id, new, params, tags)
+    with at.store.backend.reading() as reading:
+        for model_id in {str(point.model_id) for point in again}:
+            model = reading.find("logged model", model_id)
+            measured = reading.history(model) if model is not None else ()
+            has = {_identity(point) for point in measured if point.run_id == run_id}
+            again = [p for p in again if p.model_id != model_id or _identity(p) not in has]
     if again:
         writer = at.store.open_run(run_id, live=False)
         try:

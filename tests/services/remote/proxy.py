@@ -15,14 +15,15 @@ class Proxy:
         mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow`` or the bytes to
             answer with.
         answers: What is answered to requests that have some bytes in them, by those.
-        swallowed: Of which request, counted from 0, the answer is lost; None of no one's.
+        swallowed: Of which request, counted from 0, or of the first with which bytes, the answer is
+            lost; None of no one's.
         requests: How many there were.
     """
 
     def __init__(self, port: int) -> None:
         self.mode: str | bytes = "pass"
         self.answers: dict[bytes, bytes] = {}
-        self.swallowed: int | None = None
+        self.swallowed: int | bytes | None = None
         self.requests = 0
         self._port = port
         self._open: set[socket.socket] = set()
@@ -73,6 +74,8 @@ class Proxy:
                     answers = upstream.makefile("rb")
                 upstream.sendall(request)
                 answer = _message(answers)
+                if isinstance(self.swallowed, bytes) and self.swallowed in request:
+                    self.swallowed = number
                 if self.mode == "swallow" or number == self.swallowed:
                     break
                 client.sendall(answer)

@@ -362,20 +362,28 @@ class _Shipment:
             batch, upto = self._next_points()
             if not batch:
                 break
-            self._transfer(measured.with_models(batch), upto)
-            measured.acknowledge()
+            batch = measured.with_models(batch)
+            self._transfer(batch, upto, measured.take())
         rest = measured.rest()
         if rest:
-            self._transfer(rest, {})
-            measured.acknowledge()
+            self._transfer(rest, {}, measured.take())
 
-    def _transfer(self, batch: Sequence[Metric], upto: Mapping[str, int]) -> None:
-        self.kept["pending"] = dict(upto)
+    def _transfer(
+        self, batch: Sequence[Metric], upto: Mapping[str, int], taken: list[tuple[str, str]]
+    ) -> None:
+        self.kept |= {"pending": dict(upto), "taken": taken}
         self.cursor.save()
         self._log(batch)
-        self.cursor.part("points").update(upto)
-        self.kept["pending"] = {}
-        self._acknowledged(points=len(batch))
+        self._arrived(points=len(batch))
+
+    def _arrived(self, **sent: int) -> None:
+        """Note that the pending points are there, and which of them are models', too."""
+        self.cursor.part("points").update(self.kept["pending"])
+        for ours, key in self.kept.get("taken", ()):
+            counts = self.cursor.part("models")[ours].setdefault("points", {})
+            counts[key] = counts.get(key, 0) + 1
+        self.kept |= {"pending": {}, "taken": []}
+        self._acknowledged(**sent)
 
     def _next_points(self) -> tuple[list[Metric], dict[str, int]]:
         """As many points as a request carries, and how far they reach in each file."""
@@ -407,10 +415,9 @@ class _Shipment:
             path = f"{self.run_dir}/{layout.METRICS}/{key}"
             content = disk.read_bytes(path, most=None)[:end]
             start = known.get(key, 0)
-            self._send_missing(key, content[:start], content[start:])
-            known[key] = end
-        self.kept["pending"] = {}
-        self._acknowledged()
+            if self._send_missing(key, content[:start], content[start:]):
+                self.kept["taken"] = []  # went without their models, which get theirs on their own
+        self._arrived()
 
     def _resend(self, key: str, path: str) -> None:
         """The file of a metric was replaced: what the server lacks of it is sent."""
@@ -420,7 +427,8 @@ class _Shipment:
         self.cursor.part("points")[key] = len(whole)
         self._acknowledged()
 
-    def _send_missing(self, key: str, before: bytes, given: bytes) -> None:
+    def _send_missing(self, key: str, before: bytes, given: bytes) -> int:
+        """Send those of the given points that the server lacks, and say how many they were."""
         try:
             there = Counter(map(_sign, self.server.get_metric_history(self.kept["run_id"], key)))
         except ResourceDoesNotExist:
@@ -434,6 +442,7 @@ class _Shipment:
                 missing.append(point)
         for start in range(0, len(missing), MOST_POINTS):
             self._log(missing[start : start + MOST_POINTS])
+        return len(missing)
 
     def _log(
         self,
@@ -563,7 +572,7 @@ class _Measured:
     def __init__(self, shipment: _Shipment) -> None:
         self._models = shipment.cursor.part("models")
         self._waiting: dict[tuple[Any, ...], list[tuple[str, Metric]]] = {}
-        self._taken: list[str] = []
+        self._taken: list[tuple[str, str]] = []
         run_id = os.path.basename(shipment.run_dir)
         for ours in shipment.spool.measured():
             self._models.setdefault(ours, {"model_id": shipment.spool.server_id(ours)})
@@ -590,24 +599,20 @@ class _Measured:
         if not waiting:
             return point
         ours, measured = waiting.pop(0)
-        self._taken.append(ours)
-        self._taken.append(measured.key)
+        self._taken.append((ours, measured.key))
         return replace(point, model_id=self._models[ours]["model_id"])
 
     def rest(self) -> list[Metric]:
         """The points that no point of the run's own goes with."""
         left = [each for waiting in self._waiting.values() for each in waiting]
         self._waiting.clear()
-        for ours, point in left:
-            self._taken += [ours, point.key]
+        self._taken += [(ours, point.key) for ours, point in left]
         return [replace(p, model_id=self._models[ours]["model_id"]) for ours, p in left]
 
-    def acknowledge(self) -> None:
-        """Note that what was taken has arrived."""
-        while self._taken:
-            key, ours = self._taken.pop(), self._taken.pop()
-            counts = self._models[ours].setdefault("points", {})
-            counts[key] = counts.get(key, 0) + 1
+    def take(self) -> list[tuple[str, str]]:
+        """The models of the points that were given since the last time, and their metrics."""
+        taken, self._taken = self._taken, []
+        return taken
 
 
 def _sign(point: Metric) -> tuple[Any, ...]:
