@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from tracklet import models
@@ -137,7 +137,11 @@ def test_lightgbms_wrappers_come_back_with_every_parameter(
         params |= {"subsample": 0.5, "subsample_freq": 1}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        check_comes_back(cls(**{"verbose": -1, **params}).fit(X, Y, **groups), tmp_path / "m")
+        try:
+            model = cls(**{"verbose": -1, **params}).fit(X, Y, **groups)
+        except lgb.basic.LightGBMError:  # of some leaves without a least weight
+            reject()
+        check_comes_back(model, tmp_path / "m")
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated")  # of random forests, since XGBoost 3.4

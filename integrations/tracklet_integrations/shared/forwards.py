@@ -15,9 +15,12 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
 
+from tracklet.state import ProcessState
+
 _FORWARDS: Final = 8
 _CALLS: Final = 1000
 _ANSWERS: Final = ("label", "target")  # what only a training gives
+_QUESTION: Final = "_has_any_global_hook"
 
 Shape = tuple[int, ...]
 
@@ -34,6 +37,8 @@ class Forwards:
 
         self._model = weakref.ref(model)
         self._torch: Any = torch
+        self.home: Any = torch.nn.modules.module
+        """Where torch keeps its hooks for all modules."""
         self._forwards, self._calls = _FORWARDS, _CALLS
         self._seen: list[dict[str, tuple[Shape, str]]] | None = None
         self._is_known = True
@@ -44,9 +49,10 @@ class Forwards:
         # It is imported by the first step of an optimizer.
         self._compiler: Any = sys.modules.get("torch._dynamo.callback")
         if self._compiler is not None and not _is_compiled(model):
-            register = torch.nn.modules.module.register_module_forward_hook
+            register = self.home.register_module_forward_hook
             self._handle = register(self._look, with_kwargs=True)
             self._compiler.callback_handler.register_start_callback(self._close)
+            _looking.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return object, ()  # in another process nobody looks
@@ -69,6 +75,7 @@ class Forwards:
         handle, self._handle = self._handle, None
         if handle is not None:
             handle.remove()
+            _looking.discard(self)
 
     def leave(self) -> None:
         """Look no more."""
@@ -163,6 +170,44 @@ class Forwards:
             for kinds in self._seen
         )
         return ModelSignature(given, answer)
+
+
+class _Looking(ProcessState):
+    """Those that look now. What is compiled warns of a hook for all modules: it finds none.
+
+    While somebody looks, torch's own question whether there is such a hook ends that first.
+    """
+
+    def begin(self) -> None:
+        self._all: dict[int, Forwards] = {}
+        self._asked: Any = None
+
+    def add(self, one: Forwards) -> None:
+        home = one.home
+        self._all[id(one)] = one
+        if self._asked is None and hasattr(home, _QUESTION):
+            self._asked = getattr(home, _QUESTION)
+            setattr(home, _QUESTION, self._ask)
+
+    def discard(self, one: Forwards) -> None:
+        self._all.pop(id(one), None)
+        if not self._all and self._asked is not None:
+            setattr(one.home, _QUESTION, self._asked)
+            self._asked = None
+
+    def _ask(self) -> Any:
+        asked = self._asked
+        for one in list(self._all.values()):
+            one.leave()
+        return asked()
+
+    def forget(self) -> None:
+        for one in list(self._all.values()):
+            one.leave()
+        self.begin()
+
+
+_looking = _Looking()
 
 
 def _merged(

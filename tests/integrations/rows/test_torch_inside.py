@@ -138,6 +138,16 @@ def test_r30_nothing_is_compiled_anew_and_determinism_flags_stay(plain):
     torch.compiler.reset()
 
 
+def test_r30_what_is_compiled_after_a_short_training_finds_no_hook_for_all_modules():
+    """It would warn; and torch's own question is in its place again."""
+    question = torch.nn.modules.module._has_any_global_hook
+    Network().fit(X, Y)
+    model = Network(compiled=True).fit(X, Y)
+    assert model.compilations_ > 0
+    assert torch.nn.modules.module._has_any_global_hook is question
+    torch.compiler.reset()
+
+
 def test_r31_hooks_are_the_users_alone_and_run_in_their_order(plain):
     expected = plain()
     model = Network().fit(X, Y)
