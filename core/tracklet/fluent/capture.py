@@ -190,8 +190,11 @@ class _Log:
 
             from tracklet.repositories import repository
 
-            kept = Path(self._file.name)
-            repository(self._artifacts).put_file(kept, kept.parent.name)
+            kept, place = Path(self._file.name), repository(self._artifacts)
+            if any(each.path == OUTPUT_FILE for each in place.list(kept.parent.name)):
+                before = place.fetch(OUTPUT_FILE, kept.parent.parent)
+                kept.write_bytes(before.read_bytes() + kept.read_bytes())
+            place.put_file(kept, kept.parent.name)
             shutil.rmtree(kept.parent.parent, ignore_errors=True)
 
     def close(self) -> None:

@@ -103,3 +103,15 @@ def test_an_experiment_keeps_its_artifacts_in_a_bucket(bucket: str, tmp_path: Pa
     assert [info.path for info in client.list_artifacts(run.info.run_id)] == ["notes.txt"]
     path = client.download_artifacts(run.info.run_id, "notes.txt")
     assert Path(path).read_text() == "content"
+
+
+def test_what_a_run_prints_goes_after_what_it_printed_before(
+    bucket: str, tracklet_home: Path
+) -> None:
+    experiment = tracklet.create_experiment("resumed", artifact_location=bucket)
+    with tracklet.start_run(experiment_id=experiment) as run:
+        print("first")  # noqa: T201
+    with tracklet.start_run(run_id=run.info.run_id):
+        print("second")  # noqa: T201
+    text = tracklet.artifacts.load_text(f"runs:/{run.info.run_id}/tracklet/output.log")
+    assert text == "first\nsecond\n"

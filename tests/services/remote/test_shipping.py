@@ -150,9 +150,13 @@ def test_a_run_of_the_servers_goes_on_through_the_spool(
     client = TrackletClient(proxy.uri)
     run_id = client.create_run("0", run_name="begun elsewhere").info.run_id
     client.log_metric(run_id, "loss", 1.0, step=0, timestamp=1)
+    client.log_text(run_id, "printed before\n", "tracklet/output.log")
     with tracklet.start_run(run_id=run_id):
         tracklet.log_metric("loss", 0.5, step=1, timestamp=2)
+        print("printed after")  # noqa: T201
     assert sync(proxy.uri)["left"] == []
+    output = TrackletClient(kept.root).download_artifacts(run_id, "tracklet/output.log")
+    assert Path(output).read_text() == "printed before\nprinted after\n"
     (run,) = kept.search_runs(["0"])
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     assert [p.value for p in kept.get_metric_history(run_id, "loss")] == [1.0, 0.5]
