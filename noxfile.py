@@ -271,7 +271,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def layers(session: nox.Session) -> None:
     """Who may import whom: import-linter's contracts, and what really gets imported."""
-    session.install("-e", ".", *group("layers"))
+    session.install("-e", ".[remote]", *group("layers"))
     session.run("lint-imports", "--no-cache")
     session.run("pytest", "tests/layers", env=test_environment(session))
 
