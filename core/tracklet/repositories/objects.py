@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,8 +134,6 @@ def _opened(scheme: str, bucket: str) -> Any:
 def _of_sdk() -> Any:
     """What finds credentials as Amazon's SDK does, also in its files; None without the SDK."""
     try:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        return Boto3CredentialProvider()
+        return import_module("obstore.auth.boto3").Boto3CredentialProvider()
     except (ImportError, ValueError):
         return None

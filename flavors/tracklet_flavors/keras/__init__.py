@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from tracklet import models
+from tracklet import lazy, models
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import Model, ModelInfo, ModelSignature, environment
 from tracklet.models import trust as trusting
@@ -42,6 +42,10 @@ _CODE: Final = {
 
 get_default_pip_requirements = partial(environment.default_requirements, "keras")
 get_default_conda_env = partial(environment.default_conda_env, "keras")
+
+
+def _keras() -> Any:
+    return lazy.imported("keras", "keras", purpose="a model of Keras'", extra="keras")
 
 
 class KerasFlavor(models.Flavor):
@@ -77,7 +81,7 @@ class KerasFlavor(models.Flavor):
 
     def check(self, model: Any, options: Mapping[str, Any]) -> None:
         super().check(model, options)
-        import keras
+        keras = _keras()
 
         if not isinstance(model, keras.Model):
             raise InvalidParameterValue(
@@ -86,7 +90,7 @@ class KerasFlavor(models.Flavor):
             )
 
     def save(self, model: Any, path: Path, options: Mapping[str, Any]) -> models.FlavorConfig:
-        import keras
+        keras = _keras()
 
         data = path / DATA
         data.mkdir()
@@ -180,7 +184,7 @@ def load_file(
         foreign.intersection_update(_CODE.values())
     if foreign:
         trusting.permit(f"import {', '.join(sorted(foreign))}", file)
-    import keras
+    keras = _keras()
 
     version = str(keras.__version__)
     if not own and tuple(map(int, re.findall(r"\d+", version)[:3])) < (3, 11, 3):
