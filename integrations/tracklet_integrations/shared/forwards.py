@@ -75,6 +75,8 @@ class Forwards:
         handle, self._handle = self._handle, None
         if handle is not None:
             handle.remove()
+            # Torch itself leaves this behind, and takes it for a hook ever after.
+            getattr(self.home, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
             _looking.discard(self)
 
     def leave(self) -> None:

@@ -98,7 +98,7 @@ def test_a_signature_has_what_differs_by_any_length_and_all_that_is_given(watche
     tokens, mask = torch.randint(5, (7, 9)), torch.ones(7, 9, 1)
     answer = loaded.predict({"tokens": tokens.numpy(), "mask": mask.numpy()})["scores"]
     assert (answer == model(tokens, mask)["scores"].detach().numpy()).all()
-    assert not nn.modules.module._global_forward_hooks
+    assert not nn.modules.module._has_any_global_hook()
 
 
 def test_what_runs_a_model_on_several_devices_is_not_part_of_it(watched: None) -> None:
