@@ -15,6 +15,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "tests", "plugin", "quickstart"]
 
+# pip's way to say yes. What it would compile lies where `clean_environment` lets nobody look.
+os.environ["PIP_NO_COMPILE"] = "false"
+
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = (
     "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics,ui"
@@ -144,8 +147,7 @@ def real_mlflow(session: nox.Session, *requirements: str, sees: str | None = Non
     if sees is not None:
         (packages,) = home.glob("[Ll]ib/**/site-packages")
         (packages / "seen.pth").write_text(sees)
-    install = ["-m", "pip", "install", "-q", "--no-compile", *requirements]
-    session.run(str(python), *install, external=True)
+    session.run(str(python), "-m", "pip", "install", "-q", *requirements, external=True)
     return str(python)
 
 
@@ -315,8 +317,7 @@ def interop(session: nox.Session) -> None:
 def dialect(session: nox.Session) -> None:
     """Libraries that report to MLflow record with us what they record with it."""
     testing = ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.5"]
-    # Compiled is what is imported, to another place (see `clean_environment`).
-    session.install("--no-compile", "-e", ".[sklearn]", *testing, *REPORTING)
+    session.install("-e", ".[sklearn]", *testing, *REPORTING)
     session.install("--no-deps", "kedro-mlflow>=2.0")  # which would bring mlflow
     # The same libraries, seen from an environment that has mlflow besides.
     here = session.run(
