@@ -175,8 +175,9 @@ def tests(session: nox.Session) -> None:
 def ui(session: nox.Session) -> None:
     """The web UI's screens, in Debian's Chromium."""
     session.install("-e", ".[sql,ui]", *group("screens"))
-    screens = ["-m", "not exhaustive", "tests/services/ui/test_screens.py"]
-    session.run("pytest", TIMEOUT, *screens, *session.posargs, env=test_environment(session))
+    screens = sorted(map(str, Path("tests/services/ui").glob("test_screens*.py")))
+    usual = ["-m", "not exhaustive", *screens]
+    session.run("pytest", TIMEOUT, *usual, *session.posargs, env=test_environment(session))
 
 
 @nox.session

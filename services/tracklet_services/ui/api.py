@@ -19,7 +19,7 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 from tracklet.reading import columns, queries
 from tracklet.record.query import Query
 from tracklet_services.ui import columns as table
-from tracklet_services.ui import events, frames, previews, series
+from tracklet_services.ui import events, frames, made, previews, series
 from tracklet_services.ui.place import LIMITS, Place
 
 NOTE = "mlflow.note.content"
@@ -54,6 +54,8 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/tree", tree),
         route("/api/ui/v1/describe", describe),
         route("/api/ui/v1/mlmodel", mlmodel),
+        route("/api/ui/v1/log", log),
+        route("/api/ui/v1/code", code),
         route("/files/{kind:str}/{owner:str}/{path:path}", file),
     ]
 
@@ -283,6 +285,19 @@ def mlmodel(place: Place, request: Request) -> Any:
     """What a model says of itself."""
     path = _asked_file(place, request)
     return previews.about_model(path.parent if path.is_file() else path)
+
+
+def log(place: Place, request: Request) -> Any:
+    """What a run printed."""
+    start = request.query_params.get("from", "")
+    return made.log(
+        place, request.query_params.get("run", ""), int(start) if start.isdecimal() else None
+    )
+
+
+def code(place: Place, request: Request) -> Any:
+    """What a run was made of."""
+    return made.code(place, request.query_params.get("run", ""))
 
 
 def file(place: Place, request: Request) -> Any:

@@ -92,12 +92,13 @@ def about_model(folder: Path) -> dict[str, Any]:
         "signature": {
             name: None if schema is None else schema.to_dict() for name, schema in schemas.items()
         },
-        "requirements": _text(requirements) if requirements.is_file() else None,
+        "requirements": head_of(requirements) if requirements.is_file() else None,
         "runs": runs,
     }
 
 
-def _text(path: Path) -> str:
+def head_of(path: Path) -> str:
+    """The beginning of a text, as much as is shown."""
     with path.open("rb") as file:
         return file.read(LIMITS["preview_bytes"]).decode("utf-8", "replace")
 

@@ -3,9 +3,6 @@ to another host fails a test."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,122 +12,8 @@ import pytest
 
 import tracklet
 
-sync_api = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("uvicorn")
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("the screens are looked at in Debian's chromium", allow_module_level=True)
-
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-TOKEN = "s" * 40
-expect = sync_api.expect
-expect.set_options(timeout=20_000)
-
-
-class Served:
-    """The application over a record, listening."""
-
-    def __init__(self, record: Path | str) -> None:
-        import uvicorn
-
-        from tracklet_services.server import personal
-        from tracklet_services.ui.place import Place
-
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        port = self.socket.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}/"
-        self.place = Place(str(record))
-        made = personal.create_app(self.place, token=TOKEN, port=port)
-        config = uvicorn.Config(
-            made, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-        self.server = uvicorn.Server(config)
-        run = {"sockets": [self.socket]}
-        self.thread = threading.Thread(target=self.server.run, kwargs=run, daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(20)
-        self.place.close()
-
-
-@pytest.fixture(scope="session")
-def served(record: Path) -> Iterator[Served]:
-    one = Served(record)
-    yield one
-    one.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
+expect = pytest.importorskip("playwright.sync_api").expect
 Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any, served: Served) -> Iterator[Open]:
-    """Opens a screen; at the end nothing may have gone wrong on any."""
-    contexts: list[Any] = []
-    wrong: list[str] = []
-
-    def opened(
-        at: str = "#/", server: Served = served, allowed: tuple[str, ...] = (), **options: Any
-    ) -> Any:
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
-        contexts.append(context)
-        context.add_init_script(
-            "if (self === top) addEventListener('securitypolicyviolation', e => "
-            "console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))"
-        )
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-
-        def told(message: Any) -> None:
-            if message.type == "error" and not any(one in message.text for one in allowed):
-                wrong.append(message.text)
-
-        page.on("console", told)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "request",
-            lambda asked: (
-                None
-                if asked.url.startswith((server.address, "data:", "blob:"))
-                else wrong.append(f"request to {asked.url}")
-            ),
-        )
-        page.goto(f"{server.address}?token={TOKEN}")
-        page.goto(f"{server.address}{at}")
-        return page
-
-    yield opened
-    pwned = [page.evaluate("window.__pwned") for context in contexts for page in context.pages]
-    for context in contexts:
-        context.close()
-    assert not wrong
-    assert not any(pwned)
-
-
-@pytest.fixture(scope="session")
-def experiment(record: Path) -> str:
-    found = tracklet.TrackletClient(str(record)).get_experiment_by_name("我的首个ML项目")
-    assert found is not None
-    return found.experiment_id
-
-
-@pytest.fixture(scope="session")
-def run_id(record: Path, experiment: str) -> str:
-    client = tracklet.TrackletClient(str(record))
-    return client.search_runs([experiment], "attributes.run_name = 'baseline'")[0].info.run_id
 
 
 def test_from_the_list_of_experiments_to_a_run(open_page: Open) -> None:
@@ -229,17 +112,17 @@ def test_artifacts_are_shown_as_what_they_are(open_page: Open, run_id: str) -> N
 
 
 @pytest.fixture
-def wide(tmp_path: Path) -> Iterator[tuple[Served, str]]:
+def wide(tmp_path: Path, serving: Any) -> Iterator[tuple[Any, str]]:
     """A record of 10,000 runs with 40 metrics each."""
     pytest.importorskip("sqlalchemy")
     uri, experiment = wide_record(tmp_path / "runs.db", 10_000, 40)
-    one = Served(uri)
+    one = serving(uri)
     yield one, experiment
     one.stop()
 
 
 def test_the_table_of_ten_thousand_runs_shows_every_cell(
-    wide: tuple[Served, str], open_page: Open
+    wide: tuple[Any, str], open_page: Open
 ) -> None:
     server, experiment = wide
     at = f"#/experiments/{experiment}?cols=metric.*&order=metric.m0 ASC"
@@ -298,7 +181,7 @@ def test_nothing_is_cut_off_on_a_narrow_screen(
 
 
 @pytest.fixture(scope="session")
-def spiked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+def spiked(tmp_path_factory: pytest.TempPathFactory, serving: Any) -> Iterator[tuple[Any, str]]:
     """A curve of 100,000 points at 0, with one spike and one NaN."""
     root = tmp_path_factory.mktemp("spiked") / "mlruns"
     client = tracklet.TrackletClient(str(root))
@@ -309,7 +192,7 @@ def spiked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, s
     writer.log_series("m", [(1_000 + step, value, step) for step, value in enumerate(values)])
     writer.close()
     client.set_terminated(run_id)
-    one = Served(root)
+    one = serving(root)
     yield one, run_id
     one.stop()
 
@@ -329,9 +212,7 @@ COLOURED = """() => {
 
 
 @pytest.mark.parametrize("zoom", ["", "60000,64000", "61700,61900", "61802,61804"])
-def test_a_spike_is_seen_at_every_zoom(
-    open_page: Open, spiked: tuple[Served, str], zoom: str
-) -> None:
+def test_a_spike_is_seen_at_every_zoom(open_page: Open, spiked: tuple[Any, str], zoom: str) -> None:
     server, run_id = spiked
     page = open_page(f"#/runs/{run_id}?tab=charts{zoom and f'&zoom={zoom}'}", server=server)
     expect(page.get_by_text("100,000 points")).to_be_visible()
@@ -342,7 +223,7 @@ def test_a_spike_is_seen_at_every_zoom(
     assert page.evaluate(COLOURED) > 0
 
 
-def test_what_is_not_finite_is_named(open_page: Open, spiked: tuple[Served, str]) -> None:
+def test_what_is_not_finite_is_named(open_page: Open, spiked: tuple[Any, str]) -> None:
     server, run_id = spiked
     page = open_page(f"#/runs/{run_id}?tab=charts", server=server)
     expect(page.get_by_text("not finite: 1 points, the first at step")).to_be_visible()
@@ -351,21 +232,8 @@ def test_what_is_not_finite_is_named(open_page: Open, spiked: tuple[Served, str]
 # -- changes -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[tuple[Served, Any, str, str]]:
-    """A record of a test's own, with one run; asked for before the page, it outlives that."""
-    client = tracklet.TrackletClient(str(tmp_path / "mlruns"))
-    experiment = client.create_experiment("changing")
-    run_id = client.create_run(experiment, run_name="first").info.run_id
-    client.log_metric(run_id, "m", 1.0, step=0)
-    client.set_terminated(run_id)
-    one = Served(tmp_path / "mlruns")
-    yield one, client, experiment, run_id
-    one.stop()
-
-
 def test_what_others_record_appears_by_itself(
-    own: tuple[Served, Any, str, str], open_page: Open
+    own: tuple[Any, Any, str, str], open_page: Open
 ) -> None:
     server, client, experiment, _ = own
     page = open_page(f"#/experiments/{experiment}", server=server)
@@ -381,7 +249,7 @@ def test_what_others_record_appears_by_itself(
 
 @pytest.mark.parametrize("status", [500, 410])
 def test_columns_that_do_not_come_are_asked_for_again_when_a_person_says_so(
-    own: tuple[Served, Any, str, str], open_page: Open, status: int
+    own: tuple[Any, Any, str, str], open_page: Open, status: int
 ) -> None:
     server, client, experiment, run_id = own
     # The first twelve columns come with the table itself.
@@ -412,7 +280,7 @@ def test_columns_that_do_not_come_are_asked_for_again_when_a_person_says_so(
 
 
 def test_a_slow_answer_is_waited_for_whatever_changes_meanwhile(
-    own: tuple[Served, Any, str, str], open_page: Open
+    own: tuple[Any, Any, str, str], open_page: Open
 ) -> None:
     server, client, experiment, _ = own
     page = open_page(f"#/experiments/{experiment}", server=server)
@@ -457,7 +325,7 @@ def test_changes_are_heard_again_after_another_tab_and_after_a_refusal(open_page
     expect(live).to_be_visible()
 
 
-def test_what_was_not_written_is_said(own: tuple[Served, Any, str, str], open_page: Open) -> None:
+def test_what_was_not_written_is_said(own: tuple[Any, Any, str, str], open_page: Open) -> None:
     server, client, _, run_id = own
     page = open_page(f"#/runs/{run_id}", server=server, allowed=("ERR_FAILED",))
     page.get_by_role("button", name="write a note").click()
@@ -477,7 +345,7 @@ def test_what_was_not_written_is_said(own: tuple[Served, Any, str, str], open_pa
 
 
 def test_data_sets_of_one_name_are_told_apart(
-    own: tuple[Served, Any, str, str], open_page: Open
+    own: tuple[Any, Any, str, str], open_page: Open
 ) -> None:
     from tracklet.entities import Dataset, DatasetInput, InputTag
 
@@ -495,7 +363,7 @@ def test_data_sets_of_one_name_are_told_apart(
 
 
 def test_a_file_that_cannot_be_drawn_leaves_the_page_standing(
-    own: tuple[Served, Any, str, str], open_page: Open
+    own: tuple[Any, Any, str, str], open_page: Open
 ) -> None:
     server, client, _, run_id = own
     client.log_text(run_id, '{"columns": ["a"], "data": [null]}', "broken.json")
@@ -516,7 +384,7 @@ def test_a_note_of_unclosed_marks_is_shown_at_once(open_page: Open, mark: str) -
     assert shown
 
 
-def test_a_run_is_edited_in_its_page(own: tuple[Served, Any, str, str], open_page: Open) -> None:
+def test_a_run_is_edited_in_its_page(own: tuple[Any, Any, str, str], open_page: Open) -> None:
     server, client, _, run_id = own
     page = open_page(f"#/runs/{run_id}", server=server)
     page.get_by_role("button", name="write a note").click()

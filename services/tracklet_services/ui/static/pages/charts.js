@@ -23,12 +23,12 @@ function style() {
   document.head.append(link);
 }
 
-/** @param {{ runs: Run[], keys: string[] }} props */
-export default function Charts({ runs, keys }) {
+/** @param {{ runs: Run[], keys: string[], usual?: string }} props `usual` is the horizontal axis that nobody asked for. */
+export default function Charts({ runs, keys, usual = 'step' }) {
   style();
   const { query } = route.value;
   const [find, setFind] = useState(query.get('keys') ?? '');
-  const x = ['time', 'wall'].includes(query.get('x') ?? '') ? /** @type {string} */ (query.get('x')) : 'step';
+  const x = ['step', 'time', 'wall'].includes(query.get('x') ?? '') ? /** @type {string} */ (query.get('x')) : usual;
   const half = Math.min(0.5, Math.max(0, Number(query.get('smooth')) || 0));
   const log = query.get('y') === 'log';
   const ends = (query.get('zoom') ?? '').split(',').map(Number);
@@ -58,7 +58,7 @@ export default function Charts({ runs, keys }) {
         setFind(e.target.value);
         setQuery({ keys: e.target.value || null });
       }} />
-      <label class="check">over <select aria-label="horizontal axis" value=${x} onChange=${(/** @type {any} */ e) => setQuery({ x: e.target.value === 'step' ? null : e.target.value, zoom: null })}><option value="step">step</option><option value="time">time since start</option><option value="wall">wall time</option></select></label>
+      <label class="check">over <select aria-label="horizontal axis" value=${x} onChange=${(/** @type {any} */ e) => setQuery({ x: e.target.value === usual ? null : e.target.value, zoom: null })}><option value="step">step</option><option value="time">time since start</option><option value="wall">wall time</option></select></label>
       <label class="check">smooth <input type="range" min="0" max="20" step="1" value=${Math.round(half * 100)} aria-valuetext=${half ? `half-life ${Math.round(half * 100)} % of the span` : 'off'} onInput=${(/** @type {any} */ e) => setQuery({ smooth: e.target.value === '0' ? null : String(e.target.value / 100) })} /></label>
       <label class="check"><input type="checkbox" checked=${log} onChange=${(/** @type {any} */ e) => setQuery({ y: e.target.checked ? 'log' : null })} />log</label>
       ${zoom && html`<button class="quiet" onClick=${() => setQuery({ zoom: null })}>all of it</button>`}
@@ -89,7 +89,7 @@ function Card({ runs, name, look }) {
     return () => seen.disconnect();
   }, []);
   useEffect(() => {
-    if (!near) return undefined;
+    if (!near || !card.current) return undefined;
     const controller = new AbortController();
     const width = card.current.clientWidth;
     awaiting(fetchCurves(runs.map(run => run.id), name, look.x, look.zoom, Math.max(100, Math.min(2000, width)), controller.signal)).then(
@@ -102,17 +102,18 @@ function Card({ runs, name, look }) {
     return () => controller.abort();
   }, [near, ids, name, look.x, look.zoom?.join(), turn, changes.value]);
   useEffect(() => {
-    if (!curves || !near || asTable) return undefined;
+    const at = host.current;
+    if (!curves || !near || asTable || !at) return undefined;
     const drawing = new Plot(
-      host.current,
+      at,
       zoom => setQuery({ zoom: zoom && zoom.map(v => Number(v.toPrecision(15))).join() }),
       (place, values) => setHover(place === null ? null : { place, values }),
     );
     plot.current = drawing;
-    const draw = () => drawing.draw(curves, look, host.current.clientWidth, HIGH);
+    const draw = () => drawing.draw(curves, look, at.clientWidth, HIGH);
     draw();
-    const resized = new ResizeObserver(() => drawing.resize(host.current.clientWidth));
-    resized.observe(host.current);
+    const resized = new ResizeObserver(() => drawing.resize(at.clientWidth));
+    resized.observe(at);
     const scheme = matchMedia('(prefers-color-scheme: dark)');
     scheme.addEventListener('change', draw);
     return () => {

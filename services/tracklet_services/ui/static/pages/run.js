@@ -9,13 +9,19 @@ import { mayWrite, trash, tryWrite } from '../lib/write.js';
 import { Name, Note, Tags } from './edit.js';
 
 const NOTE = 'mlflow.note.content';
-const TABS = /** @type {const} */ (['overview', 'charts', 'artifacts', 'code']);
+const TABS = /** @type {const} */ (['overview', 'charts', 'system', 'artifacts', 'logs', 'code']);
+const TITLES = /** @type {Record<string, string>} */ ({ code: 'code and environment' });
 
 /** @type {Record<string, () => Promise<any>>} */
 const PARTS = {
   artifacts: () => import('./artifacts.js'),
   charts: () => import('./charts.js'),
+  code: () => import('./code.js'),
+  logs: () => import('./logs.js'),
 };
+
+/** Whether a metric is of the machine. @param {string} key */
+const isSystem = key => key.startsWith('system/');
 
 /** @param {{ name: string, props: any }} props */
 export function Later({ name, props }) {
@@ -48,6 +54,8 @@ export default function Run({ id }) {
   const { info, experiment, tags } = run;
   const name = info.run_name || id.slice(0, 8);
   document.title = `${name} · tracklet`;
+  const keys = /** @type {string[]} */ (run.metrics.map((/** @type {any} */ m) => m[0]));
+  const counts = /** @type {Record<string, number>} */ ({ charts: keys.filter(key => !isSystem(key)).length, system: keys.filter(isSystem).length });
   const end = info.end_time ?? (info.status === 'RUNNING' ? Date.now() : null);
   return html`<main id="main" class="page" tabindex="-1">
     <${Crumbs} trail=${[['experiments', '#/'], [experiment.name, href(['experiments', experiment.id])], [name]]} />
@@ -72,12 +80,14 @@ export default function Run({ id }) {
       const next = TABS[(TABS.indexOf(/** @type {any} */ (tab)) + step + TABS.length) % TABS.length];
       setQuery({ tab: next === 'overview' ? null : next, path: null });
       e.currentTarget.children[TABS.indexOf(next)].focus();
-    }}>${TABS.map(one => html`<button role="tab" id=${`tab-${one}`} aria-selected=${one === tab} tabindex=${one === tab ? 0 : -1} aria-controls="part" onClick=${() => setQuery({ tab: one === 'overview' ? null : one, path: null }, false)}>${one}${one === 'charts' && run.metrics.length ? html` <span class="dim">${run.metrics.length}</span>` : ''}</button>`)}</div>
+    }}>${TABS.map(one => html`<button role="tab" id=${`tab-${one}`} aria-selected=${one === tab} tabindex=${one === tab ? 0 : -1} aria-controls="part" onClick=${() => setQuery({ tab: one === 'overview' ? null : one, path: null }, false)}>${TITLES[one] ?? one}${counts[one] ? html` <span class="dim">${counts[one]}</span>` : ''}</button>`)}</div>
     <div role="tabpanel" id="part" aria-labelledby=${`tab-${tab}`}>
       ${tab === 'overview' && html`<${Overview} run=${run} />`}
-      ${tab === 'charts' && html`<${Later} name="charts" props=${{ runs: [{ id, name }], keys: run.metrics.map((/** @type {any} */ m) => m[0]) }} />`}
+      ${tab === 'charts' && html`<${Later} name="charts" props=${{ runs: [{ id, name }], keys: keys.filter(key => !isSystem(key)) }} />`}
+      ${tab === 'system' && (counts.system ? html`<${Later} name="charts" props=${{ runs: [{ id, name }], keys: keys.filter(isSystem), usual: 'wall' }} />` : html`<p class="dim">No metrics of the machine were recorded. Ask for them with <code>tracklet.enable_system_metrics_logging()</code>.</p>`)}
       ${tab === 'artifacts' && html`<${Later} name="artifacts" props=${{ kind: 'runs', owner: id }} />`}
-      ${tab === 'code' && html`<${Code} run=${run} />`}
+      ${tab === 'logs' && html`<${Later} name="logs" props=${{ run }} />`}
+      ${tab === 'code' && html`<${Later} name="code" props=${{ run }} />`}
     </div>
   </main>`;
 }
@@ -87,7 +97,6 @@ function Overview({ run }) {
   const { info, params, metrics, tags, datasets, models, parent, children } = run;
   const shown = Object.entries(tags).filter(([key]) => !key.startsWith('mlflow.') && !key.startsWith('tracklet.'));
   const own = Object.entries(tags).filter(([key]) => (key.startsWith('mlflow.') || key.startsWith('tracklet.')) && key !== NOTE);
-  const link = (/** @type {any[]} */ [id, name, status]) => html`<a href=${href(['experiments', info.experiment_id, 'runs', id])} dir="auto">${name || id.slice(0, 8)}</a> ${status && html`<${Status} name=${status} />`}`;
   return html`<div class="cards">
     <${Note} key=${info.run_id} id=${info.run_id} note=${tags[NOTE] ?? ''} image=${(/** @type {string} */ path) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(path) ? null : fileUrl('runs', info.run_id, safeDecode(path)))} />
     <section class="card"><h2>Metrics <span class="dim">${metrics.length}</span></h2><${Metrics} metrics=${metrics} /></section>
@@ -95,10 +104,7 @@ function Overview({ run }) {
       <${Pairs} label="params" rows=${Object.entries(params)} empty="No params were recorded." /></section>
     <section class="card"><h2>Tags <span class="dim">${shown.length}</span></h2><${Tags} id=${info.run_id} tags=${shown} />
       <details><summary>${own.length} of the system</summary><${Pairs} label="tags of the system" rows=${own} empty="" /></details></section>
-    ${(parent || children.length > 0) && html`<section class="card"><h2>Family</h2>
-      ${parent && html`<p>Child of ${link(parent)}</p>`}
-      ${children.length > 0 && html`<p class="dim">${format.count(children.length)} children</p><ul class="plain">${children.slice(0, 200).map((/** @type {any} */ one) => html`<li>${link(one)}</li>`)}</ul>${children.length > 200 && html`<p class="dim">200 of ${format.count(children.length)} are shown.</p>`}`}
-    </section>`}
+    ${(parent || children.length > 0) && html`<${Family} run=${run} />`}
     ${datasets.length > 0 && html`<section class="card"><h2>Data sets</h2>${datasets.map((/** @type {any} */ one) => html`<${DataSet} data=${one} />`)}</section>`}
     ${models.length > 0 && html`<section class="card"><h2>Models</h2><ul class="plain">${models.map((/** @type {any} */ one) => html`<li><a href=${href(['experiments', info.experiment_id, 'runs', info.run_id], { tab: 'artifacts', path: one.name })} dir="auto">${one.name}</a> <span class="dim">${one.type ?? ''} · step ${one.step}</span><br /><${Id} text=${one.id} /></li>`)}</ul></section>`}
     <section class="card"><h2>Read it</h2>
@@ -107,6 +113,21 @@ function Overview({ run }) {
       <p class="dim small">Artifacts</p><p><${Id} text=${info.artifact_uri} /></p>
     </section>
   </div>`;
+}
+
+/** @param {{ run: any }} props */
+function Family({ run: { info, parent, children } }) {
+  const [find, setFind] = useState('');
+  const shown = children.filter((/** @type {any[]} */ [id, name]) => `${name}\n${id}`.toLowerCase().includes(find.toLowerCase()));
+  const link = (/** @type {any[]} */ [id, name, status]) => html`<a href=${href(['experiments', info.experiment_id, 'runs', id])} dir="auto">${name || id.slice(0, 8)}</a> ${status && html`<${Status} name=${status} />`}`;
+  const count = (/** @type {string} */ state) => children.filter((/** @type {any[]} */ one) => one[2] === state).length;
+  const states = ['FINISHED', 'RUNNING', 'FAILED', 'KILLED'].filter(count).map(state => `${format.count(count(state))} ${format.status(state)}`);
+  return html`<section class="card"><h2>Family</h2>
+    ${parent && html`<p>Child of ${link(parent)}</p>`}
+    ${children.length > 0 && html`<p class="dim">${format.count(children.length)} ${children.length === 1 ? 'child' : 'children'}: ${states.join(', ')}. <a href=${href(['experiments', info.experiment_id], { filter: `tags.\`mlflow.parentRunId\` = '${info.run_id}'` })}>as a table</a></p>
+      ${children.length > 8 && html`<input type="search" placeholder="find" aria-label="find in children" value=${find} onInput=${(/** @type {any} */ e) => setFind(e.target.value)} />`}
+      <ul class="plain">${shown.slice(0, 200).map((/** @type {any} */ one) => html`<li key=${one[0]}>${link(one)}</li>`)}</ul>${shown.length > 200 && html`<p class="dim">200 of ${format.count(shown.length)} are shown: find the others.</p>`}`}
+  </section>`;
 }
 
 /** @param {string} text */
@@ -144,17 +165,4 @@ export function pretty(text) {
   } catch {
     return text;
   }
-}
-
-/** @param {{ run: any }} props */
-function Code({ run: { tags } }) {
-  /** @type {[string, string][]} */
-  const facts = [
-    ['entry script', 'mlflow.source.name'], ['kind', 'mlflow.source.type'], ['commit', 'mlflow.source.git.commit'],
-    ['branch', 'mlflow.source.git.branch'], ['repository', 'mlflow.source.git.repoURL'], ['entry point', 'mlflow.project.entryPoint'],
-  ];
-  const rows = facts.filter(([, tag]) => tags[tag]).map(([title, tag]) => [title, tags[tag]]);
-  const others = Object.entries(tags).filter(([key]) => /^(tracklet\.(fit|phase|overhead|omitted|fault|host|python|packages)|mlflow\.autologging)/.test(key));
-  return html`<div class="cards"><section class="card"><h2>Code</h2><${Pairs} label="code" rows=${rows} empty="Nothing about the code was recorded." /></section>
-    ${others.length > 0 && html`<section class="card"><h2>Autologging</h2><${Pairs} label="autologging" rows=${others} empty="" /></section>`}</div>`;
 }
