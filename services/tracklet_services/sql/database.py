@@ -28,6 +28,17 @@ from tracklet_services.sql.schema import VERSION_TABLE, experiments, metadata
 
 ARTIFACTS: Final = "mlartifacts"
 
+# Of PostgreSQL, unless the URI's `options` say otherwise: what hangs gives its connection back.
+_LIMITS: Final = {
+    "statement_timeout": "60s",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_POOL: Final = {
+    "pool_size": ("SQLALCHEMYSTORE_POOL_SIZE", 8),
+    "max_overflow": ("SQLALCHEMYSTORE_MAX_OVERFLOW", 8),
+    "pool_recycle": ("SQLALCHEMYSTORE_POOL_RECYCLE", 3600),
+}
 _LOCK_KEY: Final = 0x7472_6163_6B6C_6574  # "tracklet"
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -111,7 +122,7 @@ class Database:
                 _make_folder(self._path)
             return _sqlite_engine(self._path)
         try:
-            return create_engine(self._url, pool_pre_ping=True)
+            return _postgresql_engine(self._url)
         except ModuleNotFoundError as error:
             raise MissingDependency(
                 "psycopg", extra="postgresql", purpose=f"the store {self.where}"
@@ -142,6 +153,8 @@ class Database:
             connection = connection.execution_options(tracklet_write=True)
             with connection.begin():
                 if self._path is None:
+                    for limit in _LIMITS:  # however long it takes, and whoever else is at it
+                        connection.execute(text(f"SET LOCAL {limit} = 0"))
                     connection.execute(
                         text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY}
                     )
@@ -211,7 +224,7 @@ def lacking(uri: str) -> list[str]:
         return list(migrations.STEPS)
     shown = path or url.render_as_string(hide_password=True)
     try:
-        engine = create_engine(url) if path is None else _sqlite_engine(path)
+        engine = _postgresql_engine(url) if path is None else _sqlite_engine(path)
         with engine.connect() as connection:
             known = migrations.applied(connection)
         engine.dispose()
@@ -221,6 +234,32 @@ def lacking(uri: str) -> list[str]:
         raise StorageError(f"could not open {shown}: {error}; {_way_out(error)}") from error
     migrations.check(known, shown)
     return [step for step in migrations.STEPS if step not in known]
+
+
+def _postgresql_engine(url: Any) -> Engine:
+    """An engine over PostgreSQL; nothing waits for ever for a connection, a lock or a statement."""
+    pool = {name: _number(option, default) for name, (option, default) in _POOL.items()}
+    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+    engine = create_engine(url, pool_pre_ping=True, pool_timeout=30, connect_args=arguments, **pool)
+    if "options" not in url.query:
+        event.listen(engine, "connect", _limit)
+    return engine
+
+
+def _limit(connection: Any, record: object) -> None:
+    """Say in a new connection how long things may take."""
+    autocommit, connection.autocommit = connection.autocommit, True
+    connection.execute("; ".join(f"SET {limit} = '{of}'" for limit, of in _LIMITS.items()))
+    connection.autocommit = autocommit
+
+
+def _number(option: str, default: int) -> int:
+    value = settings.option(option)
+    if value is None:
+        return default
+    if not value.isdecimal():
+        raise InvalidParameterValue(f"{option} is a whole number, not negative; got {value!r}")
+    return int(value)
 
 
 def _sqlite_engine(path: str) -> Engine:
@@ -285,6 +324,11 @@ def _way_out(error: BaseException) -> str:
         sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a copy",
         sqlite3.SQLITE_NOTADB: "the file is no SQLite database; choose another one",
     }
+    if getattr(origin, "sqlstate", None) in ("57014", "55P03"):
+        return (
+            "it took longer than it may, or another process holds it; try again, or allow more in "
+            "the URI, as in ?options=-c%20statement_timeout%3D10min"
+        )
     if code is not None:
         return ways.get(code & 0xFF, "check the database, then try again")
     return "check that the database server runs and the URI is right, then try again"

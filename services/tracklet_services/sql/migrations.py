@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select, text
 
 from tracklet.errors import StorageError
 from tracklet_services.sql.schema import VERSION_TABLE, metadata
@@ -20,8 +20,9 @@ STEPS: Final[Mapping[str, str]] = {
     "logged_model_tags logged_model_metrics registered_models registered_model_tags "
     "registered_model_aliases model_versions model_version_tags",
     "0002": "traces trace_tags trace_metadata trace_spans assessments",
+    "0003": "",
 }
-"""The tables that each step creates."""
+"""The tables that each step creates; one that creates none changes something."""
 
 _applied = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
 
@@ -50,7 +51,21 @@ def upgrade(connection: Connection, shown: str) -> None:
         if step not in known:
             named = [metadata.tables[name] for name in tables.split()]
             metadata.create_all(connection, named, checkfirst=False)
+            if step == "0003":
+                _list_latest_first(connection)
             connection.execute(insert(_applied).values(version_num=step))
+
+
+def _list_latest_first(connection: Connection) -> None:
+    """Sort PostgreSQL's index of runs as a page of them is: so it is read no further than that."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("DROP INDEX ix_runs_listing"))
+        connection.execute(
+            text(
+                "CREATE INDEX ix_runs_listing ON runs "
+                "(experiment_id, lifecycle_stage, start_time DESC NULLS LAST, run_id)"
+            )
+        )
 
 
 def check(known: frozenset[str], shown: str) -> None:

@@ -112,7 +112,12 @@ def _table(described: tables.Table) -> None:
             among = f"{column.name} IN ('active', 'deleted')"
             table.append_constraint(CheckConstraint(among, name=column.name))
     for name, columns in described.indexes.items():
-        Index(f"ix_{table.name}_{name}", *(_sorted(table, column) for column in columns))
+        called = f"ix_{table.name}_{name}"
+        if not any(" " in column for column in columns):
+            Index(called, *(table.c[column] for column in columns))
+            continue
+        for backend in ("sqlite", "postgresql"):
+            Index(called, *(_sorted(table, of, backend) for of in columns)).ddl_if(backend)
     if described.holds_texts:
         # PostgreSQL refuses long values in an index, so it gets the first hundred characters.
         key, value, owner = table.c.key, table.c.value, table.c[described.key[0]]
@@ -120,9 +125,13 @@ def _table(described: tables.Table) -> None:
         Index(f"ix_{table.name}_key_head", key, func.substr(value, 1, 100)).ddl_if("postgresql")
 
 
-def _sorted(table: Table, column: str) -> Any:
+def _sorted(table: Table, column: str, backend: str) -> Any:
+    """A column of an index, in the order in which searches ask for it: what is absent last."""
     name, _, descending = column.partition(" ")
-    return table.c[name].desc() if descending else table.c[name]
+    if not descending:
+        return table.c[name]
+    latest = table.c[name].desc()
+    return latest.nulls_last() if backend == "postgresql" else latest  # SQLite's are last anyway
 
 
 for _described in tables.TABLES.values():

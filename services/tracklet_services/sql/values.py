@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracklet.entities import Metric
@@ -26,6 +38,36 @@ def insert(connection: Connection, table: Table) -> Any:
 
 def _insert(dialect: str, table: Table) -> Any:
     return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+@lru_cache(maxsize=64)
+def _insert_rows(dialect: str, table: Table) -> Any:
+    """An INSERT of rows for :func:`_put`.
+
+    PostgreSQL gets an array of each column, and so all rows in one statement; its driver would
+    send one for each row.
+    """
+    statement = _insert(dialect, table)
+    if dialect == "sqlite":
+        return statement
+    types = {column.name: _array_of(column.type) for column in table.c if column.name != "id"}
+    arrays = (bindparam(name, type_=type_) for name, type_ in types.items())
+    rows = func.unnest(*arrays).table_valued(*types).render_derived()
+    return statement.from_select(list(types), select(*(rows.c[name] for name in types)))
+
+
+def _array_of(type_: Any) -> Any:
+    words = isinstance(type_, Text)
+    kind = Double if isinstance(type_, Double) else Text if words else BigInteger
+    return postgresql.ARRAY(kind())
+
+
+def _put(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, which have the same columns, in their order."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(statement, list(rows))
+    else:
+        connection.execute(statement, {name: [row[name] for row in rows] for name in rows[0]})
 
 
 def row_of(table: Table, given: object, **others: Any) -> dict[str, Any]:
@@ -59,7 +101,7 @@ def put_alias(connection: Connection, model: int, alias: str, version: int) -> N
 
 @lru_cache(maxsize=64)
 def _upsert_texts(dialect: str, table: Table, owner: str) -> Any:
-    statement = _insert(dialect, table)
+    statement = _insert_rows(dialect, table)
     return statement.on_conflict_do_update(
         index_elements=[table.c[owner], table.c.key],
         set_={"value": statement.excluded.value},
@@ -68,7 +110,7 @@ def _upsert_texts(dialect: str, table: Table, owner: str) -> Any:
 
 @lru_cache(maxsize=2)
 def _upsert_latest(dialect: str) -> Any:
-    statement = _insert(dialect, latest_metrics)
+    statement = _insert_rows(dialect, latest_metrics)
     new, old = statement.excluded, latest_metrics.c
     least = literal(-math.inf, Double())
     return statement.on_conflict_do_update(
@@ -86,8 +128,10 @@ def put_tags(
     if not tags:
         return
     statement = _upsert_texts(connection.dialect.name, table, owner)
-    connection.execute(
-        statement, [{owner: row, "key": key, "value": tags[key]} for key in sorted(tags)]
+    _put(
+        connection,
+        statement,
+        [{owner: row, "key": key, "value": tags[key]} for key in sorted(tags)],
     )
 
 
@@ -118,9 +162,9 @@ def put_params(
                 raise rules.changed(called, key, entry, old, params[key])
             del new[key]
     if new:
-        connection.execute(
-            table.insert(), [{owner: row, "key": key, "value": text} for key, text in new.items()]
-        )
+        statement = _insert_rows(connection.dialect.name, table)
+        rows = [{owner: row, "key": key, "value": text} for key, text in new.items()]
+        _put(connection, statement, rows)
 
 
 def discard_tag(connection: Connection, table: Table, owner: str, row: int, key: str) -> bool:
@@ -133,13 +177,15 @@ def put_points(connection: Connection, run: int, points: Sequence[Metric]) -> No
     """Append points, and keep the latest of each metric up to date."""
     if not points:
         return
-    connection.execute(metrics.insert(), [row_of(metrics, point, run=run) for point in points])
+    statement = _insert_rows(connection.dialect.name, metrics)
+    _put(connection, statement, [row_of(metrics, point, run=run) for point in points])
     latest: dict[str, Metric] = {}
     for point in points:
         other = latest.get(point.key)
         if other is None or rank(point) >= rank(other):
             latest[point.key] = point
-    connection.execute(
+    _put(
+        connection,
         _upsert_latest(connection.dialect.name),
         [row_of(latest_metrics, latest[key], run=run) for key in sorted(latest)],
     )

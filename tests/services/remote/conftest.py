@@ -39,13 +39,20 @@ def kept(tmp_path: Path) -> FileStore:
 
 
 @pytest.fixture
-def server(kept: FileStore) -> Iterator[int]:
+def record(kept: FileStore) -> str:
+    """The URI of what the server keeps."""
+    return str(kept.root)
+
+
+@pytest.fixture
+def server(record: str) -> Iterator[int]:
     """The port of our server."""
     uvicorn = pytest.importorskip("uvicorn")
+    from tracklet.stores import open_store
     from tracklet_services.server import create_app
 
     config = uvicorn.Config(
-        create_app(FileStore(kept.root)), port=0, log_level="warning", ws="none", lifespan="off"
+        create_app(open_store(record)), port=0, log_level="warning", ws="none", lifespan="off"
     )
     running = uvicorn.Server(config)
     running.install_signal_handlers = lambda: None

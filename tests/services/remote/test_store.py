@@ -68,3 +68,26 @@ class TestRestStore(StoreContract):
         trace_id = self.keep(store, experiment_id)
         with pytest.raises(ResourceDoesNotExist):
             store.traces.get_trace_info(trace_id)
+
+
+@pytest.mark.exhaustive
+class TestRestStoreOverSqlite(TestRestStore):
+    """Over a server that keeps a SQLite file."""
+
+    @pytest.fixture
+    def record(self, store_file: str) -> str:
+        """The URI of what the server keeps."""
+        return store_file
+
+
+@pytest.mark.exhaustive
+@pytest.mark.postgresql
+class TestRestStoreOverPostgresql(TestRestStore):
+    """Over a server that keeps its record in PostgreSQL."""
+
+    keeps_nul = False
+
+    @pytest.fixture
+    def record(self, store_database: str) -> str:
+        """The URI of what the server keeps."""
+        return store_database

@@ -202,9 +202,21 @@ def test_processes_may_come_first_to_an_older_database_on_postgresql(fresh_datab
     ):
         for table in reversed(STEPS["0002"].split()):
             connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text(f"DELETE FROM {VERSION_TABLE} WHERE version_num = '0002'"))
+        connection.execute(text("DROP INDEX ix_runs_listing"))
+        connection.execute(text("CREATE INDEX ix_runs_listing ON runs (start_time DESC)"))
+        connection.execute(text(f"DELETE FROM {VERSION_TABLE} WHERE version_num > '0001'"))
     start_together(fresh_database, 3)
     with closing(SqlStore(fresh_database)) as store:
+        with store.backend.transaction(write=False) as connection:
+            connection.execute(text("SET LOCAL enable_sort = off"))
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            plan = connection.execute(
+                text(
+                    "EXPLAIN SELECT id FROM runs WHERE experiment_id = '0' AND "
+                    "lifecycle_stage = 'active' ORDER BY start_time DESC NULLS LAST, run_id"
+                )
+            ).scalars()
+            assert not any("Sort" in line for line in plan)  # the index has this order
         assert len(store.search_runs(["0"])) == 3
         assert store.traces.search_traces(["0"]) == []
 
@@ -520,3 +532,36 @@ def test_engines_are_let_go(uri):
     store.close()
     assert store.get_experiment("0").name == "Default"
     store.close()
+
+
+@pytest.mark.postgresql
+def test_no_statement_and_no_lock_is_waited_for_for_ever(fresh_database):
+    """PostgreSQL ends what takes too long; the message says so, and how to allow more."""
+    with closing(SqlStore(fresh_database)) as store:
+        run = store.create_run("0").info.run_id
+        with store.backend.transaction(write=False) as connection:
+            limits = [
+                connection.execute(text(f"SHOW {name}")).scalar()
+                for name in ("statement_timeout", "lock_timeout")
+            ]
+    assert limits == ["1min", "30s"]
+    hurried = f"{fresh_database}&options=-c%20lock_timeout%3D20ms"
+    with (
+        closing(SqlStore(fresh_database)) as holder,
+        closing(SqlStore(hurried)) as store,
+        holder.backend.transaction(write=True) as connection,
+    ):
+        connection.execute(text("SELECT id FROM runs FOR UPDATE"))
+        with pytest.raises(StorageError, match="took longer than it may"):
+            store.log_batch(run, [Metric("a", 1.0, 1, 1)])
+
+
+@pytest.mark.postgresql
+def test_the_size_of_the_pool_is_chosen_by_mlflow_s_variables(fresh_database, monkeypatch):
+    """What is no number is refused by name."""
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "3")
+    with closing(SqlStore(fresh_database)) as store:
+        assert store.backend.engine.pool.size() == 3
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "many")
+    with pytest.raises(InvalidParameterValue, match="POOL_SIZE is a whole number"):
+        SqlStore(fresh_database)
