@@ -246,7 +246,8 @@ class Server:
     @property
     def limit(self) -> float:
         """For how long, in seconds, a request is tried."""
-        return self._limit or _number("HTTP_REQUEST_TIMEOUT", 60)
+        option = _number("HTTP_REQUEST_TIMEOUT", 60)
+        return option if self._limit is None else min(self._limit, option)
 
     def _url(self, path: str, query: Mapping[str, Any] | None) -> str:
         given = {key: value for key, value in (query or {}).items() if value is not None}

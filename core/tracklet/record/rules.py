@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from tracklet.errors import (
     ResourceAlreadyExists,
     ResourceDoesNotExist,
     TrackletException,
+    brief,
 )
 from tracklet.frozen import replace
 
@@ -105,6 +107,18 @@ def artifact_location(given: str | None) -> str | None:
         return None
     check_artifact_location(location)
     return settings.absolute_uri(location)
+
+
+def new_run_id(run_id: object) -> None:
+    """Check an id that somebody chose for a run; its folder has that name.
+
+    Raises:
+        InvalidParameterValue: It is not as ours are.
+    """
+    if not isinstance(run_id, str) or re.fullmatch("[0-9a-f]{32}", run_id) is None:
+        raise InvalidParameterValue(
+            f"a new run's id is 32 digits of 0-9 and a-f, or left out; got {brief(run_id)}"
+        )
 
 
 def run_name(given: str | None, tags: Mapping[str, str]) -> str:

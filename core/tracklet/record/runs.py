@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklet import entities, names, validation
 from tracklet.entities import LifecycleStage, Metric, Run
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
 from tracklet.frozen import replace
 from tracklet.record import rules
 from tracklet.record.backend import Entry, Rivals, RunWriter, Verbs, reported
@@ -32,12 +32,21 @@ class Runs(Verbs):
         start_time: int | None = None,
         tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
+        *,
+        run_id: str | None = None,
     ) -> Run:
         """Create a RUNNING run in an active experiment.
 
         A missing name is invented; the name is also the tag ``mlflow.runName``.
+
+        Args:
+            run_id: The id that another record knows it by, 32 hexadecimal digits; None makes one.
+
+        Raises:
+            ResourceAlreadyExists: A run of that id is here, maybe in the trash.
         """
-        return self._create_run(False, experiment_id, user_id, start_time, tags, run_name)[0]
+        given = experiment_id, user_id, start_time, tags, run_name
+        return self._create_run(False, *given, run_id)[0]
 
     def start_run(
         self,
@@ -68,15 +77,20 @@ class Runs(Verbs):
         start_time: int | None,
         tags: Mapping[str, Any] | None,
         run_name: str | None,
+        run_id: str | None = None,
     ) -> tuple[Run, Entry]:
         given = validation.as_strings(tags)
         given[RUN_NAME_TAG] = rules.run_name(run_name, given)
         checked = rules.texts("run", "tags", given)
         started = names.now() if start_time is None else rules.time("start time", start_time)
         user = rules.field("a user id", rules.user(user_id, checked))
-        with self.backend.writing() as at:
+        if run_id is not None:
+            rules.new_run_id(run_id)
+        with self.backend.writing(exclusive=run_id is not None) as at:
             experiment = self._active(at, "experiment", experiment_id, "create a run in")
-            run_id = names.run_id()
+            if run_id is not None and at.find("run", run_id) is not None:
+                raise ResourceAlreadyExists(f"there is a run {run_id} already")
+            run_id = run_id or names.run_id()
             info = entities.RunInfo(
                 run_id,
                 experiment.key,

@@ -17,7 +17,12 @@ from tracklet.entities import (
     LoggedModelOutput,
     Metric,
 )
-from tracklet.errors import InvalidParameterValue, InvalidState, ResourceDoesNotExist
+from tracklet.errors import (
+    InvalidParameterValue,
+    InvalidState,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+)
 from tracklet_testing.store.fixtures import MISSING_MODEL, MISSING_RUN, StoreFixtures, points_of
 
 
@@ -48,6 +53,21 @@ class RunContract(StoreFixtures):
         assert run.data.tags["mlflow.runName"] == run.info.run_name
         named = store.create_run(experiment_id, tags={"mlflow.runName": "by tag"})
         assert named.info.run_name == "by tag"
+
+    def test_a_run_may_come_with_its_id(self, store: Any, experiment_id: str) -> None:
+        """It is the run's from then on, once, also in the trash; others are refused."""
+        wanted = "0123456789abcdef" * 2
+        run = store.create_run(experiment_id, run_name="first", run_id=wanted)
+        assert run.info.run_id == wanted
+        assert run.info.artifact_uri.endswith(f"{wanted}/artifacts")
+        for _ in range(2):
+            with pytest.raises(ResourceAlreadyExists, match=wanted):
+                store.create_run(experiment_id, run_id=wanted)
+            store.delete_run(wanted)
+        assert store.get_run(wanted).info.run_name == "first"
+        for bad in ("models", "../x", wanted.upper(), wanted[1:]):
+            with pytest.raises(InvalidParameterValue, match="32 digits"):
+                store.create_run(experiment_id, run_id=bad)
 
     def test_a_run_is_not_named_twice(self, store: Any, experiment_id: str) -> None:
         """A name and a different name tag are InvalidParameterValue."""

@@ -125,6 +125,7 @@ class CreateRun(Request, kw_only=True):
     run_name: str | None = None
     start_time: Int64 | None = None
     tags: list[Pair] = []
+    run_id: str | None = None  # an addition of ours: a machine sends a run that it began
 
 
 class UpdateRun(OfRun, kw_only=True):

@@ -25,6 +25,7 @@ def create(at: Served, asked: requests.CreateRun) -> replies.OneRun:
         asked.start_time,
         {pair.key: pair.value for pair in asked.tags},
         asked.run_name or None,
+        run_id=asked.run_id or None,
     )
     return replies.OneRun(run=replies.run(made, at.places, ()))
 

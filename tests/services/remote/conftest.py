@@ -44,16 +44,22 @@ def record(kept: FileStore) -> str:
     return str(kept.root)
 
 
-@pytest.fixture
-def server(record: str) -> Iterator[int]:
-    """The port of our server."""
-    uvicorn = pytest.importorskip("uvicorn")
-    from tracklet.stores import open_store
-    from tracklet_services.server import create_app
+class _Changing:
+    """An application that is another one for each test."""
 
-    config = uvicorn.Config(
-        create_app(open_store(record)), port=0, log_level="warning", ws="none", lifespan="off"
-    )
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[tuple[int, _Changing]]:
+    """A server that runs for all tests: its port, and what it serves."""
+    uvicorn = pytest.importorskip("uvicorn")
+    served = _Changing()
+    given = {"interface": "asgi3", "ws": "none", "lifespan": "off", "log_level": "warning"}
+    config = uvicorn.Config(served, port=0, **given)
     running = uvicorn.Server(config)
     running.install_signal_handlers = lambda: None
     thread = threading.Thread(target=running.run, daemon=True)
@@ -62,10 +68,20 @@ def server(record: str) -> Iterator[int]:
     while not running.started:
         assert time.monotonic() < until
         time.sleep(0.01)
-    yield running.servers[0].sockets[0].getsockname()[1]
+    yield running.servers[0].sockets[0].getsockname()[1], served
     running.should_exit = True
-    running.force_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def server(record: str, running: tuple[int, _Changing]) -> int:
+    """The port of our server."""
+    from tracklet.stores import open_store
+    from tracklet_services.server import create_app
+
+    port, served = running
+    served.app = create_app(open_store(record))
+    return port
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ class Proxy:
     Attributes:
         mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow`` or the bytes to
             answer with.
+        patience: For how many seconds it hangs.
+        pause: How many seconds pass between two bytes when it is slow.
         answers: What is answered to requests that have some bytes in them, by those.
         swallowed: Of which request, counted from 0, or of the first with which bytes, the answer is
             lost; None of no one's.
@@ -22,20 +24,28 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self.mode: str | bytes = "pass"
+        self.patience, self.pause = 1.0, 0.02
         self.answers: dict[bytes, bytes] = {}
         self.swallowed: int | bytes | None = None
         self.requests = 0
         self._port = port
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._dropped = threading.Event()
+        self.port = 0
+        self.listen()
 
     @property
     def uri(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def listen(self) -> None:
+        """Be there, also after :meth:`close`, where it was."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
     def close(self) -> None:
+        """Be gone: connections are refused."""
         # Whoever accepts gets to know of it only so.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -44,16 +54,18 @@ class Proxy:
 
     def drop(self) -> None:
         """Break all connections."""
+        self._dropped.set()
+        self._dropped = threading.Event()
         for each in list(self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
         self._open.clear()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             self._open.add(client)
@@ -97,12 +109,12 @@ class Proxy:
         if mode == "refuse":
             return False
         if mode == "hang":
-            threading.Event().wait(1)
+            self._dropped.wait(self.patience)
             return False
         if mode == "slow":
             for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}":
                 client.sendall(bytes([byte]))
-                threading.Event().wait(0.02)
+                self._dropped.wait(self.pause)
             return False
         return True
 

@@ -64,7 +64,7 @@ def sync(uri: str) -> dict[str, Any]:
 def check_once(kept: FileStore, run_id: str, points: int = 1200) -> None:
     """The server has the run: all of it, once."""
     (run,) = kept.search_runs([e.experiment_id for e in kept.search_experiments()])
-    assert run.data.tags["tracklet.run_id"] == run_id
+    assert run.info.run_id == run.data.tags["tracklet.run_id"] == run_id
     assert (run.info.run_name, run.info.status, run.data.tags["team"]) == (
         "trained",
         "FINISHED",
@@ -90,18 +90,20 @@ def check_once(kept: FileStore, run_id: str, points: int = 1200) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_no_record_and_doubles_none(
-    fault: str, proxy: Any, kept: FileStore, spool: Path
+    fault: str, proxy: Any, kept: FileStore, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy.mode = FAULTS[fault]
+    monkeypatch.setenv("TRACKLET_HTTP_REQUEST_TIMEOUT", "0.3")
     tracklet.set_tracking_uri(proxy.uri)
     run_id = train()
     store: Any = open_store(proxy.uri)
-    hasty = Shipper(store.spool, RestStore(proxy.uri, limit=0.3))
+    hasty = Shipper(store.spool, RestStore(proxy.uri))
     for _ in range(2):
         with pytest.raises(TrackletException):
             hasty.deliver()
     (shown,) = store.search_runs(["0"])
     assert shown.info.run_id == run_id
+    monkeypatch.delenv("TRACKLET_HTTP_REQUEST_TIMEOUT")
     proxy.mode = "pass"
     report = sync(proxy.uri)
     assert (report["left"], report["problem"], report["refused"]) == ([], None, [])
@@ -127,20 +129,38 @@ def test_an_answer_that_is_lost_doubles_nothing(
     check_once(kept, run_id)
 
 
-def test_both_ids_find_a_run_that_was_sent(proxy: Any, kept: FileStore, spool: Path) -> None:
+def test_a_run_that_was_sent_keeps_its_id(proxy: Any, kept: FileStore, spool: Path) -> None:
     tracklet.set_tracking_uri(proxy.uri)
     run_id = train(3)
     done = CliRunner().invoke(app, ["sync", "--tracking-uri", proxy.uri])
     assert done.exit_code == 0, done.output
     assert not open_store(proxy.uri).spool.has("run", run_id)  # type: ignore[attr-defined]
+    client = TrackletClient(proxy.uri)
+    assert client.get_run(run_id).info == client.search_runs(["0"])[0].info
+    assert [point.step for point in client.get_metric_history(run_id, "loss")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_server_that_gives_ids_of_its_own_finds_a_run_by_both(
+    is_known: bool, proxy: Any, kept: FileStore, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLflow's do; also on a machine that has not sent the run."""
+    create = FileStore.create_run
+    monkeypatch.setattr(
+        FileStore, "create_run", lambda *given, run_id=None, **more: create(*given, **more)
+    )
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = train(3)
+    assert CliRunner().invoke(app, ["sync", "--tracking-uri", proxy.uri]).exit_code == 0
     (there,) = kept.search_runs(["0"])
+    assert there.info.run_id != run_id
+    if not is_known:
+        (ids,) = spool.glob("*/.tracklet.ids")
+        ids.unlink()
     client = TrackletClient(proxy.uri)
     for each in (run_id, there.info.run_id):
-        found = client.get_run(each)
-        assert found.info.run_id == there.info.run_id
+        assert client.get_run(each).info.run_id == there.info.run_id
         assert [point.step for point in client.get_metric_history(each, "loss")] == [0, 1, 2]
-    (spool / open_store(proxy.uri).spool.root / ".tracklet.ids").unlink()  # type: ignore[attr-defined]
-    assert client.get_run(run_id).info.run_id == there.info.run_id
 
 
 def test_a_run_of_the_servers_goes_on_through_the_spool(

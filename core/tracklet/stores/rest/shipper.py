@@ -264,6 +264,7 @@ class _Shipment:
                 run.info.start_time,
                 {**first, RUN_TAG: ours},
                 run.info.run_name,
+                run_id=ours,
             )
             self.kept["tags"] = first
         self.kept["run_id"], self.kept["place"] = made.info.run_id, made.info.artifact_uri

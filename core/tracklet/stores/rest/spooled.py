@@ -15,7 +15,6 @@ from tracklet import entities, lazy, validation
 from tracklet.entities import PagedList, Span, Trace, TraceInfo, ViewType
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
-from tracklet.record import rules
 from tracklet.record.backend import identity
 from tracklet.record.traces import Traces
 from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, Cursor, Spool
@@ -381,28 +380,16 @@ class SpooledStore(RestStore):
         ids = map(self.spool.server_id, validation.as_experiment_ids(experiment_ids))
         return super().search_logged_models(list(ids), *args, **kwargs)
 
-    def create_model_version(
-        self,
-        name: str,
-        source: str,
-        run_id: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        run_link: str | None = None,
-        description: str | None = None,
-        model_id: str | None = None,
-        storage_location: str | None = None,
-        user_id: str | None = None,
-    ) -> entities.ModelVersion:
-        """Add the next version; a run or model of the spool is sent first."""
-        rules.field("source", source)
-        validation.validate_model_source(source)
-        if self.spool.is_there():
-            for kept in (run_id, self._run_of(model_id or source.removeprefix("models:/"))):
-                self._sent(kept)
-            source = self._servers_place(source)
-            run_id, model_id = self.spool.server_id(run_id), self.spool.server_id(model_id)
-        more = tags, run_link, description, model_id, storage_location, user_id
-        return super().create_model_version(name, source, run_id, *more)
+    def _registrable(
+        self, source: str, run_id: str | None, model_id: str | None
+    ) -> tuple[str, str | None, str | None]:
+        """A version's run and model are sent before it."""
+        if not self.spool.is_there():
+            return source, run_id, model_id
+        for kept in (run_id, self._run_of(model_id or source.removeprefix("models:/"))):
+            self._sent(kept)
+        ids = self.spool.server_id(run_id), self.spool.server_id(model_id)
+        return self._servers_place(source), *ids
 
     def _run_of(self, model_id: str) -> str | None:
         if "/" in model_id or not self.spool.has("logged model", model_id):

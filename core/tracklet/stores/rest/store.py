@@ -134,7 +134,10 @@ class RestStore(Store):
         start_time: int | None = None,
         tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
+        *,
+        run_id: str | None = None,
     ) -> entities.Run:
+        """Create a run; the id is an addition of ours to the protocol: others choose their own."""
         given = validation.as_strings(tags)
         given[rules.RUN_NAME_TAG] = rules.run_name(run_name, given)
         checked = rules.texts("run", "tags", given)
@@ -146,6 +149,7 @@ class RestStore(Store):
             if start_time is None
             else rules.time("start time", start_time),
             "tags": messages.pairs(checked),
+            "run_id": run_id,
         }
         return messages.run(self._post("runs/create", body, again=False)["run"], self.uri)
 
@@ -445,6 +449,7 @@ class RestStore(Store):
         """Add the next version; where its files lie and who made it, the server finds itself."""
         rules.field("source", source)
         validation.validate_model_source(source)
+        source, run_id, model_id = self._registrable(source, run_id, model_id)
         body = {
             "name": rules.registered_model_name(name),
             "source": messages.relative(source, self.uri),
@@ -455,6 +460,12 @@ class RestStore(Store):
             "tags": messages.pairs(rules.as_texts("model version", "tags", tags)),
         }
         return self._versioned(self._post("model-versions/create", body, again=False))
+
+    def _registrable(
+        self, source: str, run_id: str | None, model_id: str | None
+    ) -> tuple[str, str | None, str | None]:
+        """Source, run and model of a new version, as the server knows them."""
+        return source, run_id, model_id
 
     def get_model_version(self, name: str, version: int | str) -> entities.ModelVersion:
         key = self._version_key(name, version)
