@@ -1,12 +1,13 @@
 """Keras 3, on each of its backends: what ``fit`` trains is recorded through a callback.
 
 The callback is among the others only as long as the call lasts, in a list of its own: the user's is
-what it was. While ``fit`` trains the rules of plain PyTorch loops are off, also where Keras runs on
-PyTorch.
+what it was. While ``fit`` trains the rules of loops that are written out are off, also those of
+PyTorch's where Keras runs on it.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import InitVar, dataclass
@@ -123,7 +124,7 @@ def check_frequency(log_every_epoch: bool, log_every_n_steps: int | None) -> Non
 
 
 class KerasIntegration(Integration):
-    """Watches ``keras.Model.fit`` and ``evaluate``."""
+    """Watches ``keras.Model.fit`` and ``evaluate``, and loops around ``tf.GradientTape``."""
 
     name: ClassVar[str] = LABEL
     modules: ClassVar[tuple[str, ...]] = ("keras",)
@@ -147,6 +148,11 @@ class KerasIntegration(Integration):
         for name, advice in (("fit", self.watch_fit), ("evaluate", self.watch_evaluation)):
             trainer = next(cls for cls in framework.Model.__mro__ if name in vars(cls))
             yield Patch(trainer.__module__, f"{trainer.__qualname__}.{name}", advice)
+        if framework.backend.backend() == "tensorflow":
+            from tracklet_integrations.keras.loops import Watcher
+
+            self._doors = [*Watcher(options, sys.modules["tensorflow"]).doors()]  # held weakly
+            yield from self._doors
 
     def explain(self, options: Any) -> Explanation:
         """What is recorded."""
@@ -161,6 +167,7 @@ class KerasIntegration(Integration):
                 "params: the arguments of fit, optimizer_*, loss, metrics, the model and its size",
                 "early stopping: stopped_epoch, restored_epoch, the restored epoch's metrics again",
                 "test_*: what evaluate measures after the training",
+                "loss, lr, epoch, train_loss: of loops around tf.GradientTape",
                 "model_summary.txt",
                 *(("the trained model",) if options.log_models else ()),
                 "checkpoint.*: what a ModelCheckpoint of yours has kept",
@@ -171,7 +178,8 @@ class KerasIntegration(Integration):
                 **({} if options.log_models else {"the trained model": "log_models is off"}),
                 **({} if options.log_datasets else {"the datasets": "log_datasets is off"}),
                 "the rates of schedules that you have written": "to ask for one runs your code",
-                "loops around tf.GradientTape or stateless_apply": "nothing says what the loss is",
+                "loops around stateless_apply or on PyTorch": "nothing says what the loss is",
+                "losses that a loop's tf.function does not return": "its graph is left alone",
                 "Keras 2, as in the package tf_keras": "only Keras 3 is watched",
             },
         )

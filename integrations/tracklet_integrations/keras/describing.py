@@ -80,14 +80,8 @@ def batch_size(x: Any) -> int | None:
 def model_params(model: Any) -> dict[str, Any]:
     """The model and how it is compiled."""
     keras = sys.modules["keras"]
-    weights, trainable = model.weights, model.trainable_weights
     found = {
-        "model": type(model).__name__,
-        "model_name": model.name,
-        "parameters": count(weights),
-        "trainable_parameters": count(trainable),
-        "dtype_policy": getattr(model.dtype_policy, "name", None),
-        "keras_backend": keras.backend.backend(),
+        **network_params(model),
         "loss": _name(model.loss),
         "run_eagerly": model.run_eagerly,
         "jit_compile": getattr(model, "jit_compile", None),
@@ -108,6 +102,18 @@ def model_params(model: Any) -> dict[str, Any]:
     if laid_out is not None:
         found["distribution"] = type(laid_out).__name__
     return found
+
+
+def network_params(model: Any) -> dict[str, Any]:
+    """The model by itself."""
+    return {
+        "model": type(model).__name__,
+        "model_name": model.name,
+        "parameters": count(model.weights),
+        "trainable_parameters": count(model.trainable_weights),
+        "dtype_policy": getattr(model.dtype_policy, "name", None),
+        "keras_backend": sys.modules["keras"].backend.backend(),
+    }
 
 
 def optimizer_params(optimizer: Any) -> dict[str, Any]:

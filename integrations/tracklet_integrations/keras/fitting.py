@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tracklet.autolog import TrainingRecorder, randomness
+from tracklet.autolog import Recorder, TrainingRecorder, randomness
 from tracklet.entities import Metric
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint
@@ -324,32 +324,53 @@ class Fit(Training):
 
     def log_model(self) -> None:
         """Log the trained model."""
-        recorder, options = self._recorder, self._options
-        if not self.model.built:
-            # Keras' file would have none of what was learned.
-            told = "it was never called as a whole, only its layers, so that Keras cannot save it"
-            recorder.tags({"tracklet.model": f"left out: {told}"})
-            return
-        signature = example = None
-        if options.log_model_signatures:
-            with recorder.step("signature"):
-                signature = describing.signature(self.model, self._x)
-        if options.log_input_examples:
-            with recorder.step("input example"):
-                example = describing.first_rows(self._x)
-        log_model(
-            recorder,
-            self.model,
-            size=describing.nbytes,
-            params=self.texts,
-            points=self.last.values(),
-            signature=signature or False,
-            registered_model_name=options.registered_model_name,
-            otherwise="save it by yourself",
-            input_example=example,
-            save_exported_model=options.save_exported_model,
-            save_model_kwargs=options.save_model_kwargs,
-        )
+        points = self.last.values()
+        log_network(self._recorder, self._options, self.model, self._x, self.texts, points)
+
+
+def log_network(
+    recorder: Recorder,
+    options: Any,
+    model: Any,
+    x: Any,
+    params: Mapping[str, str],
+    points: Iterable[Metric],
+) -> None:
+    """Log a trained model of Keras'.
+
+    Args:
+        recorder: Of its training.
+        options: The integration's options.
+        model: The model.
+        x: What it was trained on; None if that is not known.
+        params: The params to link with it.
+        points: The newest point of each metric, to link with it.
+    """
+    if not model.built:
+        # Keras' file would have none of what was learned.
+        told = "it was never called as a whole, only its layers, so that Keras cannot save it"
+        recorder.tags({"tracklet.model": f"left out: {told}"})
+        return
+    signature = example = None
+    if options.log_model_signatures:
+        with recorder.step("signature"):
+            signature = describing.signature(model, x)
+    if options.log_input_examples:
+        with recorder.step("input example"):
+            example = describing.first_rows(x)
+    log_model(
+        recorder,
+        model,
+        size=describing.nbytes,
+        params=params,
+        points=points,
+        signature=signature or False,
+        registered_model_name=options.registered_model_name,
+        otherwise="save it by yourself",
+        input_example=example,
+        save_exported_model=options.save_exported_model,
+        save_model_kwargs=options.save_model_kwargs,
+    )
 
 
 def _of_kind(name: str, callbacks: Iterable[Any]) -> Iterator[Any]:

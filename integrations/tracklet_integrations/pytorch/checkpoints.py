@@ -18,8 +18,9 @@ from tracklet.autolog import Recorder
 from tracklet.entities import Metric
 from tracklet.names import now
 from tracklet_integrations.pytorch.describing import Surroundings
-from tracklet_integrations.pytorch.doors import Door, skip
+from tracklet_integrations.pytorch.doors import skip
 from tracklet_integrations.shared.checkpointing import EpochCheckpoints
+from tracklet_integrations.shared.doors import Door
 
 if TYPE_CHECKING:
     from tracklet_integrations.pytorch.loop import Loop, Optimizing

@@ -13,8 +13,9 @@ from tracklet.autolog.checkpoints import SAVED_TAG
 from tracklet.client import TrackletClient
 from tracklet.fluent.active import ActiveRun
 from tracklet.frozen import Frozen
-from tracklet_integrations.pytorch.doors import Door, skip
+from tracklet_integrations.pytorch.doors import skip
 from tracklet_integrations.pytorch.saving import FILE_NAME, path_of
+from tracklet_integrations.shared.doors import Door
 
 if TYPE_CHECKING:
     from tracklet_integrations.pytorch.loop import Optimizing

@@ -25,7 +25,8 @@ from tracklet.autolog.background import afterwards
 from tracklet.autolog.checkpoints import BEST_TAG, FOLDER, NEWEST_TAG, SAVED_TAG
 from tracklet.client import TrackletClient
 from tracklet.entities import Metric
-from tracklet_integrations.pytorch.doors import Door, skip
+from tracklet_integrations.pytorch.doors import skip
+from tracklet_integrations.shared.doors import Door
 
 FILE_NAME: Final = "checkpoints.json"
 MAX_NAMED: Final = 16

@@ -16,11 +16,12 @@ from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
 from tracklet_integrations.pytorch import checkpoints, continuing, describing, doors, saving, sites
-from tracklet_integrations.pytorch.doors import Door, Hook
+from tracklet_integrations.pytorch.doors import Hook
 from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
 from tracklet_integrations.pytorch.sites import Site
 from tracklet_integrations.pytorch.values import norm_of, reader
+from tracklet_integrations.shared.doors import Door
 from tracklet_integrations.shared.driving import DRIVER
 
 _LOADERS: Final = "torch.utils.data.dataloader"

@@ -19,7 +19,7 @@ METRICS = {
     "functional": {"loss", "dear_accuracy", "test_loss", "learning_rate"},
     "subclassed": {"loss", "val_accuracy", "learning_rate"},
     "custom_train_step": {"loss", "sparsity"},
-    "gradient_tape": {"loss"},
+    "gradient_tape": {"loss", "train_loss", "epoch", "lr"},
     "early_stopping": {"loss", "val_loss", "accuracy"},
 }
 

@@ -87,6 +87,29 @@ def two_inputs():
     return digest(model, history)
 
 
+def looped(made):
+    model, optimizer = Subclassed(), keras.optimizers.Adam(0.01)
+    traces, losses = [], []
+
+    def step(x, y):
+        traces.append(1)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    step = made(step)
+    for epoch in range(4):
+        for x, y in tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(48).batch(16):
+            losses.append(float(step(x, y)))
+    if hasattr(step, "get_concrete_function"):
+        nodes = len(step.get_concrete_function(x, y).graph.as_graph_def().node)
+        traces += [nodes, step.experimental_get_tracing_count()]
+    model.optimizer, history = optimizer, keras.callbacks.History()
+    history.epoch, history.history = traces, losses
+    return digest(model, history)
+
+
 found = {
     "arrays": subclassed((X, Y), validation_data=(X, Y)),
     "generator": generated(),
@@ -103,16 +126,22 @@ if keras.backend.backend() == "tensorflow":
     source = source.map(lambda x, y: tf.py_function(note, (x, y), (tf.float32, tf.float32)))
     source = source.map(lambda x, y: (tf.ensure_shape(x, (4,)), tf.ensure_shape(y, (1,))))
     found["tf.data"] = subclassed((source.batch(16).prefetch(1),)), len(taken)
+    found |= {"eager loop": looped(lambda step: step), "loop": looped(tf.function)}
 if watched:
     tracklet.autolog.flush()
+    tracklet.autolog(disable=True)
     runs = tracklet.search_runs(output_format="list")
     assert len(runs) == len(found), runs
     for run in runs:
         assert "tracklet.faults" not in run.data.tags, run.data.tags
+        if "train_loss" in run.data.metrics:  # of a loop
+            assert run.data.metrics["epoch"] == 4
+            assert run.data.params["model"] == "Subclassed"
+            continue
         assert run.data.params["epochs"] == "3"
         assert "loss" in run.data.metrics
         assert "lr" not in run.data.metrics  # as a plain loop on PyTorch would have
-    two = [run for run in runs if run.data.params["model"] == "Functional"][0]
+    two = [run for run in runs if run.data.params.get("model") == "Functional"][0]
     assert two.data.params["optimizer_learning_rate"] == "ExponentialDecay"
     assert "restored_epoch" in two.data.metrics
 print(json.dumps(found))

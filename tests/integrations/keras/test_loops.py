@@ -1,0 +1,258 @@
+"""What loops around ``tf.GradientTape`` leave on the record, with no line of logging in them."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tracklet
+
+pytestmark = [
+    # TensorFlow's tensors as arrays of NumPy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tapes are TensorFlow's"),
+]
+
+X = np.cos(np.arange(96.0, dtype="float32")).reshape(32, 3)
+Y = X[:, :1] * 2
+BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)  # four of them
+
+
+def network():
+    made = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="only")], name="net")
+    made.set_weights([np.sin(np.arange(3.0)).reshape(3, 1), np.zeros(1)])
+    return made
+
+
+def stepping(model, optimizer, answers=lambda x, loss: loss):
+    """A step as people write it."""
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return answers(x, loss)
+
+    return step
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_loop_is_recorded_with_what_it_prints_itself(record, on, compiled):
+    """Losses, epochs, rates at the steps that used them, settings, and the model."""
+    tracklet.keras.autolog()
+    model, optimizer = network(), keras.optimizers.SGD(0.125, momentum=0.5)
+    step = stepping(model, optimizer)
+    step = tf.function(step) if compiled else step
+    printed = []
+    for epoch in range(2):
+        if epoch:
+            optimizer.learning_rate = 0.0625
+        printed += [float(step(x, y)) for x, y in BATCHES]
+    if compiled:
+        assert step.experimental_get_tracing_count() == 2  # the first makes variables
+    tracklet.autolog(disable=True)
+    run = record.only()
+    assert run.info.status == "FINISHED"
+    assert record.history(run, "loss") == [*enumerate(printed, 1)]
+    assert record.history(run, "lr") == [(1, 0.125), (5, 0.0625)]
+    assert record.history(run, "epoch") == [(4, 1.0), (8, 2.0)]
+    means = [pytest.approx(np.mean(part)) for part in (printed[:4], printed[4:])]
+    assert record.history(run, "train_loss") == [*zip((4, 8), means, strict=True)]
+    expected = {
+        "optimizer_name": "SGD",
+        "optimizer_momentum": "0.5",
+        "model": "Sequential",
+        "parameters": "4",
+        "batches_per_epoch": "4",
+        "epochs": "2",
+    }
+    assert expected.items() <= run.data.params.items()
+    logged = tracklet.keras.load_model(f"models:/{record.logged(run).model_id}")
+    np.testing.assert_array_equal(logged.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_a_loss_is_found_wherever_a_compiled_step_returns_it(record, on):
+    """By what the gradient is of, not by its name or place; two scalars are told apart."""
+    model = network()
+    answers = {"loss": lambda x, loss: {"loss": tf.reduce_sum(x), "z": loss}}
+    step = tf.function(stepping(model, keras.optimizers.Adam(0.1), answers["loss"]))
+    with tracklet.start_run():
+        printed = [float(step(x, y)["z"]) for x, y in BATCHES]
+    assert record.history(record.only(), "loss") == [*enumerate(printed, 1)]
+
+
+@pytest.mark.parametrize(
+    "answers", [lambda x, loss: loss * 2, lambda x, loss: None, lambda x, loss: tf.reduce_sum(x)]
+)
+def test_a_loss_that_a_compiled_step_does_not_return_is_left_out_with_a_word(record, on, answers):
+    step = tf.function(stepping(network(), keras.optimizers.SGD(0.125), answers))
+    with tracklet.start_run():
+        for _ in range(2):
+            for x, y in BATCHES:
+                step(x, y)
+    run = record.only()
+    assert not {"loss", "train_loss"} & run.data.metrics.keys()
+    assert "of 8 steps it is not known" in run.data.tags["tracklet.keras.loss"]
+    assert record.history(run, "epoch") == [(4, 1.0), (8, 2.0)]
+    assert record.history(run, "lr") == [(1, 0.125)]
+
+
+def test_a_function_that_steps_several_times_has_steps_and_no_loss(record, on):
+    """What it returns is the loss of one of them, and nothing says of which."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+    inner = stepping(model, optimizer)
+
+    @tf.function
+    def whole(batches):
+        loss = 0.0
+        for x, y in batches:
+            loss = inner(x, y)
+        return loss
+
+    with tracklet.start_run():
+        for _ in range(3):
+            whole(BATCHES)
+    run = record.only()
+    assert "loss" not in run.data.metrics
+    assert record.history(run, "lr") == [(4, 0.125)]
+    assert int(optimizer.iterations) == 12
+
+
+def test_several_gradients_of_one_step_have_no_loss(record, on):
+    """How the script puts them together nothing says."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+    with tracklet.start_run():
+        for _ in range(3):
+            whole = None
+            for x, y in BATCHES:
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean((model(x) - y) ** 2)
+                found = tape.gradient(loss, model.trainable_variables)
+                whole = found if whole is None else [a + b for a, b in zip(whole, found, strict=1)]
+            optimizer.apply([each / 4 for each in whole], model.trainable_variables)
+    run = record.only()
+    assert "loss" not in run.data.metrics
+    assert "of 3 steps" in run.data.tags["tracklet.keras.loss"]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_scaled_loss_is_recorded_as_it_was_before(record, on, compiled):
+    model = network()
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.125), initial_scale=8.0, dynamic_growth_steps=3
+    )
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x) - y) ** 2)
+            scaled = optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    step = tf.function(step) if compiled else step
+    with tracklet.start_run():
+        printed = [float(step(x, y)) for x, y in BATCHES]
+    run = record.only()
+    assert record.history(run, "loss") == [*enumerate(printed, 1)]
+    assert run.data.params["optimizer_name"] == "SGD"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_optimizers_have_their_losses_by_their_names(record, on, compiled):
+    """As a generator and a discriminator have; a picture of gradients between is none."""
+    one, other = network(), network()
+    opt_g, opt_d = keras.optimizers.Adam(0.125), keras.optimizers.SGD(0.25)
+
+    def step(x, y):
+        with tf.GradientTape(persistent=True) as tape:
+            loss_g = tf.reduce_mean((one(x) - y) ** 2)
+            loss_d = tf.reduce_mean(tf.abs(other(x) + y))
+        opt_g.apply(tape.gradient(loss_g, one.trainable_variables), one.trainable_variables)
+        opt_d.apply(tape.gradient(loss_d, other.trainable_variables), other.trainable_variables)
+        return loss_d, loss_g
+
+    step = tf.function(step) if compiled else step
+    with tracklet.start_run():
+        for x, y in BATCHES:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                seen = tf.reduce_sum(one(x))
+            tape.gradient(seen, x)
+            loss_d, loss_g = step(x, y)
+    run = record.only()
+    assert record.history(run, "loss/opt_g")[-1] == (4, float(loss_g))
+    assert record.history(run, "loss/opt_d")[-1] == (4, float(loss_d))
+    assert record.history(run, "lr/opt_d") == [(1, 0.25)]
+    assert record.history(run, "epoch") == [(4, 1.0)]
+
+
+def test_each_training_has_a_run_and_fit_is_seen_once(record, on):
+    """A fold after the other, a loop around ``fit`` and after it, and none when it is off."""
+    kept = []
+    for _ in range(2):
+        model, optimizer = network(), keras.optimizers.SGD(0.125)
+        kept.append(optimizer)  # so that it is not told by that
+        for _ in range(3):
+            for x, y in BATCHES:
+                stepping(model, optimizer)(x, y)
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    tracklet.autolog(disable=True)
+    stepping(model, optimizer)(X, Y)
+    fit, second, first = record.runs()
+    for run in (first, second):
+        assert [step for step, _ in record.history(run, "loss")] == [*range(1, 13)]
+        assert len(record.history(run, "epoch")) == 3
+        assert run.info.status == "FINISHED"
+    assert "lr" not in fit.data.metrics
+    assert len(record.history(fit, "loss")) == 2
+
+
+def test_steps_go_on_where_the_optimizer_does_and_evaluations_are_no_epochs(record, on):
+    """Its state counts them; a pass of another data set within an epoch is looked at only."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+    optimizer.build(model.trainable_variables)
+    optimizer.iterations.assign(40)
+    others = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    step = tf.function(stepping(model, optimizer))
+    with tracklet.start_run():
+        for x, y in BATCHES:
+            step(x, y)
+            for x, y in others:
+                tf.reduce_mean((model(x) - y) ** 2)
+        for x, _ in others:
+            model(x)
+        it = iter(BATCHES.repeat())
+        for _ in range(3):
+            step(*next(it))
+    run = record.only()
+    assert [at for at, _ in record.history(run, "loss")] == [*range(41, 48)]
+    assert record.history(run, "epoch") == [(44, 1.0)]
+
+
+def test_a_step_that_fails_leaves_nothing_for_the_next(record, on):
+    """The error is the script's own, and what another function returns is no loss."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+
+    @tf.function
+    def broken(x, y):
+        stepping(model, optimizer)(x, y)
+        raise KeyError("theirs")
+
+    @tf.function
+    def other(x):
+        return tf.reduce_sum(x)
+
+    with tracklet.start_run():
+        with pytest.raises(KeyError, match="theirs"):
+            broken(X, Y)
+        other(X)
+    assert not record.only().data.metrics
