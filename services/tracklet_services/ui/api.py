@@ -19,7 +19,7 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 from tracklet.reading import columns, queries
 from tracklet.record.query import Query
 from tracklet_services.ui import columns as table
-from tracklet_services.ui import events, frames, made, previews, series
+from tracklet_services.ui import events, frames, made, previews, series, tables
 from tracklet_services.ui.place import LIMITS, Place
 
 NOTE = "mlflow.note.content"
@@ -54,6 +54,7 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/tree", tree),
         route("/api/ui/v1/describe", describe),
         route("/api/ui/v1/mlmodel", mlmodel),
+        route("/api/ui/v1/parquet", parquet),
         route("/api/ui/v1/log", log),
         route("/api/ui/v1/code", code),
         route("/files/{kind:str}/{owner:str}/{path:path}", file),
@@ -285,6 +286,11 @@ def mlmodel(place: Place, request: Request) -> Any:
     """What a model says of itself."""
     path = _asked_file(place, request)
     return previews.about_model(path.parent if path.is_file() else path)
+
+
+def parquet(place: Place, request: Request) -> Any:
+    """The first rows of a Parquet file."""
+    return tables.parquet(_asked_file(place, request))
 
 
 def log(place: Place, request: Request) -> Any:

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.repositories import ArtifactRepository, repository
+from tracklet_services.ui import tables
 from tracklet_services.ui.place import LIMITS, Place
 
 POLICY: Final = "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
@@ -122,8 +123,10 @@ def response(path: Path, request: Request) -> Response:
     if not path.is_file():
         raise ResourceDoesNotExist("this is no file")
     headers = {"content-security-policy": POLICY}
-    if path.suffix.lower() in _PAGES and request.query_params.get("as") == "page":
+    if path.suffix.lower() in (*_PAGES, ".ipynb") and request.query_params.get("as") == "page":
         headers |= {"content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN"}
+        if path.suffix.lower() == ".ipynb":
+            return tables.notebook_page(path, request.query_params.get("output", ""), headers)
         return FileResponse(path, headers=headers, media_type="text/html; charset=utf-8")
     media_type = mimetypes.guess_type(path.name)[0]
     if request.query_params.get("download") is not None:

@@ -6,6 +6,8 @@ import { ask, decode } from '../lib/api.js';
  * @property {string} run
  * @property {number} count   All points there are.
  * @property {boolean} binned
+ * @property {number} low   Where the drawing begins.
+ * @property {number} high  And ends.
  * @property {Float64Array} x
  * @property {Float64Array} mean  Of points, their values.
  * @property {Float64Array} [least]
@@ -35,7 +37,7 @@ export async function fetchCurves(runs, key, x, zoom, bins, signal) {
     at += 4 + length;
     const binned = header.kind === 'bins';
     const [places, mean, least, most, last, counts, odd, bins] = buffers;
-    curves.push({ run: header.run, count: header.count, binned, x: places, mean, ...(binned ? { least, most, last, counts, odd, bins } : {}) });
+    curves.push({ run: header.run, count: header.count, binned, low: header.low, high: header.high, x: places, mean, ...(binned ? { least, most, last, counts, odd, bins } : {}) });
   }
   return curves;
 }

@@ -101,3 +101,21 @@ export function Pairs({ rows, empty, label }) {
     ${shown.length > 500 && html`<p class="dim">500 of ${format.count(shown.length)} are shown: find the others</p>`}
   </div>`;
 }
+
+/** A part whose code is fetched when it is shown. @param {{ load: () => Promise<any>, props: any }} props */
+export function Later({ load, props }) {
+  const [part, setPart] = useState(/** @type {any} */ (null));
+  const [error, setError] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    let here = true;
+    load().then(
+      module => here && setPart(() => module.default),
+      problem => here && setError(problem),
+    );
+    return () => {
+      here = false;
+    };
+  }, [load]);
+  if (error) return html`<${Trouble} error=${error} retry=${() => location.reload()} />`;
+  return part ? html`<${part} ...${props} />` : html`<${Waiting} />`;
+}

@@ -1,19 +1,14 @@
 /** The files of a run or a model: a tree, and beside it what a file holds. Nothing of it is run. */
 import { html, useEffect, useErrorBoundary, useState } from '../vendor/preact.js';
-import { fileText, fileUrl, get } from '../lib/api.js';
-import { parseCsv } from '../lib/csv.js';
+import { fileUrl, get } from '../lib/api.js';
 import * as format from '../lib/format.js';
-import { Markdown } from '../lib/markdown.js';
 import { Copy, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { route, setQuery } from '../lib/route.js';
+import { Body, owned } from './previews.js';
 
 const MOST = 2 << 20;
-const ROWS = 1000;
 
-/** @typedef {{ kind: 'runs' | 'models', owner: string }} Owner */
-
-/** @param {Owner} owner @returns {[string, string][]} */
-const owned = ({ kind, owner }) => [[kind === 'models' ? 'model' : 'run', owner]];
+/** @typedef {import('./previews.js').Owner} Owner */
 
 /** @param {Owner} owner */
 export default function Artifacts(owner) {
@@ -84,132 +79,4 @@ function Preview({ owner, path }) {
       <span class="grow"></span><${Copy} text=${`${owner.kind === 'runs' ? `runs:/${owner.owner}` : `models:/${owner.owner}`}/${path}`} label="copy URI" />
       ${!about.is_dir && html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
     ${broken ? html`<${Trouble} error=${broken} retry=${mend} />` : large ? html`<p>This file has ${format.bytes(about.size)}. <button onClick=${() => setAnyway(true)}>show it anyway</button></p>` : html`<${Body} owner=${owner} path=${path} name=${name} url=${url} about=${about} />`}`;
-}
-
-const NOT_OPENED = /** @type {Record<string, string>} */ ({
-  pkl: 'A pickle runs code when it is opened, so it is not opened here.',
-  pickle: 'A pickle runs code when it is opened, so it is not opened here.',
-  joblib: 'A pickle runs code when it is opened, so it is not opened here.',
-  pt: 'Weights of PyTorch may hold a pickle, so they are not opened here.',
-  pth: 'Weights of PyTorch may hold a pickle, so they are not opened here.',
-});
-
-/** @param {{ owner: Owner, path: string, name: string, url: string, about: any }} props */
-function Body({ owner, path, name, url, about }) {
-  const suffix = name.includes('.') ? name.slice(name.lastIndexOf('.') + 1).toLowerCase() : '';
-  if (about.model) return html`<${Model} owner=${owner} path=${path} />`;
-  if (about.is_dir) return html`<p class="dim">A folder.</p>`;
-  if (!about.size) return html`<p class="dim">The file is empty.</p>`;
-  if (about.type?.startsWith('image/')) return html`<${Picture} url=${url} name=${name} />`;
-  if (about.type?.startsWith('audio/')) return html`<audio controls src=${url}></audio>`;
-  if (about.type?.startsWith('video/')) return html`<video controls src=${url}></video>`;
-  if (suffix === 'html' || suffix === 'htm') return html`<${Page} url=${url} name=${name} />`;
-  if (about.text) return html`<${Text} url=${url} name=${name} suffix=${suffix} owner=${owner} path=${path} />`;
-  return html`<p>${NOT_OPENED[suffix] ?? 'This is no text and no picture, so only its size and name are shown.'}</p>`;
-}
-
-/** @param {{ url: string, name: string }} props */
-function Picture({ url, name }) {
-  const [whole, setWhole] = useState(false);
-  const [broken, setBroken] = useState(false);
-  if (broken) return html`<p class="reason">The picture cannot be read: it may be torn, or of another kind than its name says.</p>`;
-  return html`<button class=${whole ? 'picture whole' : 'picture'} aria-label=${whole ? 'fit the picture' : 'show the picture in its own size'} onClick=${() => setWhole(!whole)}><img src=${url} alt=${name} onError=${() => setBroken(true)} /></button>`;
-}
-
-/** @param {{ url: string, name: string }} props */
-function Page({ url, name }) {
-  const [shown, setShown] = useState(false);
-  if (!shown) return html`<p>A page of HTML may run scripts. In its frame it reaches neither this page nor the network. <button onClick=${() => setShown(true)}>show it</button></p>`;
-  return html`<iframe class="frame" sandbox="allow-scripts" title=${name} src=${`${url}?as=page`}></iframe>`;
-}
-
-/** @param {{ url: string, name: string, suffix: string, owner: Owner, path: string }} props */
-function Text({ url, name, suffix, owner, path }) {
-  const { value: text, error, again } = useAnswer(signal => fileText(url, signal), url);
-  const [raw, setRaw] = useState(false);
-  const [figure, setFigure] = useState(/** @type {any} */ (null));
-  let document = null;
-  if (text !== null && suffix === 'json') {
-    try {
-      document = JSON.parse(text);
-    } catch {
-      document = null;
-    }
-  }
-  const isFigure = document && Array.isArray(document.data) && document.data.every((/** @type {any} */ one) => one && typeof one === 'object' && !Array.isArray(one)) && (document.layout || document.data.some((/** @type {any} */ one) => one.x || one.y || one.z));
-  const isTable = document && Array.isArray(document.columns) && Array.isArray(document.data) && !document.layout;
-  useEffect(() => {
-    if (isFigure) import('../figure/figure.js').then(module => setFigure(() => module.Figure));
-  }, [isFigure]);
-  if (error) return html`<${Trouble} error=${error} retry=${again} />`;
-  if (text === null) return html`<${Waiting} />`;
-  const special = isFigure || isTable || ['csv', 'tsv', 'md'].includes(suffix);
-  const toggle = special && html`<p><button class="quiet small" aria-pressed=${raw} onClick=${() => setRaw(!raw)}>${raw ? 'as it is meant' : 'as text'}</button></p>`;
-  let body = null;
-  if (!raw && isFigure) body = figure ? html`<${figure} figure=${document} />` : html`<${Waiting} />`;
-  else if (!raw && isTable) body = html`<${Grid} head=${document.columns.map(String)} rows=${document.data.slice(0, ROWS)} count=${document.data.length} />`;
-  else if (!raw && (suffix === 'csv' || suffix === 'tsv')) {
-    const { rows, count } = parseCsv(text, suffix === 'tsv' ? '\t' : ',', ROWS + 1);
-    body = html`<${Grid} head=${rows[0] ?? []} rows=${rows.slice(1)} count=${count - 1} />`;
-  } else if (!raw && suffix === 'md') {
-    const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '';
-    body = html`<${Markdown} text=${text} image=${(/** @type {string} */ to) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(to) ? null : fileUrl(owner.kind, owner.owner, folder + to))} />`;
-  } else body = html`<${Lines} text=${document && !raw ? JSON.stringify(document, null, 2) : text} label=${name} />`;
-  return html`${toggle}${body}`;
-}
-
-const LINES = 5000;
-
-/** @param {{ text: string, label: string }} props */
-function Lines({ text, label }) {
-  const all = text.split('\n');
-  return html`<pre class="code lines" tabindex="0" aria-label=${label}>${all.length > LINES ? all.slice(0, LINES).join('\n') : text}</pre>
-    ${all.length > LINES && html`<p class="dim">${format.count(LINES)} of ${format.count(all.length)} lines are shown.</p>`}`;
-}
-
-/** @param {{ head: string[], rows: any[][], count: number }} props */
-function Grid({ head, rows, count }) {
-  const [order, setOrder] = useState(/** @type {[number, number] | null} */ (null));
-  const isNumber = (/** @type {any} */ v) => typeof v === 'number' || (typeof v === 'string' && v.trim() !== '' && !Number.isNaN(Number(v)));
-  const kinds = head.map((_, i) => {
-    const known = rows.map(row => row[i]).filter(v => v !== '' && v !== null && v !== undefined);
-    return known.length > 0 && known.every(isNumber) ? 'number' : 'text';
-  });
-  let sorted = rows;
-  if (order) {
-    const [at, sign] = order;
-    const key = (/** @type {any[]} */ row) => (kinds[at] === 'number' ? (row[at] === '' || row[at] === null ? NaN : Number(row[at])) : String(row[at] ?? ''));
-    sorted = [...rows].sort((a, b) => {
-      const [x, y] = [key(a), key(b)];
-      if (x !== x || y !== y) return Number(x !== x) - Number(y !== y);
-      return (x < y ? -1 : x > y ? 1 : 0) * sign;
-    });
-  }
-  const text = (/** @type {any} */ value) => (value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value ?? ''));
-  return html`<p class="dim small">${rows.length < count ? `${format.count(rows.length)} of ` : ''}${format.count(count)} rows, ${head.length} columns</p>
-    <div class="scroll boxed" tabindex="0"><table class="list"><thead><tr>${head.map((title, i) => html`<th scope="col" class=${kinds[i] === 'number' ? 'number' : ''}><button class="quiet" onClick=${() => setOrder(order?.[0] === i ? (order[1] === 1 ? [i, -1] : null) : [i, 1])}>${title}${order?.[0] === i ? (order[1] > 0 ? ' ↑' : ' ↓') : ''}</button></th>`)}</tr></thead>
-    <tbody>${sorted.map(row => html`<tr>${head.map((_, i) => html`<td class=${kinds[i] === 'number' ? 'number' : ''} dir="auto">${text(row[i])}</td>`)}</tr>`)}</tbody></table></div>`;
-}
-
-/** @param {{ owner: Owner, path: string }} props */
-function Model({ owner, path }) {
-  const { value, error, again } = useAnswer(signal => get('mlmodel', [...owned(owner), ['path', path]], signal), path);
-  const isFile = path === 'MLmodel' || path.endsWith('/MLmodel');
-  const raw = useAnswer(signal => fileText(fileUrl(owner.kind, owner.owner, isFile ? path : `${path}/MLmodel`), signal), path);
-  if (error) return html`<${Trouble} error=${error} retry=${again} />`;
-  if (!value) return html`<${Waiting} />`;
-  const folder = isFile ? path.slice(0, -'/MLmodel'.length) : path;
-  const uri = owner.kind === 'runs' ? `runs:/${owner.owner}/${folder}` : `models:/${owner.owner}`;
-  const part = (/** @type {string} */ name, /** @type {any[] | null} */ fields) => fields && html`<h3>${name}</h3><table class="pairs"><tbody>${fields.map(field => html`<tr><th scope="row" dir="auto">${field.name ?? '–'}</th><td>${field.type === 'tensor' ? `tensor ${field['tensor-spec']?.dtype} [${field['tensor-spec']?.shape}]` : typeof field.type === 'object' ? JSON.stringify(field.type) : field.type}${field.required === false ? ', optional' : ''}${field.default !== undefined ? ` = ${JSON.stringify(field.default)}` : ''}</td></tr>`)}</tbody></table>`;
-  const { inputs, outputs, params } = value.signature;
-  return html`<div class="model">
-    <p>${Object.entries(value.flavors).map(([name, of]) => html`<span class="badge">${name}${/** @type {any} */ (of)?.[`${name}_version`] ? ` ${/** @type {any} */ (of)[`${name}_version`]}` : ''}</span> `)}</p>
-    <h3>Loading it</h3>
-    ${value.runs.length ? html`<p>runs code of the model:</p><ul>${value.runs.map((/** @type {string} */ act) => html`<li>${act}</li>`)}</ul>` : html`<p>runs no code of the model.</p>`}
-    <pre class="code">${`import tracklet\n\nmodel = tracklet.pyfunc.load_model("${uri}")\nmodel.predict(data)`}</pre>
-    ${part('Inputs', inputs)}${part('Outputs', outputs)}${part('Params', params)}
-    ${!inputs && !outputs && html`<p class="dim">It has no signature.</p>`}
-    ${value.requirements !== null && html`<h3>Requirements</h3><pre class="code">${value.requirements}</pre>`}
-    ${raw.value && html`<details open=${isFile}><summary>MLmodel</summary><pre class="code">${raw.value}</pre></details>`}
-  </div>`;
 }

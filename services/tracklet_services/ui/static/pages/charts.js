@@ -1,6 +1,7 @@
 /** A chart for each metric of some runs; only those in view exist. */
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
 import { fetchCurves, oddities } from '../charts/data.js';
+import { together } from '../charts/groups.js';
 import { Plot } from '../charts/plot.js';
 import * as format from '../lib/format.js';
 import { Trouble } from '../lib/parts.js';
@@ -8,10 +9,11 @@ import { route, setQuery } from '../lib/route.js';
 import { awaiting, changes } from '../lib/live.js';
 
 const MOST_RUNS = 100;
+const MOST_MEMBERS = 500;
 const MOST_CARDS = 300;
 const HIGH = 230;
 
-/** @typedef {{ id: string, name: string }} Run */
+/** @typedef {{ id: string, name: string }} Run @typedef {{ label: string, ids: string[] }} Group */
 
 let styled = false;
 function style() {
@@ -23,8 +25,11 @@ function style() {
   document.head.append(link);
 }
 
-/** @param {{ runs: Run[], keys: string[], usual?: string }} props `usual` is the horizontal axis that nobody asked for. */
-export default function Charts({ runs, keys, usual = 'step' }) {
+/**
+ * `usual` is the horizontal axis that nobody asked for; of `groups` their means are drawn.
+ * @param {{ runs: Run[], keys: string[], usual?: string, groups?: Group[] | null }} props
+ */
+export default function Charts({ runs, keys, usual = 'step', groups: grouped = null }) {
   style();
   const { query } = route.value;
   const [find, setFind] = useState(query.get('keys') ?? '');
@@ -33,7 +38,8 @@ export default function Charts({ runs, keys, usual = 'step' }) {
   const log = query.get('y') === 'log';
   const ends = (query.get('zoom') ?? '').split(',').map(Number);
   const zoom = ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1] ? /** @type {[number, number]} */ (ends) : null;
-  const drawn = runs.slice(0, MOST_RUNS);
+  const most = grouped ? MOST_MEMBERS : MOST_RUNS;
+  const drawn = runs.slice(0, most);
   let pattern = null;
   try {
     pattern = new RegExp(find, 'i');
@@ -62,16 +68,16 @@ export default function Charts({ runs, keys, usual = 'step' }) {
       <label class="check">smooth <input type="range" min="0" max="20" step="1" value=${Math.round(half * 100)} aria-valuetext=${half ? `half-life ${Math.round(half * 100)} % of the span` : 'off'} onInput=${(/** @type {any} */ e) => setQuery({ smooth: e.target.value === '0' ? null : String(e.target.value / 100) })} /></label>
       <label class="check"><input type="checkbox" checked=${log} onChange=${(/** @type {any} */ e) => setQuery({ y: e.target.checked ? 'log' : null })} />log</label>
       ${zoom && html`<button class="quiet" onClick=${() => setQuery({ zoom: null })}>all of it</button>`}
-      <span class="dim small">${shown.length < keys.length ? `${format.count(shown.length)} of ${format.count(keys.length)} metrics` : ''}${runs.length > MOST_RUNS ? ` · the first ${MOST_RUNS} of ${format.count(runs.length)} runs are drawn` : ''}</span>
+      <span class="dim small">${shown.length < keys.length ? `${format.count(shown.length)} of ${format.count(keys.length)} metrics` : ''}${grouped ? ` · mean of each group, and a band from least to greatest${runs.length > most ? `, of the first ${most} of ${format.count(runs.length)} runs` : ''}` : runs.length > most ? ` · the first ${most} of ${format.count(runs.length)} runs are drawn` : ''}</span>
     </div>
     ${[...groups].map(([group, of]) => html`<section key=${group}>${groups.size > 1 && html`<h2>${group || 'others'} <span class="dim">${of.length}</span></h2>`}
-      <div class="chart-grid">${of.map(key => html`<${Card} key=${key} runs=${drawn} name=${key} look=${{ x, half, log, zoom }} />`)}</div></section>`)}
+      <div class="chart-grid">${of.map(key => html`<${Card} key=${key} runs=${drawn} groups=${grouped} name=${key} look=${{ x, half, log, zoom }} />`)}</div></section>`)}
     ${shown.length > MOST_CARDS && html`<p class="dim">${MOST_CARDS} of ${format.count(shown.length)} metrics are shown: find the others.</p>`}
   </div>`;
 }
 
-/** @param {{ runs: Run[], name: string, look: import('../charts/plot.js').Look }} props */
-function Card({ runs, name, look }) {
+/** @param {{ runs: Run[], groups: Group[] | null, name: string, look: import('../charts/plot.js').Look }} props */
+function Card({ runs, groups, name, look }) {
   const card = useRef(/** @type {any} */ (null));
   const host = useRef(/** @type {any} */ (null));
   const plot = useRef(/** @type {Plot | null} */ (null));
@@ -81,7 +87,7 @@ function Card({ runs, name, look }) {
   const [hover, setHover] = useState(/** @type {any} */ (null));
   const [asTable, setAsTable] = useState(false);
   const [turn, again] = useState(0);
-  const names = Object.fromEntries(runs.map(run => [run.id, run.name || run.id.slice(0, 8)]));
+  const names = Object.fromEntries(groups ? groups.map(({ label }) => [label, label]) : runs.map(run => [run.id, run.name || run.id.slice(0, 8)]));
   const ids = runs.map(run => run.id).join();
   useEffect(() => {
     const seen = new IntersectionObserver(entries => setNear(entries.some(entry => entry.isIntersecting)), { rootMargin: '300px' });
@@ -94,13 +100,17 @@ function Card({ runs, name, look }) {
     const width = card.current.clientWidth;
     awaiting(fetchCurves(runs.map(run => run.id), name, look.x, look.zoom, Math.max(100, Math.min(2000, width)), controller.signal)).then(
       came => {
-        setCurves(came.filter(curve => curve.count));
+        const some = came.filter(curve => curve.count);
+        setCurves(groups ? groups.flatMap(({ label, ids: members }) => {
+          const of = some.filter(curve => members.includes(curve.run));
+          return of.length ? [together(label, of, look.x)] : [];
+        }) : some);
         setError(null);
       },
       problem => problem.name !== 'AbortError' && setError(problem),
     );
     return () => controller.abort();
-  }, [near, ids, name, look.x, look.zoom?.join(), turn, changes.value]);
+  }, [near, ids, groups?.map(one => one.label).join(), name, look.x, look.zoom?.join(), turn, changes.value]);
   useEffect(() => {
     const at = host.current;
     if (!curves || !near || asTable || !at) return undefined;

@@ -2,10 +2,10 @@
 import { html, useState } from '../vendor/preact.js';
 import { get } from '../lib/api.js';
 import * as format from '../lib/format.js';
-import { Crumbs, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { Crumbs, Later, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { href, route, setQuery } from '../lib/route.js';
-import { Later } from './run.js';
 
+const charts = () => import('./charts.js');
 const MOST = 100;
 const ROWS = 1000;
 
@@ -62,7 +62,7 @@ export default function Compare({ ids }) {
     ${!value && busy && html`<${Waiting} />`}
     ${value?.problems.map((/** @type {any} */ problem) => html`<${Trouble} error=${problem} />`)}
     ${value && html`<${Table} runs=${value.runs} base=${base} find=${find} all=${all} />
-      <h2>Charts</h2><${Later} name="charts" props=${{ runs: value.runs.map((/** @type {any} */ run) => ({ id: run.info.run_id, name: run.info.run_name })), keys: [...new Set(value.runs.flatMap((/** @type {any} */ run) => run.metrics.map((/** @type {any} */ m) => m[0])))].sort() }} />`}
+      <h2>Charts</h2><${Later} load=${charts} props=${{ runs: value.runs.map((/** @type {any} */ run) => ({ id: run.info.run_id, name: run.info.run_name })), keys: [...new Set(value.runs.flatMap((/** @type {any} */ run) => run.metrics.map((/** @type {any} */ m) => m[0])))].sort() }} />`}
   </main>`;
 }
 

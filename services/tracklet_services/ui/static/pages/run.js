@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from '../vendor/preact.js';
 import { get, fileUrl } from '../lib/api.js';
 import * as format from '../lib/format.js';
-import { Crumbs, Id, Pairs, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { Crumbs, Id, Later, Pairs, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { changes, listen } from '../lib/live.js';
 import { href, route, setQuery } from '../lib/route.js';
 import { mayWrite, trash, tryWrite } from '../lib/write.js';
@@ -22,24 +22,6 @@ const PARTS = {
 
 /** Whether a metric is of the machine. @param {string} key */
 const isSystem = key => key.startsWith('system/');
-
-/** @param {{ name: string, props: any }} props */
-export function Later({ name, props }) {
-  const [part, setPart] = useState(/** @type {any} */ (null));
-  const [error, setError] = useState(/** @type {any} */ (null));
-  useEffect(() => {
-    let here = true;
-    PARTS[name]().then(
-      module => here && setPart(() => module.default),
-      problem => here && setError(problem),
-    );
-    return () => {
-      here = false;
-    };
-  }, [name]);
-  if (error) return html`<${Trouble} error=${error} retry=${() => location.reload()} />`;
-  return part ? html`<${part} ...${props} />` : html`<${Waiting} />`;
-}
 
 /** @param {{ id: string }} props */
 export default function Run({ id }) {
@@ -83,11 +65,11 @@ export default function Run({ id }) {
     }}>${TABS.map(one => html`<button role="tab" id=${`tab-${one}`} aria-selected=${one === tab} tabindex=${one === tab ? 0 : -1} aria-controls="part" onClick=${() => setQuery({ tab: one === 'overview' ? null : one, path: null }, false)}>${TITLES[one] ?? one}${counts[one] ? html` <span class="dim">${counts[one]}</span>` : ''}</button>`)}</div>
     <div role="tabpanel" id="part" aria-labelledby=${`tab-${tab}`}>
       ${tab === 'overview' && html`<${Overview} run=${run} />`}
-      ${tab === 'charts' && html`<${Later} name="charts" props=${{ runs: [{ id, name }], keys: keys.filter(key => !isSystem(key)) }} />`}
-      ${tab === 'system' && (counts.system ? html`<${Later} name="charts" props=${{ runs: [{ id, name }], keys: keys.filter(isSystem), usual: 'wall' }} />` : html`<p class="dim">No metrics of the machine were recorded. Ask for them with <code>tracklet.enable_system_metrics_logging()</code>.</p>`)}
-      ${tab === 'artifacts' && html`<${Later} name="artifacts" props=${{ kind: 'runs', owner: id }} />`}
-      ${tab === 'logs' && html`<${Later} name="logs" props=${{ run }} />`}
-      ${tab === 'code' && html`<${Later} name="code" props=${{ run }} />`}
+      ${tab === 'charts' && html`<${Later} key="charts" load=${PARTS.charts} props=${{ runs: [{ id, name }], keys: keys.filter(key => !isSystem(key)) }} />`}
+      ${tab === 'system' && (counts.system ? html`<${Later} key="charts" load=${PARTS.charts} props=${{ runs: [{ id, name }], keys: keys.filter(isSystem), usual: 'wall' }} />` : html`<p class="dim">No metrics of the machine were recorded. Ask for them with <code>tracklet.enable_system_metrics_logging()</code>.</p>`)}
+      ${tab === 'artifacts' && html`<${Later} key="artifacts" load=${PARTS.artifacts} props=${{ kind: 'runs', owner: id }} />`}
+      ${tab === 'logs' && html`<${Later} key="logs" load=${PARTS.logs} props=${{ run }} />`}
+      ${tab === 'code' && html`<${Later} key="code" load=${PARTS.code} props=${{ run }} />`}
     </div>
   </main>`;
 }

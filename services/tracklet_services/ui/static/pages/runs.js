@@ -1,16 +1,29 @@
-/** The runs of one or several experiments, as a table. */
+/** The runs of one or several experiments: as a table, or drawn. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/preact.js';
 import { frame, get } from '../lib/api.js';
 import * as format from '../lib/format.js';
-import { Crumbs, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { Crumbs, Later, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { changes, listen } from '../lib/live.js';
 import { go, href, route, setQuery } from '../lib/route.js';
 import { announce } from '../lib/state.js';
 import { mayWrite, trash, tryWrite } from '../lib/write.js';
+import * as best from '../table/best.js';
 import * as columns from '../table/columns.js';
 import { Chooser } from '../table/chooser.js';
 import { TableData } from '../table/data.js';
+import { FilterBox } from '../table/filter.js';
 import { Grid } from '../table/grid.js';
+import { MenuButton } from '../table/parts.js';
+import { groupsOf, rowsOf } from '../table/rows.js';
+import { shownColumns } from '../table/shown.js';
+import { ColumnMenu, Exports, Facets, Groups } from '../table/tools.js';
+import { Views } from '../table/views.js';
+
+const DRAWN = /** @type {Record<string, () => Promise<any>>} */ ({
+  charts: () => import('./charts.js'),
+  scatter: () => import('./scatter.js'),
+  parallel: () => import('./parallel.js'),
+});
 
 /** What a person types, as a filter: a bare word looks for a name. @param {string} text */
 export function asFilter(text) {
@@ -28,26 +41,57 @@ function FilterError({ error, text }) {
   </div>`;
 }
 
-/** @param {{ data: TableData, names: string[], order: string[], selected: Set<string>, titles: any, onSelect: () => void }} props */
-function Table({ data, names, order, selected, titles, onSelect }) {
+/** @param {{ data: TableData, names: string[], rows: import('../table/rows.js').Row[], how: any, order: string[], selected: Set<string>, open: Set<string>, onSelect: () => void }} props */
+function Table({ data, names, rows, how, order, selected, open, onSelect }) {
   const host = useRef(/** @type {any} */ (null));
   const grid = useRef(/** @type {Grid | null} */ (null));
   const latest = useRef(data);
   latest.current = data;
   const [error, setError] = useState(/** @type {any} */ (null));
+  const [menu, setMenu] = useState(/** @type {any} */ (null));
   const renewed = useRef(false);
   useLayoutEffect(() => setError(null), [data]);
-  const shown = columns.made(data, names, id => titles[id]);
-  const fixed = shown.length - names.length;
+  const { columns: shown, pins } = shownColumns(data, names, rows, how);
+  const isData = new Set(names);
+  /** @param {string[]} wanted */
+  const fetched = wanted =>
+    data.fetch(wanted).then(
+      came => {
+        if (!came || latest.current !== data) return;
+        renewed.current = false;
+        grid.current?.draw(true);
+      },
+      problem => {
+        if (latest.current !== data) return;
+        // A server that forgot even the new table's order would forget every other.
+        if (problem.status !== 410 || renewed.current) setError(problem);
+        else {
+          renewed.current = true;
+          setQuery({ turn: String(Date.now()) });
+        }
+      },
+    );
   const options = {
     label: 'runs',
-    count: data.count,
+    count: rows.length,
     columns: shown,
+    pins,
     order,
     selected,
-    key: (/** @type {number} */ row) => data.ids[row],
-    link: (/** @type {number} */ row) => href(['experiments', data.text('experiment', row), 'runs', data.ids[row]]),
-    colour: (/** @type {number} */ row) => format.colour(data.ids[row]),
+    all: data.ids,
+    tree: rows.some(row => row.below > 0),
+    keys: (/** @type {number} */ i) => rows[i].group?.rows.map(row => data.ids[row]) ?? [data.ids[rows[i].row]],
+    link: (/** @type {number} */ i) => (rows[i].group ? '' : href(['experiments', data.text('experiment', rows[i].row), 'runs', data.ids[rows[i].row]])),
+    colour: (/** @type {number} */ i) => format.colour(rows[i].group?.label ?? data.ids[rows[i].row]),
+    depth: (/** @type {number} */ i) => rows[i].depth,
+    open: (/** @type {number} */ i) => (rows[i].below ? rows[i].open : null),
+    onFold: (/** @type {number} */ i) => {
+      const id = rows[i].group?.id ?? data.ids[rows[i].row];
+      setQuery({ open: columns.spell(open.has(id) ? [...open].filter(one => one !== id) : [...open, id]) || null });
+    },
+    onBase: (/** @type {number} */ i) => {
+      if (!rows[i].group) setQuery({ base: how.base === data.ids[rows[i].row] ? null : data.ids[rows[i].row] });
+    },
     onSort: (/** @type {string} */ name, /** @type {boolean} */ more) => {
       const now = order.find(term => term.startsWith(`${name} `));
       const next = !now ? `${name} DESC` : now.endsWith('DESC') ? `${name} ASC` : null;
@@ -57,24 +101,16 @@ function Table({ data, names, order, selected, titles, onSelect }) {
       announce(terms.length ? `sorted by ${terms.join(', ')}` : 'newest first');
     },
     onSelect,
-    onColumns: (/** @type {number} */ first, /** @type {number} */ last) => {
-      const wanted = names.slice(Math.max(0, first - fixed), Math.max(0, last - fixed));
-      data.fetch(wanted).then(
-        came => {
-          if (!came || latest.current !== data) return;
-          renewed.current = false;
-          grid.current?.draw(true);
-        },
-        problem => {
-          if (latest.current !== data) return;
-          // A server that forgot even the new table's order would forget every other.
-          if (problem.status !== 410 || renewed.current) setError(problem);
-          else {
-            renewed.current = true;
-            setQuery({ turn: String(Date.now()) });
-          }
-        },
-      );
+    onColumns: (/** @type {number} */ first, /** @type {number} */ last) => fetched([...shown.slice(0, pins), ...shown.slice(first, last)].map(one => one.name).filter(name => isData.has(name))),
+    onMenu: (/** @type {number} */ column, /** @type {DOMRect} */ at) => setMenu({ name: shown[column].name, at }),
+    onResize: (/** @type {number} */ column, /** @type {number} */ width) => setQuery({ widths: best.spell({ ...how.widths, [shown[column].name]: width }) }),
+    onMove: (/** @type {number} */ column, /** @type {number} */ to) => {
+      const name = shown[column].name;
+      if (!isData.has(name)) return;
+      const next = names.filter(one => one !== name);
+      const at = next.indexOf(shown[to].name);
+      next.splice(at < 0 ? 0 : to > column ? at + 1 : at, 0, name);
+      setQuery({ cols: columns.spell(next) });
     },
   };
   useLayoutEffect(() => {
@@ -87,7 +123,9 @@ function Table({ data, names, order, selected, titles, onSelect }) {
     data.again();
     setError(null);
   };
-  return html`${error && html`<${Trouble} error=${error} retry=${retry} />`}<div class="grid-host" ref=${host}></div>`;
+  const of = menu && shown.find(one => one.name === menu.name);
+  return html`${error && html`<${Trouble} error=${error} retry=${retry} />`}<div class="grid-host" ref=${host}></div>
+    ${of && html`<${ColumnMenu} key=${menu.name} at=${menu.at} column=${of} names=${names} how=${how} onClose=${() => setMenu(null)} />`}`;
 }
 
 /** @param {{ ids: string[] }} props */
@@ -96,12 +134,13 @@ export default function Runs({ ids }) {
   const of = ids.join(',');
   const text = query.get('filter') ?? '';
   const order = columns.parse(query.get('order') ?? '');
-  const view = query.get('view') === 'deleted' ? 'deleted_only' : 'active_only';
-  const [typed, setTyped] = useState(text);
+  const trashed = query.get('trash') === '1';
+  const view = (query.get('view') ?? '') in DRAWN ? /** @type {string} */ (query.get('view')) : 'table';
   const [choosing, setChoosing] = useState(false);
+  const [menu, setMenu] = useState('');
   const [, turn] = useState(0);
   const selected = useRef(/** @type {Set<string>} */ (new Set()));
-  const about = useAnswer(signal => get('experiments', [['view', 'all']], signal), 'experiments');
+  const about = useAnswer(signal => get('experiments', [['view', 'all']], signal), `experiments ${changes.value}`);
   // The keys of the latest runs come at once; those of all, with their counts, a little later.
   const sampled = useAnswer(signal => get('keys', [['experiments', of], ['sample', '50']], signal), of);
   const keys = useAnswer(signal => get('keys', [['experiments', of]], signal), `${of} ${changes.value}`);
@@ -116,12 +155,12 @@ export default function Runs({ ids }) {
   const first = useRef(names);
   first.current = names;
   useEffect(() => listen(of), [of]);
-  const key = JSON.stringify([of, text, order, view, query.get('turn'), changes.value]);
-  const rows = useAnswer(async signal => {
+  const key = JSON.stringify([of, text, order, trashed, query.get('turn'), changes.value]);
+  const answer = useAnswer(async signal => {
     const asked = /** @type {[string, string][]} */ ([
       ['experiments', of],
       ['filter', asFilter(text)],
-      ['view', view],
+      ['view', trashed ? 'deleted_only' : 'active_only'],
       ...order.map(one => ['order', columns.term(one.replace(/ (ASC|DESC)$/, '')) + one.slice(one.lastIndexOf(' '))]),
       ...first.current.slice(0, 12).map(name => ['column', name]),
     ]);
@@ -129,54 +168,83 @@ export default function Runs({ ids }) {
     announce(`${data.count} of ${data.total} runs`);
     return data;
   }, key);
-  useEffect(() => setTyped(text), [text]);
-  useEffect(() => {
-    const timer = setTimeout(() => typed !== text && setQuery({ filter: typed || null }), 250);
-    return () => clearTimeout(timer);
-  }, [typed]);
 
   const known = Object.fromEntries((about.value?.experiments ?? []).map((/** @type {any} */ one) => [one.id, one]));
   const title = ids.length === 1 ? (known[ids[0]]?.name ?? ids[0]) : `${ids.length} experiments`;
   document.title = `${title} · tracklet`;
-  const data = rows.value;
+  const data = answer.value;
   const note = ids.length === 1 ? known[ids[0]]?.note : '';
   const chosen = selected.current;
+  const by = columns.parse(query.get('group') ?? '');
+  const as = ['min', 'max'].includes(query.get('agg') ?? '') ? /** @type {string} */ (query.get('agg')) : 'mean';
+  const open = new Set(columns.parse(query.get('open') ?? ''));
+  const titleOf = (/** @type {string} */ id) => known[id]?.name;
+  const how = {
+    title: titleOf,
+    as,
+    pins: columns.parse(query.get('pin') ?? ''),
+    widths: Object.fromEntries((query.get('widths') ?? '').split(',').flatMap(one => {
+      const at = one.lastIndexOf(':');
+      const width = Number(one.slice(at + 1));
+      return at > 0 && width >= 20 && width <= 2000 ? [[best.decode(one.slice(0, at)), width]] : [];
+    })),
+    better: best.parse(query.get('better') ?? ''),
+    base: query.get('base') ?? '',
+  };
+  const needed = by.filter(name => /^(param|tag)\./.test(name));
+  const ready = !!data && needed.every(name => data.columns.has(name));
+  const [failed, setFailed] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    if (data && !ready) data.fetch(needed).then(() => turn(n => n + 1), setFailed);
+  }, [data, by.join()]);
+  const groups = data && by.length && ready ? groupsOf(data, by, id => titleOf(id) ?? id) : null;
+  const sort = order[0] ? /** @type {[string, number]} */ ([order[0].replace(/ (ASC|DESC)$/, ''), order[0].endsWith('DESC') ? -1 : 1]) : null;
+  const rows = data && (!by.length || ready) ? rowsOf(data, { groups, flat: query.get('flat') === '1', open, base: how.base, sort, as }) : null;
+  const nested = !!data && data.parent.some((/** @type {number} */ row) => row >= 0);
+  const drawn = data ? [...data.ids.keys()].filter(row => !chosen.size || chosen.has(data.ids[row])) : [];
+  const toggle = (/** @type {string} */ name) => (/** @type {boolean} */ on) => setMenu(on ? name : '');
   return html`<main id="main" class="page wide" tabindex="-1">
     <${Crumbs} trail=${[['experiments', '#/'], [title]]} />
     <div class="title"><h1 dir="auto">${title}</h1>
-      <span class="count" aria-hidden="true">${data ? (data.count === data.total ? `${format.count(data.total)} runs` : `${format.count(data.count)} of ${format.count(data.total)} runs`) : ''}</span>
+      <span class="count" aria-hidden="true">${data ? (data.count === data.total ? `${format.count(data.total)} runs` : `${format.count(data.count)} of ${format.count(data.total)} runs`) : ''}${groups ? ` in ${format.count(groups.length)} groups` : ''}</span>
+      <span class="grow"></span>
+      ${ids.length === 1 && known[ids[0]] && html`<${MenuButton} label="Views" open=${menu === 'views'} onOpen=${toggle('views')}><${Views} experiment=${ids[0]} tags=${known[ids[0]].tags} onClose=${() => setMenu('')} /></${MenuButton}>`}
+      ${data && rows && html`<${MenuButton} label="Export" open=${menu === 'export'} onOpen=${toggle('export')}><${Exports} data=${data} rows=${[...data.ids.keys()]} names=${names} asked=${{ ids, filter: asFilter(text), order }} onClose=${() => setMenu('')} /></${MenuButton}>`}
     </div>
     ${note && html`<p class="note-line dim" dir="auto">${note.split('\n')[0]}</p>`}
     <div class="bar">
-      <input class="filter" data-filter type="search" spellcheck=${false} autocomplete="off" placeholder="filter: metrics.auc > 0.8 and params.model = 'xgb', or a name" aria-label="filter runs" aria-invalid=${!!rows.error} value=${typed} onInput=${(/** @type {any} */ e) => setTyped(e.target.value)} onKeyDown=${(/** @type {any} */ e) => {
-        if (e.key === 'Enter') setQuery({ filter: typed || null });
-        if (e.key === 'Escape' && typed) {
-          setTyped('');
-          setQuery({ filter: null });
-        } else if (e.key === 'Escape') e.target.blur();
-      }} />
+      <${FilterBox} text=${text} wrong=${!!answer.error} uses=${uses} data=${data} onChange=${(/** @type {string | null} */ filter) => setQuery({ filter })} />
+      ${data && html`<${MenuButton} label="Facets" open=${menu === 'facets'} onOpen=${toggle('facets')}><${Facets} data=${data} names=${names} filter=${asFilter(text)} /></${MenuButton}>`}
+    </div>
+    <div class="bar">
       <button aria-expanded=${choosing} onClick=${() => setChoosing(!choosing)}>Columns <span class="dim">${names.length}/${format.count(uses.length)}</span></button>
+      <${MenuButton} label=${by.length ? `Group by ${by.length}` : 'Group'} open=${menu === 'group'} onOpen=${toggle('group')}><${Groups} uses=${uses} by=${by} several=${ids.length > 1} /></${MenuButton}>
+      ${by.length > 0 && html`<label class="check">of each <select aria-label="what is shown of a group" value=${as} onChange=${(/** @type {any} */ e) => setQuery({ agg: e.target.value === 'mean' ? null : e.target.value })}><option value="mean">mean ± deviation</option><option value="min">least</option><option value="max">greatest</option></select></label>`}
       <label class="check"><input type="checkbox" checked=${differs} onChange=${(/** @type {any} */ e) => setQuery({ diff: e.target.checked ? '1' : null })} />only what differs</label>
-      <label class="check"><input type="checkbox" checked=${view === 'deleted_only'} onChange=${(/** @type {any} */ e) => setQuery({ view: e.target.checked ? 'deleted' : null })} />in the trash</label>
+      ${nested && !by.length && html`<label class="check"><input type="checkbox" checked=${query.get('flat') === '1'} onChange=${(/** @type {any} */ e) => setQuery({ flat: e.target.checked ? '1' : null })} />flat</label>`}
+      <label class="check"><input type="checkbox" checked=${trashed} onChange=${(/** @type {any} */ e) => setQuery({ trash: e.target.checked ? '1' : null })} />in the trash</label>
+      <div class="switch" role="group" aria-label="show as">${['table', ...Object.keys(DRAWN)].map(one => html`<button aria-pressed=${view === one} onClick=${() => setQuery({ view: one === 'table' ? null : one }, false)}>${one}</button>`)}</div>
       <span class="grow"></span>
       ${mayWrite() && chosen.size > 0 && html`<button class="quiet" onClick=${async () => {
-        const ids = [...chosen];
+        const picked = [...chosen];
         chosen.clear();
-        if (view === 'deleted_only') for (const run_id of ids) await tryWrite('runs/restore', { run_id });
-        else await trash(ids);
+        if (trashed) for (const run_id of picked) await tryWrite('runs/restore', { run_id });
+        else await trash(picked);
         turn(n => n + 1);
-      }}>${view === 'deleted_only' ? 'restore' : 'to the trash'} ${format.count(chosen.size)}</button>`}
+      }}>${trashed ? 'restore' : 'to the trash'} ${format.count(chosen.size)}</button>`}
+      ${chosen.size === 1 && html`<button class="quiet" onClick=${() => setQuery({ base: how.base === [...chosen][0] ? null : [...chosen][0] })}>${how.base === [...chosen][0] ? 'no baseline' : 'as baseline'}</button>`}
       <button class=${chosen.size > 1 ? 'primary' : ''} disabled=${chosen.size < 2} onClick=${() => go(href(['compare'], { runs: [...chosen].slice(0, 500).join(',') }))}>compare${chosen.size ? ` ${format.count(chosen.size)}` : ''}</button>
     </div>
     ${asFilter(text) !== text && text && html`<p class="dim small">looks for <code>${asFilter(text)}</code></p>`}
-    ${rows.error && html`<${FilterError} error=${rows.error} text=${asFilter(text)} />`}
-    ${keys.error && html`<${Trouble} error=${keys.error} retry=${keys.again} />`}
+    ${answer.error && html`<${FilterError} error=${answer.error} text=${asFilter(text)} />`}
+    ${(keys.error ?? failed) && html`<${Trouble} error=${keys.error ?? failed} retry=${keys.again} />`}
     ${choosing && html`<${Chooser} uses=${uses} names=${names} onChange=${(/** @type {string[] | null} */ next) => setQuery({ cols: next && columns.spell(next) })} onClose=${() => setChoosing(false)} />`}
-    ${!data && rows.busy && html`<${Waiting} />`}
-    ${data && data.count === 0 && html`<p class="dim none">${text ? html`Nothing matches. Without the filter there are ${format.count(data.total)} runs. <button class="quiet" onClick=${() => setQuery({ filter: null })}>clear the filter</button>` : view === 'deleted_only' ? 'The trash holds no runs of this experiment.' : 'This experiment has no runs yet.'}</p>`}
-    ${data && data.count > 0 && html`<div class=${rows.busy ? 'table busy' : 'table'}><${Table} data=${data} names=${names} order=${order} selected=${chosen} titles=${Object.fromEntries(Object.values(known).map((/** @type {any} */ one) => [one.id, one.name]))} onSelect=${() => {
+    ${!data && answer.busy && html`<${Waiting} />`}
+    ${data && data.count === 0 && html`<p class="dim none">${text ? html`Nothing matches. Without the filter there are ${format.count(data.total)} runs. <button class="quiet" onClick=${() => setQuery({ filter: null })}>clear the filter</button>` : trashed ? 'The trash holds no runs of this experiment.' : 'This experiment has no runs yet.'}</p>`}
+    ${data && rows && data.count > 0 && view === 'table' && html`<div class=${answer.busy ? 'table busy' : 'table'}><${Table} data=${data} names=${names} rows=${rows} how=${how} order=${order} selected=${chosen} open=${open} onSelect=${() => {
       turn(n => n + 1);
       announce(`${chosen.size} selected`);
     }} /></div>`}
+    ${data && data.count > 0 && view !== 'table' && html`${chosen.size > 0 && html`<p class="dim small">Of ${format.count(data.count)} runs the ${format.count(drawn.length)} that are selected are drawn.</p>`}<${Later} key=${view} load=${DRAWN[view]} props=${view === 'charts' ? { runs: drawn.map(row => ({ id: data.ids[row], name: data.names[row] })), keys: uses.filter(([kind, of]) => kind === 'metric' && !columns.isOwn(of)).map(use => use[1]), groups: groups?.map(({ label, rows: members }) => ({ label, ids: members.map(row => data.ids[row]) })) ?? null } : { data, rows: drawn, uses, names, groups, filter: asFilter(text), title: titleOf }} />`}
   </main>`;
 }

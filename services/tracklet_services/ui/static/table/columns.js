@@ -104,7 +104,7 @@ export function made(data, names, title = () => undefined) {
       get number() {
         return kind === 'metric' || !!data.columns.get(name)?.numeric;
       },
-      text: row => cell(data.columns.get(name), row),
+      text: row => fitting(data.columns.get(name), row),
     });
     before = kind;
   }
@@ -113,6 +113,12 @@ export function made(data, names, title = () => undefined) {
 
 /** The length of the longest of the first texts. @param {any} column */
 const longest = column => (column?.kind === 'text' ? Math.max(0, ...column.texts.slice(0, 50).map((/** @type {string} */ text) => text.length)) : 0);
+
+/** A number that was written with many digits is shown with as many as of a metric. @param {any} column @param {number} row */
+function fitting(column, row) {
+  const text = cell(column, row);
+  return column?.numeric && text.length > 12 ? format.number(Number(text)) : text;
+}
 
 /** @param {any} column @param {number} row */
 export function cell(column, row) {

@@ -12,23 +12,35 @@
  * @property {boolean} [sortable]
  * @property {(row: number) => string} text
  * @property {(row: number) => string} [mark]  The value of data-status, for its look.
+ * @property {(row: number) => string} [look]  A further class: best, better, worse.
  *
  * @typedef {object} Options
  * @property {string} label
  * @property {number} count
- * @property {Column[]} columns     The first one is pinned, and is the name of the row.
- * @property {(row: number) => string} link
+ * @property {Column[]} columns     The first one is the name of the row.
+ * @property {number} pins          How many of the first columns stay in view.
+ * @property {(row: number) => string} link  Empty for what is no run.
  * @property {(row: number) => string} colour
- * @property {(row: number) => string} key
+ * @property {(row: number) => string[]} keys  The runs that a row stands for.
+ * @property {string[]} all         The runs of all rows, those folded away too.
+ * @property {boolean} tree         Whether rows have others below them.
+ * @property {(row: number) => number} depth
+ * @property {(row: number) => boolean | null} open  Whether what is below it is shown; null if nothing is.
+ * @property {(row: number) => void} onFold
  * @property {string[]} order       Such as `name DESC`.
  * @property {Set<string>} selected
  * @property {(name: string, more: boolean) => void} onSort
  * @property {() => void} onSelect
  * @property {(first: number, last: number) => void} onColumns
+ * @property {(column: number, at: DOMRect) => void} onMenu
+ * @property {(column: number, width: number) => void} onResize
+ * @property {(column: number, to: number) => void} onMove
+ * @property {(row: number) => void} onBase
  */
 
-const ROW = 30;
-const HEAD = 44;
+import { watchDrag } from './drag.js';
+import { HEAD, onKey, ROW } from './keys.js';
+
 const SPARE_ROWS = 6;
 const SPARE_PX = 200;
 
@@ -53,7 +65,6 @@ export class Grid {
     this.heads = [];
     this.scroller = make('div', 'grid', host);
     this.scroller.tabIndex = 0;
-    this.scroller.setAttribute('role', 'grid');
     this.scroller.setAttribute('aria-multiselectable', 'true');
     this.head = make('div', 'grid-head', this.scroller);
     this.head.setAttribute('role', 'row');
@@ -65,12 +76,14 @@ export class Grid {
     this.all.tabIndex = -1;
     this.all.setAttribute('aria-label', 'select all that match');
     this.all.addEventListener('change', () => this.selectAll(this.all.checked));
-    this.nameHead = this.makeHead(this.pinHead);
+    /** @type {any[]} */
+    this.pinHeads = [];
     this.body = make('div', 'grid-body', this.scroller);
     this.body.setAttribute('role', 'presentation');
     this.scroller.addEventListener('scroll', () => this.later(), { passive: true });
-    this.scroller.addEventListener('keydown', event => this.onKey(event));
+    this.scroller.addEventListener('keydown', event => onKey(this, event));
     this.scroller.addEventListener('click', event => this.onClick(event));
+    watchDrag(this);
     this.resizing = new ResizeObserver(() => this.later());
     this.resizing.observe(this.scroller);
     this.update(options);
@@ -85,12 +98,18 @@ export class Grid {
   /** @param {Options} options */
   update(options) {
     this.options = options;
-    const { columns, count, label } = options;
-    /** @type {number[]} */
-    this.left = [0];
-    for (const column of columns.slice(1)) this.left.push(this.left[this.left.length - 1] + column.width);
-    this.pinned = columns[0].width;
-    const width = `${this.pinned + this.left[this.left.length - 1]}px`;
+    const { columns, count, label, pins, tree } = options;
+    /** Where columns begin: those that are pinned within these, others within what scrolls. @type {number[]} */
+    this.left = [];
+    let [pinned, wide] = [0, 0];
+    columns.forEach((column, i) => {
+      this.left.push(i < pins ? pinned : wide);
+      if (i < pins) pinned += column.width;
+      else wide += column.width;
+    });
+    this.pinned = pinned;
+    this.scroller.setAttribute('role', tree ? 'treegrid' : 'grid');
+    const width = `${pinned + wide}px`;
     this.body.style.width = width;
     this.head.style.width = width;
     this.body.style.height = `${count * ROW}px`;
@@ -99,6 +118,7 @@ export class Grid {
     this.scroller.setAttribute('aria-label', label);
     this.scroller.setAttribute('aria-rowcount', String(count + 1));
     this.scroller.setAttribute('aria-colcount', String(columns.length));
+    this.showSelected();
     this.at.row = Math.max(0, Math.min(this.at.row, count - 1));
     this.at.column = Math.min(this.at.column, columns.length - 1);
     this.draw(true);
@@ -116,10 +136,11 @@ export class Grid {
   span() {
     const from = this.scroller.scrollLeft - SPARE_PX;
     const to = this.scroller.scrollLeft + this.scroller.clientWidth - this.pinned + SPARE_PX;
-    let first = 1;
-    while (first < this.left.length && this.left[first] < from) first++;
+    const { columns, pins } = this.options;
+    let first = pins;
+    while (first < columns.length && this.left[first] + columns[first].width < from) first++;
     let last = first;
-    while (last < this.left.length && this.left[last - 1] < to) last++;
+    while (last < columns.length && this.left[last] < to) last++;
     return [first, last];
   }
 
@@ -144,20 +165,25 @@ export class Grid {
       else free.push(row);
     }
     if (moved) for (const row of this.rows) if (placed.has(row.index)) this.fill(row, row.index);
-    for (let index = first; index < last; index++) if (!placed.has(index)) this.fill(free.pop(), index);
-    for (const row of free) {
+    let next = 0;
+    for (let index = first; index < last; index++) if (!placed.has(index)) this.fill(free[next++], index);
+    for (const row of free.slice(next)) {
       row.index = -1;
       row.element.hidden = true;
     }
     this.mark();
-    this.options.onColumns(from, Math.min(to, columns.length));
+    this.options.onColumns(from, to);
   }
 
   /** @param {Element} parent */
   makeHead(parent) {
     const element = make('div', 'head', parent);
     element.setAttribute('role', 'columnheader');
-    return { element, caption: make('span', 'caption', element), title: make('span', 'title', element), name: '' };
+    const made = { element, caption: make('span', 'caption', element), title: make('span', 'title', element), more: make('button', 'more quiet', element), name: '' };
+    made.more.textContent = '⋮';
+    made.more.tabIndex = -1;
+    make('span', 'grip', element);
+    return made;
   }
 
   /** @param {any} head @param {Column} column @param {number} index */
@@ -172,43 +198,52 @@ export class Grid {
     head.element.setAttribute('aria-colindex', String(index + 1));
     head.element.setAttribute('aria-sort', place < 0 ? 'none' : down ? 'descending' : 'ascending');
     head.element.title = column.title;
+    head.element.setAttribute('aria-label', column.title);
+    head.more.setAttribute('aria-label', `menu of ${column.title}`);
     head.caption.textContent = column.caption ?? '';
     head.title.textContent = column.title;
   }
 
   /** @param {number} from @param {number} to */
   drawHead(from, to) {
-    const { columns } = this.options;
-    this.fillHead(this.nameHead, columns[0], 0);
-    while (this.heads.length < to - from) this.heads.push(this.makeHead(this.head));
-    this.heads.forEach((head, i) => {
-      const index = from + i;
-      head.element.hidden = index >= to;
-      if (index >= to) return;
-      head.element.style.left = `${this.pinned + this.left[index - 1]}px`;
-      head.element.style.width = `${columns[index].width}px`;
-      this.fillHead(head, columns[index], index);
-    });
+    const { columns, pins } = this.options;
+    const place = (/** @type {any[]} */ heads, /** @type {Element} */ parent, /** @type {number} */ first, /** @type {number} */ last, /** @type {number} */ start) => {
+      while (heads.length < last - first) heads.push(this.makeHead(parent));
+      heads.forEach((head, i) => {
+        const index = first + i;
+        head.element.hidden = index >= last;
+        if (index >= last) return;
+        head.element.style.left = `${start + this.left[index]}px`;
+        head.element.style.width = `${columns[index].width}px`;
+        this.fillHead(head, columns[index], index);
+      });
+    };
+    place(this.pinHeads, this.pinHead, 0, pins, 0);
+    place(this.heads, this.head, from, to, this.pinned);
   }
 
   makeRow() {
     const element = make('div', 'row', this.body);
     element.setAttribute('role', 'row');
     const pin = make('div', 'pin', element);
-    pin.setAttribute('role', 'gridcell');
-    pin.setAttribute('aria-colindex', '1');
-    const box = make('span', 'box', pin);
-    const dot = make('span', 'dot', pin);
-    const link = make('a', '', pin);
+    pin.setAttribute('role', 'presentation');
+    const name = make('div', 'name', pin);
+    name.setAttribute('role', 'gridcell');
+    name.setAttribute('aria-colindex', '1');
+    const box = make('span', 'box', name);
+    const fold = make('span', 'fold', name);
+    const dot = make('span', 'dot', name);
+    const link = make('a', '', name);
     link.setAttribute('dir', 'auto');
     link.tabIndex = -1;
     box.setAttribute('aria-hidden', 'true');
-    return { element, pin, box, dot, link, cells: /** @type {any[]} */ ([]), index: -1 };
+    fold.setAttribute('aria-hidden', 'true');
+    return { element, pin, name, box, fold, dot, link, cells: /** @type {any[]} */ ([]), pins: /** @type {any[]} */ ([]), index: -1 };
   }
 
   /** @param {any} row @param {number} index */
   fill(row, index) {
-    const { columns, link, colour } = this.options;
+    const { columns, link, colour, pins, tree, depth, open } = this.options;
     const { from, to } = this;
     row.index = index;
     row.element.hidden = false;
@@ -216,36 +251,54 @@ export class Grid {
     row.element.dataset.row = String(index);
     row.element.setAttribute('aria-rowindex', String(index + 2));
     row.pin.style.width = `${this.pinned}px`;
+    row.name.style.width = `${columns[0].width}px`;
     row.link.textContent = columns[0].text(index);
-    row.link.href = link(index);
+    const address = link(index);
+    if (address) row.link.href = address;
+    else row.link.removeAttribute('href');
+    row.dot.hidden = !colour(index);
     row.dot.style.background = colour(index);
+    const unfolded = open(index);
+    row.fold.hidden = !tree;
+    row.fold.textContent = unfolded === null ? '' : unfolded ? '▾' : '▸';
+    row.fold.style.marginLeft = `${depth(index) * 16}px`;
+    if (tree) row.element.setAttribute('aria-level', String(depth(index) + 1));
+    else row.element.removeAttribute('aria-level');
+    if (unfolded === null) row.element.removeAttribute('aria-expanded');
+    else row.element.setAttribute('aria-expanded', String(unfolded));
     this.fillSelected(row);
-    while (row.cells.length < to - from) {
-      const cell = make('div', 'cell', row.element);
+    this.fillCells(row.pins, row.pin, index, 1, pins, 0);
+    this.fillCells(row.cells, row.element, index, from, to, this.pinned);
+  }
+
+  /** @param {any[]} cells @param {Element} parent @param {number} row @param {number} first @param {number} last @param {number} start px */
+  fillCells(cells, parent, row, first, last, start) {
+    while (cells.length < last - first) {
+      const cell = make('div', 'cell', parent);
       cell.setAttribute('role', 'gridcell');
       cell.append('');
-      row.cells.push(cell);
+      cells.push(cell);
     }
-    row.cells.forEach((/** @type {any} */ cell, /** @type {number} */ i) => {
-      const at = from + i;
-      if (at >= to) {
+    cells.forEach((cell, i) => {
+      const at = first + i;
+      if (at >= last) {
         if (!cell.hidden) cell.hidden = true;
         return;
       }
       if (cell.hidden) cell.hidden = false;
-      const column = columns[at];
-      if (cell.at !== this.left[at - 1] || cell.wide !== column.width || cell.number !== !!column.number) {
-        cell.at = this.left[at - 1];
-        cell.wide = column.width;
-        cell.number = !!column.number;
-        cell.style.left = `${this.pinned + cell.at}px`;
-        cell.style.width = `${cell.wide}px`;
-        cell.className = column.number ? 'cell number' : 'cell';
+      const column = this.options.columns[at];
+      const left = start + this.left[at];
+      const look = `cell${column.number ? ' number' : ''}${column.look ? ` ${column.look(row)}` : ''}`;
+      if (cell.at !== at || cell.left !== left || cell.wide !== column.width) {
+        Object.assign(cell, { at, left, wide: column.width });
+        cell.style.left = `${left}px`;
+        cell.style.width = `${column.width}px`;
         cell.setAttribute('aria-colindex', String(at + 1));
       }
-      const text = column.text(index);
+      if (cell.look !== look) cell.className = cell.look = look;
+      const text = column.text(row);
       if (cell.shown !== text) cell.firstChild.data = cell.shown = text;
-      const mark = column.mark ? column.mark(index) : '';
+      const mark = column.mark ? column.mark(row) : '';
       if ((cell.dataset.status ?? '') !== mark) {
         if (mark) cell.dataset.status = mark;
         else delete cell.dataset.status;
@@ -255,7 +308,8 @@ export class Grid {
 
   /** @param {any} row */
   fillSelected(row) {
-    const selected = this.options.selected.has(this.options.key(row.index));
+    const keys = this.options.keys(row.index);
+    const selected = keys.length > 0 && keys.every(key => this.options.selected.has(key));
     row.element.classList.toggle('selected', selected);
     row.element.setAttribute('aria-selected', String(selected));
   }
@@ -266,9 +320,11 @@ export class Grid {
     this.scroller.querySelectorAll('.here').forEach(element => {
       element.classList.remove('here');
       element.removeAttribute('id');
+      /** @type {any} */ (element).look = null;
     });
     const row = this.rows.find(one => one.index === this.at.row);
-    const cell = this.at.column === 0 ? row?.pin : row?.cells[this.at.column - this.from];
+    const { pins } = this.options;
+    const cell = this.at.column === 0 ? row?.name : this.at.column < pins ? row?.pins[this.at.column - 1] : row?.cells[this.at.column - this.from];
     if (row && cell && !cell.hidden) {
       cell.classList.add('here');
       cell.id = 'grid-here';
@@ -289,8 +345,8 @@ export class Grid {
     const page = this.scroller.clientHeight - HEAD;
     if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
     else if (top + ROW > this.scroller.scrollTop + page) this.scroller.scrollTop = top + ROW - page;
-    if (this.at.column > 0) {
-      const left = this.left[this.at.column - 1];
+    if (this.at.column >= this.options.pins) {
+      const left = this.left[this.at.column];
       const wide = this.scroller.clientWidth - this.pinned;
       const right = left + columns[this.at.column].width;
       if (left < this.scroller.scrollLeft) this.scroller.scrollLeft = left;
@@ -300,63 +356,23 @@ export class Grid {
     this.mark();
   }
 
-  /** @param {KeyboardEvent} event */
-  onKey(event) {
-    if (event.altKey || event.isComposing) return;
-    const { row, column } = this.at;
-    const edge = event.ctrlKey || event.metaKey;
-    const { count, columns } = this.options;
-    const page = Math.max(1, Math.floor((this.scroller.clientHeight - HEAD) / ROW) - 1);
-    /** @type {Record<string, [number, number]>} */
-    const moves = {
-      ArrowDown: [edge ? count - 1 : row + 1, column],
-      ArrowUp: [edge ? 0 : row - 1, column],
-      ArrowRight: [row, edge ? columns.length - 1 : column + 1],
-      ArrowLeft: [row, edge ? 0 : column - 1],
-      PageDown: [row + page, column],
-      PageUp: [row - page, column],
-      Home: [edge ? 0 : row, 0],
-      End: [edge ? count - 1 : row, columns.length - 1],
-    };
-    const move = moves[event.key];
-    if (move) {
-      if (event.shiftKey && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
-        this.select(row, true);
-        this.select(Math.max(0, Math.min(move[0], count - 1)), true);
-      }
-      this.goTo(...move);
-    } else if (event.key === ' ') {
-      this.select(row);
-    } else if (event.key === 'Enter' && count) {
-      if (edge) open(this.options.link(row));
-      else location.hash = this.options.link(row).slice(1);
-    } else if (event.key === 'a' && edge) {
-      this.selectAll(true);
-    } else if (event.key === 's' && !edge) {
-      this.options.onSort(columns[column].name, event.shiftKey);
-    } else if (event.key === 'Escape' && this.options.selected.size) {
-      this.selectAll(false);
-    } else {
-      return;
-    }
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
   /** @param {MouseEvent} event */
   onClick(event) {
     const at = /** @type {HTMLElement} */ (event.target);
     const head = at.closest('.head');
     if (head instanceof HTMLElement && head.dataset.column) {
       const column = this.options.columns[+head.dataset.column];
+      if (at.closest('.more')) this.options.onMenu(+head.dataset.column, head.getBoundingClientRect());
+      if (at.closest('.more, .grip') || this.dragged) return;
       if (column.sortable !== false) this.options.onSort(column.name, event.shiftKey);
       return;
     }
     const element = at.closest('.row');
-    if (!(element instanceof HTMLElement) || at.closest('a')) return;
+    if (!(element instanceof HTMLElement) || at.closest('a[href]')) return;
     const row = Number(element.dataset.row);
     const cell = at.closest('.cell');
-    const column = cell ? this.rows.find(one => one.index === row).cells.indexOf(cell) + this.from : 0;
+    const column = cell ? /** @type {any} */ (cell).at : 0;
+    if (at.closest('.fold') || (at.closest('.name') && !at.closest('.box') && !this.options.link(row))) return this.options.onFold(row);
     if (at.closest('.box')) {
       if (event.shiftKey) this.selectRange(this.anchor, row);
       else this.select(row);
@@ -367,34 +383,46 @@ export class Grid {
 
   /** @param {number} row @param {boolean} [on] */
   select(row, on) {
-    const { selected, key, count } = this.options;
+    const { selected, keys, count } = this.options;
     if (row >= count) return;
-    const name = key(row);
-    if (on ?? !selected.has(name)) selected.add(name);
-    else selected.delete(name);
+    const names = keys(row);
+    const off = !(on ?? !names.every(name => selected.has(name)));
+    for (const name of names) {
+      if (off) selected.delete(name);
+      else selected.add(name);
+    }
     this.anchor = row;
     this.selectedChanged();
   }
 
   /** @param {number} from @param {number} to */
   selectRange(from, to) {
-    for (let row = Math.min(from, to); row <= Math.max(from, to); row++) this.options.selected.add(this.options.key(row));
+    for (let row = Math.min(from, to); row <= Math.max(from, to); row++) for (const key of this.options.keys(row)) this.options.selected.add(key);
     this.selectedChanged();
   }
 
   /** @param {boolean} on */
   selectAll(on) {
-    const { selected, key, count } = this.options;
+    const { selected, all } = this.options;
     selected.clear();
-    if (on) for (let row = 0; row < count; row++) selected.add(key(row));
+    if (on) for (const key of all) selected.add(key);
     this.selectedChanged();
   }
 
+  showSelected() {
+    const { selected, all } = this.options;
+    this.all.checked = all.length > 0 && selected.size >= all.length;
+    this.all.indeterminate = selected.size > 0 && selected.size < all.length;
+  }
+
   selectedChanged() {
-    const { selected, count, onSelect } = this.options;
     for (const row of this.rows) if (row.index >= 0) this.fillSelected(row);
-    this.all.checked = count > 0 && selected.size >= count;
-    this.all.indeterminate = selected.size > 0 && selected.size < count;
-    onSelect();
+    this.showSelected();
+    this.options.onSelect();
+  }
+
+  /** @param {number} column @returns {HTMLElement | undefined} */
+  headOf(column) {
+    return [...this.pinHeads, ...this.heads].find(one => one.index === column && !one.element.hidden)?.element;
   }
 }
