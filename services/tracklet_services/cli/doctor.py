@@ -32,35 +32,18 @@ def doctor(json_output: bool) -> None:
 
     Passwords and tokens are masked, so the answer can be shown to others.
     """
-    facts = {
-        "tracklet": version("tracklet"),
-        "python": f"{platform.python_version()} ({sys.executable})",
-        "platform": platform.platform(),
-        "tracking_uri": mask(settings.tracking_uri()),
-        "registry_uri": mask(settings.registry_uri()),
-        "cache_folder": str(settings.cache_dir()),
-        "config_folder": str(settings.config_dir()),
-    }
-    checks = {
-        "record": _attempt(_check_record),
-        "left out": _attempt(_check_left_out),
-        "cache folder": _attempt(lambda: _check_writable(settings.cache_dir())),
-        "dependencies": _attempt(_check_dependencies),
-        "plugins": _attempt(_check_plugins),
-    }
-    environment = {
-        name: "***" if _SECRET.search(name) else mask(value)
-        for name, value in sorted(os.environ.items())
-        if name.startswith(("TRACKLET_", "MLFLOW_"))
-    }
-    healthy = all(check["ok"] for check in checks.values())
+    found = examined(settings.tracking_uri())
+    checks = found["checks"]
+    healthy = found["healthy"]
     if json_output:
-        document = {"healthy": healthy, **facts, "environment": environment, "checks": checks}
-        output.as_json(document)
+        facts, rest = found["facts"], {k: v for k, v in found.items() if k != "facts"}
+        output.as_json({"healthy": rest.pop("healthy"), **facts, **rest})
     else:
         output.say("tracklet " + ("is well" if healthy else "has a problem"))
-        output.section("Facts", ((key.replace("_", " "), value) for key, value in facts.items()))
-        output.section("Environment", environment.items())
+        output.section(
+            "Facts", ((key.replace("_", " "), value) for key, value in found["facts"].items())
+        )
+        output.section("Environment", found["environment"].items())
         output.section(
             "Checks",
             [
@@ -68,8 +51,56 @@ def doctor(json_output: bool) -> None:
                 for name, check in checks.items()
             ],
         )
+        for name, check in checks.items():
+            if not check["ok"]:
+                output.say(f"{name}: {check['way_out']}")
     if not healthy:
         raise click.exceptions.Exit(1)
+
+
+_WAYS_OUT = {
+    "record": "Name another place by --tracking-uri or TRACKLET_TRACKING_URI, or give this user "
+    "the right to write there.",
+    "left out": "Mend or move what is named; everything else is found without it. "
+    "`tracklet index rebuild` reads a folder anew.",
+    "cache folder": "Make it writable, or name another one by TRACKLET_CACHE_DIR.",
+    "dependencies": "Install what is missing: pip install --upgrade tracklet",
+    "plugins": "`tracklet plugins` says why each of them is not used.",
+}
+
+
+def examined(uri: str) -> dict[str, Any]:
+    """Where things are, and whether they work, of a record; secrets are masked.
+
+    Args:
+        uri: Where the record is.
+    """
+    facts = {
+        "tracklet": version("tracklet"),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "tracking_uri": mask(uri),
+        "registry_uri": mask(settings.registry_uri()),
+        "cache_folder": str(settings.cache_dir()),
+        "config_folder": str(settings.config_dir()),
+    }
+    checks = {
+        "record": _attempt(lambda: _check_record(uri)),
+        "left out": _attempt(lambda: _check_left_out(uri)),
+        "cache folder": _attempt(lambda: _check_writable(settings.cache_dir())),
+        "dependencies": _attempt(_check_dependencies),
+        "plugins": _attempt(_check_plugins),
+    }
+    for name, check in checks.items():
+        if not check["ok"]:
+            check["way_out"] = _WAYS_OUT[name]
+    environment = {
+        name: "***" if _SECRET.search(name) else mask(value)
+        for name, value in sorted(os.environ.items())
+        if name.startswith(("TRACKLET_", "MLFLOW_"))
+    }
+    healthy = all(check["ok"] for check in checks.values())
+    return {"healthy": healthy, "facts": facts, "environment": environment, "checks": checks}
 
 
 class _Problem(Exception):
@@ -84,13 +115,13 @@ def _attempt(check: Callable[[], str]) -> dict[str, Any]:
         return {"ok": False, "message": mask(f"{name}{error}")}
 
 
-def _check_record() -> str:
-    folder = settings.local_path(settings.tracking_uri())
+def _check_record(uri: str) -> str:
+    folder = settings.local_path(uri)
     if folder is not None and not folder.exists():
         # Looking must not create it.
         _check_writable(folder)
         return f"{folder} does not exist yet; the first run creates it"
-    client = tracklet.TrackletClient()
+    client = tracklet.TrackletClient(uri)
     experiments = client.search_experiments(max_results=1000)
     ids = [experiment.experiment_id for experiment in experiments]
     latest = client.search_runs(ids, max_results=1) if ids else []
@@ -101,9 +132,9 @@ def _check_record() -> str:
     return f"{len(experiments)}{more} experiments, {last}"
 
 
-def _check_left_out() -> str:
-    folder = settings.local_path(settings.tracking_uri())
-    found = open_store(settings.tracking_uri()).left_out() if not folder or folder.exists() else []
+def _check_left_out(uri: str) -> str:
+    folder = settings.local_path(uri)
+    found = open_store(uri).left_out() if not folder or folder.exists() else []
     if found:
         shown = [f"{path}: {reason}" for path, reason in found[:_SHOWN]]
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

@@ -19,7 +19,19 @@ from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, Trackle
 from tracklet.reading import columns, queries
 from tracklet.record.query import Query
 from tracklet_services.ui import columns as table
-from tracklet_services.ui import events, frames, made, previews, series, tables
+from tracklet_services.ui import (
+    events,
+    frames,
+    health,
+    lineage,
+    made,
+    models,
+    previews,
+    series,
+    tables,
+    traces,
+)
+from tracklet_services.ui.answers import number, without_user
 from tracklet_services.ui.place import LIMITS, Place
 
 NOTE = "mlflow.note.content"
@@ -51,6 +63,16 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/series", curves),
         events.route(place),
         route("/api/ui/v1/run/{run_id}", run_page),
+        route("/api/ui/v1/models", models.logged),
+        route("/api/ui/v1/model/{model_id}", models.model),
+        route("/api/ui/v1/registry", models.registry),
+        route("/api/ui/v1/registered", models.registered),
+        route("/api/ui/v1/version", models.version),
+        route("/api/ui/v1/traces", traces.traces),
+        route("/api/ui/v1/trace/{trace_id}", traces.trace),
+        route("/api/ui/v1/trace/{trace_id}/span", traces.span),
+        route("/api/ui/v1/lineage", lineage.lineage),
+        route("/api/ui/v1/doctor", health.doctor),
         route("/api/ui/v1/tree", tree),
         route("/api/ui/v1/describe", describe),
         route("/api/ui/v1/mlmodel", mlmodel),
@@ -91,14 +113,6 @@ def about_place(place: Place, request: Request) -> Any:
         "user": getpass.getuser(),
         "limits": LIMITS,
     }
-
-
-def without_user(uri: str) -> str:
-    """A URI without user name and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def experiments(place: Place, request: Request) -> Any:
@@ -163,7 +177,7 @@ def curves(place: Place, request: Request) -> Any:
     """A metric of several runs: frames, each after its length."""
     asked = request.query_params
 
-    def number(name: str) -> float | None:
+    def asked_number(name: str) -> float | None:
         text = asked.get(name)
         if text is None:
             return None
@@ -175,8 +189,8 @@ def curves(place: Place, request: Request) -> Any:
         raise InvalidParameterValue(f"{name} is a number; got {text!r}")
 
     axis: Any = asked.get("x", "step")
-    between = number("from"), number("to")
-    bins = int(number("bins") or _BINS)
+    between = asked_number("from"), asked_number("to")
+    bins = int(asked_number("bins") or _BINS)
     frames_ = series.series(place, asked.getlist("run"), asked.get("key", ""), axis, between, bins)
     return b"".join(len(one).to_bytes(4, "little") + one for one in frames_)
 
@@ -191,7 +205,7 @@ def run_page(place: Place, request: Request) -> Any:
         "experiment": {"id": experiment.experiment_id, "name": experiment.name},
         "params": run.data.params,
         "metrics": [
-            [m.key, _number(m.value), m.step, m.timestamp]
+            [m.key, number(m.value), m.step, m.timestamp]
             for m in sorted(place.client.store.last_points(run.info.run_id), key=lambda m: m.key)
         ],
         "tags": run.data.tags,
@@ -210,15 +224,6 @@ def run_page(place: Place, request: Request) -> Any:
         "models": _models(place, run),
         **children,
     }
-
-
-def _number(value: float) -> float | str:
-    """A number, or the text that stands for what JSON has no number for."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 def _related(place: Place, run: Run) -> dict[str, Any]:

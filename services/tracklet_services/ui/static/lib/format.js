@@ -1,4 +1,8 @@
 /** Numbers, times and sizes as people read them. */
+import { preference } from './state.js';
+
+/** Whether times are those of Greenwich, not of this browser. */
+const isUtc = () => preference('zone') === 'utc';
 
 /** @param {number | string} value @param {number} [digits] */
 export function number(value, digits = 5) {
@@ -48,8 +52,9 @@ export function time(ms) {
   if (ms == null || Number.isNaN(ms)) return '–';
   const at = new Date(ms);
   if (Number.isNaN(at.getTime())) return String(ms);
-  const two = (/** @type {number} */ n) => String(n).padStart(2, '0');
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  // Written as if in Greenwich, so that one form serves both.
+  const here = isUtc() ? at : new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
+  return Number.isNaN(here.getTime()) ? String(ms) : here.toISOString().slice(0, 19).replace('T', ' ') + (isUtc() ? ' UTC' : '');
 }
 
 /** @param {number | null | undefined} size */

@@ -57,3 +57,17 @@ export function showTheme() {
   if (theme.value) document.documentElement.dataset.theme = theme.value;
   else delete document.documentElement.dataset.theme;
 }
+
+export const density = signal(preference('density'));
+
+/** @param {string} name '' is comfortable. */
+export function setDensity(name) {
+  density.value = name;
+  prefer('density', name);
+  showDensity();
+}
+
+export function showDensity() {
+  if (density.value) document.documentElement.dataset.density = density.value;
+  else delete document.documentElement.dataset.density;
+}

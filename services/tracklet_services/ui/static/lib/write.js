@@ -5,11 +5,11 @@ import { place, say } from './state.js';
 
 const ROOT = new URL('../../2.0/mlflow/', BASE);
 
-/** @param {string} verb @param {Record<string, any>} body */
-export async function write(verb, body) {
+/** @param {string} verb @param {Record<string, any>} body @param {string} [method] */
+export async function write(verb, body, method = 'POST') {
   let response;
   try {
-    response = await fetch(new URL(verb, ROOT), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    response = await fetch(new URL(verb, ROOT), { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   } catch {
     throw new ApiError(0, { message: 'The server does not answer; nothing was changed.' });
   }
@@ -25,13 +25,16 @@ export async function write(verb, body) {
   return document;
 }
 
-/** Whether this page may change anything. */
-export const mayWrite = () => place.value !== null && !place.value.read_only;
+/** Whether this page may change anything; of what an answer describes, if that says so. @param {{ may?: string }} [of] */
+export const mayWrite = of => place.value !== null && !place.value.read_only && of?.may !== 'read';
 
-/** Write, and say what went wrong if it did. @param {string} verb @param {Record<string, any>} body */
-export async function tryWrite(verb, body) {
+/** Whether it may delete for good. @param {{ may?: string }} [of] */
+export const mayDelete = of => mayWrite(of) && of?.may !== 'log';
+
+/** Write, and say what went wrong if it did. @param {string} verb @param {Record<string, any>} body @param {string} [method] */
+export async function tryWrite(verb, body, method) {
   try {
-    await write(verb, body);
+    await write(verb, body, method);
     return true;
   } catch (error) {
     say(/** @type {Error} */ (error).message);

@@ -132,15 +132,15 @@ export function Grid({ head, types, rows, count }) {
     <tbody>${sorted.map(row => html`<tr>${head.map((_, i) => html`<td class=${kinds[i] === 'number' ? 'number' : ''} dir="auto">${text(row[i])}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
-/** @param {{ owner: Owner, path: string }} props */
-function Model({ owner, path }) {
+/** @param {{ owner: Owner, path: string, uri?: string }} props */
+export function Model({ owner, path, uri: named }) {
   const { value, error, again } = useAnswer(signal => get('mlmodel', [...owned(owner), ['path', path]], signal), path);
   const isFile = path === 'MLmodel' || path.endsWith('/MLmodel');
   const raw = useAnswer(signal => fileText(fileUrl(owner.kind, owner.owner, isFile ? path : `${path}/MLmodel`), signal), path);
   if (error) return html`<${Trouble} error=${error} retry=${again} />`;
   if (!value) return html`<${Waiting} />`;
   const folder = isFile ? path.slice(0, -'/MLmodel'.length) : path;
-  const uri = owner.kind === 'runs' ? `runs:/${owner.owner}/${folder}` : `models:/${owner.owner}`;
+  const uri = named ?? (owner.kind === 'runs' ? `runs:/${owner.owner}/${folder}` : `models:/${owner.owner}`);
   const part = (/** @type {string} */ name, /** @type {any[] | null} */ fields) => fields && html`<h3>${name}</h3><table class="pairs"><tbody>${fields.map(field => html`<tr><th scope="row" dir="auto">${field.name ?? '–'}</th><td>${field.type === 'tensor' ? `tensor ${field['tensor-spec']?.dtype} [${field['tensor-spec']?.shape}]` : typeof field.type === 'object' ? JSON.stringify(field.type) : field.type}${field.required === false ? ', optional' : ''}${field.default !== undefined ? ` = ${JSON.stringify(field.default)}` : ''}</td></tr>`)}</tbody></table>`;
   const { inputs, outputs, params } = value.signature;
   return html`<div class="model">

@@ -43,10 +43,10 @@ export default function Run({ id }) {
     <${Crumbs} trail=${[['experiments', '#/'], [experiment.name, href(['experiments', experiment.id])], [name]]} />
     <div class="title">
       <span class="dot large" style=${{ background: format.colour(id) }}></span>
-      <${Name} name=${name} label="name of the run" onSave=${(/** @type {string} */ run_name) => tryWrite('runs/update', { run_id: id, run_name })} /><${Status} name=${info.status} />
+      <${Name} name=${name} label="name of the run" of=${run} onSave=${(/** @type {string} */ run_name) => tryWrite('runs/update', { run_id: id, run_name })} /><${Status} name=${info.status} />
       ${info.lifecycle_stage === 'deleted' && html`<span class="badge">in the trash</span>`}
       <span class="grow"></span>
-      ${mayWrite() && (info.lifecycle_stage === 'deleted' ? html`<button onClick=${() => tryWrite('runs/restore', { run_id: id })}>restore</button>` : html`<button class="quiet" onClick=${() => trash([id])}>move to the trash</button>`)}
+      ${mayWrite(run) && (info.lifecycle_stage === 'deleted' ? html`<button onClick=${() => tryWrite('runs/restore', { run_id: id })}>restore</button>` : html`<button class="quiet" onClick=${() => trash([id])}>move to the trash</button>`)}
     </div>
     <p class="facts">
       <${Id} text=${id} />
@@ -54,6 +54,8 @@ export default function Run({ id }) {
       <span>${end && info.start_time ? format.duration(end - info.start_time) : '–'}</span>
       ${info.user_id && html`<span dir="auto">${info.user_id}</span>`}
       ${tags['mlflow.source.name'] && html`<span class="source" dir="auto">${tags['mlflow.source.name']}</span>`}
+      <a href=${href(['lineage'], { of: `run:${id}` })}>lineage</a>
+      <a href=${href(['experiments', experiment.id, 'traces'], { run: id })}>traces</a>
     </p>
     ${tags['tracklet.end_reason'] && html`<p class="reason">${tags['tracklet.end_reason']}</p>`}
     <div class="tabs" role="tablist" aria-label="parts of the run" onKeyDown=${(/** @type {any} */ e) => {
@@ -80,15 +82,15 @@ function Overview({ run }) {
   const shown = Object.entries(tags).filter(([key]) => !key.startsWith('mlflow.') && !key.startsWith('tracklet.'));
   const own = Object.entries(tags).filter(([key]) => (key.startsWith('mlflow.') || key.startsWith('tracklet.')) && key !== NOTE);
   return html`<div class="cards">
-    <${Note} key=${info.run_id} id=${info.run_id} note=${tags[NOTE] ?? ''} image=${(/** @type {string} */ path) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(path) ? null : fileUrl('runs', info.run_id, safeDecode(path)))} />
+    <${Note} key=${info.run_id} of=${run} note=${tags[NOTE] ?? ''} latest=${async () => (await get(`run/${info.run_id}`)).tags[NOTE] ?? ''} onSave=${(/** @type {string} */ value) => tryWrite('runs/set-tag', { run_id: info.run_id, key: NOTE, value })} image=${(/** @type {string} */ path) => (/^[a-z]+:|^\/|^#|\.\.(\/|$)/i.test(path) ? null : fileUrl('runs', info.run_id, safeDecode(path)))} />
     <section class="card"><h2>Metrics <span class="dim">${metrics.length}</span></h2><${Metrics} metrics=${metrics} /></section>
     <section class="card"><h2>Params <span class="dim">${Object.keys(params).length}</span></h2>
       <${Pairs} label="params" rows=${Object.entries(params)} empty="No params were recorded." /></section>
-    <section class="card"><h2>Tags <span class="dim">${shown.length}</span></h2><${Tags} id=${info.run_id} tags=${shown} />
+    <section class="card"><h2>Tags <span class="dim">${shown.length}</span></h2><${Tags} of=${run} tags=${shown} onSet=${(/** @type {string} */ key, /** @type {string} */ value) => tryWrite('runs/set-tag', { run_id: info.run_id, key, value })} onDrop=${(/** @type {string} */ key) => tryWrite('runs/delete-tag', { run_id: info.run_id, key })} />
       <details><summary>${own.length} of the system</summary><${Pairs} label="tags of the system" rows=${own} empty="" /></details></section>
     ${(parent || children.length > 0) && html`<${Family} run=${run} />`}
     ${datasets.length > 0 && html`<section class="card"><h2>Data sets</h2>${datasets.map((/** @type {any} */ one) => html`<${DataSet} data=${one} />`)}</section>`}
-    ${models.length > 0 && html`<section class="card"><h2>Models</h2><ul class="plain">${models.map((/** @type {any} */ one) => html`<li><a href=${href(['experiments', info.experiment_id, 'runs', info.run_id], { tab: 'artifacts', path: one.name })} dir="auto">${one.name}</a> <span class="dim">${one.type ?? ''} · step ${one.step}</span><br /><${Id} text=${one.id} /></li>`)}</ul></section>`}
+    ${models.length > 0 && html`<section class="card"><h2>Models</h2><ul class="plain">${models.map((/** @type {any} */ one) => html`<li><a href=${href(['experiments', info.experiment_id, 'models', one.id])} dir="auto">${one.name}</a> <span class="dim">${one.type ?? ''} · step ${one.step}</span><br /><${Id} text=${one.id} /></li>`)}</ul></section>`}
     <section class="card"><h2>Read it</h2>
       <p class="dim small">Python</p><pre class="code">${`import tracklet\n\nrun = tracklet.get_run("${info.run_id}")`}</pre>
       <p class="dim small">Command line</p><pre class="code">${`tracklet runs show ${info.run_id.slice(0, 8)}`}</pre>

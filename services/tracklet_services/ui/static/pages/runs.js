@@ -4,6 +4,7 @@ import { frame, get } from '../lib/api.js';
 import * as format from '../lib/format.js';
 import { Crumbs, Later, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { changes, listen } from '../lib/live.js';
+import { Parts } from '../lib/models.js';
 import { go, href, route, setQuery } from '../lib/route.js';
 import { announce } from '../lib/state.js';
 import { mayWrite, trash, tryWrite } from '../lib/write.js';
@@ -211,6 +212,7 @@ export default function Runs({ ids }) {
       ${ids.length === 1 && known[ids[0]] && html`<${MenuButton} label="Views" open=${menu === 'views'} onOpen=${toggle('views')}><${Views} experiment=${ids[0]} tags=${known[ids[0]].tags} onClose=${() => setMenu('')} /></${MenuButton}>`}
       ${data && rows && html`<${MenuButton} label="Export" open=${menu === 'export'} onOpen=${toggle('export')}><${Exports} data=${data} rows=${[...data.ids.keys()]} names=${names} asked=${{ ids, filter: asFilter(text), order }} onClose=${() => setMenu('')} /></${MenuButton}>`}
     </div>
+    <${Parts} ids=${ids} at="runs" />
     ${note && html`<p class="note-line dim" dir="auto">${note.split('\n')[0]}</p>`}
     <div class="bar">
       <${FilterBox} text=${text} wrong=${!!answer.error} uses=${uses} data=${data} onChange=${(/** @type {string | null} */ filter) => setQuery({ filter })} />

@@ -1,0 +1,267 @@
+"""Models as their pages show them: those that runs logged, registered ones and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from tracklet.entities import (
+    LoggedModel,
+    Metric,
+    ModelVersion,
+    PagedList,
+    RegisteredModel,
+    Run,
+)
+from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.record.query import all_of
+from tracklet_services.ui.answers import experiments_of, number, page_of, without_user
+from tracklet_services.ui.place import Place
+
+_MOST_VERSIONS: Final = 10_000
+
+
+# -- logged models -----------------------------------------------------------------------------
+
+
+def logged(place: Place, request: Request) -> Any:
+    """A page of the models of some experiments, or of all."""
+    asked = request.query_params
+    ids = experiments_of(place, request)
+    found = place.client.search_logged_models(
+        ids, asked.get("filter") or None, max_results=page_of(request), page_token=asked.get("page")
+    )
+    runs = Runs(place)
+    models = [_brief(model) | {"run": runs.brief(model.source_run_id)} for model in found]
+    return {"models": models, "next": found.token}
+
+
+def model(place: Place, request: Request) -> Any:
+    """All that the page of a logged model needs."""
+    found = place.client.get_logged_model(request.path_params["model_id"])
+    experiment = place.client.get_experiment(found.experiment_id)
+    runs = Runs(place)
+    made = runs.get(found.source_run_id)
+    inputs = [] if made is None else made.inputs.dataset_inputs
+    return {
+        **_brief(found),
+        "experiment": {"id": experiment.experiment_id, "name": experiment.name},
+        "run": runs.brief(found.source_run_id),
+        "location": without_user(found.artifact_location),
+        "message": found.status_message,
+        "tags": found.tags,
+        "datasets": [
+            {
+                "name": used.dataset.name,
+                "digest": used.dataset.digest,
+                "tags": {tag.key: tag.value for tag in used.tags},
+            }
+            for used in inputs
+        ],
+        "versions": [
+            {"name": one.name, "version": str(one.version), "stage": one.current_stage}
+            for one in versions_of(place, found)
+        ],
+    }
+
+
+def versions_of(place: Place, model: LoggedModel) -> list[ModelVersion]:
+    """The versions that came of a logged model."""
+    sources = {model.model_uri, model.artifact_location}
+    filters = [f"source_path = {quoted(source)}" for source in sources if "'" not in source]
+    if model.source_run_id:
+        filters.append(f"run_id = {quoted(model.source_run_id)}")
+    found: dict[tuple[str, str], ModelVersion] = {}
+    for filter in filters:
+        for one in place.client.search_model_versions(filter):
+            if one.model_id == model.model_id or one.source in sources:
+                found[one.name, str(one.version)] = one
+    return sorted(found.values(), key=lambda one: (one.name, int(one.version)))
+
+
+def quoted(text: str) -> str:
+    """A text in a filter, by the quotes that it does not hold."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def _brief(model: LoggedModel) -> dict[str, Any]:
+    return {
+        "id": model.model_id,
+        "name": model.name,
+        "experiment_id": model.experiment_id,
+        "type": model.model_type,
+        "status": str(model.status),
+        "created": model.creation_timestamp,
+        "params": model.params,
+        "metrics": [_measured(metric) for metric in _last(model.metrics)],
+    }
+
+
+def _measured(metric: Metric) -> list[Any]:
+    digest = metric.dataset_digest
+    return [metric.key, number(metric.value), metric.step, metric.dataset_name, digest]
+
+
+def _last(metrics: Iterable[Metric]) -> list[Metric]:
+    """The last point of each metric on each data set."""
+    found: dict[tuple[str, str, str], Metric] = {}
+    for point in sorted(metrics, key=lambda one: (one.step, one.timestamp)):
+        found[point.key, point.dataset_name or "", point.dataset_digest or ""] = point
+    return [found[key] for key in sorted(found)]
+
+
+class Runs:
+    """The runs that an answer mentions, each read once.
+
+    Args:
+        place: Where they are.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._known: dict[str, Run | None] = {}
+
+    def get(self, run_id: str | None) -> Run | None:
+        """A run; None if it is not there any more."""
+        if not run_id:
+            return None
+        if run_id not in self._known:
+            try:
+                self._known[run_id] = self._place.client.get_run(run_id)
+            except TrackletException:
+                self._known[run_id] = None
+        return self._known[run_id]
+
+    def brief(self, run_id: str | None) -> dict[str, Any] | None:
+        """What a link to a run shows."""
+        if not run_id:
+            return None
+        run = self.get(run_id)
+        if run is None:
+            return {"id": run_id, "name": None, "status": None, "experiment_id": None}
+        info = run.info
+        return {
+            "id": run_id,
+            "name": info.run_name,
+            "status": str(info.status),
+            "experiment_id": info.experiment_id,
+        }
+
+
+# -- the registry ------------------------------------------------------------------------------
+
+
+def registry(place: Place, request: Request) -> Any:
+    """All registered models."""
+    search = place.client.search_registered_models
+
+    def page(size: int, token: str | None) -> PagedList[RegisteredModel]:
+        return search(max_results=size, page_token=token)
+
+    return {"models": [_registered(one) for one in all_of(page, 1000)]}
+
+
+def registered(place: Place, request: Request) -> Any:
+    """All that the page of a registered model needs."""
+    name = request.query_params.get("name", "")
+    runs = Runs(place)
+    found = place.client.get_registered_model(name)
+    versions = [_version(one) | {"run": runs.brief(one.run_id)} for one in _versions(place, name)]
+    return {**_registered(found), "versions": versions}
+
+
+def version(place: Place, request: Request) -> Any:
+    """All that the page of a version needs."""
+    name = request.query_params.get("name", "")
+    found = place.client.get_model_version(name, request.query_params.get("version", ""))
+    others = [str(one.version) for one in _versions(place, name)]
+    run = Runs(place)
+    made = run.get(found.run_id)
+    model = _logged(place, found.model_id)
+    metrics: Iterable[Metric] = [] if model is None else model.metrics
+    if not metrics and made is not None:
+        metrics = place.client.store.last_points(made.info.run_id)
+    return {
+        **_version(found),
+        "description": found.description or "",
+        "tags": found.tags,
+        "source": without_user(found.source or ""),
+        "message": found.status_message,
+        "run": run.brief(found.run_id),
+        "params": {} if model is None else model.params,
+        "metrics": [_measured(metric) for metric in _last(metrics)],
+        "files": _files(found, made, model),
+        "versions": others,
+        "aliases_of_all": place.client.get_registered_model(name).aliases,
+    }
+
+
+def _versions(place: Place, name: str) -> list[ModelVersion]:
+    """The versions of a registered model, newest first."""
+    both = "'" in name and '"' in name
+    filter = None if both else f"name = {quoted(name)}"
+    found = place.client.search_model_versions(filter, max_results=_MOST_VERSIONS)
+    return sorted((one for one in found if one.name == name), key=lambda one: -int(one.version))
+
+
+def _registered(one: RegisteredModel) -> dict[str, Any]:
+    newest = max((int(each.version) for each in one.latest_versions), default=0)
+    return {
+        "name": one.name,
+        "description": one.description or "",
+        "tags": one.tags,
+        "aliases": {alias: str(number) for alias, number in one.aliases.items()},
+        "created": one.creation_timestamp,
+        "updated": one.last_updated_timestamp,
+        "newest": str(newest) if newest else None,
+    }
+
+
+def _version(one: ModelVersion) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "version": str(one.version),
+        "stage": one.current_stage,
+        "status": str(one.status),
+        "aliases": list(one.aliases),
+        "created": one.creation_timestamp,
+        "updated": one.last_updated_timestamp,
+        "user": one.user_id,
+        "model_id": one.model_id,
+        "line": (one.description or "").partition("\n")[0],
+    }
+
+
+def _logged(place: Place, model_id: str | None) -> LoggedModel | None:
+    if not model_id:
+        return None
+    try:
+        return place.client.get_logged_model(model_id)
+    except ResourceDoesNotExist:
+        return None
+
+
+def _files(
+    version: ModelVersion, run: Run | None, model: LoggedModel | None
+) -> dict[str, str] | None:
+    """Where the files of a version are among what the UI shows; None if they are elsewhere."""
+    source = version.source or ""
+    if model is not None:
+        return {"kind": "models", "owner": model.model_id, "path": "MLmodel"}
+    scheme, _, rest = source.partition(":/")
+    owner, _, path = rest.strip("/").partition("/")
+    if scheme == "runs" and owner and path:
+        return {"kind": "runs", "owner": owner, "path": path}
+    if scheme == "models" and owner.startswith("m-"):
+        return {"kind": "models", "owner": owner, "path": "MLmodel"}
+    if run is not None:
+        root, at = (urlsplit(uri).path for uri in (run.info.artifact_uri or "", source))
+        below = PurePosixPath(at)
+        if root and below.is_relative_to(root) and str(below) != root:
+            inside = str(below.relative_to(root))
+            return {"kind": "runs", "owner": run.info.run_id, "path": inside}
+    return None
