@@ -15,13 +15,13 @@ from typing import IO, Any, Final
 
 import click
 
+from tracklet_services.masking import mask as mask
+
 # Controls, C1 ones too, what sets the direction of writing or is not seen, and half characters.
 _CONTROL: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-
-_USER_INFO: Final = re.compile(r"(?<=://)[^/@:\s]*(:[^@\s]*)?(?=@)")  # a password may have slashes
 
 
 def say(words: str = "", *, err: bool = False) -> None:
@@ -32,11 +32,6 @@ def say(words: str = "", *, err: bool = False) -> None:
 def plain(words: str) -> str:
     """Words without control characters but the end of a line."""
     return _CONTROL.sub(" ", words)
-
-
-def mask(words: str) -> str:
-    """The same words without the user names and passwords of the URIs in them."""
-    return _USER_INFO.sub("***", words)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -50,6 +50,7 @@ def create_app(
     prefix: str = "",
     threads: int = 8,
     accounts: Accounts | None = None,
+    knows_rights: bool = False,
 ) -> Guard:
     """The ASGI application of a server over a store.
 
@@ -60,7 +61,8 @@ def create_app(
         prefix: What stands before every path, such as ``/tracking``.
         threads: How many calls of the store may be under way.
         accounts: The users; without them everybody may do everything. With them, further routes
-            are for administrators.
+            are for administrators, unless
+        knows_rights: these routes ask for rights themselves.
     """
     bounds = policy or Policy()
     served = Served(store, Places(store), accounts)
@@ -101,7 +103,7 @@ def create_app(
     )
     app.state.served, app.state.workers = served, workers
     if accounts is not None:
-        return Guard(Identified(app, accounts, workers, prefix), bounds)
+        return Guard(Identified(app, accounts, workers, prefix, knows_rights), bounds)
     return Guard(app, bounds)
 
 

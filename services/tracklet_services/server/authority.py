@@ -12,11 +12,8 @@ from tracklet_services.server.accounts import Accounts, Caller, Denied, Unauthen
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.protocol import refuse
 from tracklet_services.server.table import Endpoint, Right, Served
-from tracklet_services.web.guard import App, Receive, Scope, Send
+from tracklet_services.web.guard import CALLER, App, Receive, Scope, Send
 from tracklet_services.web.workers import Workers
-
-CALLER: Final = "tracklet.caller"
-"""Where a request's scope says who asks."""
 
 _OPEN: Final = ("/health", "/version")
 _OWN: Final = (
@@ -201,20 +198,29 @@ def _denied() -> Denied:
 class Identified:
     """An application whose callers are known.
 
-    Further routes, which know nothing of rights, are for administrators.
+    Further routes are for administrators, unless they know of rights.
 
     Args:
         app: The application.
         accounts: The users.
         workers: Who looks them up.
         prefix: What stands before every path.
+        knows_rights: Whether further routes ask for rights themselves.
     """
 
-    def __init__(self, app: App, accounts: Accounts, workers: Workers, prefix: str) -> None:
+    def __init__(
+        self,
+        app: App,
+        accounts: Accounts,
+        workers: Workers,
+        prefix: str,
+        knows_rights: bool = False,
+    ) -> None:
         self._app = app
         self._accounts = accounts
         self._workers = workers
         self._prefix = prefix
+        self._knows_rights = knows_rights
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks, then pass the request on."""
@@ -229,7 +235,8 @@ class Identified:
             given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
             client = (scope.get("client") or ("",))[0]
             caller = await self._workers.run(lambda: self._caller(given, client))
-            if not path.startswith(_OWN) and not caller.rules:
+            known = self._knows_rights and not caller.is_first
+            if not (known or path.startswith(_OWN) or caller.rules):
                 raise _denied()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the request goes no further
             await refuse(error, send)

@@ -125,7 +125,14 @@ def app() -> Guard | AccessLog:
     accounts = None if options.accounts is None else Accounts(Path(options.accounts))
     store = open_store(options.store)
     pages = routes(Place(options.store))
-    made = create_app(store, options.policy, routes=pages, prefix=options.prefix, accounts=accounts)
+    made = create_app(
+        store,
+        options.policy,
+        routes=pages,
+        prefix=options.prefix,
+        accounts=accounts,
+        knows_rights=True,
+    )
     return AccessLog(made) if options.access_log else made
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from tracklet.entities import Experiment, PagedList
 from tracklet.errors import InvalidParameterValue
 from tracklet.record.query import all_of
+from tracklet_services.ui import rights
 from tracklet_services.ui.place import Place
 
 _PAGE: Final = 100
@@ -42,7 +43,8 @@ def experiments_of(place: Place, request: Request) -> list[str]:
     def page(size: int, token: str | None) -> PagedList[Experiment]:
         return search(max_results=size, page_token=token)
 
-    return [one.experiment_id for one in all_of(page, 1000)]
+    ids = (one.experiment_id for one in all_of(page, 1000))
+    return [id_ for id_ in ids if rights.may(request, "experiment", id_)]
 
 
 def page_of(request: Request) -> int:

@@ -27,6 +27,7 @@ from tracklet_services.ui import (
     made,
     models,
     previews,
+    rights,
     series,
     tables,
     traces,
@@ -44,7 +45,7 @@ def routes(place: Place) -> list[BaseRoute]:
     def route(path: str, answer: Callable[[Place, Request], Any]) -> BaseRoute:
         async def endpoint(request: Request) -> Response:
             try:
-                made = await place.run(answer, place, request)
+                made = await place.run(_answered, answer, place, request)
             except TrackletException as error:
                 return failure(error)
             if isinstance(made, Response):
@@ -83,6 +84,14 @@ def routes(place: Place) -> list[BaseRoute]:
     ]
 
 
+def _answered(answer: Callable[[Place, Request], Any], place: Place, request: Request) -> Any:
+    """An answer to who may have it; a page of one thing is told what may be done to that."""
+    rights.check(place, request)
+    made = answer(place, request)
+    best = rights.best(place, request) if isinstance(made, dict) else None
+    return made if best is None else {**made, "may": best}
+
+
 def as_json(document: Any, status: int = 200) -> Response:
     """A document as an answer."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -110,7 +119,7 @@ def about_place(place: Place, request: Request) -> Any:
         "kind": urlsplit(place.uri).scheme.partition("+")[0] or "folder",
         "version": version("tracklet"),
         "read_only": place.read_only,
-        "user": getpass.getuser(),
+        "user": rights.name(request) or getpass.getuser(),
         "limits": LIMITS,
     }
 
@@ -147,6 +156,7 @@ def experiments(place: Place, request: Request) -> Any:
                 ),
             }
             for one in found
+            if rights.may(request, "experiment", one.experiment_id)
         ]
 
     return {"experiments": place.ask(answer)}

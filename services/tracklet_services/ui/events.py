@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from tracklet.errors import TrackletException
 from tracklet.reading.connection import Reader
+from tracklet_services.ui import rights
 from tracklet_services.ui.place import LIMITS, Place
 
 _LOOK: Final = 0.5
@@ -28,6 +29,8 @@ def route(place: Place) -> Route:
             return Response(status_code=503)
         given = request.query_params.get("experiments", "")
         ids = [id_ for id_ in given.split(",") if id_]
+        if not all(rights.may(request, "experiment", id_) for id_ in ids):
+            return Response(status_code=403)
 
         async def stream() -> AsyncIterator[str]:
             nonlocal streams

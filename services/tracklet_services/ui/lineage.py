@@ -12,15 +12,17 @@ from tracklet.reading import columns
 from tracklet_services.ui.columns import PARENT
 from tracklet_services.ui.models import quoted, versions_of
 from tracklet_services.ui.place import Place
+from tracklet_services.ui.rights import may
 
 MOST: Final = 200
+_WHOLE_CHILDREN: Final = 12
 _LAYERS: Final = ("dataset", "run", "model", "version")
 
 
 def lineage(place: Place, request: Request) -> Any:
     """The graph around a run, a logged model or a version."""
     kind, _, key = request.query_params.get("of", "").partition(":")
-    graph = _Graph(place)
+    graph = _Graph(place, request)
     if kind == "run" and key:
         graph.run(place.client.get_run(key))
     elif kind == "model" and key:
@@ -40,14 +42,21 @@ def lineage(place: Place, request: Request) -> Any:
 class _Graph:
     """A graph in the making: what is beyond ``MOST`` nodes is counted and left out."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, request: Request) -> None:
         self._place = place
+        self._request = request
         self.nodes: dict[str, dict[str, Any]] = {}
         self.edges: list[tuple[str, str, str]] = []
         self.left_out = 0
         self.focus = ""
 
     def _node(self, kind: str, key: str, **said: Any) -> str | None:
+        if kind == "version":
+            seen = may(self._request, "registered", key.rpartition("/")[0])
+        else:
+            seen = kind == "dataset" or may(self._request, "experiment", said["experiment"])
+        if not seen:
+            return None
         id_ = f"{kind}:{key}"
         if id_ not in self.nodes:
             if len(self.nodes) >= MOST:
@@ -62,8 +71,8 @@ class _Graph:
         if source is not None and target is not None and edge not in self.edges:
             self.edges.append((source, target, word))
 
-    def run(self, run: Run) -> str | None:
-        """A run with the data it used, its family, its models and what came of them."""
+    def run(self, run: Run, *, family: bool = True) -> str | None:
+        """A run with the data it used, its models and what came of them, and its family."""
         at = self._run(run)
         if at is None:
             return None
@@ -85,7 +94,8 @@ class _Graph:
             version = self._version(one.name, str(one.version), one.current_stage)
             source = f"model:{one.model_id}"
             self._edge(source if source in self.nodes else at, version, "registered")
-        self._family(run, at)
+        if family:
+            self._family(run, at)
         return at
 
     def _family(self, run: Run, at: str) -> None:
@@ -99,7 +109,12 @@ class _Graph:
                 self._edge(self._run(found), at, "child")
         filter = f"tags.`{PARENT}` = '{run.info.run_id}'"
         ids = [run.info.experiment_id]
-        for row in self._place.ask(lambda reader: columns.run_order(reader, ids, filter)):
+        rows = self._place.ask(lambda reader: columns.run_order(reader, ids, filter))
+        for number, row in enumerate(rows):
+            if number < _WHOLE_CHILDREN:
+                child = self._place.client.get_run(row.run_id)
+                self._edge(at, self.run(child, family=False), "child")
+                continue
             node = self._node("run", row.run_id, name=row.name, detail=row.status,
                               experiment=row.experiment_id)  # fmt: skip
             self._edge(at, node, "child")
@@ -143,7 +158,8 @@ class _Graph:
     def _model(self, model: LoggedModel) -> str | None:
         id_ = f"model:{model.model_id}"
         known = id_ in self.nodes
-        at = self._node("model", model.model_id, name=model.name, detail=model.model_type or model.model_id[:12],
+        detail = model.model_type or model.model_id[:12]
+        at = self._node("model", model.model_id, name=model.name, detail=detail,
                         experiment=model.experiment_id)  # fmt: skip
         if at is not None and not known:
             for one in versions_of(self._place, model):

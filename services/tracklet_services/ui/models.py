@@ -21,6 +21,7 @@ from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.record.query import all_of
 from tracklet_services.ui.answers import experiments_of, number, page_of, without_user
 from tracklet_services.ui.place import Place
+from tracklet_services.ui.rights import may
 
 _MOST_VERSIONS: Final = 10_000
 
@@ -35,7 +36,7 @@ def logged(place: Place, request: Request) -> Any:
     found = place.client.search_logged_models(
         ids, asked.get("filter") or None, max_results=page_of(request), page_token=asked.get("page")
     )
-    runs = Runs(place)
+    runs = Runs(place, request)
     models = [_brief(model) | {"run": runs.brief(model.source_run_id)} for model in found]
     return {"models": models, "next": found.token}
 
@@ -44,7 +45,7 @@ def model(place: Place, request: Request) -> Any:
     """All that the page of a logged model needs."""
     found = place.client.get_logged_model(request.path_params["model_id"])
     experiment = place.client.get_experiment(found.experiment_id)
-    runs = Runs(place)
+    runs = Runs(place, request)
     made = runs.get(found.source_run_id)
     inputs = [] if made is None else made.inputs.dataset_inputs
     return {
@@ -65,6 +66,7 @@ def model(place: Place, request: Request) -> Any:
         "versions": [
             {"name": one.name, "version": str(one.version), "stage": one.current_stage}
             for one in versions_of(place, found)
+            if may(request, "registered", one.name)
         ],
     }
 
@@ -119,21 +121,26 @@ class Runs:
 
     Args:
         place: Where they are.
+        request: Who asks, and so sees no others than those of experiments that they may read.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, request: Request) -> None:
         self._place = place
+        self._request = request
         self._known: dict[str, Run | None] = {}
 
     def get(self, run_id: str | None) -> Run | None:
-        """A run; None if it is not there any more."""
+        """A run; None if it is not there any more, or not for who asks."""
         if not run_id:
             return None
         if run_id not in self._known:
             try:
-                self._known[run_id] = self._place.client.get_run(run_id)
+                run = self._place.client.get_run(run_id)
             except TrackletException:
-                self._known[run_id] = None
+                run = None
+            if run is not None and not may(self._request, "experiment", run.info.experiment_id):
+                run = None
+            self._known[run_id] = run
         return self._known[run_id]
 
     def brief(self, run_id: str | None) -> dict[str, Any] | None:
@@ -162,13 +169,17 @@ def registry(place: Place, request: Request) -> Any:
     def page(size: int, token: str | None) -> PagedList[RegisteredModel]:
         return search(max_results=size, page_token=token)
 
-    return {"models": [_registered(one) for one in all_of(page, 1000)]}
+    return {
+        "models": [
+            _registered(one) for one in all_of(page, 1000) if may(request, "registered", one.name)
+        ]
+    }
 
 
 def registered(place: Place, request: Request) -> Any:
     """All that the page of a registered model needs."""
     name = request.query_params.get("name", "")
-    runs = Runs(place)
+    runs = Runs(place, request)
     found = place.client.get_registered_model(name)
     versions = [_version(one) | {"run": runs.brief(one.run_id)} for one in _versions(place, name)]
     return {**_registered(found), "versions": versions}
@@ -179,9 +190,11 @@ def version(place: Place, request: Request) -> Any:
     name = request.query_params.get("name", "")
     found = place.client.get_model_version(name, request.query_params.get("version", ""))
     others = [str(one.version) for one in _versions(place, name)]
-    run = Runs(place)
+    run = Runs(place, request)
     made = run.get(found.run_id)
     model = _logged(place, found.model_id)
+    if model is not None and not may(request, "experiment", model.experiment_id):
+        model = None
     metrics: Iterable[Metric] = [] if model is None else model.metrics
     if not metrics and made is not None:
         metrics = place.client.store.last_points(made.info.run_id)

@@ -72,7 +72,7 @@ def trace(place: Place, request: Request) -> Any:
     return {
         **_brief(found),
         "experiment": experiment and {"id": experiment.experiment_id, "name": experiment.name},
-        "run": Runs(place).brief(info.trace_metadata.get(RUN_METADATA)),
+        "run": Runs(place, request).brief(info.trace_metadata.get(RUN_METADATA)),
         "all_tags": info.tags,
         "metadata": info.trace_metadata,
         "client_request_id": info.client_request_id,

@@ -22,6 +22,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CALLER: Final = "tracklet.caller"
+"""Where a request's scope says who asks, where that is known."""
+
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
