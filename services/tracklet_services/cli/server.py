@@ -51,6 +51,11 @@ from tracklet_services.cli import options, output
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the users are kept; by default among tracklet's settings.",
 )
+@click.option(
+    "--webhooks-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where webhooks are kept; by default among tracklet's settings.",
+)
 @click.option("--access-log", is_flag=True, help="Print a line of JSON for each request.")
 @click.option(
     "--expose-to-everybody",
@@ -74,6 +79,7 @@ def server(
     timeout: float,
     auth: bool,
     auth_file: Path | None,
+    webhooks_file: Path | None,
     access_log: bool,
     exposed: bool,
     json_output: bool,
@@ -101,6 +107,7 @@ def server(
         ssl_certfile,
         ssl_keyfile,
         str(auth_file or settings.config_dir() / "server-users.db") if auth or auth_file else None,
+        str(webhooks_file or settings.config_dir() / "server-webhooks.db"),
         access_log,
         exposed,
         policy,

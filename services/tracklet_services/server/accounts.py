@@ -14,8 +14,6 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +23,7 @@ from tracklet.errors import (
     ResourceDoesNotExist,
     TrackletException,
 )
+from tracklet_services.server.private import PrivateFile
 from tracklet_services.server.table import Right
 
 SHORTEST_PASSWORD: Final = 12
@@ -104,25 +103,11 @@ class Accounts:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._at = PrivateFile(path, _TABLES).at
         self._failures: dict[tuple[str, str | None], list[float]] = {}
         self._known: dict[bytes, float] = {}
         self._secret = os.urandom(32)
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        with self._at() as at:
-            at.executescript(_TABLES)
-
-    @contextmanager
-    def _at(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=30)
-        try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            with connection:
-                yield connection
-        finally:
-            connection.close()
 
     def first_token(self) -> str | None:
         """A token that makes the first user, if there is none; earlier such ones are void."""

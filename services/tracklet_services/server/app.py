@@ -23,13 +23,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tracklet.errors import TrackletException
-from tracklet_services.server import users
 from tracklet_services.server.artifacts import Artifacts, Refusal, handler
 from tracklet_services.server.authority import Authority, Identified
 from tracklet_services.server.collector import Collector
 from tracklet_services.server.openapi import description
 from tracklet_services.server.places import Places
-from tracklet_services.server.protocol import Protocol, UnknownEndpoint
+from tracklet_services.server.protocol import Protocol, UnknownEndpoint, spoken
 from tracklet_services.server.table import Served
 from tracklet_services.web.guard import Guard, Policy
 from tracklet_services.web.workers import Workers
@@ -37,6 +36,7 @@ from tracklet_services.web.workers import Workers
 if TYPE_CHECKING:
     from tracklet.record import Store
     from tracklet_services.server.accounts import Accounts
+    from tracklet_services.server.notifier import Notifier
 
 SPOKEN: Final = "3.17.0"
 """The version of MLflow whose protocol this is: clients ask for it, to know what they can do."""
@@ -51,6 +51,7 @@ def create_app(
     threads: int = 8,
     accounts: Accounts | None = None,
     knows_rights: bool = False,
+    notifier: Notifier | None = None,
 ) -> Guard:
     """The ASGI application of a server over a store.
 
@@ -63,9 +64,10 @@ def create_app(
         accounts: The users; without them everybody may do everything. With them, further routes
             are for administrators, unless
         knows_rights: these routes ask for rights themselves.
+        notifier: Who tells webhooks; without one there are none.
     """
     bounds = policy or Policy()
-    served = Served(store, Places(store), accounts)
+    served = Served(store, Places(store), accounts, notifier=notifier)
     workers = Workers(threads, 4096)
     authority = None if accounts is None else Authority(accounts, served)
     protocol = Protocol(served, workers, bounds, authority)
@@ -80,7 +82,7 @@ def create_app(
         return JSONResponse(_info(store))
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(description(*(users.ENDPOINTS if accounts is not None else ())))
+        return JSONResponse(description(*spoken(served)))
 
     own: list[BaseRoute] = [
         Route("/health", health, methods=["GET"]),

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from tracklet_services.server.protocol import ENDPOINTS
 from tracklet_services.server.table import Endpoint
 
 _REF = "#/components/schemas/{name}"
@@ -16,9 +15,8 @@ _ERRORS = (400, 401, 403, 404, 409, 413, 429, 503, 504)
 
 
 @cache
-def description(*more: Endpoint) -> dict[str, Any]:
-    """The description of the protocol's verbs, and of more."""
-    every = (*ENDPOINTS, *more)
+def description(*every: Endpoint) -> dict[str, Any]:
+    """The description of endpoints."""
     kinds = [kind for one in every for kind in (one.request, one.reply)]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     components["Error"] = {

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "mlflow-artifacts:/"
 
+_OF_PROMPTS: Final = ("dummy-source", "prompt-template")
+"""What MLflow's clients give as the source of a prompt's version, which has none."""
+
 _LONGEST: Final = 2048
 _OBJECT_STORES: Final = frozenset({"s3", "gs", "abfs", "abfss"})
 _NOT_A_CLIENT_S: Final = frozenset({"file", "http", "https", "mlflow-artifacts"})
@@ -125,7 +128,7 @@ class Places:
 
     def shown_source(self, source: str | None, run_id: str | None, model_id: str | None) -> str:
         """The source of a model version; of one on this machine's disk, what the record says."""
-        if source is None or settings.path_of(source) is None:
+        if source is None or source in _OF_PROMPTS or settings.path_of(source) is None:
             return source or ""
         if model_id is not None:
             return f"models:/{model_id}"
@@ -149,6 +152,8 @@ class Places:
         Raises:
             InvalidParameterValue: It names nothing that a client may name.
         """
+        if source in _OF_PROMPTS:
+            return source
         if source.startswith(SCHEME):
             place = self.find(source.removeprefix(SCHEME))
             if place.kind == "run" and place.key != run_id:

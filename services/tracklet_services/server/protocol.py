@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet_services.server import experiments, models, registry, runs, traces, users
+from tracklet_services.server import experiments, models, registry, runs, traces, users, webhooks
 from tracklet_services.server.table import Endpoint, Served
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable, shown
@@ -30,6 +30,14 @@ ENDPOINTS: Final = (
     *registry.ENDPOINTS,
     *traces.ENDPOINTS,
 )
+
+
+def spoken(served: Served) -> tuple[Endpoint, ...]:
+    """The endpoints that a server has."""
+    own = () if served.accounts is None else users.ENDPOINTS
+    told = () if served.notifier is None else webhooks.ENDPOINTS
+    return (*ENDPOINTS, *own, *told)
+
 
 _JSON: Final = b"application/json"
 _MOST_FIELDS: Final = 10_000
@@ -75,7 +83,7 @@ class Protocol:
         self._policy = policy
         self._plain: dict[tuple[str, str], dict[str, _Decoded]] = {}
         self._others: list[tuple[str, re.Pattern[str], dict[str, _Decoded]]] = []
-        for endpoint in ENDPOINTS if authority is None else (*ENDPOINTS, *users.ENDPOINTS):
+        for endpoint in spoken(served):
             self._add(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
@@ -117,11 +125,15 @@ class Protocol:
 
     def _done(self, endpoint: Endpoint, asked: Any, named: Caller | None) -> bytes:
         """The reply's JSON, if the caller has a right to it."""
-        if self._authority is None:
-            return msgspec.json.encode(endpoint.call(self._served, asked))
-        caller = self._authority.check(named, endpoint, asked)
-        reply = endpoint.call(self._served._replace(caller=caller), asked)
-        return msgspec.json.encode(self._authority.after(caller, endpoint, asked, reply))
+        served, authority = self._served, self._authority
+        if authority is not None:
+            served = served._replace(caller=authority.check(named, endpoint, asked))
+        reply = endpoint.call(served, asked)
+        if served.notifier is not None:
+            served.notifier.happened(endpoint, asked, reply)
+        if authority is not None and served.caller is not None:
+            reply = authority.after(served.caller, endpoint, asked, reply)
+        return msgspec.json.encode(reply)
 
     def _find(self, version: str, verb: str) -> tuple[dict[str, _Decoded], dict[str, str]]:
         found = self._plain.get((version, verb))

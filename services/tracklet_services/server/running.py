@@ -33,6 +33,7 @@ class Options:
         certificate: A file with the TLS certificate, and
         key: one with its key.
         accounts: The file of the users, if the server is to know them.
+        hooks: The file of the webhooks.
         access_log: Whether a line of JSON is printed for each request.
         exposed: Whether anybody who reaches the server may use it.
         policy: Whom it answers to, and what a request may cost.
@@ -47,6 +48,7 @@ class Options:
     certificate: str | None = None
     key: str | None = None
     accounts: str | None = None
+    hooks: str | None = None
     access_log: bool = False
     exposed: bool = False
     policy: Policy = field(default_factory=Policy)
@@ -117,6 +119,8 @@ def app() -> Guard | AccessLog:
     """The application of one of the server's processes."""
     from tracklet_services.server.accounts import Accounts
     from tracklet_services.server.app import create_app
+    from tracklet_services.server.hooks import Hooks
+    from tracklet_services.server.notifier import Notifier
     from tracklet_services.ui.app import routes
     from tracklet_services.ui.place import Place
 
@@ -124,13 +128,17 @@ def app() -> Guard | AccessLog:
     options = Options(**{**arguments, "policy": Policy(**arguments["policy"])})
     accounts = None if options.accounts is None else Accounts(Path(options.accounts))
     store = open_store(options.store)
-    pages = routes(Place(options.store))
+    notifier = None
+    if options.hooks is not None:
+        notifier = Notifier(Hooks(Path(options.hooks), options.store), store)
+        notifier.watch()
     made = create_app(
         store,
         options.policy,
-        routes=pages,
+        routes=routes(Place(options.store)),
         prefix=options.prefix,
         accounts=accounts,
+        notifier=notifier,
         knows_rights=True,
     )
     return AccessLog(made) if options.access_log else made

@@ -10,6 +10,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tracklet.record import Store
     from tracklet_services.server.accounts import Accounts, Caller
+    from tracklet_services.server.notifier import Notifier
     from tracklet_services.server.places import Places
 
 Right: TypeAlias = Literal["read", "log", "admin"]
@@ -31,12 +32,14 @@ class Served(NamedTuple):
         places: Its artifacts, as clients see them.
         accounts: The users, where the server knows them.
         caller: Who asks, where that is known.
+        notifier: Who tells webhooks, where there are any.
     """
 
     store: Store
     places: Places
     accounts: Accounts | None = None
     caller: Caller | None = None
+    notifier: Notifier | None = None
 
 
 class Endpoint(NamedTuple):

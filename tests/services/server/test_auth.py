@@ -26,10 +26,16 @@ class World:
     def __init__(self, store: Any, folder: Path) -> None:
         from tracklet_services.server import create_app
         from tracklet_services.server.accounts import Accounts
+        from tracklet_services.server.hooks import Hooks
+        from tracklet_services.server.notifier import Notifier
 
         self.accounts = Accounts(folder / "users.db")
+        notifier = Notifier(Hooks(folder / "hooks.db", "here"), store)
+        event = "model_version.created"
+        hook = notifier.hooks.create("hook", "https://127.example", [event], status="DISABLED")
+        self.hook = hook.webhook_id
         self.first = self.accounts.first_token()
-        self.app = create_app(store, accounts=self.accounts)
+        self.app = create_app(store, accounts=self.accounts, notifier=notifier)
         bearer = Client(self.app, authorization=f"Bearer {self.first}")
         bearer.post("users/create", username="root", password=PASSWORD)
         self.root = Client(self.app, authorization=basic("root"))
@@ -98,6 +104,9 @@ class World:
             "new_name": "m2",
             "models": [],
             "model_json": "{}",
+            "webhook_id": self.hook,
+            "url": "https://receiver.example",
+            "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}],
             "username": "stranger",
             "password": PASSWORD,
             "is_admin": False,
@@ -112,7 +121,7 @@ class World:
             wanted |= {"name"}
         if endpoint.path == "model-versions/create":
             wanted |= {"name"}
-        if endpoint.path == "runs/update":
+        if endpoint.path.startswith(("runs/update", "webhooks")):
             wanted -= {"status"}
         return {name: value for name, value in values.items() if name in wanted}
 
@@ -142,10 +151,10 @@ def world(store: Any, tracklet_home: Path) -> World:
 
 
 def every_endpoint() -> list[Any]:
-    """The protocol's endpoints, and those of users."""
-    from tracklet_services.server import protocol, users
+    """The protocol's endpoints, and those of users and webhooks."""
+    from tracklet_services.server import protocol, users, webhooks
 
-    return [*protocol.ENDPOINTS, *users.ENDPOINTS]
+    return [*protocol.ENDPOINTS, *users.ENDPOINTS, *webhooks.ENDPOINTS]
 
 
 def test_each_route_is_closed_to_whom_it_is_not_granted(world: World) -> None:

@@ -1,0 +1,36 @@
+"""What a server keeps for itself beside the record, in a SQLite file that its owner alone reads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class PrivateFile:
+    """A SQLite file.
+
+    Args:
+        path: Where it is; it is made if it is not there.
+        tables: The statements that make its tables, unless they are there.
+    """
+
+    def __init__(self, path: Path, tables: str) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with self.at() as at:
+            at.executescript(tables)
+
+    @contextmanager
+    def at(self) -> Iterator[sqlite3.Connection]:
+        """A transaction."""
+        connection = sqlite3.connect(self._path, timeout=30)
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            with connection:
+                yield connection
+        finally:
+            connection.close()
