@@ -103,14 +103,15 @@ class Hooks:
             return hook
         raise ResourceDoesNotExist(f"there is no webhook {brief(webhook_id)}")
 
-    def page(self, size: int, token: str | None) -> PagedList[Hook]:
-        """A page of them, in the order in which they were made."""
+    def page(self, size: int, token: str | None, *, every: bool = True) -> PagedList[Hook]:
+        """A page of them, in the order in which they were made; if not every, of MLflow's."""
         if not 1 <= size <= MOST:
             raise InvalidParameterValue(f"max_results is 1 to {MOST}; got {size}")
-        page = Page.decode(token)
-        found = self._all("ORDER BY created, id LIMIT ? OFFSET ?", size + 1, page.offset)
-        more = page.after(size) if len(found) > size else None
-        return PagedList(found[:size], more)
+        page = Page.decode(token, every=every)
+        hooks = self._all("ORDER BY created, id")
+        of = [hook for hook in hooks if every or not events.FIELDS.keys().isdisjoint(hook.events)]
+        more = page.after(size) if len(of) > page.offset + size else None
+        return PagedList(of[page.offset : page.offset + size], more)
 
     def update(self, webhook_id: str, **changes: Any) -> Hook:
         """Change what is given."""

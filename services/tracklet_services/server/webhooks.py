@@ -62,8 +62,12 @@ class TriedWebhook(OfWebhook, kw_only=True):
 
 
 class ListWebhooks(Request, kw_only=True):
-    """A page of webhooks."""
+    """A page of webhooks.
 
+    Those for events of runs alone, which MLflow's clients cannot read, if ``run_events`` is true.
+    """
+
+    run_events: bool = False
     max_results: Int32 | None = None
     page_token: str | None = None
 
@@ -165,7 +169,9 @@ def get(at: Served, asked: OfWebhook) -> OneWebhook:
 
 def pages(at: Served, asked: ListWebhooks) -> Webhooks:
     """A page of webhooks."""
-    page = _notifier(at).hooks.page(asked.max_results or 100, asked.page_token or None)
+    page = _notifier(at).hooks.page(
+        asked.max_results or 100, asked.page_token or None, every=asked.run_events
+    )
     return Webhooks(webhooks=list(map(_shown, page)), next_page_token=page.token)
 
 
