@@ -147,6 +147,7 @@ def experiments(place: Place, request: Request) -> Any:
                 "artifacts": without_user(one.artifact_location),
                 "tags": {k: v for k, v in one.tags.items() if k != NOTE},
                 "note": one.tags.get(NOTE, ""),
+                "may": rights.most(request, "experiment", one.experiment_id),
                 **dict(
                     zip(
                         ("runs", "running", "failed", "last"),

@@ -12,7 +12,7 @@ from tracklet_services.ui.place import Place
 from tracklet_services.web.guard import CALLER
 
 Right: TypeAlias = Literal["read", "log", "admin"]
-_RIGHTS: Final[tuple[Right, ...]] = ("admin", "log", "read")
+_RIGHTS: Final[tuple[Right, ...]] = ("read", "log", "admin")
 
 
 class Denied(TrackletException):
@@ -62,12 +62,15 @@ def check(place: Place, request: Request) -> None:
 def best(place: Place, request: Request) -> Right | None:
     """The most that may be done to all that a request is about; None if it is about nothing."""
     subjects = list(_subjects(place, request)) if is_user(request) else []
-    if not subjects:
+    found = [most(request, kind, key) for kind, key in subjects]
+    return min(found, key=lambda right: _RIGHTS.index(right or "read"), default=None)
+
+
+def most(request: Request, kind: str, key: str | None) -> Right | None:
+    """The most that who asks may do to something; None for nothing, or where nobody is asked."""
+    if not is_user(request):
         return None
-    for right in _RIGHTS:
-        if all(may(request, kind, key, right) for kind, key in subjects):
-            return right
-    return None
+    return next((right for right in reversed(_RIGHTS) if may(request, kind, key, right)), None)
 
 
 def _subjects(place: Place, request: Request) -> Iterator[tuple[str, str | None]]:

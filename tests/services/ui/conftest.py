@@ -82,9 +82,9 @@ TOKEN = "s" * 40
 
 
 class Served:
-    """The application over a record, listening."""
+    """The application over a record, that of one user or of a team, listening."""
 
-    def __init__(self, record: Path | str) -> None:
+    def __init__(self, record: Path | str, team: Any = None) -> None:
         import uvicorn
 
         from tracklet_services.server import personal
@@ -94,7 +94,7 @@ class Served:
         port = self.socket.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}/"
         self.place = Place(str(record))
-        made = personal.create_app(self.place, token=TOKEN, port=port)
+        made = team or personal.create_app(self.place, token=TOKEN, port=port)
         config = uvicorn.Config(
             made, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
         )

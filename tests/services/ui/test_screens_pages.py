@@ -480,6 +480,76 @@ def test_no_screen_is_wider_than_the_window(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, at
 
 
+# -- in a team's server ----------------------------------------------------------------------------
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def team(tmp_path: Path, serving: Any) -> Iterator[tuple[Shown, Any]]:
+    """A server that knows its users, and how to grant them something."""
+    from tracklet_services.server.accounts import Accounts
+    from tracklet_services.server.app import create_app
+    from tracklet_services.ui.app import routes
+    from tracklet_services.ui.place import Place
+
+    kept = made(str(tmp_path / "mlruns"))
+    accounts = Accounts(tmp_path / "users.db")
+    first = accounts.by_token(str(accounts.first_token()))
+    accounts.create_user("root", PASSWORD, first)
+    accounts.create_user("ada", PASSWORD, accounts.by_password("root", PASSWORD, ""))
+    place = Place(str(tmp_path / "mlruns"))
+    pages = routes(place)
+    app = create_app(place.client.store, routes=pages, accounts=accounts, knows_rights=True)
+    one = serving(tmp_path / "mlruns", app)
+
+    def grant(permission: str) -> None:
+        accounts.grant("ada", "experiment", kept.experiment, permission)
+        accounts.grant("ada", "registered", "churn", permission)
+
+    yield (one, kept), grant
+    one.stop()
+    place.close()
+
+
+ADA = {"http_credentials": {"username": "ada", "password": PASSWORD}}
+
+
+def test_a_reader_sees_no_button_that_would_fail(team: tuple[Shown, Any], open_page: Open) -> None:
+    (server, kept), grant = team
+    grant("READ")
+    page = open_page(server=server, allowed=("403",), **ADA)
+    expect(page.get_by_role("link", name="churn")).to_be_visible()
+    edits = re.compile("rename|edit|write|delete|trash|^set|remove|move", re.IGNORECASE)
+    for at in (*screens(kept), f"#/runs/{kept.run}"):
+        page.goto(server.address + at)
+        expect(heading(page)).to_be_visible()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        expect(page.get_by_role("button", name=edits)).to_have_count(0)
+        expect(page.get_by_role("textbox", name=re.compile("alias|key of"))).to_have_count(0)
+        expect(page.get_by_label("stage", exact=True)).to_have_count(0)
+    page.goto(f"{server.address}#/doctor")
+    expect(page.get_by_role("alert")).to_contain_text("the doctor tells administrators")
+
+
+def test_who_may_write_does_and_who_may_not_is_told_in_words(
+    team: tuple[Shown, Any], open_page: Open
+) -> None:
+    (server, kept), grant = team
+    grant("EDIT")
+    page = open_page("#/models/churn", server=server, allowed=("403",), **ADA)
+    expect(page.get_by_role("button", name="delete the model")).to_have_count(0)
+    page.get_by_label("key of a tag").fill("by")
+    page.get_by_label("value of a tag").fill("ada")
+    page.get_by_role("button", name="set", exact=True).click()
+    expect(page.get_by_role("rowheader", name="by")).to_be_visible()
+    assert kept.client.get_registered_model("churn").tags["by"] == "ada"
+    grant("READ")
+    page.get_by_role("button", name="remove the tag by").click()
+    expect(page.locator(".toast")).to_contain_text("who manages it can grant it")
+    assert kept.client.get_registered_model("churn").tags["by"] == "ada"
+
+
 @pytest.fixture
 def hostile(tmp_path: Path, serving: Any) -> Iterator[Shown]:
     """A record whose every text would be markup, were it not shown as text."""

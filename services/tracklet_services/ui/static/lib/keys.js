@@ -15,7 +15,7 @@ const KEYS = [
   ]],
   ['In tables and trees', [
     ['arrows', 'to the next cell, node or span'], ['PgUp, PgDn', 'a page further'], ['Home, End', 'to the edge; with Ctrl of all'],
-    ['Space', 'select'], ['Shift+arrows', 'select several'], ['Ctrl+A', 'select all'], ['Enter', 'open'], ['Ctrl+Enter', 'open in a new tab'], ['s', 'sort by the column'],
+    ['Space', 'select'], ['Shift+arrows', 'select several'], ['Ctrl+A', 'select all'], ['Enter', 'open'], ['Ctrl+Enter', 'open in a new tab'], ['← →', 'fold and unfold'], ['s', 'sort by the column'], ['m', 'what can be done with the column'], ['p', 'make the run the baseline'],
   ]],
   ['In charts and notes', [['+ − 0', 'zoom in, out, show all'], ['Ctrl+Enter', 'save the note']]],
 ];
@@ -43,7 +43,8 @@ addEventListener('keydown', event => {
   else if (/^[1-9]$/.test(event.key)) /** @type {HTMLElement | undefined} */ (document.querySelectorAll('[role=tab]')[Number(event.key) - 1])?.click();
   else return;
   event.preventDefault();
-});
+  event.stopPropagation();
+}, true);
 
 export function Help() {
   const box = useRef(/** @type {any} */ (null));

@@ -6,7 +6,7 @@ import { Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { changes, listen } from '../lib/live.js';
 import { go, href, route, setQuery } from '../lib/route.js';
 import { place, say } from '../lib/state.js';
-import { mayWrite, tryWrite } from '../lib/write.js';
+import { mayDelete, mayWrite, tryWrite } from '../lib/write.js';
 
 const MOST = 500;
 
@@ -71,7 +71,7 @@ export default function Experiments() {
       <input type="search" data-filter placeholder="find by name" aria-label="find experiments by name" value=${find} onInput=${(/** @type {any} */ e) => setQuery({ find: e.target.value })} />
       <label class="check"><input type="checkbox" checked=${view === 'deleted_only'} onChange=${(/** @type {any} */ e) => setQuery({ view: e.target.checked ? 'deleted' : null })} />in the trash</label>
       <span class="grow"></span>
-      ${mayWrite() && picked.length > 0 && html`<button class="quiet" onClick=${move}>${view === 'deleted_only' ? 'restore' : 'to the trash'} ${picked.length}</button>`}
+      ${picked.length > 0 && all.every(one => !picked.includes(one.id) || mayDelete(one)) && html`<button class="quiet" onClick=${move}>${view === 'deleted_only' ? 'restore' : 'to the trash'} ${picked.length}</button>`}
       ${mayWrite() && html`<${Create} />`}
       ${picked.length > 1 && html`<button class="primary" onClick=${() => go(href(['experiments', picked.join(',')]))}>open ${picked.length} as one table</button>`}
     </div>

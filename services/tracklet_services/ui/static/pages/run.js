@@ -5,7 +5,7 @@ import * as format from '../lib/format.js';
 import { Crumbs, Id, Later, Pairs, Status, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { changes, listen } from '../lib/live.js';
 import { href, route, setQuery } from '../lib/route.js';
-import { mayWrite, trash, tryWrite } from '../lib/write.js';
+import { mayDelete, trash, tryWrite } from '../lib/write.js';
 import { Name, Note, Tags } from './edit.js';
 
 const NOTE = 'mlflow.note.content';
@@ -46,7 +46,7 @@ export default function Run({ id }) {
       <${Name} name=${name} label="name of the run" of=${run} onSave=${(/** @type {string} */ run_name) => tryWrite('runs/update', { run_id: id, run_name })} /><${Status} name=${info.status} />
       ${info.lifecycle_stage === 'deleted' && html`<span class="badge">in the trash</span>`}
       <span class="grow"></span>
-      ${mayWrite(run) && (info.lifecycle_stage === 'deleted' ? html`<button onClick=${() => tryWrite('runs/restore', { run_id: id })}>restore</button>` : html`<button class="quiet" onClick=${() => trash([id])}>move to the trash</button>`)}
+      ${mayDelete(run) && (info.lifecycle_stage === 'deleted' ? html`<button onClick=${() => tryWrite('runs/restore', { run_id: id })}>restore</button>` : html`<button class="quiet" onClick=${() => trash([id])}>move to the trash</button>`)}
     </div>
     <p class="facts">
       <${Id} text=${id} />

@@ -7,7 +7,7 @@ import { changes, listen } from '../lib/live.js';
 import { Parts } from '../lib/models.js';
 import { go, href, route, setQuery } from '../lib/route.js';
 import { announce } from '../lib/state.js';
-import { mayWrite, trash, tryWrite } from '../lib/write.js';
+import { mayDelete, trash, tryWrite } from '../lib/write.js';
 import * as best from '../table/best.js';
 import * as columns from '../table/columns.js';
 import { Chooser } from '../table/chooser.js';
@@ -209,7 +209,7 @@ export default function Runs({ ids }) {
     <div class="title"><h1 dir="auto">${title}</h1>
       <span class="count" aria-hidden="true">${data ? (data.count === data.total ? `${format.count(data.total)} runs` : `${format.count(data.count)} of ${format.count(data.total)} runs`) : ''}${groups ? ` in ${format.count(groups.length)} groups` : ''}</span>
       <span class="grow"></span>
-      ${ids.length === 1 && known[ids[0]] && html`<${MenuButton} label="Views" open=${menu === 'views'} onOpen=${toggle('views')}><${Views} experiment=${ids[0]} tags=${known[ids[0]].tags} onClose=${() => setMenu('')} /></${MenuButton}>`}
+      ${ids.length === 1 && known[ids[0]] && html`<${MenuButton} label="Views" open=${menu === 'views'} onOpen=${toggle('views')}><${Views} experiment=${ids[0]} tags=${known[ids[0]].tags} of=${known[ids[0]]} onClose=${() => setMenu('')} /></${MenuButton}>`}
       ${data && rows && html`<${MenuButton} label="Export" open=${menu === 'export'} onOpen=${toggle('export')}><${Exports} data=${data} rows=${[...data.ids.keys()]} names=${names} asked=${{ ids, filter: asFilter(text), order }} onClose=${() => setMenu('')} /></${MenuButton}>`}
     </div>
     <${Parts} ids=${ids} at="runs" />
@@ -227,7 +227,7 @@ export default function Runs({ ids }) {
       <label class="check"><input type="checkbox" checked=${trashed} onChange=${(/** @type {any} */ e) => setQuery({ trash: e.target.checked ? '1' : null })} />in the trash</label>
       <div class="switch" role="group" aria-label="show as">${['table', ...Object.keys(DRAWN)].map(one => html`<button aria-pressed=${view === one} onClick=${() => setQuery({ view: one === 'table' ? null : one }, false)}>${one}</button>`)}</div>
       <span class="grow"></span>
-      ${mayWrite() && chosen.size > 0 && html`<button class="quiet" onClick=${async () => {
+      ${ids.every(id => mayDelete(known[id])) && chosen.size > 0 && html`<button class="quiet" onClick=${async () => {
         const picked = [...chosen];
         chosen.clear();
         if (trashed) for (const run_id of picked) await tryWrite('runs/restore', { run_id });

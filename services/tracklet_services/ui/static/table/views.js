@@ -9,8 +9,8 @@ const LONGEST = 5000;
 /** @param {Record<string, string>} tags @returns {[string, string][]} */
 export const viewsOf = tags => Object.entries(tags).filter(([key]) => key.startsWith(PREFIX)).map(([key, text]) => /** @type {[string, string]} */ ([key.slice(PREFIX.length), text])).sort(([a], [b]) => (a < b ? -1 : 1));
 
-/** @param {{ experiment: string, tags: Record<string, string>, onClose: () => void }} props */
-export function Views({ experiment, tags, onClose }) {
+/** @param {{ experiment: string, tags: Record<string, string>, of: any, onClose: () => void }} props */
+export function Views({ experiment, tags, of, onClose }) {
   const [name, setName] = useState('');
   const views = viewsOf(tags);
   const query = new URLSearchParams(route.value.query);
@@ -23,7 +23,7 @@ export function Views({ experiment, tags, onClose }) {
   };
   return html`${!views.length && html`<p class="dim small">No view was saved of this experiment yet.</p>`}
     ${views.map(([title, text]) => html`<p class="view" key=${title}><a href=${`#/${route.value.path.map(encodeURIComponent).join('/')}?${text.trim()}`} aria-current=${text.trim() === now ? 'true' : undefined} onClick=${onClose} dir="auto">${title}</a>
-      ${mayWrite() && html`<button class="quiet small" aria-label=${`forget the view ${title}`} onClick=${() => tryWrite('experiments/delete-experiment-tag', { experiment_id: experiment, key: PREFIX + title })}>×</button>`}</p>`)}
-    ${mayWrite() && (now.length > LONGEST ? html`<p class="reason small">This view is too long to be kept: ${now.length} characters of at most ${LONGEST}.</p>` : html`<form class="bar tag-form" onSubmit=${save}><input aria-label="name of the view" placeholder="name of what is shown now" value=${name} onInput=${(/** @type {any} */ e) => setName(e.target.value)} /><button>save</button></form>
+      ${mayWrite(of) && html`<button class="quiet small" aria-label=${`forget the view ${title}`} onClick=${() => tryWrite('experiments/delete-experiment-tag', { experiment_id: experiment, key: PREFIX + title })}>×</button>`}</p>`)}
+    ${mayWrite(of) && (now.length > LONGEST ? html`<p class="reason small">This view is too long to be kept: ${now.length} characters of at most ${LONGEST}.</p>` : html`<form class="bar tag-form" onSubmit=${save}><input aria-label="name of the view" placeholder="name of what is shown now" value=${name} onInput=${(/** @type {any} */ e) => setName(e.target.value)} /><button>save</button></form>
       <p class="dim small">Kept as a tag of the experiment: everybody sees it.</p>`)}`;
 }
