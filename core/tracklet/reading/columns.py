@@ -110,6 +110,19 @@ def run_rows(reader: Reader, run_ids: Sequence[str]) -> list[int]:
     return [known.get(run_id, -1) for run_id in run_ids]
 
 
+def runs_of_model(reader: Reader, model_id: str) -> list[tuple[str, bool]]:
+    """The ids of the runs that a logged model came out of (True) or went into (False)."""
+    mark = "?" if reader.dialect == "sqlite" else "%s"
+    found: list[tuple[str, bool]] = []
+    for table, came_out in (("model_outputs", True), ("model_inputs", False)):
+        asked = (
+            f"SELECT run_id FROM {table} JOIN runs ON runs.id = {table}.run "
+            f"WHERE model_id = {mark} ORDER BY runs.id"
+        )
+        found += [(run_id, came_out) for (run_id,) in reader.rows(asked, [model_id])]
+    return found
+
+
 def run_column(
     reader: Reader, kind: ColumnKind, key: str, rows: Iterable[int]
 ) -> dict[int, float | str]:

@@ -67,7 +67,7 @@ async def _changes(place: Place, ids: Sequence[str]) -> AsyncIterator[str]:
 
 
 def _signs(place: Place, ids: Sequence[str]) -> Any:
-    """What differs when something changed: runs and their states, and where those running are."""
+    """What differs when something changed: runs, where those running are, and models."""
 
     def answer(reader: Reader) -> Any:
         mark = "?" if reader.dialect == "sqlite" else "%s"
@@ -85,6 +85,10 @@ def _signs(place: Place, ids: Sequence[str]) -> Any:
             ids,
         )
         others = reader.rows("SELECT count(*), max(last_update_time) FROM experiments")
-        return [list(map(tuple, rows)) for rows in (runs, points, others)]
+        models = [
+            reader.rows(f"SELECT count(*), max(last_updated_timestamp) FROM {table}")
+            for table in ("logged_models", "registered_models", "model_versions")
+        ]
+        return [list(map(tuple, rows)) for rows in (runs, points, others, *models)]
 
     return place.ask(answer)

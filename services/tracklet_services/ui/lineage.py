@@ -122,12 +122,19 @@ class _Graph:
     def of_model(self, model: LoggedModel) -> None:
         """A model, the run that made it, and what came of both."""
         at = self._model(model)
+        id_ = model.model_id
+        runs = dict(self._place.ask(lambda reader: columns.runs_of_model(reader, id_)))
         if model.source_run_id:
+            runs[model.source_run_id] = True
+        for run_id, came_out in runs.items():
             try:
-                run = self._place.client.get_run(model.source_run_id)
+                node = self.run(self._place.client.get_run(run_id))
             except TrackletException:
-                return
-            self._edge(self.run(run), at, "logged")
+                continue
+            if came_out:
+                self._edge(node, at, "logged")
+            else:
+                self._edge(at, node, "used")
 
     def of_version(self, name: str, number: str) -> None:
         """A version, the model and the run that it is of, and what came of both."""

@@ -18,6 +18,7 @@ from tracklet.entities import (
     Run,
 )
 from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.reading import columns
 from tracklet.record.query import all_of
 from tracklet_services.ui.answers import experiments_of, number, page_of, without_user
 from tracklet_services.ui.place import Place
@@ -46,12 +47,15 @@ def model(place: Place, request: Request) -> Any:
     found = place.client.get_logged_model(request.path_params["model_id"])
     experiment = place.client.get_experiment(found.experiment_id)
     runs = Runs(place, request)
-    made = runs.get(found.source_run_id)
+    known = place.ask(lambda reader: columns.runs_of_model(reader, found.model_id))
+    came_of = found.source_run_id or next((id_ for id_, came_out in known if came_out), None)
+    made = runs.get(came_of)
     inputs = [] if made is None else made.inputs.dataset_inputs
     return {
         **_brief(found),
         "experiment": {"id": experiment.experiment_id, "name": experiment.name},
-        "run": runs.brief(found.source_run_id),
+        "run": runs.brief(came_of),
+        "others": [runs.brief(id_) for id_, _ in known if id_ != came_of and runs.get(id_)],
         "location": without_user(found.artifact_location),
         "message": found.status_message,
         "tags": found.tags,

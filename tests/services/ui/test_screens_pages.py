@@ -229,6 +229,8 @@ def test_models_are_found_and_sorted(mine: Shown, open_page: Open) -> None:
     expect(names).to_have_text(["zebras", "churn", "apples"])
     page.get_by_role("button", name="Name").click()
     expect(names).to_have_text(["apples", "churn", "zebras"])
+    kept.client.create_registered_model("mangos")
+    expect(names).to_have_text(["apples", "churn", "mangos", "zebras"])
     page.get_by_label("find models").fill("green")
     expect(names).to_have_text(["zebras"])
     assert "find=green" in page.url
@@ -254,6 +256,20 @@ def test_logged_models_are_filtered_and_shown_with_their_files(
     page.get_by_role("treeitem", name="requirements.txt").click()
     expect(page.get_by_label("requirements.txt").first).to_be_visible()
     expect(page.locator(".preview")).to_contain_text("scikit-learn==1.9.1")
+
+
+def test_a_model_that_is_kept_elsewhere_or_incomplete_is_said_to_be(
+    mine: Shown, open_page: Open
+) -> None:
+    server, kept = mine
+    agent = kept.client.create_logged_model(kept.experiment, "agent").model_id
+    _put(kept.client, agent, "MLmodel", "flavors: {}\n")
+    page = open_page(f"#/experiments/{kept.experiment}/models/{agent}", server=server)
+    expect(page.get_by_text("Its files are not complete.")).to_be_visible()
+    kept.client.log_outputs(kept.run, [LoggedModelOutput(agent, 0)])
+    kept.client.finalize_logged_model(agent, "READY")
+    expect(page.get_by_text("It is kept elsewhere")).to_be_visible()
+    expect(page.get_by_role("link", name="training")).to_be_visible()
 
 
 def test_what_points_at_a_version_is_changed_and_changed_back(mine: Shown, open_page: Open) -> None:

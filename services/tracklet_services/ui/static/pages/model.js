@@ -29,12 +29,13 @@ export default function LoggedModel({ id }) {
   return html`<main id="main" class="page" tabindex="-1">
     <${Crumbs} trail=${[['experiments', '#/'], [experiment.name, href(['experiments', experiment.id])], ['models', href(['experiments', experiment.id, 'models'])], [name]]} />
     <div class="title"><h1 dir="auto">${name}</h1><${ModelStatus} status=${value.status} />${value.message && html`<span class="reason">${value.message}</span>`}</div>
-    <p class="facts"><${Id} text=${id} /><span>${format.time(value.created)}</span>${value.type && html`<span dir="auto">${value.type}</span>`}<a href=${href(['lineage'], { of: `model:${id}` })}>lineage</a></p>
+    <p class="facts"><${Id} text=${id} /><span>${format.time(value.created)}</span>${value.type && html`<span dir="auto">${value.type}</span>`}<a href=${href(['lineage'], { of: `model:${id}` })}>lineage</a><a href=${href(['experiments', experiment.id, 'traces'], { filter: `request_metadata.\`mlflow.modelId\` = '${id}'` })}>traces</a></p>
     <div class="tabs" role="tablist" aria-label="parts of the model">${['overview', 'files'].map(one => html`<button role="tab" id=${`tab-${one}`} aria-selected=${one === tab} aria-controls="part" onClick=${() => setQuery({ tab: one === 'overview' ? null : one, path: null }, false)}>${one}</button>`)}</div>
     <div role="tabpanel" id="part" aria-labelledby=${`tab-${tab}`}>
     ${tab === 'files' ? html`<${Artifacts} kind="models" owner=${id} />` : html`<div class="cards">
       <section class="card"><h2>Where it came from, what came of it</h2><table class="pairs"><tbody>
         <tr><th scope="row">run</th><td><${RunLink} run=${value.run} /></td></tr>
+        ${value.others.length > 0 && html`<tr><th scope="row">other runs</th><td>${value.others.slice(0, 20).map((/** @type {any} */ run) => html`<div><${RunLink} run=${run} /></div>`)}${value.others.length > 20 && html`<span class="dim">20 of ${format.count(value.others.length)} are shown</span>`}</td></tr>`}
         <tr><th scope="row">versions</th><td>${value.versions.map((/** @type {any} */ one) => html`<div><a href=${versionHref(one.name, one.version)} dir="auto">${one.name} ${one.version}</a> ${one.stage !== 'None' && html`<${Stage} stage=${one.stage} />`}</div>`)}${!value.versions.length && html`<span class="dim">not registered: <code>tracklet.register_model("models:/${id}", "…")</code></span>`}</td></tr>
         <tr><th scope="row">location</th><td><${Id} text=${value.location} /></td></tr></tbody></table></section>
       <section class="card"><h2>Metrics <span class="dim">${value.metrics.length}</span></h2><${Measured} metrics=${value.metrics} /></section>
