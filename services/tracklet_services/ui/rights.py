@@ -63,7 +63,7 @@ def best(place: Place, request: Request) -> Right | None:
     """The most that may be done to all that a request is about; None if it is about nothing."""
     subjects = list(_subjects(place, request)) if is_user(request) else []
     found = [most(request, kind, key) for kind, key in subjects]
-    return min(found, key=lambda right: _RIGHTS.index(right or "read"), default=None)
+    return next((right for right in _RIGHTS if right in found), None)
 
 
 def most(request: Request, kind: str, key: str | None) -> Right | None:

@@ -272,6 +272,25 @@ def test_a_model_that_is_kept_elsewhere_or_incomplete_is_said_to_be(
     expect(page.get_by_role("link", name="training")).to_be_visible()
 
 
+def test_a_version_says_what_it_takes_otherwise_than_the_one_before(
+    mine: Shown, open_page: Open
+) -> None:
+    server, kept = mine
+    client = kept.client
+    page = open_page("#/models/churn/versions/2", server=server)
+    expect(page.get_by_text("It takes and gives the same.")).to_be_visible()
+    other = client.create_logged_model(kept.experiment, "other", kept.run).model_id
+    document = textwrap.dedent(ML_MODEL).format(model_id=other)
+    document = document.replace('"type": "double"', '"type": "float"').replace("visits", "clicks")
+    _put(client, other, "MLmodel", document)
+    client.finalize_logged_model(other, "READY")
+    client.create_model_version("churn", f"models:/{other}", kept.run, model_id=other)
+    page.goto(f"{server.address}#/models/churn/versions/3")
+    expect(page.get_by_role("row", name="inputs age double → float")).to_be_visible()
+    expect(page.get_by_role("row", name="inputs visits").locator("del")).to_be_visible()
+    expect(page.get_by_role("row", name="inputs clicks").locator("ins")).to_be_visible()
+
+
 def test_what_points_at_a_version_is_changed_and_changed_back(mine: Shown, open_page: Open) -> None:
     server, kept = mine
     client = kept.client

@@ -5,6 +5,7 @@ import { parseCsv } from '../lib/csv.js';
 import * as format from '../lib/format.js';
 import { Markdown } from '../lib/markdown.js';
 import { Later, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { typeOf } from '../lib/signature.js';
 
 const ROWS = 1000;
 
@@ -141,7 +142,7 @@ export function Model({ owner, path, uri: named }) {
   if (!value) return html`<${Waiting} />`;
   const folder = isFile ? path.slice(0, -'/MLmodel'.length) : path;
   const uri = named ?? (owner.kind === 'runs' ? `runs:/${owner.owner}/${folder}` : `models:/${owner.owner}`);
-  const part = (/** @type {string} */ name, /** @type {any[] | null} */ fields) => fields && html`<h3>${name}</h3><table class="pairs"><tbody>${fields.map(field => html`<tr><th scope="row" dir="auto">${field.name ?? '–'}</th><td>${field.type === 'tensor' ? `tensor ${field['tensor-spec']?.dtype} [${field['tensor-spec']?.shape}]` : typeof field.type === 'object' ? JSON.stringify(field.type) : field.type}${field.required === false ? ', optional' : ''}${field.default !== undefined ? ` = ${JSON.stringify(field.default)}` : ''}</td></tr>`)}</tbody></table>`;
+  const part = (/** @type {string} */ name, /** @type {any[] | null} */ fields) => fields && html`<h3>${name}</h3><table class="pairs"><tbody>${fields.map(field => html`<tr><th scope="row" dir="auto">${field.name ?? '–'}</th><td>${typeOf(field)}</td></tr>`)}</tbody></table>`;
   const { inputs, outputs, params } = value.signature;
   return html`<div class="model">
     <p>${Object.entries(value.flavors).map(([name, of]) => html`<span class="badge">${name}${/** @type {any} */ (of)?.[`${name}_version`] ? ` ${/** @type {any} */ (of)[`${name}_version`]}` : ''}</span> `)}</p>

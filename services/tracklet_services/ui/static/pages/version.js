@@ -6,6 +6,7 @@ import { changes, listen } from '../lib/live.js';
 import { Measured, RunLink, Stage, versionHref } from '../lib/models.js';
 import { Crumbs, Id, Pairs, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { go, href } from '../lib/route.js';
+import { changesOf } from '../lib/signature.js';
 import { say } from '../lib/state.js';
 import { mayDelete, mayWrite, tryWrite } from '../lib/write.js';
 import { Note, Tags } from './edit.js';
@@ -54,9 +55,26 @@ export default function Version({ name, number }) {
       <section class="card"><h2>Tags <span class="dim">${Object.keys(value.tags).length}</span></h2><${Tags} of=${value} tags=${Object.entries(value.tags)} onSet=${(/** @type {string} */ key, /** @type {string} */ text) => tryWrite('model-versions/set-tag', { ...of, key, value: text })} onDrop=${(/** @type {string} */ key) => tryWrite('model-versions/delete-tag', { ...of, key }, 'DELETE')} /></section>
       <section class="card"><h2>Metrics <span class="dim">${value.metrics.length}</span></h2><${Measured} metrics=${value.metrics} /></section>
       ${Object.keys(value.params).length > 0 && html`<section class="card"><h2>Params <span class="dim">${Object.keys(value.params).length}</span></h2><${Pairs} label="params" rows=${Object.entries(value.params)} empty="" /></section>`}
+      ${value.files && value.versions[at + 1] && html`<${Changes} name=${name} before=${value.versions[at + 1]} files=${value.files} />`}
       <section class="card full"><h2>Model</h2>${value.files ? html`<${Model} key=${`${value.files.owner}/${value.files.path}`} owner=${{ kind: value.files.kind, owner: value.files.owner }} path=${value.files.path} uri=${`models:/${name}/${number}`} />` : html`<p class="dim">Its files lie at <code>${value.source}</code>, which is no run's and no logged model's of this record, so they are not shown here.</p>`}</section>
     </div>
   </main>`;
+}
+
+/** @param {any} files @param {AbortSignal} signal */
+const aboutFiles = ({ kind, owner, path }, signal) => get('mlmodel', [[kind === 'models' ? 'model' : 'run', owner], ['path', path]], signal);
+
+/** What the version takes and gives otherwise than the one before. @param {{ name: string, before: string, files: any }} props */
+function Changes({ name, before, files }) {
+  const { value: changes } = useAnswer(async signal => {
+    const older = await get('version', [['name', name], ['version', before]], signal);
+    if (!older.files) return null;
+    const [was, is] = await Promise.all([aboutFiles(older.files, signal), aboutFiles(files, signal)]);
+    return changesOf(was.signature, is.signature);
+  }, `${name}/${before}/${files.owner}`);
+  if (!changes) return null;
+  return html`<section class="card full"><h2>Against <a href=${versionHref(name, before)}>version ${before}</a></h2>
+    ${changes.length ? html`<table class="pairs"><tbody>${changes.map(({ part, name: field, was, is }) => html`<tr><th scope="row"><span class="dim">${part}</span> <span dir="auto">${field}</span></th><td>${was === null ? html`<ins>${is}</ins>` : is === null ? html`<del>${was}</del>` : html`<del>${was}</del> → <ins>${is}</ins>`}</td></tr>`)}</tbody></table>` : html`<p class="dim">It takes and gives the same.</p>`}</section>`;
 }
 
 /** What points at the version, and where it stands: to change either says first what it changes. @param {{ name: string, number: string, value: any }} props */
