@@ -60,9 +60,8 @@ def _fields(table: str) -> dict[str, str]:
     return {name: f"{table}.{name}" for name in TABLES[table].columns}
 
 
-_RUN_FIELDS: Final = _fields("runs")
-del _RUN_FIELDS["deleted_time"]
-_RUN_FIELDS["run_name"] = _RUN_FIELDS.pop("name")
+_RUN_FIELDS: Final = {"id": "runs.id", **{name: f"runs.{name}" for name in RunInfo._fields}}
+_RUN_FIELDS["run_name"] = "runs.name"
 _USES: Final = "inputs AS i JOIN datasets AS d ON d.id = i.dataset"
 
 EXPERIMENT: Final = Subject(

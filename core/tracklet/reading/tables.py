@@ -1,9 +1,10 @@
 """The tables, described once for two jobs: the index over folders, and the SQL store.
 
-Rows refer to one another by small integers, whatever the ids of the entities look like, which
-keeps the many rows of metrics, params and tags narrow; no integer is used twice. A metric's value
-is NULL where it is NaN. :func:`sqlite_statements` makes the tables of the index, and
-:mod:`tracklet_services.sql.schema` those that the SQL store works with.
+The columns of an entity are the fields of its class. Rows refer to one another by small integers,
+whatever the ids of the entities look like, which keeps the many rows of metrics, params and tags
+narrow; no integer is used twice. A metric's value is NULL where it is NaN.
+:func:`sqlite_statements` makes the tables of the index, and :mod:`tracklet_services.sql.schema`
+those that the SQL store works with.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tracklet import entities
 from tracklet.frozen import Frozen
 
 
@@ -62,11 +64,23 @@ class Table(Frozen):
 
 TABLES: Final[dict[str, Table]] = {}
 
+_COLUMNS: Final = {
+    "str": "text",
+    "str | None": "text?",
+    "int": "bigint",
+    "int | None": "bigint?",
+    "float": "double?",
+    "LoggedModelStatus": "text",
+}
+"""The type of a column by the annotation of its field; other fields have tables of their own."""
+
 
 def _table(
     name: str,
-    columns: str,
+    columns: str = "",
     *,
+    of: type[Frozen] = Frozen,
+    without: str = "",
     key: tuple[str, ...] = ("id",),
     unique: tuple[tuple[str, ...], ...] = (),
     indexes: tuple[tuple[str, ...], ...] = (),
@@ -74,11 +88,22 @@ def _table(
     compact: bool = False,
     indexed: bool = True,
 ) -> None:
-    """Describe a table; ``columns`` are names with types, and ``?`` after what may be NULL."""
+    """Describe a table.
+
+    Args:
+        columns: Names with types, and ``?`` after what may be NULL.
+        of: The entity whose fields are columns, too.
+        without: The fields that are none.
+    """
+    given = dict(column.split() for column in columns.split(",") if column)
+    types = {column: type_ for column, type_ in given.items() if column not in of._fields}
+    for field, annotation in of._fields.items():
+        if annotation in _COLUMNS and field not in without.split():
+            known = "stage" if field == "lifecycle_stage" else _COLUMNS[annotation]
+            types[field] = given.get(field, known)
     described = {"id": Column("id", "id", False)} if key == ("id",) else {}
-    for column in columns.split(","):
-        column_name, type_ = column.split()
-        described[column_name] = Column(column_name, type_.rstrip("?"), type_.endswith("?"))
+    for column, type_ in types.items():
+        described[column] = Column(column, type_.rstrip("?"), type_.endswith("?"))
     named = {"_".join(of): of for of in indexes} | ({"listing": listing} if listing else {})
     TABLES[name] = Table(name, described, key, unique, named, compact, indexed)
 
@@ -91,50 +116,49 @@ def _texts(name: str, owner: str, table: str, *, indexed: bool = True) -> None:
 
 _table(
     "experiments",
-    "experiment_id text, name text, artifact_location text, lifecycle_stage stage,"
-    "creation_time bigint?, last_update_time bigint?",
+    of=entities.Experiment,
+    without="workspace trace_location",
     unique=(("experiment_id",),),
     indexes=(("name",),),
 )
 _texts("experiment_tags", "experiment", "experiments")
 _table(
     "runs",
-    "run_id text, experiment_id text, name text?, user_id text?, status text, start_time bigint?,"
-    "end_time bigint?, lifecycle_stage stage, deleted_time bigint?, artifact_uri text?",
+    "name text?, deleted_time bigint?, user_id text?",
+    of=entities.RunInfo,
+    without="run_name",
     unique=(("run_id",),),
     listing=("experiment_id", "lifecycle_stage", "start_time DESC", "run_id"),
 )
 _texts("params", "run", "runs")
 _texts("tags", "run", "runs")
-_table(
-    "metrics",
-    "run runs, key text, value double?, timestamp bigint, step bigint, model_id text?,"
-    "dataset_name text?, dataset_digest text?",
-    indexes=(("run", "key"),),
-)
+_table("metrics", "run runs", of=entities.Metric, without="run_id", indexes=(("run", "key"),))
 _table(
     "latest_metrics",
-    "run runs, key text, value double?, timestamp bigint, step bigint",
+    "run runs",
+    of=entities.Metric,
+    without="run_id model_id dataset_name dataset_digest",
     key=("run", "key"),
     indexes=(("key", "value", "run"),),
     compact=True,
 )
 _table(
     "datasets",
-    "experiment_id text, name text, digest text, source_type text, source text, schema text?,"
-    "profile text?",
+    "experiment_id text",
+    of=entities.Dataset,
     unique=(("experiment_id", "name", "digest"),),
 )
 _table("inputs", "run runs, dataset datasets", indexes=(("run",), ("dataset",)))
 _texts("input_tags", "input", "inputs")
-_table("model_inputs", "run runs, model_id text", unique=(("run", "model_id"),))
-_table("model_outputs", "run runs, model_id text, step bigint", unique=(("run", "model_id"),))
+for _links, _linked in (
+    ("model_inputs", entities.LoggedModelInput),
+    ("model_outputs", entities.LoggedModelOutput),
+):
+    _table(_links, "run runs", of=_linked, unique=(("run", "model_id"),))
 _table("leases", "run runs, text text", indexes=(("run",),))
 _table(
     "logged_models",
-    "model_id text, experiment_id text, name text, artifact_location text,"
-    "creation_timestamp bigint, last_updated_timestamp bigint, model_type text?,"
-    "source_run_id text?, status text, status_message text?, lifecycle_stage stage",
+    of=entities.LoggedModel,
     unique=(("model_id",),),
     indexes=(("source_run_id",),),
     listing=("experiment_id", "lifecycle_stage", "creation_timestamp"),
@@ -143,15 +167,12 @@ _texts("logged_model_params", "model", "logged_models")
 _texts("logged_model_tags", "model", "logged_models")
 _table(
     "logged_model_metrics",
-    "model logged_models, key text, value double?, timestamp bigint, step bigint, run_id text?,"
-    "dataset_name text?, dataset_digest text?",
+    "model logged_models",
+    of=entities.Metric,
+    without="model_id",
     indexes=(("model", "key"), ("key", "value")),
 )
-_table(
-    "registered_models",
-    "name text, creation_timestamp bigint, last_updated_timestamp bigint, description text?",
-    unique=(("name",),),
-)
+_table("registered_models", of=entities.RegisteredModel, unique=(("name",),))
 _texts("registered_model_tags", "model", "registered_models")
 _table(
     "registered_model_aliases",
@@ -160,10 +181,9 @@ _table(
 )
 _table(
     "model_versions",
-    "model registered_models, version integer, creation_timestamp bigint,"
-    "last_updated_timestamp bigint?, description text?, user_id text?, current_stage text,"
-    "source text?, run_id text?, status text, status_message text?, run_link text?,"
-    "model_id text?, storage_location text?",
+    "model registered_models, version integer",
+    of=entities.ModelVersion,
+    without="name",
     unique=(("model", "version"),),
     indexes=(("run_id",),),
 )

@@ -101,13 +101,12 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> entitie
     experiment_dir, folder_name = os.path.split(folder)
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
-    return entities.RunInfo(
+    return _of(
+        entities.RunInfo,
+        meta,
         run_id=folder_name,
         experiment_id=experiment_id,
-        user_id=text(meta.get("user_id"), ""),
         status=entities.RunStatus.to_string(_status(meta)),
-        start_time=integer(meta.get("start_time")),
-        end_time=integer(meta.get("end_time")),
         lifecycle_stage=entities.LifecycleStage.DELETED if in_trash else stage(meta),
         artifact_uri=relocated(
             text(meta.get("artifact_uri"), ""),
@@ -416,10 +415,10 @@ def _of(entity: type[E], meta: dict[str, Any], **known: Any) -> E:
         read = _READ.get(kind)
         if read is not None and name not in known:
             value = read(meta.get(name))
-            if value is None and name not in entity._defaults:
-                value = "" if read is optional else 0
             if value is not None:
                 known[name] = value
+            elif name not in entity._defaults:
+                known[name] = {"str": "", "int": 0}.get(kind)
     return entity(**known)
 
 
