@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tracklet.entities import FileInfo
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError, brief
 from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import otlp, replies
@@ -107,7 +108,7 @@ class Artifacts:
             if place.kind == "trace":
                 spans = self._served.store.traces.get_trace(place.key).data.spans
                 size = len(spans_json(spans)[0])
-                files = [replies.File(path=SPANS, is_dir=False, file_size=size)]
+                files = [replies.file(FileInfo(SPANS, False, size))]
                 return msgspec.json.encode(replies.Files(files=[] if place.path else files))
             infos = place.files.list(place.path or None)
             files = [replies.file(info) for info in infos]

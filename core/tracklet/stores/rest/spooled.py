@@ -12,10 +12,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracklet import entities, lazy, validation
-from tracklet.entities import PagedList, Span, Trace, TraceInfo, ViewType
+from tracklet.entities import PagedList, Span, Trace, TraceInfo
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record.backend import identity
+from tracklet.record.query import Query
 from tracklet.record.traces import Traces
 from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, Cursor, Spool
 from tracklet.stores.rest.store import RestStore
@@ -111,12 +112,11 @@ class SpooledStore(RestStore):
         """The server's id of what another machine calls by this one."""
         if not isinstance(key, str) or not _OUR_ID.fullmatch(key):
             return None
-        tag, search = {
-            "run": (RUN_TAG, super().search_runs),
-            "logged model": (MODEL_TAG, super().search_logged_models),
-        }[kind]
+        tag = RUN_TAG if kind == "run" else MODEL_TAG
         experiments = [each.experiment_id for each in self.search_experiments()]
-        found: Any = search(experiments, f"tags.`{tag}` = '{key}'")
+        kinds: Any = f"{kind}s"
+        query = Query(kinds, f"tags.`{tag}` = '{key}'", None, 100, None, experiments)
+        found = super().search(query)
         return identity(found[0])[1] if found else None
 
     # -- sending ---------------------------------------------------------------------------------
@@ -281,25 +281,21 @@ class SpooledStore(RestStore):
         if self.spool.has("run", run_id):
             self.spool.store.restore_run(run_id)
 
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.Run]:
-        """A page of runs; those of the spool that the server does not know yet come first."""
-        validation.validate_max_results(max_results)
+    def search(self, query: Query) -> PagedList[Any]:
+        """A page; runs of the spool that the server does not know yet come first."""
+        if query.kind not in ("runs", "logged models"):
+            return super().search(query)
+        validation.validate_max_results(query.max_results)
         self.settle(LIMIT_OF_READS)
-        given = validation.as_experiment_ids(experiment_ids)
-        ids = [self.spool.server_id(each) for each in given]
-        asked = filter_string, run_view_type
-        unsent = [] if page_token else self._unsent([*given, *ids], *asked, max_results, order_by)
-        left = max(1, max_results - len(unsent))
+        ids = [self.spool.server_id(each) for each in query.experiment_ids]
+        asked = replace(query, experiment_ids=ids)
+        if query.kind == "logged models":
+            return super().search(asked)
+        everywhere = replace(query, experiment_ids=[*query.experiment_ids, *ids])
+        unsent = [] if query.page_token else self._unsent(everywhere)
+        left = max(1, query.max_results - len(unsent))
         try:
-            page = super().search_runs(ids, *asked, left, order_by, page_token)
+            page = super().search(replace(asked, max_results=left))
         except Unreachable as error:
             if not unsent:
                 raise
@@ -307,14 +303,7 @@ class SpooledStore(RestStore):
             return PagedList(unsent)
         return PagedList([*unsent, *page], page.token)
 
-    def _unsent(
-        self,
-        ids: Sequence[str],
-        filter_string: str | None,
-        view: int,
-        most: int,
-        order_by: Sequence[str] | None,
-    ) -> list[entities.Run]:
+    def _unsent(self, query: Query) -> list[entities.Run]:
         if not self.spool.is_there():
             return []
         new = {
@@ -324,8 +313,8 @@ class SpooledStore(RestStore):
         }
         if not new:
             return []
-        found = self.spool.store.search_runs(ids, filter_string, view, 50_000, order_by)
-        return [run for run in found if run.info.run_id in new][:most]
+        found = self.spool.store.search(replace(query, max_results=50_000))
+        return [run for run in found if run.info.run_id in new][: query.max_results]
 
     def _sent(self, run_id: str | None) -> None:
         """Return when the server has a run of the spool."""
@@ -372,13 +361,6 @@ class SpooledStore(RestStore):
             self._sent(self.spool.store.get_logged_model(model_id).source_run_id)
             self.spool.store.delete_logged_model(model_id)
         super().delete_logged_model(self.spool.server_id(model_id))
-
-    def search_logged_models(
-        self, experiment_ids: Sequence[str], *args: Any, **kwargs: Any
-    ) -> PagedList[entities.LoggedModel]:
-        self.settle(LIMIT_OF_READS)
-        ids = map(self.spool.server_id, validation.as_experiment_ids(experiment_ids))
-        return super().search_logged_models(list(ids), *args, **kwargs)
 
     def _registrable(
         self, source: str, run_id: str | None, model_id: str | None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from tracklet import entities, names, validation
 from tracklet.entities import Metric, PagedList, ViewType
+from tracklet.entities.messages import STATUSES, Message
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.record import Store, rules
 from tracklet.stores.rest import messages
@@ -14,11 +16,120 @@ from tracklet.stores.rest.traces import RestTraces
 from tracklet.wire import Server, pages, quoted
 
 if TYPE_CHECKING:
+    from tracklet.record.backend import Kind
+    from tracklet.record.query import Query
     from tracklet.record.traces import Traces
+
+E = TypeVar("E", bound=entities.Entity)
 
 MOST_POINTS: Final = 1_000
 MOST_TEXTS: Final = 100
 """How many points, and how many params or tags, a server takes at once."""
+
+_SEARCHES: Final = {
+    "experiments": ("POST", "experiments/search", "_experiment experiments"),
+    "runs": ("POST", "runs/search", "_run runs"),
+    "logged models": ("POST", "logged-models/search", "_model models"),
+    "registered models": ("GET", "registered-models/search", "_registered registered_models"),
+    "model versions": ("GET", "model-versions/search", "_versioned model_versions"),
+}
+"""How each is searched, what reads what is found, and what of the answer it is."""
+
+_CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "experiment_id": validation.as_experiment_id,
+    "run_id": validation.validate_run_id,
+    "model_id": validation.validate_model_id,
+    "name": rules.registered_model_name,
+    "new_name": rules.registered_model_name,
+    "version": lambda version: str(validation.validate_version(version)),
+    "alias": validation.validate_alias,
+    "description": lambda description: rules.field("a description", description),
+    "status": lambda status: STATUSES[rules.final_status(status)],
+    "datasets": lambda given: messages.fields(_datasets(given)),
+}
+"""What becomes of an argument in a request; others are sent as they are."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _datasets(given: Any) -> list[entities.DatasetInput]:
+    used = validation.as_list("datasets", given, entities.DatasetInput)
+    for each in used:
+        validation.validate_dataset_input(each)
+    return used
+
+
+def _models(kind: type[entities.Entity]) -> Callable[[Any], Any]:
+    return lambda given: messages.fields(validation.as_list("models", given, kind))
+
+
+class _Request(NamedTuple):
+    """The request that a verb is.
+
+    Attributes:
+        method: The method of HTTP.
+        path: What comes after ``/api/2.0/mlflow/``, where arguments stand in braces.
+        answer: What reads an entity, and what of the answer that is; nothing is read by default.
+        of: What the params and tags are of.
+        again: Whether it does no harm if it is carried out twice.
+        checks: What becomes of arguments, beside :data:`_CHECKS`.
+    """
+
+    method: str
+    path: str
+    answer: str = ""
+    of: Kind = "run"
+    again: bool = True
+    checks: Mapping[str, Callable[[Any], Any]] = {}
+
+    def verb(self, verb: Callable[..., Any]) -> Callable[..., Any]:
+        """A verb that sends what it is given, checked, and reads the answer."""
+        every = {**_CHECKS, **self.checks}
+        read, _, part = self.answer.partition(" ")
+
+        @wraps(verb)
+        def call(store: RestStore, *args: Any, **kwargs: Any) -> Any:
+            given = _arguments(verb, store, *args, **kwargs)
+            if "value" in given:
+                ((key, text),) = rules.tag(self.of, given["key"], given["value"]).items()
+                given |= {"key": key, "value": text}
+            elif "key" in given:
+                validation.validate_key(rules.word(self.of, "tags"), given["key"])
+            sent = {name: every.get(name, _same)(value) for name, value in given.items()}
+            if "tags" in sent:
+                sent["tags"] = messages.pairs(rules.as_texts(self.of, "tags", sent["tags"]))
+            path = self.path.format_map({name: quoted(str(value)) for name, value in sent.items()})
+            if self.method == "DELETE":
+                sent = {name: sent[name] for name in sent if f"{{{name}}}" not in self.path}
+            said = store.call(self.method, path, sent, again=self.again)
+            return getattr(store, read)(said[part]) if read else None
+
+        return call
+
+
+def _arguments(verb: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """The arguments of a verb by their names, but for the store; TypeError as it would raise it."""
+    plain: Any = getattr(verb, "__wrapped__", verb)
+    store, *names = plain.__code__.co_varnames[: plain.__code__.co_argcount]
+    bind = eval(f"lambda {', '.join([store, *names])}: [{', '.join(names)}]")
+    bind.__name__, bind.__defaults__ = plain.__name__, plain.__defaults__
+    return dict(zip(names, bind(*args, **kwargs), strict=True))
+
+
+def _beyond(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb that the protocol does not have."""
+
+    @wraps(verb)
+    def call(store: RestStore, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TrackletException(
+            f"{verb.__name__} is no part of MLflow's protocol; use it where the server {store.uri} "
+            "keeps the record: there, 'tracklet gc' removes what is deleted",
+            "NOT_IMPLEMENTED",
+        )
+
+    return call
 
 
 class RestStore(Store):
@@ -34,6 +145,10 @@ class RestStore(Store):
 
     def __init__(self, uri: str, limit: float | None = None) -> None:
         self.server = Server(uri, limit)
+        self._experiment = self._reader(entities.Experiment)
+        self._run = self._reader(entities.Run)
+        self._run_info = self._reader(entities.RunInfo)
+        self._registered = self._reader(entities.RegisteredModel)
         self._kept_traces: Traces | None = None
 
     @property
@@ -52,6 +167,25 @@ class RestStore(Store):
     def left_out(self) -> list[tuple[str, str]]:
         return []
 
+    def search(self, query: Query) -> PagedList[Any]:
+        """A page of what a query asks for."""
+        method, path, answer = _SEARCHES[query.kind]
+        read, _, part = answer.partition(" ")
+        body: dict[str, Any] = {
+            "filter": query.filter or None,
+            "max_results": validation.validate_max_results(query.max_results),
+            "order_by": validation.as_list("order_by", query.order_by) or None,
+            "page_token": query.page_token or None,
+        }
+        if query.kind in ("runs", "logged models"):
+            body["experiment_ids"] = list(query.experiment_ids)
+        if query.kind in ("experiments", "runs"):
+            name = "run_view_type" if query.kind == "runs" else "view_type"
+            body[name] = ViewType.to_string(query.view).upper()
+        if query.datasets:
+            body["datasets"] = query.datasets
+        return messages.page(getattr(self, read), self.call(method, path, body), part)
+
     # -- experiments ---------------------------------------------------------------------------
 
     def create_experiment(
@@ -63,67 +197,15 @@ class RestStore(Store):
         location = messages.relative(rules.artifact_location(artifact_location), self.uri)
         checked = messages.pairs(rules.as_texts("experiment", "tags", tags))
         body = {"name": rules.experiment_name(name), "artifact_location": location, "tags": checked}
-        return str(self._post("experiments/create", body, again=False)["experiment_id"])
-
-    def get_experiment(self, experiment_id: str) -> entities.Experiment:
-        asked = {"experiment_id": validation.as_experiment_id(experiment_id)}
-        return messages.experiment(self._get("experiments/get", asked)["experiment"], self.uri)
+        return str(self.call("POST", "experiments/create", body, again=False)["experiment_id"])
 
     def get_experiment_by_name(self, name: str) -> entities.Experiment | None:
         asked = {"experiment_name": validation.validate_experiment_name(name)}
         try:
-            found = self._get("experiments/get-by-name", asked)
+            found = self.call("GET", "experiments/get-by-name", asked)
         except ResourceDoesNotExist:
             return None
-        return messages.experiment(found["experiment"], self.uri)
-
-    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        body = {"new_name": rules.experiment_name(new_name)}
-        self._change("update", experiment_id, body)
-
-    def delete_experiment(self, experiment_id: str) -> None:
-        self._change("delete", experiment_id, again=False)
-
-    def restore_experiment(self, experiment_id: str) -> None:
-        self._change("restore", experiment_id, again=False)
-
-    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
-        (pair,) = messages.pairs(rules.tag("experiment", key, value))
-        self._change("set-experiment-tag", experiment_id, pair)
-
-    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
-        validation.validate_key("experiment tag", key)
-        self._change("delete-experiment-tag", experiment_id, {"key": key}, again=False)
-
-    def purge_experiment(self, experiment_id: str) -> None:
-        self._beyond("purge_experiment")
-
-    def search_experiments(
-        self,
-        view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int | None = 1000,
-        filter_string: str | None = None,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.Experiment]:
-        size = 1000 if max_results is None else max_results
-        asked = self._asked(filter_string, size, order_by, page_token)
-        body = {**asked, "view_type": ViewType.to_string(view_type).upper()}
-        found = self._post("experiments/search", body)
-        return messages.page(self._experiment, found, "experiments")
-
-    def _change(
-        self,
-        verb: str,
-        experiment_id: str,
-        body: Mapping[str, Any] | None = None,
-        again: bool = True,
-    ) -> None:
-        given = {"experiment_id": validation.as_experiment_id(experiment_id), **(body or {})}
-        self._post(f"experiments/{verb}", given, again=again)
-
-    def _experiment(self, given: messages.Message) -> entities.Experiment:
-        return messages.experiment(given, self.uri)
+        return self._experiment(found["experiment"])
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -151,11 +233,7 @@ class RestStore(Store):
             "tags": messages.pairs(checked),
             "run_id": run_id,
         }
-        return messages.run(self._post("runs/create", body, again=False)["run"], self.uri)
-
-    def get_run(self, run_id: str) -> entities.Run:
-        asked = {"run_id": validation.validate_run_id(run_id)}
-        return self._run(self._get("runs/get", asked)["run"])
+        return self._run(self.call("POST", "runs/create", body, again=False)["run"])
 
     def update_run(
         self,
@@ -174,13 +252,7 @@ class RestStore(Store):
         }
         if not any([status, end_time, run_name]):
             return self.get_run(run_id).info
-        return messages.run_info(self._post("runs/update", body)["run_info"], self.uri)
-
-    def delete_run(self, run_id: str) -> None:
-        self._post("runs/delete", {"run_id": validation.validate_run_id(run_id)})
-
-    def restore_run(self, run_id: str) -> None:
-        self._post("runs/restore", {"run_id": validation.validate_run_id(run_id)})
+        return self._run_info(self.call("POST", "runs/update", body)["run_info"])
 
     def log_batch(
         self,
@@ -195,12 +267,7 @@ class RestStore(Store):
         texts = [messages.pairs(each) for each in checked]
         for batch in _batches(points, *texts):
             body = {"run_id": validation.validate_run_id(run_id), **batch}
-            self._post("runs/log-batch", body, again="metrics" not in batch)
-
-    def delete_tag(self, run_id: str, key: str) -> None:
-        validation.validate_key("tag", key)
-        body = {"run_id": validation.validate_run_id(run_id), "key": key}
-        self._post("runs/delete-tag", body, again=False)
+            self.call("POST", "runs/log-batch", body, again="metrics" not in batch)
 
     def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
         asked = {
@@ -211,13 +278,12 @@ class RestStore(Store):
         return [
             messages.metric(each, run_id)
             for page in pages(
-                lambda token: self._get("metrics/get-history", {**asked, "page_token": token})
+                lambda token: self.call(
+                    "GET", "metrics/get-history", {**asked, "page_token": token}
+                )
             )
             for each in page.get("metrics") or ()
         ]
-
-    def set_history(self, run_id: str, key: str, points: Sequence[Metric]) -> None:
-        self._beyond("set_history")
 
     def get_params(self, run_id: str) -> dict[str, str]:
         return self.get_run(run_id).data.params
@@ -226,57 +292,12 @@ class RestStore(Store):
         run = self.get_run(run_id)
         return [self.get_metric_history(run_id, key)[-1] for key in run.data.metrics]
 
-    def log_inputs(
-        self,
-        run_id: str,
-        datasets: Sequence[entities.DatasetInput] | None = None,
-        models: Sequence[entities.LoggedModelInput] | None = None,
-    ) -> None:
-        used = validation.as_list("datasets", datasets, entities.DatasetInput)
-        for given in used:
-            validation.validate_dataset_input(given)
-        body = {
-            "run_id": validation.validate_run_id(run_id),
-            "datasets": messages.fields(used),
-            "models": messages.fields(
-                validation.as_list("models", models, entities.LoggedModelInput)
-            ),
-        }
-        self._post("runs/log-inputs", body)
-
-    def log_outputs(self, run_id: str, models: Sequence[entities.LoggedModelOutput]) -> None:
-        made = validation.as_list("models", models, entities.LoggedModelOutput)
-        body = {"run_id": validation.validate_run_id(run_id), "models": messages.fields(made)}
-        self._post("runs/outputs", body)
-
     def deletion_time(self, run_id: str) -> int | None:
         """None: servers do not say when a run was deleted."""
         self.get_run(run_id)
         return None
 
-    def purge_run(self, run_id: str) -> None:
-        self._beyond("purge_run")
-
-    def search_runs(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = "",
-        run_view_type: int = ViewType.ACTIVE_ONLY,
-        max_results: int = 1000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.Run]:
-        body = {
-            **self._asked(filter_string, max_results, order_by, page_token),
-            "experiment_ids": validation.as_experiment_ids(experiment_ids),
-            "run_view_type": ViewType.to_string(run_view_type).upper(),
-        }
-        return messages.page(self._run, self._post("runs/search", body), "runs")
-
-    def _run(self, given: messages.Message) -> entities.Run:
-        return messages.run(given, self.uri)
-
-    # -- logged models -------------------------------------------------------------------------
+    # -- models --------------------------------------------------------------------------------
 
     def create_logged_model(
         self,
@@ -297,24 +318,13 @@ class RestStore(Store):
             "params": texts[:MOST_TEXTS],
             "tags": messages.pairs(rules.as_texts("logged model", "tags", tags)),
         }
-        made = self._model(self._post("logged-models", body, again=False)["model"])
+        made = self._model(self.call("POST", "logged-models", body, again=False)["model"])
         self._put_params(made.model_id, texts[MOST_TEXTS:])
         return made if len(texts) <= MOST_TEXTS else self.get_logged_model(made.model_id)
 
     def get_logged_model(self, model_id: str, *, deleted: bool = False) -> entities.LoggedModel:
         """The model; of a deleted one, servers know nothing."""
-        return self._model(self._get(_model_path(model_id))["model"])
-
-    def finalize_logged_model(
-        self, model_id: str, status: entities.LoggedModelStatus | str
-    ) -> entities.LoggedModel:
-        final = rules.final_status(status)
-        word = "UPLOAD_FAILED" if final == "FAILED" else final
-        body = {"model_id": model_id, "status": f"{messages.STATUS}{word}"}
-        return self._model(self._call("PATCH", _model_path(model_id), body)["model"])
-
-    def delete_logged_model(self, model_id: str) -> None:
-        self._call("DELETE", _model_path(model_id), {})
+        return self._model(self.call("GET", _model_path(model_id))["model"])
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, Any]) -> None:
         texts = messages.pairs(rules.as_texts("logged model", "params", params))
@@ -322,117 +332,9 @@ class RestStore(Store):
 
     def _put_params(self, model_id: str, texts: list[dict[str, str]]) -> None:
         for each in _pieces(texts, MOST_TEXTS):
-            self._post(f"{_model_path(model_id)}/params", {"model_id": model_id, "params": each})
-
-    def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
-        texts = messages.pairs(rules.as_texts("logged model", "tags", tags))
-        self._call("PATCH", f"{_model_path(model_id)}/tags", {"model_id": model_id, "tags": texts})
-
-    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
-        validation.validate_key("model tag", key)
-        self._call("DELETE", f"{_model_path(model_id)}/tags/{quoted(key)}", {}, again=False)
-
-    def purge_logged_model(self, model_id: str) -> None:
-        self._beyond("purge_logged_model")
-
-    def search_logged_models(
-        self,
-        experiment_ids: Sequence[str],
-        filter_string: str | None = None,
-        datasets: Sequence[Mapping[str, str]] | None = None,
-        max_results: int | None = None,
-        order_by: Sequence[Mapping[str, Any]] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.LoggedModel]:
-        body = {
-            **self._asked(
-                filter_string, 100 if max_results is None else max_results, order_by, page_token
-            ),
-            "experiment_ids": validation.as_experiment_ids(experiment_ids),
-            "datasets": validation.as_list("datasets", datasets) or None,
-        }
-        return messages.page(self._model, self._post("logged-models/search", body), "models")
-
-    def _model(self, given: messages.Message) -> entities.LoggedModel:
-        return messages.logged_model(given, self.uri)
-
-    # -- registered models ---------------------------------------------------------------------
-
-    def create_registered_model(
-        self,
-        name: str,
-        tags: Mapping[str, Any] | None = None,
-        description: str | None = None,
-    ) -> entities.RegisteredModel:
-        checked = messages.pairs(rules.as_texts("registered model", "tags", tags))
-        body = {
-            "name": rules.registered_model_name(name),
-            "tags": checked,
-            "description": rules.field("a description", description),
-        }
-        answer = self._post("registered-models/create", body, again=False)
-        return self._registered(answer["registered_model"])
-
-    def get_registered_model(self, name: str) -> entities.RegisteredModel:
-        asked = {"name": rules.registered_model_name(name)}
-        return self._registered(self._get("registered-models/get", asked)["registered_model"])
-
-    def update_registered_model(
-        self, name: str, description: str | None
-    ) -> entities.RegisteredModel:
-        body = {
-            "name": rules.registered_model_name(name),
-            "description": rules.field("a description", description),
-        }
-        answer = self._call("PATCH", "registered-models/update", body)
-        return self._registered(answer["registered_model"])
-
-    def rename_registered_model(self, name: str, new_name: str) -> entities.RegisteredModel:
-        body = {
-            "name": rules.registered_model_name(name),
-            "new_name": rules.registered_model_name(new_name),
-        }
-        answer = self._post("registered-models/rename", body, again=False)
-        return self._registered(answer["registered_model"])
-
-    def delete_registered_model(self, name: str) -> None:
-        body = {"name": rules.registered_model_name(name)}
-        self._call("DELETE", "registered-models/delete", body, again=False)
-
-    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
-        (pair,) = messages.pairs(rules.tag("registered model", key, value))
-        body = {"name": rules.registered_model_name(name), **pair}
-        self._post("registered-models/set-tag", body)
-
-    def delete_registered_model_tag(self, name: str, key: str) -> None:
-        body = {"name": rules.registered_model_name(name)}
-        body["key"] = validation.validate_key("model tag", key)
-        self._call("DELETE", "registered-models/delete-tag", body)
-
-    def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
-        body = {**self._version_key(name, version), "alias": validation.validate_alias(alias)}
-        self._post("registered-models/alias", body)
-
-    def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        body = {"name": rules.registered_model_name(name)}
-        body["alias"] = validation.validate_alias(alias)
-        self._call("DELETE", "registered-models/alias", body)
-
-    def search_registered_models(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 100,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.RegisteredModel]:
-        asked = self._asked(filter_string, max_results, order_by, page_token)
-        found = self._get("registered-models/search", asked)
-        return messages.page(self._registered, found, "registered_models")
-
-    def _registered(self, given: messages.Message) -> entities.RegisteredModel:
-        return messages.registered_model(given, self.uri)
-
-    # -- versions ------------------------------------------------------------------------------
+            self.call(
+                "POST", f"{_model_path(model_id)}/params", {"model_id": model_id, "params": each}
+            )
 
     def create_model_version(
         self,
@@ -459,31 +361,14 @@ class RestStore(Store):
             "model_id": model_id,
             "tags": messages.pairs(rules.as_texts("model version", "tags", tags)),
         }
-        return self._versioned(self._post("model-versions/create", body, again=False))
+        answer = self.call("POST", "model-versions/create", body, again=False)
+        return self._versioned(answer["model_version"])
 
     def _registrable(
         self, source: str, run_id: str | None, model_id: str | None
     ) -> tuple[str, str | None, str | None]:
         """Source, run and model of a new version, as the server knows them."""
         return source, run_id, model_id
-
-    def get_model_version(self, name: str, version: int | str) -> entities.ModelVersion:
-        key = self._version_key(name, version)
-        return self._versioned(self._get("model-versions/get", key))
-
-    def get_model_version_by_alias(self, name: str, alias: str) -> entities.ModelVersion:
-        asked = {"name": rules.registered_model_name(name)}
-        asked["alias"] = validation.validate_alias(alias)
-        return self._versioned(self._get("registered-models/alias", asked))
-
-    def update_model_version(
-        self, name: str, version: int | str, description: str | None = None
-    ) -> entities.ModelVersion:
-        body = {
-            **self._version_key(name, version),
-            "description": rules.field("a description", description),
-        }
-        return self._versioned(self._call("PATCH", "model-versions/update", body))
 
     def transition_model_version_stage(
         self,
@@ -493,79 +378,30 @@ class RestStore(Store):
         archive_existing_versions: bool = False,
     ) -> entities.ModelVersion:
         body = {
-            **self._version_key(name, version),
+            "name": rules.registered_model_name(name),
+            "version": str(validation.validate_version(version)),
             "stage": rules.version_stage(stage, archive_existing_versions),
             "archive_existing_versions": archive_existing_versions,
         }
-        return self._versioned(self._post("model-versions/transition-stage", body))
+        answer = self.call("POST", "model-versions/transition-stage", body)
+        return self._versioned(answer["model_version"])
 
-    def delete_model_version(self, name: str, version: int | str) -> None:
-        key = self._version_key(name, version)
-        self._call("DELETE", "model-versions/delete", key, again=False)
+    def _model(self, given: Message) -> entities.LoggedModel:
+        return messages.logged_model(given, self.uri)
 
-    def set_model_version_tag(self, name: str, version: int | str, key: str, value: Any) -> None:
-        (pair,) = messages.pairs(rules.tag("model version", key, value))
-        self._post("model-versions/set-tag", {**self._version_key(name, version), **pair})
-
-    def delete_model_version_tag(self, name: str, version: int | str, key: str) -> None:
-        body = {**self._version_key(name, version)}
-        body["key"] = validation.validate_key("model version tag", key)
-        self._call("DELETE", "model-versions/delete-tag", body)
-
-    def search_model_versions(
-        self,
-        filter_string: str | None = None,
-        max_results: int = 10_000,
-        order_by: Sequence[str] | None = None,
-        page_token: str | None = None,
-    ) -> PagedList[entities.ModelVersion]:
-        asked = self._asked(filter_string, max_results, order_by, page_token)
-        found = self._get("model-versions/search", asked)
-        return messages.page(self._of_version, found, "model_versions")
-
-    def _versioned(self, answer: messages.Message) -> entities.ModelVersion:
-        return self._of_version(answer["model_version"])
-
-    def _of_version(self, given: messages.Message) -> entities.ModelVersion:
+    def _versioned(self, given: Message) -> entities.ModelVersion:
         return messages.model_version(given, self.uri)
 
-    def _version_key(self, name: str, version: int | str) -> dict[str, str]:
-        number = validation.validate_version(version)
-        return {"name": rules.registered_model_name(name), "version": str(number)}
+    def _reader(self, kind: type[E]) -> Callable[[Message], E]:
+        return messages.reader(kind, self.server.uri)
 
-    # -- requests ------------------------------------------------------------------------------
-
-    def _asked(
-        self,
-        filter_string: str | None,
-        max_results: int,
-        order_by: Sequence[Any] | None,
-        page_token: str | None,
+    def call(
+        self, method: str, path: str, given: Mapping[str, Any] | None = None, *, again: bool = True
     ) -> dict[str, Any]:
-        return {
-            "filter": filter_string or None,
-            "max_results": validation.validate_max_results(max_results),
-            "order_by": validation.as_list("order_by", order_by) or None,
-            "page_token": page_token or None,
-        }
-
-    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self.server.call("GET", path, query=query)
-
-    def _post(self, path: str, body: Mapping[str, Any], *, again: bool = True) -> dict[str, Any]:
-        return self.server.call("POST", path, body, again=again)
-
-    def _call(
-        self, method: str, path: str, body: Mapping[str, Any], *, again: bool = True
-    ) -> dict[str, Any]:
-        return self.server.call(method, path, body, again=again)
-
-    def _beyond(self, verb: str) -> NoReturn:
-        raise TrackletException(
-            f"{verb} is no part of MLflow's protocol; use it where the server {self.uri} keeps "
-            "the record: there, 'tracklet gc' removes what is deleted",
-            "NOT_IMPLEMENTED",
-        )
+        """What the server answers to a request."""
+        if method == "GET":
+            return self.server.call(method, path, query=given)
+        return self.server.call(method, path, given, again=again)
 
 
 def _model_path(model_id: str) -> str:
@@ -591,3 +427,59 @@ def _batches(
     yield from ({"params": each} for each in _pieces(params, MOST_TEXTS))
     yield from ({"tags": each} for each in _pieces(tags, MOST_TEXTS))
     yield from ({"metrics": each} for each in _pieces(metrics, MOST_POINTS))
+
+
+_NAMED: Final = {"new_name": rules.experiment_name}
+_USED: Final = {"models": _models(entities.LoggedModelInput)}
+_MADE: Final = {"models": _models(entities.LoggedModelOutput)}
+_MODEL: Final = "_registered registered_model"
+_VERSION: Final = "_versioned model_version"
+_REQUESTS: Final = {
+    "get_experiment": _Request("GET", "experiments/get", "_experiment experiment"),
+    "rename_experiment": _Request("POST", "experiments/update", checks=_NAMED),
+    "delete_experiment": _Request("POST", "experiments/delete", again=False),
+    "restore_experiment": _Request("POST", "experiments/restore", again=False),
+    "set_experiment_tag": _Request("POST", "experiments/set-experiment-tag", of="experiment"),
+    "delete_experiment_tag": _Request(
+        "POST", "experiments/delete-experiment-tag", of="experiment", again=False
+    ),
+    "get_run": _Request("GET", "runs/get", "_run run"),
+    "delete_run": _Request("POST", "runs/delete"),
+    "restore_run": _Request("POST", "runs/restore"),
+    "delete_tag": _Request("POST", "runs/delete-tag", again=False),
+    "log_inputs": _Request("POST", "runs/log-inputs", checks=_USED),
+    "log_outputs": _Request("POST", "runs/outputs", checks=_MADE),
+    "finalize_logged_model": _Request("PATCH", "logged-models/{model_id}", "_model model"),
+    "delete_logged_model": _Request("DELETE", "logged-models/{model_id}"),
+    "set_logged_model_tags": _Request("PATCH", "logged-models/{model_id}/tags", of="logged model"),
+    "delete_logged_model_tag": _Request(
+        "DELETE", "logged-models/{model_id}/tags/{key}", of="logged model", again=False
+    ),
+    "create_registered_model": _Request(
+        "POST", "registered-models/create", _MODEL, of="registered model", again=False
+    ),
+    "get_registered_model": _Request("GET", "registered-models/get", _MODEL),
+    "update_registered_model": _Request("PATCH", "registered-models/update", _MODEL),
+    "rename_registered_model": _Request("POST", "registered-models/rename", _MODEL, again=False),
+    "delete_registered_model": _Request("DELETE", "registered-models/delete", again=False),
+    "set_registered_model_tag": _Request(
+        "POST", "registered-models/set-tag", of="registered model"
+    ),
+    "delete_registered_model_tag": _Request(
+        "DELETE", "registered-models/delete-tag", of="registered model"
+    ),
+    "set_registered_model_alias": _Request("POST", "registered-models/alias"),
+    "delete_registered_model_alias": _Request("DELETE", "registered-models/alias"),
+    "get_model_version": _Request("GET", "model-versions/get", _VERSION),
+    "get_model_version_by_alias": _Request("GET", "registered-models/alias", _VERSION),
+    "update_model_version": _Request("PATCH", "model-versions/update", _VERSION),
+    "delete_model_version": _Request("DELETE", "model-versions/delete", again=False),
+    "set_model_version_tag": _Request("POST", "model-versions/set-tag", of="model version"),
+    "delete_model_version_tag": _Request("DELETE", "model-versions/delete-tag", of="model version"),
+}
+"""The verbs that are a request each."""
+
+for _name, _request in _REQUESTS.items():
+    setattr(RestStore, _name, _request.verb(getattr(Store, _name)))
+for _name in ("purge_experiment", "purge_run", "purge_logged_model", "set_history"):
+    setattr(RestStore, _name, _beyond(getattr(Store, _name)))
