@@ -16,6 +16,7 @@ machine that compares a store with a dictionary over random histories.
 from __future__ import annotations
 
 from tracklet_testing.store.experiment_contract import ExperimentContract
+from tracklet_testing.store.field_contract import FieldContract
 from tracklet_testing.store.machine import store_machine
 from tracklet_testing.store.model_contracts import LoggedModelContract, RegistryContract
 from tracklet_testing.store.run_contracts import (
@@ -33,6 +34,7 @@ __all__ = ["StoreContract", "store_machine"]
 
 class StoreContract(
     ExperimentContract,
+    FieldContract,
     RunContract,
     MetricContract,
     TextContract,

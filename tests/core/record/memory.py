@@ -40,8 +40,7 @@ class Memory(backend.Backend, backend.Session):
     uri = where = artifact_root = "memory:"
 
     def __init__(self) -> None:
-        self.all: dict[tuple[str, Any], Any] = {}
-        self.gate = gates.add()
+        self.all, self.gate = dict[Any, Any](), gates.add()
         self.create(entities.Experiment("0", "Default", "memory:/0", creation_time=1))
 
     def reading(self, *, exclusive: bool = False) -> Any:
@@ -86,8 +85,7 @@ class Memory(backend.Backend, backend.Session):
         return replace(entry.info, **own)
 
     def create(self, made: Any, *, carried: bool = False, past: Any = None) -> Any:
-        entry = Kept(made)
-        return self.all.setdefault((entry.kind, entry.key), entry)
+        return self.all.setdefault(backend.identity(made), Kept(made))
 
     def next_version(self, model: Entry) -> int:
         return 1 + max((v.key[1] for v in self.children(model, "model version")), default=0)
@@ -105,8 +103,7 @@ class Memory(backend.Backend, backend.Session):
     def move(self, experiment: Any, stage: str, now: int) -> bool:
         if experiment.info.lifecycle_stage == stage:
             return False
-        below = self.children(experiment, "run") + self.children(experiment, "logged model")
-        for entry in below:
+        for entry in self.children(experiment, "run") + self.children(experiment, "logged model"):
             self.change(entry, lifecycle_stage=stage, deleted_time=now)
         self.change(experiment, lifecycle_stage=stage, last_update_time=now)
         return True
@@ -115,8 +112,7 @@ class Memory(backend.Backend, backend.Session):
         self, entry: Any, points: Any = (), params: Any = None, tags: Any = None, **more: Any
     ) -> None:
         for key, value in (params or {}).items():
-            old = entry.texts["params"].get(key, value)
-            if old != value:
+            if (old := entry.texts["params"].get(key, value)) != value:
                 raise rules.changed(rules.word(entry.kind, "params"), key, entry, old, value)
         if entry.kind == "run":
             self.link(entry.key, points)
@@ -177,17 +173,14 @@ class Memory(backend.Backend, backend.Session):
 
     def search(self, query: Any) -> Any:
         """Ask a database that is made of everything."""
+        kinds = "experiment", "run", "logged model", "registered model"
         with self.gate, closing(open_sqlite(":memory:")) as db:
             for statement in tables.sqlite_statements():
                 db.execute(statement)
-            for entry in self.of("experiment"):
-                bulk.put_experiment(db, self.load(entry))
-            for entry in self.of("run"):
-                latest = {p.key: p for p in sorted(entry.points, key=queries.rank)}
-                bulk.put_run(db, self.load(entry), latest.values())
-            for entry in self.of("logged model"):
-                bulk.put_logged_model(db, self.load(entry), entry.points)
-            for entry in self.of("registered model"):
+            for entry in (entry for kind in kinds for entry in self.of(kind)):
                 versions = map(self.load, self.children(entry, "model version"))
-                bulk.put_registered_model(db, self.load(entry), versions)
+                latest = {p.key: p for p in sorted(entry.points, key=queries.rank)}.values()
+                beside = {"run": [latest], "logged model": [entry.points], kinds[3]: [versions]}
+                put = getattr(bulk, f"put_{entry.kind.replace(' ', '_')}")
+                put(db, self.load(entry), *beside.get(entry.kind, ()))
             return queries.search(SqliteReader(db), query)
