@@ -106,6 +106,7 @@ def first_version(path):
 
 
 def _columns_and_indexes(db):
+    """By name: in which place a column stands, nobody asks."""
     found = {}
     for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         if table == "sqlite_sequence":
@@ -116,12 +117,19 @@ def _columns_and_indexes(db):
         columns = db.execute(f"SELECT * FROM pragma_table_xinfo('{table}')").fetchall()
         keys = db.execute(f"SELECT * FROM pragma_foreign_key_list('{table}')").fetchall()
         indexes = {
-            name: (unique, db.execute(f"SELECT * FROM pragma_index_xinfo('{name}')").fetchall())
+            name: (
+                unique,
+                [
+                    (place, *of)
+                    for place, _, *of in db.execute(f"SELECT * FROM pragma_index_xinfo('{name}')")
+                ],
+            )
             for _, name, unique, _, _ in db.execute(
                 f"SELECT * FROM pragma_index_list('{table}')"
             ).fetchall()
         }
-        found[table] = (options, sorted(columns), sorted(key[2:] for key in keys), indexes)
+        named = sorted(column[1:] for column in columns)
+        found[table] = (options, named, sorted(key[2:] for key in keys), indexes)
     return found
 
 
