@@ -22,6 +22,7 @@ from tracklet.errors import (
     ResourceAlreadyExists,
     ResourceDoesNotExist,
     TrackletException,
+    brief,
 )
 from tracklet_services.server.private import PrivateFile
 from tracklet_services.server.table import Right
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS grants (
     kind TEXT NOT NULL, key TEXT NOT NULL, permission INTEGER NOT NULL,
     PRIMARY KEY (user, kind, key));
 """
+_LENGTH_OF_ID: Final = 16
 _MOST_FAILURES: Final = 10
 _MOST_OF_A_CLIENT: Final = 100
 _FORGOTTEN_AFTER: Final = 60.0
@@ -287,6 +289,41 @@ class Accounts:
                 (_hash(token), caller.user, _RANK[right], only),
             )
         return token
+
+    def users(self) -> list[dict[str, object]]:
+        """All users, by name."""
+        with self._at() as at:
+            rows = at.execute("SELECT id, name, is_admin FROM users ORDER BY name").fetchall()
+        return [{"id": of, "username": name, "is_admin": bool(admin)} for of, name, admin in rows]
+
+    def tokens(self, name: str) -> list[dict[str, object]]:
+        """What a user's tokens allow; an id names one, and is not the token."""
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            rows = at.execute(
+                "SELECT hex(hash), scope, experiments FROM tokens WHERE user = ? ORDER BY rowid",
+                (number,),
+            ).fetchall()
+        scopes = {rank: right for right, rank in _RANK.items()}
+        return [
+            {
+                "token_id": digest[:_LENGTH_OF_ID].lower(),
+                "scope": scopes[scope],
+                "experiment_ids": None if only is None else only.split(),
+            }
+            for digest, scope, only in rows
+        ]
+
+    def revoke_token(self, name: str, token_id: str) -> None:
+        """Void a token of a user's, at once."""
+        with self._at() as at:
+            number, _ = self._number(at, name)
+            gone = at.execute(
+                "DELETE FROM tokens WHERE user = ? AND lower(substr(hex(hash), 1, ?)) = ?",
+                (number, _LENGTH_OF_ID, token_id),
+            ).rowcount
+        if not gone:
+            raise ResourceDoesNotExist(f"{name!r} has no token {brief(token_id)}")
 
     # -- grants --------------------------------------------------------------------------------
 

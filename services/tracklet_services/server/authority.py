@@ -11,7 +11,7 @@ from tracklet_services.server import replies, requests
 from tracklet_services.server.accounts import Accounts, Caller, Denied, Unauthenticated
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.protocol import refuse
-from tracklet_services.server.table import Endpoint, Right, Served
+from tracklet_services.server.table import KINDS, Endpoint, Right, Served
 from tracklet_services.web.guard import CALLER, App, Receive, Scope, Send
 from tracklet_services.web.workers import Workers
 
@@ -97,6 +97,8 @@ class Authority:
                 yield right, "experiment", self._of_trace(trace_id)
         elif of == "registered":
             yield right, "registered", asked.name
+        elif of == "resource":
+            yield right, KINDS[asked.resource_type], asked.resource_id
         yield from self._mentioned(asked)
 
     def _mentioned(self, asked: Any) -> Iterator[tuple[Right, str, str]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import socket
+import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +97,7 @@ def serve(options: Options) -> None:
         _imported(library)
     uvicorn = _imported("uvicorn")
     open_store(options.store)  # what is wrong with it is said here, once
+    listening = None if options.uds is None else _listening(options.uds, options.accounts is None)
     os.environ[_ARGUMENTS] = json.dumps(asdict(options))  # for the processes that uvicorn starts
     try:
         uvicorn.run(
@@ -101,7 +105,7 @@ def serve(options: Options) -> None:
             factory=True,
             host=options.host,
             port=options.port,
-            uds=options.uds,
+            fd=None if listening is None else listening.fileno(),
             workers=options.workers,
             ssl_certfile=options.certificate,
             ssl_keyfile=options.key,
@@ -113,6 +117,36 @@ def serve(options: Options) -> None:
         )
     finally:
         del os.environ[_ARGUMENTS]
+        if listening is not None:
+            listening.close()
+
+
+def _listening(path: str, private: bool) -> socket.socket:
+    """A Unix socket for its owner alone, or for the group too; one that nobody has any more goes.
+
+    Raises:
+        InvalidParameterValue: Somebody listens there, or it is another file.
+    """
+    listening = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177 if private else 0o117)  # from its first moment on
+    try:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                raise InvalidParameterValue(f"{path!r} is there, and no socket; choose another")
+            with socket.socket(socket.AF_UNIX) as asked, suppress(ConnectionRefusedError):
+                asked.connect(path)
+                raise InvalidParameterValue(f"a server listens at {path!r}; choose another socket")
+            os.unlink(path)
+        listening.bind(path)
+    except OSError as error:
+        listening.close()
+        raise InvalidParameterValue(f"cannot listen at {path!r}: {error}") from error
+    except BaseException:
+        listening.close()
+        raise
+    finally:
+        os.umask(before)
+    return listening
 
 
 def app() -> Guard | AccessLog:

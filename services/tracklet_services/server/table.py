@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -18,10 +18,14 @@ Right: TypeAlias = Literal["read", "log", "admin"]
 
 Subject: TypeAlias = Literal[
     "nothing", "experiment", "experiments", "run", "runs", "model", "registered", "registry",
-    "trace", "traces", "new experiment", "new registered", "accounts",
+    "trace", "traces", "new experiment", "new registered", "accounts", "resource",
 ]  # fmt: skip
 """What the request is about, and so whose rights decide: the fields that name it are the same in
 all requests."""
+
+
+KINDS: Final = {"experiment": "experiment", "registered_model": "registered"}
+"""Our words for MLflow's types of resources."""
 
 
 class Served(NamedTuple):

@@ -6,10 +6,10 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, UnsetType
 
-from tracklet_services.server.accounts import Accounts, Caller
+from tracklet_services.server.accounts import PERMISSIONS, Accounts, Caller, Denied
 from tracklet_services.server.replies import Nothing, Reply
 from tracklet_services.server.requests import Empty, Named, OfExperiment, Request
-from tracklet_services.server.table import Endpoint, Served
+from tracklet_services.server.table import KINDS, Endpoint, Served
 
 
 class OfUser(Request, kw_only=True):
@@ -37,6 +37,33 @@ class NewToken(Request, kw_only=True):
     experiment_ids: list[str] | None = None
 
 
+class OwnToken(Request, kw_only=True):
+    """A token, by its id; the caller's, unless an administrator names another user."""
+
+    token_id: str
+    username: str | None = None
+
+
+class OwnTokens(Request, kw_only=True):
+    """Whose tokens: the caller's, unless an administrator names another user."""
+
+    username: str | None = None
+
+
+class OnResource(Request, kw_only=True):
+    """A user's permission on something."""
+
+    username: str
+    resource_type: Literal["experiment", "registered_model"]
+    resource_id: str
+
+
+class Grant(OnResource, kw_only=True):
+    """A permission on something that a user gets."""
+
+    permission: str
+
+
 class OnExperiment(OfExperiment, kw_only=True):
     """A user's permission on an experiment."""
 
@@ -61,6 +88,32 @@ class Token(Reply, kw_only=True):
     """A token, which is shown this once."""
 
     token: str
+
+
+class Users(Reply, kw_only=True):
+    """All users."""
+
+    users: list[dict[str, Any]]
+
+
+class Tokens(Reply, kw_only=True):
+    """What somebody's tokens allow; the tokens themselves are known to nobody."""
+
+    tokens: list[dict[str, Any]]
+
+
+class Allowed(Reply, kw_only=True):
+    """A permission, and whether it lets a user add to it."""
+
+    allowed: bool | UnsetType = UNSET
+    permission: str
+
+
+class Permissions(Reply, kw_only=True):
+    """What is granted to a user."""
+
+    is_admin: bool | UnsetType = UNSET
+    permissions: list[dict[str, Any]] | UnsetType = UNSET
 
 
 class Granted(Reply, kw_only=True):
@@ -111,6 +164,88 @@ def create_token(at: Served, asked: NewToken) -> Token:
     return Token(token=accounts.create_token(caller, asked.scope, asked.experiment_ids))
 
 
+def every(at: Served, asked: Empty) -> Users:
+    """All users."""
+    return Users(users=[{**user, "roles": []} for user in _accounts(at)[0].users()])
+
+
+def tokens(at: Served, asked: OwnTokens) -> Tokens:
+    """What tokens allow."""
+    accounts, name = _whose(at, asked.username)
+    return Tokens(tokens=accounts.tokens(name))
+
+
+def revoke_token(at: Served, asked: OwnToken) -> Nothing:
+    """Void a token."""
+    accounts, name = _whose(at, asked.username)
+    accounts.revoke_token(name, asked.token_id)
+    return Nothing()
+
+
+def _whose(at: Served, name: str | None) -> tuple[Accounts, str]:
+    accounts, caller = _accounts(at)
+    if name not in (None, caller.name) and not caller.rules:
+        raise Denied("the tokens of others are an administrator's business")
+    return accounts, name or caller.name
+
+
+def grant(at: Served, asked: Grant) -> Nothing:
+    """Grant a permission."""
+    kind = KINDS[asked.resource_type]
+    _accounts(at)[0].grant(asked.username, kind, asked.resource_id, asked.permission)
+    return Nothing()
+
+
+def revoke(at: Served, asked: OnResource) -> Nothing:
+    """Take a permission back."""
+    _accounts(at)[0].revoke(KINDS[asked.resource_type], asked.resource_id, asked.username)
+    return Nothing()
+
+
+def granted(at: Served, asked: OnResource) -> Allowed:
+    """What a user may do to something."""
+    accounts = _accounts(at)[0]
+    user = accounts.user(asked.username)
+    permission = "MANAGE" if user["is_admin"] else "NO_PERMISSIONS"
+    for one in _rows(user):
+        if (one["resource_type"], one["resource_pattern"]) == (
+            asked.resource_type,
+            asked.resource_id,
+        ):
+            permission = max(permission, one["permission"], key=PERMISSIONS.__getitem__)
+    return Allowed(allowed=PERMISSIONS[permission] >= PERMISSIONS["EDIT"], permission=permission)
+
+
+def permissions(at: Served, asked: OfUser) -> Permissions:
+    """What is granted to a user."""
+    return _all_of(_accounts(at)[0].user(asked.username))
+
+
+def own_permissions(at: Served, asked: Empty) -> Permissions:
+    """What is granted to who asks."""
+    accounts, caller = _accounts(at)
+    return _all_of(accounts.user(caller.name))
+
+
+def _all_of(user: dict[str, Any]) -> Permissions:
+    return Permissions(is_admin=user["is_admin"], permissions=_rows(user))
+
+
+def _rows(user: dict[str, Any]) -> list[dict[str, Any]]:
+    """The grants of a user, as MLflow lists them."""
+    of = {"experiment": "experiment_id", "registered_model": "name"}
+    return [
+        {
+            "resource_type": kind,
+            "resource_pattern": one[key],
+            "permission": one["permission"],
+            "workspace": "default",
+        }
+        for kind, key in of.items()
+        for one in user[f"{kind}_permissions"]
+    ]
+
+
 def current(at: Served, asked: Empty) -> OneUser:
     """Who asks."""
     accounts, caller = _accounts(at)
@@ -157,6 +292,8 @@ def revoke_registered(at: Served, asked: OnRegistered) -> Nothing:
 
 _E = "experiments/permissions/"
 _R = "registered-models/permissions/"
+_U = "users/permissions/"
+_NEW = ("3.0",)
 ENDPOINTS: Final = (
     Endpoint("POST", "users/create", "admin", "accounts", Login, create, OneUser),
     Endpoint("GET", "users/get", "read", "accounts", OfUser, get, OneUser),
@@ -165,6 +302,15 @@ ENDPOINTS: Final = (
              Nothing),
     Endpoint("PATCH", "users/update-admin", "admin", "accounts", Rank, update_admin, Nothing),
     Endpoint("DELETE", "users/delete", "admin", "accounts", OfUser, delete, Nothing),
+    Endpoint("GET", "users/list", "admin", "accounts", Empty, every, Users),
+    Endpoint("GET", "users/list-tokens", "read", "nothing", OwnTokens, tokens, Tokens),
+    Endpoint("DELETE", "users/delete-token", "admin", "nothing", OwnToken, revoke_token, Nothing),
+    Endpoint("POST", f"{_U}grant", "admin", "resource", Grant, grant, Nothing, _NEW),
+    Endpoint("POST", f"{_U}revoke", "admin", "resource", OnResource, revoke, Nothing, _NEW),
+    Endpoint("GET", f"{_U}get", "admin", "resource", OnResource, granted, Allowed, _NEW),
+    Endpoint("GET", f"{_U}list", "read", "accounts", OfUser, permissions, Permissions, _NEW),
+    Endpoint("GET", "users/current/permissions", "read", "nothing", Empty, own_permissions,
+             Permissions, _NEW),
     Endpoint("POST", "users/create-token", "admin", "nothing", NewToken, create_token, Token),
     Endpoint("POST", f"{_E}create", "admin", "experiment", OnExperiment, grant_experiment,
              Granted),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -107,6 +108,10 @@ class World:
             "webhook_id": self.hook,
             "url": "https://receiver.example",
             "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}],
+            "resource_type": "experiment",
+            "resource_id": self.experiment,
+            "permission": "READ",
+            "token_id": "0" * 16,
             "username": "stranger",
             "password": PASSWORD,
             "is_admin": False,
@@ -123,6 +128,8 @@ class World:
             wanted |= {"name"}
         if endpoint.path.startswith(("runs/update", "webhooks")):
             wanted -= {"status"}
+        if endpoint.path.endswith(("list-tokens", "delete-token")):
+            wanted -= {"username"}
         return {name: value for name, value in values.items() if name in wanted}
 
     def ask(self, client: Client, endpoint: Any) -> Any:
@@ -344,11 +351,13 @@ def test_an_administrator_s_token_for_some_experiments_is_for_no_more(world: Wor
     assert world.root.http.get("/a/page").status_code == 404
 
 
-def test_who_a_user_is_now_counts_in_every_process(world: World, store: Any) -> None:
+def test_who_a_user_is_now_counts_in_every_process(
+    world: World, store: Any, tracklet_home: Path
+) -> None:
     from tracklet_services.server import create_app
     from tracklet_services.server.accounts import Accounts
 
-    other = create_app(store, accounts=Accounts(world.accounts._path))
+    other = create_app(store, accounts=Accounts(tracklet_home / "users.db"))
     new = "another correct horse"
 
     def asked(password: str = PASSWORD) -> list[int]:
@@ -372,3 +381,76 @@ def test_who_a_user_is_now_counts_in_every_process(world: World, store: Any) -> 
 def test_credentials_that_are_none_are_a_401(world: World, credentials: str) -> None:
     client = Client(world.app, authorization=f"Basic {credentials}")
     assert client.raw("POST", "runs/search").status_code == 401
+
+
+def test_tokens_are_listed_and_voided_by_whose_they_are(world: World, tracklet_home: Path) -> None:
+    """Also on the server's machine, by the command."""
+    from click.testing import CliRunner
+
+    from tracklet_services.cli.users import users
+
+    reader = world.client("reader")
+    token = reader.post("users/create-token", scope="read", experiment_ids=["7"])["token"]
+    other = reader.post("users/create-token", scope="log")["token"]
+    listed = reader.get("users/list-tokens")["tokens"]
+    assert [(one["scope"], one["experiment_ids"]) for one in listed] == [
+        ("read", ["7"]),
+        ("log", None),
+    ]
+    assert token not in str(listed)
+    first = listed[0]["token_id"]
+    logger = world.client("logger")
+    for asked in ({"token_id": first}, {"token_id": first, "username": "reader"}):
+        assert logger.raw("DELETE", "users/delete-token", **asked).status_code in (403, 404)
+    weak = Client(world.app, authorization=f"Bearer {other}")
+    assert weak.raw("DELETE", "users/delete-token", token_id=first).status_code == 403
+    assert world.root.get("users/list-tokens", username="reader")["tokens"] == listed
+    held = Client(world.app, authorization=f"Bearer {token}")
+    assert held.get("users/current")["user"]["username"] == "reader"
+    assert reader.raw("DELETE", "users/delete-token", token_id=first).status_code == 200
+    assert held.http.get("/api/2.0/mlflow/users/current").status_code == 401
+
+    def told(*arguments: str) -> str:
+        file = str(tracklet_home / "users.db")
+        done = CliRunner().invoke(users, [*arguments, "--auth-file", file])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "root (administrator)" in told("list")
+    assert first not in told("tokens", "reader")
+    last = listed[1]["token_id"]
+    assert f"{last}  log  all experiments" in told("tokens", "reader")
+    told("revoke-token", "reader", last)
+    assert weak.http.get("/api/2.0/mlflow/users/current").status_code == 401
+
+
+def test_permissions_are_granted_by_mlflow_s_one_way_for_all(world: World) -> None:
+    """Who manages something grants it; each sees what is granted to them."""
+    theirs = {"resource_type": "experiment", "resource_id": world.experiment}
+    manager, stranger = world.client("manager"), world.client("stranger")
+    asked = {"username": "stranger", **theirs}
+
+    def permission() -> Any:
+        query = urlencode(asked)
+        return manager.http.get(f"/api/3.0/mlflow/users/permissions/get?{query}").json()
+
+    assert permission() == {"allowed": False, "permission": "NO_PERMISSIONS"}
+    granting = {**asked, "permission": "EDIT"}
+    refused = stranger.raw("POST", "users/permissions/grant", api="3.0", **granting)
+    assert refused.status_code == 403
+    granted = manager.raw("POST", "users/permissions/grant", api="3.0", **granting)
+    assert granted.status_code == 200
+    assert permission() == {"allowed": True, "permission": "EDIT"}
+    own = stranger.http.get("/api/3.0/mlflow/users/current/permissions").json()
+    assert own["permissions"] == [
+        {
+            "resource_type": "experiment",
+            "resource_pattern": world.experiment,
+            "permission": "EDIT",
+            "workspace": "default",
+        }
+    ]
+    assert manager.raw("POST", "users/permissions/revoke", api="3.0", **asked).status_code == 200
+    assert permission()["permission"] == "NO_PERMISSIONS"
+    names = [one["username"] for one in world.root.get("users/list")["users"]]
+    assert {"root", "stranger", "manager"} <= set(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -55,8 +56,8 @@ if len(sys.argv) > 4:
 """
 
 
-def start_server(record: str, folder: Path, place: str) -> subprocess.Popen[bytes]:
-    command = ["tracklet", "server", "--backend-store-uri", record, "--uds", place]
+def start_server(record: str, folder: Path, place: str, *options: str) -> subprocess.Popen[bytes]:
+    command = ["tracklet", "server", "--backend-store-uri", record, "--uds", place, *options]
     output = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stdout=output)
 
@@ -73,6 +74,25 @@ def wait_for(place: str, process: subprocess.Popen[bytes]) -> None:
                 time.sleep(0.02)
             else:
                 return
+
+
+@pytest.mark.parametrize(("options", "mode"), [((), 0o600), (("--auth-file", "u.db"), 0o660)])
+def test_a_socket_is_the_owner_s_or_the_group_s(
+    options: tuple[str, ...], mode: int, folder: Path
+) -> None:
+    """The group's where the server knows its users; only a place that nobody has is taken."""
+    place = folder / "s"
+    process = start_server(str(folder / "mlruns"), folder, str(place), *options)
+    wait_for(str(place), process)
+    assert stat.S_IMODE(place.stat().st_mode) == mode
+    again = start_server(str(folder / "mlruns"), folder, str(place), *options)
+    assert again.wait(120) != 0
+    process.terminate()
+    process.wait(120)
+    third = start_server(str(folder / "mlruns"), folder, str(place), *options)
+    wait_for(str(place), third)
+    third.kill()
+    third.wait()
 
 
 def start_client(place: str, *arguments: str) -> subprocess.Popen[str]:

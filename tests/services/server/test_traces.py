@@ -144,7 +144,7 @@ def test_what_is_no_export_is_refused(
 
 def test_no_small_export_takes_much(client: Any, store: Any) -> None:
     """Fields of two bytes, of which each would become an object."""
-    many = field(10, 0) * 100_001
+    many = field(10, 0) * 300_001
     ids = field(1, bytes.fromhex(TRACE)) + field(2, bytes.fromhex(ROOT))
     for one in (ids + many, ids + field(11, many), ids + field(9, many), ids + field(15, many)):
         packed = gzip.compress(field(1, field(2, field(2, one))))
@@ -152,6 +152,13 @@ def test_no_small_export_takes_much(client: Any, store: Any) -> None:
         headers = {"content-encoding": "gzip"}
         answer = export(client, packed, "application/x-protobuf", **headers)
         assert (answer.status_code, "fields" in answer.text) == (400, True)
+    part = field(1, field(2, field(2, ids + field(10, 0) * 100_000)))
+    spread = gzip.compress(part * 4)  # no message of it is too long
+    answer = export(client, spread, "application/x-protobuf", **{"content-encoding": "gzip"})
+    assert (answer.status_code, "fields" in answer.text) == (400, True)
+    wide = gzip.compress(exported(span(ROOT, attributes=[{"key": "a"}] * 300_001)))
+    answer = export(client, wide, "application/json", **{"content-encoding": "gzip"})
+    assert (answer.status_code, "fields" in answer.text) == (400, True)
 
 
 def test_an_export_is_waited_for_as_long_as_other_requests(serve: Any, store: Any) -> None:
