@@ -134,6 +134,7 @@ def attach(loop: Loop, is_due: Callable[[], None], *, by_epoch: bool) -> None:
 
     skip([zeroed, batched, backwarded], within=True)
     told = {"backward": backwarded}
+    loop.is_lean = False
     vars(loop).update(told if by_epoch else {**told, "zero": zeroed, "batch": batched})
 
 

@@ -23,7 +23,7 @@ _SECONDS: Final = 1.0
 _SHARE: Final = 500
 """So many times longer than it took the next look at gradients is put off."""
 
-_MAX_PENDING: Final = 4096
+MAX_PENDING: Final = 4096
 _NO_RATE: Final = object()
 _MAX_EARLY: Final = 8
 _STEPS_OF_ITS_OWN: Final = 10
@@ -51,6 +51,11 @@ class Training:
         # Optimizers of one parameter each step while backward goes on; the first stands for all.
         self.is_within_backward = False
 
+    @property
+    def due_at(self) -> float:
+        """When something is to be done that is not done at each step."""
+        return min(self.flush_at, self.grad_norm_at)
+
 
 class Optimizing:
     """What is known of one optimizer. Its steps are its updates, from 1.
@@ -74,6 +79,7 @@ class Optimizing:
         "ref",
         "second_zero",
         "seen_at",
+        "slow_at",
         "step",
         "total",
         "training",
@@ -94,6 +100,8 @@ class Optimizing:
         # How many backwards there had been at its last step and its last zero_grad, and at the
         # first two zero_grads since that step.
         self.seen_at = seen_at
+        # Until this step nothing is to be done but to note its loss, if all is as it was.
+        self.slow_at = 0
         self.zeroed_at = 0
         self.first_zero = self.second_zero = -1
         self.rates: list[Any] = []
@@ -192,48 +200,55 @@ class Loop:
         self._ask_at = 0.0
         self._known: dict[int, Optimizing] = {}
         self._undecided: list[Optimizing] = []
-        self._backwards = 0
-        self._taken_at = 0
-        self._pending: list[tuple[int, Any]] = []
+        self.backwards = 0
+        self.taken_at = 0
+        self.pending: list[tuple[int, Any]] = []
         self._passes: dict[int, Pass] = {}
         self.training: Training | None = None
         self.current: Pass | None = None
         # The model was switched to evaluation; the last pass since the last step; what is looked
         # at now, and what was before the first step.
         self.is_switched = False
-        self._around: Pass | None = None
+        self.around: Pass | None = None
         self._segment: Segment | None = None
         self._early: list[Segment] = []
+        # Nearly all steps are like the one before: one backward, the same rate, the same pass. The
+        # optimizer of such steps, when something else is due, and where they are noted: the doors
+        # do that themselves, as :meth:`zero`, :meth:`backward` and :meth:`step` would.
+        self.steady: Optimizing | None = None
+        self.due_at = 0.0
+        self.note: Callable[[tuple[Any, ...]], None]
+        self.is_lean = True  # whether they may
 
     @property
     def is_beside_training(self) -> bool:
         """Whether a loader has given data since the last step, and that in no pass with steps."""
-        return self._around is not None and not self._around.steps
+        return self.around is not None and not self.around.steps
 
     # -- what happens ----------------------------------------------------------------------------
 
     def backward(self, value: Any) -> None:
         """A backward was done from a scalar of this value; None if it has none."""
-        if len(self._pending) >= _MAX_PENDING:  # nobody takes them
-            del self._pending[: _MAX_PENDING // 2]
-        self._pending.append((self._backwards, value))
-        self._backwards += 1
+        if len(self.pending) >= MAX_PENDING:  # nobody takes them
+            del self.pending[: MAX_PENDING // 2]
+        self.pending.append((self.backwards, value))
+        self.backwards += 1
 
     def zero(self, optimizer: Any) -> None:
         """The gradients of an optimizer were cleared: what comes now is its next step's."""
         known = self._known.get(id(optimizer))
         if known is None or known.ref() is not optimizer:
             known = self._meet(optimizer)
-        known.zeroed_at = self._backwards
+        known.zeroed_at = self.backwards
         if known.first_zero < 0:
-            known.first_zero = self._backwards
+            known.first_zero = self.backwards
         elif known.second_zero < 0:
-            known.second_zero = self._backwards
+            known.second_zero = self.backwards
 
     def skipped(self) -> None:
         """A step was left out, because its gradients were not finite; its loss is dropped."""
-        self._pending.clear()
-        self._taken_at = self._backwards
+        self.pending.clear()
+        self.taken_at = self.backwards
         if self.training is not None:
             self.training.skipped += 1
 
@@ -242,7 +257,8 @@ class Loop:
         known = self._known.get(id(optimizer))
         if known is None or known.ref() is not optimizer:
             known = self._meet(optimizer)
-        count = self._backwards
+        self.steady = None
+        count = self.backwards
         if count == known.seen_at:
             return  # a subclass that calls its parent's step, or a step that no backward led to
         known.seen_at = count
@@ -252,15 +268,15 @@ class Loop:
         # windows each has its own.
         loss: float | tuple[Any, ...] | None = None
         current: Pass | None = None
-        pending = self._pending
-        if count != self._taken_at or (pending and pending[-1][0] >= known.zeroed_at):
-            self._taken_at = count
+        pending = self.pending
+        if count != self.taken_at or (pending and pending[-1][0] >= known.zeroed_at):
+            self.taken_at = count
             loss = self._take(known, closure)
             known.leads = True
             current = self.current
             if self._segment is not None:
                 self._end_segment(by_step=True, before=known)
-            self._around = None
+            self.around = None
             if current is not None:
                 current.steps += 1
                 current.trained = current.batches
@@ -294,6 +310,24 @@ class Loop:
         if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
             training.flush_at = now + _SECONDS
             self._flush(training)
+        if closure is None:
+            self._settle(training, known)
+
+    def _settle(self, training: Training, known: Optimizing) -> None:
+        """The steps that come are like the last, until something else happens."""
+        follows = self.current is None and training.turns.variable is not None
+        if (
+            self.is_lean
+            and known.held is None
+            and known.accumulated in (1, None)
+            and not (follows or self._undecided or training.is_within_backward)
+        ):
+            self.steady, self.due_at = known, training.due_at
+            self.note = training.events.append
+            until = known.step + MAX_EVENTS - len(training.events)
+            # Where no variable is followed yet, one is looked for at the next power of two.
+            next_look = (1 << known.step.bit_length()) - 1
+            known.slow_at = min(until, next_look) if self.current is None else until
 
     def _note_rates(
         self, known: Optimizing, groups: Sequence[Any], now: float, events: list[Any]
@@ -315,7 +349,7 @@ class Loop:
             current = self._new_pass(iterator)
         current.batches += 1
         current.waited += waited
-        self.current = self._around = current
+        self.current = self.around = current
 
     def exhausted(self, iterator: Any) -> None:
         """A loader has no more batches."""
@@ -337,8 +371,9 @@ class Loop:
         segment = self._segment
         if not to_training and self.is_switched and segment is not None:
             around = segment.around
-            if around is not None and around is self._around and not around.is_over:
+            if around is not None and around is self.around and not around.is_over:
                 return  # it was already, and is told so again at each batch
+        self.steady = None
         self.end_epoch()
         self._end_segment()
         self.is_switched = not to_training
@@ -356,8 +391,9 @@ class Loop:
         """A loss was looked at while nothing is trained, or one that says it is no training's."""
         segment = self._segment
         if segment is None:
+            self.steady = None
             self.end_epoch()
-            around, current = self._around, self.current
+            around, current = self.around, self.current
             if around is not None and around.steps:
                 around = None
             in_training = current is not None and current.steps > 0
@@ -372,6 +408,7 @@ class Loop:
 
     def finish(self, training: Training) -> None:
         """A training is over; its last events are decided and due."""
+        self.steady = None
         if self.training is training:
             self.end_epoch()
             self._end_segment()
@@ -390,7 +427,7 @@ class Loop:
         for identity, known in tuple(self._known.items()):
             if known.ref() is None:
                 del self._known[identity]
-        known = self._known[id(optimizer)] = Optimizing(optimizer, self._taken_at)
+        known = self._known[id(optimizer)] = Optimizing(optimizer, self.taken_at)
         return known
 
     def _take(self, known: Optimizing, closure: Any) -> float | tuple[Any, ...]:
@@ -398,20 +435,20 @@ class Loop:
 
         One number by itself, as nearly all are.
         """
-        pending = self._pending
+        pending = self.pending
         if closure is None and len(pending) == 1 and pending[0][0] >= known.zeroed_at:
             value = pending.pop()[1]
             if type(value) is float and known.accumulated == 1:
                 return value
             taken: tuple[Any, ...] = (value,)
         elif closure is not None:
-            self._pending = []
-            taken = _first_evaluation(known, pending, self._backwards)
+            self.pending = []
+            taken = _first_evaluation(known, pending, self.backwards)
         elif not pending or pending[0][0] >= known.zeroed_at:
-            self._pending = []
+            self.pending = []
             taken = tuple(value for _, value in pending)
         else:
-            self._pending = [each for each in pending if each[0] < known.zeroed_at]
+            self.pending = [each for each in pending if each[0] < known.zeroed_at]
             taken = tuple(value for number, value in pending if number >= known.zeroed_at)
         if known.step == 1:
             known.accumulated = len(taken)
@@ -476,6 +513,7 @@ class Loop:
         self._undecided = []
 
     def _new_pass(self, iterator: Any) -> Pass:
+        self.steady = None
         self.end_epoch()
         self._end_segment()
         found = Pass(iterator, self._data_of(iterator))
@@ -548,7 +586,7 @@ class Loop:
     def _end_pass(self, ended: Pass) -> None:
         """A pass within which steps were taken is an epoch, unless it was a look at one batch."""
         if self.current is ended:
-            self.current = None
+            self.current = self.steady = None
         training, is_whole = self.training, ended.is_whole
         if training is None or not ended.steps or ended.is_accounted:
             return

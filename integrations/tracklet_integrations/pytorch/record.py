@@ -114,7 +114,8 @@ class TrainingRecord(Training):
 
     def write(self, *, everything: bool) -> None:
         """Write the events so far, or those of which nothing must be waited for."""
-        events, self.events = self.events, []
+        events = self.events[:]
+        self.events.clear()  # the loop keeps adding to this very list
         with self.recorder.step("metrics"):
             lates: list[Late] = []
             for kind, _, _, _, values in events:

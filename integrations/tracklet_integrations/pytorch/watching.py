@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from time import perf_counter
+from time import perf_counter, time
 from types import FrameType
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
 from tracklet_integrations.pytorch import checkpoints, continuing, describing, doors, saving, sites
 from tracklet_integrations.pytorch.doors import Hook
-from tracklet_integrations.pytorch.loop import Loop, Optimizing, Training
+from tracklet_integrations.pytorch.loop import MAX_PENDING, Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
 from tracklet_integrations.pytorch.sites import Site
 from tracklet_integrations.pytorch.values import norm_of, reader
@@ -67,6 +67,8 @@ class Watcher:
         self._is_compiling: Callable[[], bool] = torch.compiler.is_compiling
         self._module: Any = torch.nn.Module
         self._sites: dict[tuple[Any, int], Any] = {}
+        # The script looks at a loss of other data between a backward and the step that it is for.
+        self._looks_within = False
         self._switching = 0  # the thread in which a module switches its parts
         self._criteria = Door("torch.nn.modules.loss", "_Loss.__call__", self._criterion_call)
         self._loaded = continuing.Loaded()
@@ -93,15 +95,18 @@ class Watcher:
         yield from saving.doors(self._note_saving)
         yield from continuing.doors(self._note_loading)
         yield Door("torch.nn", "Module.train", self._train)
-        for name in ("item", "tolist", "numpy", "__float__"):
+        yield Door("torch", "Tensor.item", self._look_at_item)
+        for name in ("tolist", "numpy", "__float__"):
             yield Door("torch", f"Tensor.{name}", self._look)
         if self.options.checkpoint and self.options.checkpoint_save_freq == "epoch":
             yield checkpoints.door(self._epochs, self._checkpoint)
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
-    # These three are called at each step: what they do stands in one function each. It is not the
-    # one that the compiler may look into, where a ``try`` would break a graph once more.
+    # These three are called at each step: what they do at nearly all of them stands in one function
+    # each, because each further one costs as much as all that it does, where the training itself
+    # has the processor's caches. It is not the one that the compiler may look into, where a ``try``
+    # would break a graph once more.
 
     def _stepped_hook(self) -> Any:
         watcher, loop, driver = self, self.loop, DRIVER.get
@@ -110,6 +115,35 @@ class Watcher:
         def stepped(optimizer: Any, args: Any, kwargs: Any) -> None:
             watcher._steps += 1
             try:
+                known = loop.steady
+                if (
+                    known is not None
+                    and known.ref() is optimizer
+                    and get_ident() == watcher._thread
+                    and driver() is None
+                ):
+                    pending, current, now = loop.pending, loop.current, time()
+                    groups = optimizer.param_groups
+                    if (
+                        len(pending) == len(groups) == len(args) == 1
+                        and not kwargs
+                        and known.step < known.slow_at
+                        and now < loop.due_at
+                        and groups[0].get("lr") is known.rate
+                        and pending[0][0] >= known.zeroed_at
+                        and (current is None or current.steps)
+                    ):
+                        known.seen_at = loop.taken_at = loop.backwards
+                        known.step = step = known.step + 1
+                        known.first_zero = known.second_zero = -1
+                        if current is not None:
+                            current.steps += 1
+                            current.trained = current.batches
+                        loop.around = None
+                        loss = pending.pop()[1]
+                        loss = loss if type(loss) is float else (loss,)
+                        loop.note(("loss", known, step, now, loss))
+                        return
                 if graph_task() != -1:
                     watcher._note_step_within(optimizer)
                 elif (get_ident() == watcher._thread and driver() is None) or watcher._takes_over():
@@ -133,6 +167,19 @@ class Watcher:
                     return  # a part of another backward that is computed again, or another's
                 tensor: Any = args[0] if args else kwargs.get("tensors")
                 given = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
+                if (
+                    given is None
+                    and loop.steady is not None
+                    and watcher._scaled is None
+                    and type(tensor) is plain
+                    and tensor.is_cpu
+                    and len(pending := loop.pending) < MAX_PENDING
+                ):
+                    value = item(tensor)
+                    if type(value) is float:
+                        pending.append((loop.backwards, value))
+                        loop.backwards += 1
+                        return
                 value = None
                 if watcher._scaled is not None:
                     (scaled, value), watcher._scaled = watcher._scaled, None
@@ -176,7 +223,9 @@ class Watcher:
 
         def zero_grad(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
-            noted(self)
+            steady = loop.steady
+            if steady is None or loop.pending or steady.ref() is not self:
+                noted(self)  # else nothing is there that it takes away
 
         doors.skip([noted], within=True)
         doors.skip([zero_grad], within=False)
@@ -221,6 +270,23 @@ class Watcher:
 
         doors.skip([step], within=False)
         return step
+
+    def _look_at_item(self, original: Any) -> Any:
+        watcher, loop = self, self.loop
+        noted, known, frame_at = self._note_look, self._sites, sys._getframe
+
+        def item(self: Any) -> Any:
+            value = original(self)
+            if loop.pending and loop.steady is not None and not watcher._looks_within:
+                return value  # an optimizer, at how many steps it took, for each parameter
+            frame = frame_at(1)
+            site = known.get((frame.f_code, frame.f_lasti), _UNREAD)
+            if site is not None:
+                noted(self, value, frame, site)
+            return value
+
+        doors.skip([item], within=False)
+        return item
 
     def _look(self, original: Any) -> Any:
         noted, known, frame_at = self._note_look, self._sites, sys._getframe
@@ -388,6 +454,7 @@ class Watcher:
                 frame = outer
             if not (evaluates or site.is_named):
                 return
+            self._looks_within |= bool(loop.pending)
             number = value if isinstance(value, int | float) else self._value_of(tensor)
             if number is not None:
                 number = float(number) if isinstance(number, int) else number
