@@ -70,12 +70,10 @@ def data_of(iterator: Any) -> Data | None:
         size, sampler, drops = batches.batch_size, batches.sampler, batches.drop_last
     else:
         size, sampler, drops = None, batches, False
-    chosen: tuple[Any, ...] = ()
     indices = getattr(sampler, "indices", None)
+    chosen = _part(indices) if indices is not None else ()
     try:
         length = len(sampler)  # type: ignore[arg-type]
-        if isinstance(indices, list) and indices:
-            chosen = len(indices), indices[0], indices[len(indices) // 2], indices[-1]
     except Exception:  # noqa: BLE001 (the user's own may fail; then it is not known)
         length = None
     if size is not None and length is not None and drops:
@@ -93,16 +91,29 @@ def _identity(dataset: Any, depth: int = 4) -> tuple[Any, Any]:
     import torch
 
     kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
-    if type(dataset) is torch.utils.data.Subset and depth and isinstance(dataset.indices, list):
+    if type(dataset) is torch.utils.data.Subset and depth:
         whole, like = _identity(dataset.dataset, depth - 1)
-        indices = dataset.indices
-        part = (len(indices), indices[0], indices[len(indices) // 2], indices[-1]) if indices else 0
-        return (whole, str(part)), (like, str(part))
+        part = str(_part(dataset.indices))
+        return (whole, part), (like, part)
     if type(dataset) is torch.utils.data.TensorDataset and dataset.tensors:
         first = dataset.tensors[0]
         if type(first) is torch.Tensor:
             return (kind, first.data_ptr(), tuple(first.shape)), (kind, tuple(first.shape))
     return (kind, id(dataset)), kind
+
+
+def _part(indices: Any) -> tuple[Any, ...]:
+    """What tells a choice of samples from another: how many they are, and a few of them."""
+    import torch
+
+    kind = type(indices)
+    # Of any other kind, looking into it may have effects, and on an accelerator would wait for it.
+    is_plain = kind in (list, tuple, range) or kind.__module__ == "numpy"
+    if not is_plain and not (kind is torch.Tensor and indices.is_cpu):
+        return "of", kind.__qualname__, id(indices)
+    count = len(indices)
+    at = (0, count // 2, count - 1) if count else ()
+    return count, *(str(getattr(each := indices[place], "tolist", lambda: each)()) for place in at)
 
 
 def loader_params(iterator: Any) -> dict[str, Any]:

@@ -353,3 +353,31 @@ def test_an_epoch_of_counted_batches_is_over_with_its_last(record: Any) -> None:
     assert record.history(run, "train_loss") == [(4, expected[0][0]), (8, expected[1][0])]
     assert record.history(run, "val_loss") == [(4, expected[0][1]), (8, expected[1][1])]
     assert run.data.params["batches_per_epoch"] == "4"
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor, tuple])
+@pytest.mark.parametrize("by_sampler", [True, False])
+def test_a_fold_of_the_same_data_is_other_data(record: Any, kind: Any, by_sampler: bool) -> None:
+    """Whatever holds the numbers of its samples; of NumPy's arrays they are where folds are made."""
+    whole = TensorDataset(X, Y)
+    trainer, measured = Trainer(), []
+
+    def fold(chosen: range) -> Any:
+        indices = kind([*chosen])
+        if by_sampler:
+            return batches(whole, sampler=SubsetRandomSampler(indices))
+        return batches(torch.utils.data.Subset(whole, indices))
+
+    training, validation = fold(range(20)), fold(range(20, 30))
+    for _ in range(2):
+        trainer.model.train()
+        for x, y in training:
+            trainer.optimizer.zero_grad()
+            trainer.criterion(trainer.model(x), y).backward()
+            trainer.optimizer.step()
+        sums_of_samples(trainer.model, None, validation)
+        with torch.no_grad():
+            measured.append(nn.functional.mse_loss(trainer.model(X[20:]), Y[20:]).tolist())
+    tracklet.pytorch.autolog(disable=True)
+    found = [value for _, value in record.history(record.only(), "val_loss")]
+    assert found == pytest.approx(measured)
