@@ -358,7 +358,7 @@ def test_an_epoch_of_counted_batches_is_over_with_its_last(record: Any) -> None:
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor, tuple])
 @pytest.mark.parametrize("by_sampler", [True, False])
 def test_a_fold_of_the_same_data_is_other_data(record: Any, kind: Any, by_sampler: bool) -> None:
-    """Whatever holds the numbers of its samples; of NumPy's arrays they are where folds are made."""
+    """Whatever holds the numbers of its samples: where folds are made, NumPy's arrays do."""
     whole = TensorDataset(X, Y)
     trainer, measured = Trainer(), []
 
