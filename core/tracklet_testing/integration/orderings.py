@@ -41,6 +41,9 @@ class OrderingContract(Trainings):
     }
     """What may be done before training, in fresh processes; and whether it is recorded then."""
 
+    brought_by: ClassVar[tuple[str, ...]] = ()
+    """Libraries that the framework needs, but that import it themselves."""
+
     def test_orderings_of_import_enable_and_disable(
         self, tracklet_home: Path, tmp_path: Path
     ) -> None:
@@ -51,6 +54,7 @@ class OrderingContract(Trainings):
             "modules": self.modules,
             "training": textwrap.dedent(self.training),
             "told": str(tmp_path / "told"),
+            "brought_by": self.brought_by,
         }
         # Forks of one process have imported once what the framework needs.
         every = [*self.orderings]
@@ -163,8 +167,9 @@ def told(ordering):
 def import_what_the_framework_needs():
     with open(case["told"]) as file:
         needed = json.loads(file.readline())["modules"]
+    theirs = {*framework, *case["brought_by"]}
     for module in needed:
-        if module.partition(".")[0] not in framework and not module.startswith("tracklet"):
+        if module.partition(".")[0] not in theirs and not module.startswith("tracklet"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)
     assert not framework & set(sys.modules)

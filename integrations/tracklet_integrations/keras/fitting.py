@@ -12,8 +12,9 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from tracklet.autolog import Recorder, TrainingRecorder, randomness
@@ -81,9 +82,14 @@ class Listener:
 
     def take(self, values: Mapping[str, Any], step: int) -> None:
         """Record values that were measured."""
-        stamp, run_id = now(), self.sink.run_id
+        self.take_all([(values, step, now())])
+
+    def take_all(self, measured: Iterable[tuple[Mapping[str, Any], int, int]]) -> None:
+        """Record values that were measured, each with its step and time in ms."""
+        run_id = self.sink.run_id
         points = [
             Metric(metric_key(name), number, stamp, step, self.model_id, None, None, run_id)
+            for values, step, stamp in measured
             for name, number in _numbers(values)
         ]
         self.last |= {each.key: each for each in points}
@@ -134,10 +140,16 @@ class Training(Listener):
         every: Every how many steps its metrics are recorded; None is at the end of each epoch.
     """
 
+    patience = 1.0
+    """After how many seconds what the steps have measured is written, at the latest."""
+
     def __init__(self, sink: RunSink | None, every: int | None) -> None:
         super().__init__(sink)
         self._every = every
         self._steps = Steps(0, None, 1)
+        # Several threads may add to it; only whoever takes a value away writes it.
+        self._measured: deque[tuple[Mapping[str, Any], int, int]] = deque()
+        self._due = 0.0
         self.texts: dict[str, str] = {}
         """The params that were recorded."""
         self.by_epoch: dict[int, Mapping[str, Any]] = {}
@@ -167,12 +179,27 @@ class Training(Listener):
         """What is measured so far; perhaps in one of several threads, and out of turn."""
         step = self._steps.at(batch)
         if self._every is not None and self._steps.passes(batch, self._every):
-            with randomness.left_alone(), self.sink.step("metrics"):
-                checkpoint("callback")
-                self.take(logs or {}, step)
+            self._measured.append((dict(logs or {}), step, now()))
+            if monotonic() >= self._due:
+                self._due = monotonic() + self.patience
+                with randomness.left_alone():
+                    self.write()
+
+    def write(self) -> None:
+        """Write what the steps have measured."""
+        with self.sink.step("metrics"):
+            checkpoint("callback")
+            found = []
+            with suppress(IndexError):
+                while True:
+                    found.append(self._measured.popleft())
+            if found:
+                self.take_all(found)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What the epoch has measured."""
+        if self._measured:
+            self.write()
         with self.sink.step("metrics"):
             checkpoint("callback")
             measured = dict(logs or {})
@@ -272,6 +299,8 @@ class Fit(Training):
 
     def _save_if_due(self, step: int, epoch: int, logs: Mapping[str, Any] | None, due: int) -> None:
         kept = self._checkpoints
+        if self._measured:
+            self.write()  # a checkpoint never goes further than the record
         with self._recorder.step("checkpoint"):
             if kept is not None and kept.are_due(due, epoch + 1):
                 kept.write(step, epoch, dict(_numbers(logs or {})), self._save)
@@ -301,6 +330,8 @@ class Fit(Training):
         Args:
             is_whole: Whether it came to its end, where weights are restored.
         """
+        if self._measured:
+            self.write()
         with self._recorder.step("checkpoint"):
             told: dict[str, str] = {}
             for callback in self._kept_by:

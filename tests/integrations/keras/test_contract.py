@@ -51,7 +51,12 @@ class TestKeras(IntegrationContract):
     name = "keras"
     modules = ("keras",)
     targets = ("keras.src.backend.tensorflow.trainer:TensorFlowTrainer.fit",)
-    # TensorFlow imports Keras, so that no process has all that is needed but Keras.
-    orderings: ClassVar = {"generic import": True}
+    # Each costs an import of TensorFlow's.
+    orderings: ClassVar = {
+        "generic import": True,
+        "import enable": True,
+        "enable import disable": False,
+    }
+    brought_by = ("tensorflow",)
     test_workers_that_are_processes_record_nothing = None
     training = TRAINING

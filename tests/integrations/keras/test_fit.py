@@ -174,6 +174,7 @@ def test_random_numbers_drawn_while_a_thread_records_a_batch_stay_drawn(tracklet
     drawn: list[float] = []
     with tracklet.start_run() as run:
         listener = Training(RunSink(run, "keras"), 1)
+        listener.patience = 0.0
         for batch in range(3):
             listener.on_train_batch_end(batch, {"loss": Meanwhile()})
     assert len(set(drawn)) == 3
