@@ -19,6 +19,7 @@ from typing import Any
 
 from tracklet.autolog import Recorder, TrainingRecorder, randomness
 from tracklet.entities import Metric
+from tracklet.fluent import resuming
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint
 from tracklet_integrations.keras import describing
@@ -238,6 +239,7 @@ class Fit(Training):
         self._x: Any = None
         self._stopping: Any = None
         self._kept_by: list[Any] = []
+        self._restored_from: str | None = None
         # Of a further training in the run the epochs are counted on.
         self._offset: int | None = None
         self._checkpoints: EpochCheckpoints | None = None
@@ -258,6 +260,9 @@ class Fit(Training):
             theirs = [*_flat(given.get("callbacks"))]
             self._stopping = next(iter(_of_kind("EarlyStopping", theirs)), None)
             self._kept_by = [*_of_kind("ModelCheckpoint", theirs)]
+            for each in _of_kind("BackupAndRestore", theirs):
+                path = getattr(each, "_weights_path", None)
+                self._restored_from = str(path) if path and os.path.exists(path) else None
             if self._stopping is not None:
                 found |= describing.stopping_params(self._stopping)
         self.texts |= recorder.params(found)
@@ -278,8 +283,17 @@ class Fit(Training):
                 self._recorder.dataset(features, targets, context=context)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Which epoch it is."""
+        """Which epoch it is; the first says from where a training goes on that was cut off."""
         self._epoch = epoch
+        attempt = self._recorder.run.attempt
+        if attempt is not None and not attempt.is_decided:
+            with self._recorder.step("resume"):
+                # Backups are restored by then: it is what the user's callbacks do first.
+                step = self._steps.before if self._every is not None else epoch - 1
+                is_anew = step < (self._every is not None)
+                resuming.supersede(
+                    self._recorder.run, None if is_anew else step, None, self._restored_from
+                )
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """What is measured so far; and a checkpoint, if one is due."""
@@ -443,7 +457,8 @@ class Steps:
     """
 
     def __init__(self, taken: int, in_epoch: int | None, at_once: int) -> None:
-        self._before = taken
+        self.before = taken
+        """How many there were before the epoch that goes on."""
         self._limit = math.inf if in_epoch is None else in_epoch
         self._at_once = at_once
         # The newest ones: threads tell of them a little out of turn, and none may take another's.
@@ -454,15 +469,15 @@ class Steps:
         # Keras counts the last ones of an epoch as if they were as many as ever.
         step = int(min(batch + 1, self._limit))
         self._told.append(step)
-        return self._before + step
+        return self.before + step
 
     def passes(self, batch: int, every: int) -> bool:
         """Whether one of the steps that this batch ends is the last of so many."""
-        earlier = self._before + batch + 1 - self._at_once
+        earlier = self.before + batch + 1 - self._at_once
         return self.at(batch) // every > earlier // every
 
     def end_epoch(self) -> int:
         """The last step of the epoch; the next one's batches are counted from there."""
-        self._before += max(self._told, default=0)
+        self.before += max(self._told, default=0)
         self._told.clear()
-        return self._before
+        return self.before
