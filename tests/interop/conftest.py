@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import textwrap
 import time
 import urllib.request
@@ -53,12 +54,26 @@ client = MlflowClient()
 """
 
 
+def _interpreter(variable: str, what: str) -> str:
+    python = os.environ.get(variable)
+    if not python:
+        pytest.skip(f"{variable} names no interpreter with {what}")
+    return python
+
+
 @pytest.fixture(scope="session")
 def mlflow_process() -> Iterator[subprocess.Popen[str]]:
     """MLflow, imported, in a process that waits for scripts to run."""
-    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
-    if not python:
-        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
+    yield from _waiting(_interpreter("TRACKLET_MLFLOW_PYTHON", "MLflow"))
+
+
+@pytest.fixture(scope="session")
+def old_mlflow_process() -> Iterator[subprocess.Popen[str]]:
+    """A 2.x release of MLflow's, as well."""
+    yield from _waiting(_interpreter("TRACKLET_OLD_MLFLOW_PYTHON", "MLflow 2"))
+
+
+def _waiting(python: str) -> Iterator[subprocess.Popen[str]]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACKLET_")}
     told = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with subprocess.Popen(
@@ -79,7 +94,18 @@ def in_mlflow(mlflow_process: subprocess.Popen[str], tracklet_home: Path) -> Cal
 
     The script finds ``mlflow``, ``client``, ``store``, ``arguments`` and ``answer(value)``.
     """
+    return _runner(mlflow_process, tracklet_home)
 
+
+@pytest.fixture
+def in_old_mlflow(
+    old_mlflow_process: subprocess.Popen[str], tracklet_home: Path
+) -> Callable[..., Any]:
+    """The same with MLflow 2."""
+    return _runner(old_mlflow_process, tracklet_home)
+
+
+def _runner(mlflow_process: subprocess.Popen[str], tracklet_home: Path) -> Callable[..., Any]:
     def run(script: str, *arguments: str) -> Any:
         reply, outcome = tracklet_home / "reply.json", tracklet_home / "output.txt"
         reply.unlink(missing_ok=True)
@@ -98,9 +124,7 @@ def in_mlflow(mlflow_process: subprocess.Popen[str], tracklet_home: Path) -> Cal
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The place of a real MLflow server over SQLite, which passes artifacts on."""
-    python = os.environ.get("TRACKLET_MLFLOW_PYTHON")
-    if not python:
-        pytest.skip("TRACKLET_MLFLOW_PYTHON names no interpreter with MLflow")
+    python = _interpreter("TRACKLET_MLFLOW_PYTHON", "MLflow")
     folder = tmp_path_factory.mktemp("mlflow-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -130,3 +154,30 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
+
+
+@pytest.fixture(params=["files", "sqlite"])
+def server(request: pytest.FixtureRequest, tracklet_home: Path) -> Iterator[str]:
+    """The address of a server of ours in a process of its own."""
+    store = "mlruns" if request.param == "files" else "sqlite:///record.db"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["tracklet", "server", "--port", str(port), "--backend-store-uri", store]
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=tracklet_home)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+                    assert answer.read() == b"OK"
+                break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,34 +12,6 @@ import pytest
 pytestmark = pytest.mark.interop
 pytest.importorskip("starlette")
 pytest.importorskip("msgspec")
-
-
-@pytest.fixture(params=["files", "sqlite"])
-def server(request: pytest.FixtureRequest, tracklet_home: Path) -> Iterator[str]:
-    """The address of a server of ours in a process of its own."""
-    store = "mlruns" if request.param == "files" else "sqlite:///record.db"
-    socket = __import__("socket").socket()
-    socket.bind(("127.0.0.1", 0))
-    port = socket.getsockname()[1]
-    socket.close()
-    command = ["tracklet", "server", "--port", str(port), "--backend-store-uri", store]
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=tracklet_home)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-                    assert answer.read() == b"OK"
-                break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def test_a_run_goes_there_and_back(server: str, in_mlflow: Callable[..., Any]) -> None:

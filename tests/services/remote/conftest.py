@@ -74,14 +74,16 @@ def running() -> Iterator[tuple[int, _Changing]]:
 
 
 @pytest.fixture
-def server(record: str, running: tuple[int, _Changing]) -> int:
+def server(record: str, running: tuple[int, _Changing]) -> Iterator[int]:
     """The port of our server."""
     from tracklet.stores import open_store
     from tracklet_services.server import create_app
 
     port, served = running
-    served.app = create_app(open_store(record))
-    return port
+    store = open_store(record)
+    served.app = create_app(store)
+    yield port
+    store.close()
 
 
 @pytest.fixture
