@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,14 +14,16 @@ class Proxy:
     """Passes connections on, unless it is told otherwise.
 
     Attributes:
-        mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow`` or the bytes to
-            answer with.
+        mode: ``pass``, ``refuse``, ``hang``, ``reset``, ``slow``, ``swallow``, ``cut``, which
+            passes on half of an answer, or the bytes to answer with.
         patience: For how many seconds it hangs.
         pause: How many seconds pass between two bytes when it is slow.
         answers: What is answered to requests that have some bytes in them, by those.
         swallowed: Of which request, counted from 0, or of the first with which bytes, the answer is
             lost; None of no one's.
-        requests: How many there were.
+        requests: How many there were, that were passed on.
+        afflicted: To which requests, counted from 0, the mode applies.
+        spoil: What becomes of an answer.
     """
 
     def __init__(self, port: int) -> None:
@@ -28,6 +32,9 @@ class Proxy:
         self.answers: dict[bytes, bytes] = {}
         self.swallowed: int | bytes | None = None
         self.requests = 0
+        self.afflicted: Callable[[int], bool] = lambda number: True
+        self.spoil: Callable[[bytes], bytes] = lambda answer: answer
+        self._asked = itertools.count()
         self._port = port
         self._open: set[socket.socket] = set()
         self._dropped = threading.Event()
@@ -77,7 +84,8 @@ class Proxy:
             reader = client.makefile("rb")
             while True:
                 request = _message(reader)
-                if not request or not self._is_passed_on(client, request):
+                mode = self.mode if self.afflicted(next(self._asked)) else "pass"
+                if not request or not self._is_passed_on(client, request, mode):
                     break
                 number, self.requests = self.requests, self.requests + 1
                 if upstream is None:
@@ -85,10 +93,14 @@ class Proxy:
                     self._open.add(upstream)
                     answers = upstream.makefile("rb")
                 upstream.sendall(request)
-                answer = _message(answers)
+                answer = self.spoil(_message(answers))
                 if isinstance(self.swallowed, bytes) and self.swallowed in request:
                     self.swallowed = number
-                if self.mode == "swallow" or number == self.swallowed:
+                if mode == "cut":
+                    head, end, body = answer.partition(b"\r\n\r\n")
+                    client.sendall(head + end + body[: len(body) // 2] if body else b"")
+                    break
+                if mode == "swallow" or number == self.swallowed:
                     break
                 client.sendall(answer)
         for each in (client, upstream):
@@ -98,8 +110,8 @@ class Proxy:
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
 
-    def _is_passed_on(self, client: socket.socket, request: bytes) -> bool:
-        mode = next((self.answers[each] for each in self.answers if each in request), self.mode)
+    def _is_passed_on(self, client: socket.socket, request: bytes, mode: str | bytes) -> bool:
+        mode = next((self.answers[each] for each in self.answers if each in request), mode)
         if isinstance(mode, bytes):
             client.sendall(mode)
             return False

@@ -58,7 +58,8 @@ def _routed(verb: Any, kind: Any) -> Any:
         key, *rest = args or (kwargs.pop(next(k for k in kwargs if k.endswith("_id"))),)
         if self.spool.has(kind, key):
             if kind == "run" and not changes and self.spool.is_part(key):
-                self.settle(LIMIT_OF_READS)
+                if not self.settle(LIMIT_OF_READS):
+                    _logger.warning("what run %s got here last is not on %s yet", key, self.uri)
             else:
                 answer = getattr(self.spool.store, name)(key, *rest, **kwargs)
                 if changes:
@@ -91,6 +92,7 @@ class SpooledStore(RestStore):
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
         self.spool = Spool(self.server.uri, uri)
+        self._uri = uri
         self._quick = RestStore(uri, LIMIT_AT_START)
         self._started: set[str] = set()
         self._pid: int | None = None
@@ -131,18 +133,20 @@ class SpooledStore(RestStore):
         while (left := self._undelivered()) and time.monotonic() < until:
             with self.spool.sending() as free:
                 if free:
-                    return self._send(left)
+                    return self._send(limit)
             if self.spool.trouble(left) is not None:
                 return False
             time.sleep(0.02)
         return not left
 
-    def _send(self, left: list[str]) -> bool:
+    def _send(self, limit: float) -> bool:
         """Send what there is, for nobody else does."""
         from tracklet.stores.rest.shipper import Shipper
 
+        server = RestStore(self._uri, limit)
         with suppress(Unreachable):
-            Shipper(self.spool, self._quick).deliver()
+            Shipper(self.spool, server).deliver()
+        server.close()
         return not self._undelivered()
 
     def _undelivered(self) -> list[str]:
@@ -430,7 +434,7 @@ class SpooledTraces(RestTraces):
         while self._store.spool.has_traces() and time.monotonic() < until:
             with self._store.spool.sending() as free:
                 if free:
-                    self._store._send([])
+                    self._store._send(LIMIT_OF_READS)
                     return
             if self._store.spool.trouble() is not None:
                 return
