@@ -180,6 +180,10 @@ def shown(
     one.stop()
 
 
+IN_A_FOLDER = pytest.mark.parametrize("shown", ["folder"], indirect=True)
+"""For what does not depend on where the record is kept."""
+
+
 @pytest.fixture
 def mine(tmp_path: Path, serving: Any) -> Iterator[Shown]:
     """A record that is changed."""
@@ -455,6 +459,7 @@ def test_the_doctor_says_what_is_wrong_and_the_way_out(mine: Shown, open_page: O
     expect(row).to_contain_text("Mend or move what is named")
 
 
+@IN_A_FOLDER
 def test_settings_are_kept_in_the_browser(shown: Shown, open_page: Open) -> None:
     server, kept = shown
     page = open_page("#/settings", server=server, timezone_id="Asia/Tokyo")
@@ -473,6 +478,7 @@ def test_settings_are_kept_in_the_browser(shown: Shown, open_page: Open) -> None
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@IN_A_FOLDER
 def test_places_are_reached_by_keys(shown: Shown, open_page: Open) -> None:
     page = open_page(server=shown[0])
     expect(heading(page)).to_have_text("Experiments")
@@ -500,89 +506,30 @@ def screens(kept: Library) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_no_screen_is_wider_than_the_window(
-    shown: Shown, open_page: Open, scheme: str, width: int
-) -> None:
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "narrow and dark": {"color_scheme": "dark"},
+}
+
+
+@IN_A_FOLDER
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_screen_fits_and_is_accessible(shown: Shown, open_page: Open, look: str) -> None:
+    Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
     server, kept = shown
-    page = open_page(server=server, color_scheme=scheme)
+    page = open_page(server=server, **LOOKS[look])
+    width = 320 if "narrow" in look else 1280
     page.set_viewport_size({"width": width, "height": 800})
+    tags = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found: dict[tuple[str, str], list[str]] = {}
     for at in screens(kept):
         page.goto(server.address + at)
         expect(heading(page)).to_be_visible()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, at
-
-
-# -- in a team's server ----------------------------------------------------------------------------
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def team(tmp_path: Path, serving: Any) -> Iterator[tuple[Shown, Any]]:
-    """A server that knows its users, and how to grant them something."""
-    from tracklet_services.server.accounts import Accounts
-    from tracklet_services.server.app import create_app
-    from tracklet_services.ui.app import routes
-    from tracklet_services.ui.place import Place
-
-    kept = made(str(tmp_path / "mlruns"))
-    accounts = Accounts(tmp_path / "users.db")
-    first = accounts.by_token(str(accounts.first_token()))
-    accounts.create_user("root", PASSWORD, first)
-    accounts.create_user("ada", PASSWORD, accounts.by_password("root", PASSWORD, ""))
-    place = Place(str(tmp_path / "mlruns"))
-    pages = routes(place)
-    app = create_app(place.client.store, routes=pages, accounts=accounts, knows_rights=True)
-    one = serving(tmp_path / "mlruns", app)
-
-    def grant(permission: str) -> None:
-        accounts.grant("ada", "experiment", kept.experiment, permission)
-        accounts.grant("ada", "registered", "churn", permission)
-
-    yield (one, kept), grant
-    one.stop()
-    place.close()
-
-
-ADA = {"http_credentials": {"username": "ada", "password": PASSWORD}}
-
-
-def test_a_reader_sees_no_button_that_would_fail(team: tuple[Shown, Any], open_page: Open) -> None:
-    (server, kept), grant = team
-    grant("READ")
-    page = open_page(server=server, allowed=("403",), **ADA)
-    expect(page.get_by_role("link", name="churn")).to_be_visible()
-    edits = re.compile("rename|edit|write|delete|trash|^set|remove|move", re.IGNORECASE)
-    for at in (*screens(kept), f"#/runs/{kept.run}"):
-        page.goto(server.address + at)
-        expect(heading(page)).to_be_visible()
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
-        expect(page.get_by_role("button", name=edits)).to_have_count(0)
-        expect(page.get_by_role("textbox", name=re.compile("alias|key of"))).to_have_count(0)
-        expect(page.get_by_label("stage", exact=True)).to_have_count(0)
-    page.goto(f"{server.address}#/doctor")
-    expect(page.get_by_role("alert")).to_contain_text("the doctor tells administrators")
-
-
-def test_who_may_write_does_and_who_may_not_is_told_in_words(
-    team: tuple[Shown, Any], open_page: Open
-) -> None:
-    (server, kept), grant = team
-    grant("EDIT")
-    page = open_page("#/models/churn", server=server, allowed=("403",), **ADA)
-    expect(page.get_by_role("button", name="delete the model")).to_have_count(0)
-    page.get_by_label("key of a tag").fill("by")
-    page.get_by_label("value of a tag").fill("ada")
-    page.get_by_role("button", name="set", exact=True).click()
-    expect(page.get_by_role("rowheader", name="by")).to_be_visible()
-    assert kept.client.get_registered_model("churn").tags["by"] == "ada"
-    grant("READ")
-    page.get_by_role("button", name="remove the tag by").click()
-    expect(page.locator(".toast")).to_contain_text("who manages it can grant it")
-    assert kept.client.get_registered_model("churn").tags["by"] == "ada"
+        for one in Axe().run(page, options=tags).response["violations"]:
+            found[at, one["id"]] = [node["html"][:160] for node in one["nodes"]][:3]
+    assert not found
 
 
 @pytest.fixture
@@ -620,12 +567,11 @@ def test_empty_screens_say_the_line_that_fills_them(
     expect(page.get_by_text("tracklet.log_input(dataset)")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    "at",
-    ["#/models/none", "#/models/none/versions/1", "#/experiments/0/models/m-none", "#/lineage",
-     "#/experiments/0/traces/tr-none", "#/lineage?of=model:m-none"],
-)  # fmt: skip
-def test_what_is_not_there_is_said(shown: Shown, open_page: Open, at: str) -> None:
-    page = open_page(at, server=shown[0], allowed=("400", "404"))
-    expect(page.get_by_role("alert")).to_be_visible()
-    expect(page.get_by_role("button", name="try again")).to_be_visible()
+@IN_A_FOLDER
+def test_what_is_not_there_is_said(shown: Shown, open_page: Open) -> None:
+    page = open_page(server=shown[0], allowed=("400", "404"))
+    for at in ("models/none", "models/none/versions/1", "experiments/0/models/m-none", "lineage",
+               "experiments/0/traces/tr-none", "lineage?of=model:m-none"):  # fmt: skip
+        page.goto(f"{shown[0].address}#/{at}")
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("button", name="try again")).to_be_visible()

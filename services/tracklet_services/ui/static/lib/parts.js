@@ -52,7 +52,7 @@ export function Waiting() {
     const timer = setTimeout(() => setLate(true), 150);
     return () => clearTimeout(timer);
   }, []);
-  return late ? html`<div class="waiting" aria-busy="true" aria-label="loading"><i></i><i></i><i></i></div>` : null;
+  return late ? html`<div class="waiting" role="status" aria-busy="true" aria-label="loading"><i></i><i></i><i></i></div>` : null;
 }
 
 /**
