@@ -37,12 +37,13 @@ def examined(uri: str) -> dict[str, Any]:
     Args:
         uri: Where the record is.
     """
+    registry = settings.registry_uri()
     facts = {
         "tracklet": version("tracklet"),
         "python": f"{platform.python_version()} ({sys.executable})",
         "platform": platform.platform(),
         "tracking_uri": mask(uri),
-        "registry_uri": mask(settings.registry_uri()),
+        "registry_uri": mask(uri if registry == settings.tracking_uri() else registry),
         "cache_folder": str(settings.cache_dir()),
         "config_folder": str(settings.config_dir()),
     }

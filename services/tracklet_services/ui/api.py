@@ -48,6 +48,8 @@ def routes(place: Place) -> list[BaseRoute]:
                 made = await place.run(_answered, answer, place, request)
             except TrackletException as error:
                 return failure(error)
+            except NotImplementedError:
+                return failure(NotKept(f"{without_user(place.uri)} keeps nothing of this kind"))
             if isinstance(made, Response):
                 return made
             if isinstance(made, bytes):
@@ -82,6 +84,12 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/code", code),
         route("/files/{kind:str}/{owner:str}/{path:path}", file),
     ]
+
+
+class NotKept(TrackletException):
+    """The store of the record does not know what a page shows."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 def _answered(answer: Callable[[Place, Request], Any], place: Place, request: Request) -> Any:
