@@ -168,3 +168,52 @@ def test_models_the_registry_and_traces_go_there_and_back(
         "traces": [[True, "yes"]],
         "feedback": [["good", True, "it is"]],
     }
+
+
+def test_prompts_and_webhooks_go_there_and_back(server: str, in_mlflow: Callable[..., Any]) -> None:
+    """Webhooks for events of runs, which MLflow does not know, do not spoil its lists."""
+    content = json.dumps(
+        {
+            "name": "runs",
+            "url": "https://receiver.example",
+            "events": [{"entity": "RUN", "action": "LOST"}],
+        }
+    ).encode()
+    headers = {"Content-Type": "application/json"}
+    own = urllib.request.Request(f"{server}/api/2.0/mlflow/webhooks", content, headers)
+    with urllib.request.urlopen(own, timeout=30) as answer:
+        ours = json.load(answer)["webhook"]["webhook_id"]
+    answered = in_mlflow(
+        """
+        mlflow.set_tracking_uri(arguments[0])
+        client = MlflowClient()
+        for template in ("Hello {{name}}", "Hi {{name}}"):
+            prompt = mlflow.genai.register_prompt("greet", template)
+        mlflow.genai.set_prompt_alias("greet", "best", 2)
+        loaded = mlflow.genai.load_prompt("prompts:/greet@best")
+        url, events = "https://receiver.example/x", ["model_version.created", "prompt_tag.set"]
+        made = client.create_webhook("hook", url, events, secret="s")
+        listed = client.list_webhooks()
+        changed = client.update_webhook(made.webhook_id, status="DISABLED")
+        found = client.get_webhook(made.webhook_id)
+        client.delete_webhook(made.webhook_id)
+        answer({
+            "template": loaded.template,
+            "prompts": [each.name for each in mlflow.genai.search_prompts()],
+            "listed": [[each.name, sorted(map(str, each.events))] for each in listed],
+            "changed": [changed.status, found.status, found.url],
+            "left": len(client.list_webhooks()),
+        })
+        """,
+        server,
+    )
+    assert answered["template"] == "Hi {{name}}"
+    assert answered["prompts"] == ["greet"]
+    ((name, events),) = answered["listed"]
+    assert name == "hook"
+    assert len(events) == 2
+    assert answered["changed"] == ["DISABLED", "DISABLED", "https://receiver.example/x"]
+    assert answered["left"] == 0
+    gone = urllib.request.Request(f"{server}/api/2.0/mlflow/webhooks/{ours}", method="DELETE")
+    with urllib.request.urlopen(gone, timeout=30) as answer:
+        assert answer.status == 200

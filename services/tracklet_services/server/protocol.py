@@ -12,7 +12,16 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
-from tracklet_services.server import experiments, models, registry, runs, traces, users, webhooks
+from tracklet_services.server import (
+    experiments,
+    models,
+    old_traces,
+    registry,
+    runs,
+    traces,
+    users,
+    webhooks,
+)
 from tracklet_services.server.table import Endpoint, Served
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable, shown
@@ -29,6 +38,7 @@ ENDPOINTS: Final = (
     *models.ENDPOINTS,
     *registry.ENDPOINTS,
     *traces.ENDPOINTS,
+    *old_traces.ENDPOINTS,
 )
 
 

@@ -573,6 +573,19 @@ class OfTraces(Request, kw_only=True):
     trace_ids: list[str] = []
 
 
+class PromptOfTrace(Struct, kw_only=True):
+    """A version of a prompt."""
+
+    name: str
+    version: str
+
+
+class LinkPrompts(OfTrace, kw_only=True):
+    """The prompts that a trace used."""
+
+    prompt_versions: list[PromptOfTrace]
+
+
 class TracePair(OfTrace, kw_only=True):
     """A tag of a trace."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ from tracklet_services.server.places import SCHEME
 from tracklet_services.server.table import Endpoint, Served
 
 T = TypeVar("T")
+_PROMPTS_TAG: Final = "mlflow.linkedPrompts"
 
 
 def _made(make: Callable[[Any], T], asked: msgspec.Struct) -> T:
@@ -135,6 +137,19 @@ def link(at: Served, asked: requests.LinkTraces) -> replies.Nothing:
     return replies.Nothing()
 
 
+def link_prompts(at: Served, asked: requests.LinkPrompts) -> replies.Nothing:
+    """Say that a trace used prompts; they are a tag of it, as MLflow's clients read them."""
+    kept = at.store.traces.get_trace_info(asked.trace_id).tags.get(_PROMPTS_TAG, "[]")
+    try:
+        known = [one for one in json.loads(kept) if isinstance(one, dict)]
+    except (ValueError, TypeError):
+        known = []  # somebody's own text
+    known += [{"name": one.name, "version": one.version} for one in asked.prompt_versions]
+    each = {(one.get("name"), one.get("version")): one for one in known}
+    at.store.traces.set_trace_tag(asked.trace_id, _PROMPTS_TAG, json.dumps([*each.values()]))
+    return replies.Nothing()
+
+
 def create_assessment(at: Served, asked: requests.CreateAssessment) -> replies.OneAssessment:
     """Keep an assessment."""
     made = _made(entities.Assessment.from_dictionary, asked.assessment)
@@ -187,6 +202,8 @@ ENDPOINTS: Final = (
     Endpoint("POST", "traces/delete-traces", "admin", "experiment", requests.DeleteTraces, delete,
              replies.Deleted, _BOTH),
     Endpoint("POST", "traces/link-to-run", "log", "run", requests.LinkTraces, link, _NONE, _BOTH),
+    Endpoint("POST", "traces/link-prompts", "log", "trace", requests.LinkPrompts, link_prompts,
+             _NONE, _BOTH),
     Endpoint("GET", _ID, "read", "trace", requests.OfTrace, get_info, replies.OneTrace, _NEW),
     Endpoint("PATCH", f"{_ID}/tags", "log", "trace", requests.TracePair, set_tag, _NONE, _BOTH),
     Endpoint("DELETE", f"{_ID}/tags", "log", "trace", requests.TraceKey, delete_tag, _NONE, _BOTH),

@@ -105,6 +105,9 @@ class World:
             "new_name": "m2",
             "models": [],
             "model_json": "{}",
+            "request_id": self.trace,
+            "timestamp_ms": 1,
+            "prompt_versions": [{"name": "p", "version": "1"}],
             "webhook_id": self.hook,
             "url": "https://receiver.example",
             "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}],
@@ -128,6 +131,8 @@ class World:
             wanted |= {"name"}
         if endpoint.path.startswith(("runs/update", "webhooks")):
             wanted -= {"status"}
+        if endpoint.path == "traces/{request_id}":
+            values["status"] = "OK"
         if endpoint.path.endswith(("list-tokens", "delete-token")):
             wanted -= {"username"}
         return {name: value for name, value in values.items() if name in wanted}

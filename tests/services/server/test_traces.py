@@ -186,3 +186,34 @@ def test_spans_whose_times_cannot_be_kept_are_refused(client: Any, store: Any) -
         assert sent != kept
         assert client.http.put(at, content=sent).status_code in (200, 400), time
         assert client.http.get(at).status_code == 200
+
+
+def test_a_client_of_mlflow_2_begins_ends_and_finds_a_trace(client: Any, store: Any) -> None:
+    """It is the same trace by today's protocol."""
+    pair = {"key": "a", "value": "b"}
+    begun = client.post("traces", experiment_id="0", timestamp_ms=1000, tags=[pair])["trace_info"]
+    request_id = begun["request_id"]
+    assert (begun["status"], begun["timestamp_ms"]) == ("IN_PROGRESS", 1000)
+    metadata = {"key": "mlflow.traceInputs", "value": "{}"}
+    ended = {"timestamp_ms": 1250, "status": "ERROR", "request_metadata": [metadata]}
+    answer = client.raw("PATCH", f"traces/{request_id}", **ended, tags=[{**pair, "value": "c"}])
+    info = answer.json()["trace_info"]
+    assert info == client.get(f"traces/{request_id}/info")["trace_info"]
+    assert (info["status"], info["execution_time_ms"]) == ("ERROR", 250)
+    assert metadata in info["request_metadata"]
+    assert {**pair, "value": "c"} in info["tags"]
+    found = client.get("traces", experiment_ids=["0"], filter="tags.a = 'c'")
+    assert [one["request_id"] for one in found["traces"]] == [request_id]
+    today = client.http.get(f"/api/3.0/mlflow/traces/{request_id}").json()["trace"]["trace_info"]
+    assert (today["state"], today["execution_duration"]) == ("ERROR", "0.250s")
+    assert client.raw("POST", "traces", experiment_id="77", timestamp_ms=1).status_code == 404
+    assert client.raw("PATCH", "traces/tr-none", **ended).status_code in (400, 404)
+
+
+def test_the_prompts_of_a_trace_are_linked_once(client: Any, store: Any) -> None:
+    begun = client.post("traces", experiment_id="0", timestamp_ms=1)["trace_info"]
+    first, second = ({"name": "p", "version": of} for of in "12")
+    for those in ([first], [first, second]):
+        client.post("traces/link-prompts", trace_id=begun["request_id"], prompt_versions=those)
+    tags = store.traces.get_trace_info(begun["request_id"]).tags
+    assert json.loads(tags["mlflow.linkedPrompts"]) == [first, second]

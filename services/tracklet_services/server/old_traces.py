@@ -1,0 +1,135 @@
+"""Endpoints of traces as clients of MLflow 2 know them: begun, ended, and their spans beside."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final, Literal
+
+from msgspec import field
+
+from tracklet.entities import TraceInfo, TraceLocation, TraceState
+from tracklet.frozen import replace
+from tracklet.record.traces import LOCATION_TAG
+from tracklet_services.server.places import SCHEME
+from tracklet_services.server.replies import Reply
+from tracklet_services.server.requests import Int32, Int64, OfTrace, Paged, Pair, Request
+from tracklet_services.server.table import Endpoint, Served
+
+
+class Begin(Request, kw_only=True):
+    """A trace that begins."""
+
+    experiment_id: str
+    timestamp_ms: Int64
+    request_metadata: list[Pair] = field(default_factory=list)
+    tags: list[Pair] = field(default_factory=list)
+
+
+class End(OfTrace, kw_only=True):
+    """How a trace ended."""
+
+    timestamp_ms: Int64
+    status: Literal["OK", "ERROR", "IN_PROGRESS", "TRACE_STATUS_UNSPECIFIED"]
+    request_metadata: list[Pair] = field(default_factory=list)
+    tags: list[Pair] = field(default_factory=list)
+
+
+class FindTraces(Paged, kw_only=True):
+    """Which traces."""
+
+    experiment_ids: list[str]
+    max_results: Int32 = 100
+
+
+class OneOldTrace(Reply, kw_only=True):
+    """What is known of a trace."""
+
+    trace_info: dict[str, Any]
+
+
+class OldTraces(Reply, kw_only=True):
+    """A page of what is known of traces."""
+
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    next_page_token: str | None = None
+
+
+def _shown(info: TraceInfo) -> dict[str, Any]:
+    place = f"{SCHEME}{info.experiment_id}/traces/{info.trace_id}/artifacts"
+    tags = {**info.tags, LOCATION_TAG: place}
+    unknown = info.state is TraceState.STATE_UNSPECIFIED
+    took = info.execution_duration
+    return {
+        "request_id": info.trace_id,
+        "experiment_id": info.experiment_id,
+        "timestamp_ms": info.request_time,
+        **({} if took is None else {"execution_time_ms": took}),
+        "status": "TRACE_STATUS_UNSPECIFIED" if unknown else info.state.value,
+        "request_metadata": _pairs(info.trace_metadata),
+        "tags": _pairs(tags),
+    }
+
+
+def _pairs(texts: dict[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in texts.items()]
+
+
+def _texts(pairs: list[Pair]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in pairs}
+
+
+def begin(at: Served, asked: Begin) -> OneOldTrace:
+    """Begin a trace, whose id is made here."""
+    info = TraceInfo(
+        f"tr-{uuid.uuid4().hex}",
+        TraceLocation.from_experiment_id(asked.experiment_id),
+        asked.timestamp_ms,
+        TraceState.IN_PROGRESS,
+        trace_metadata=_texts(asked.request_metadata),
+        tags=_texts(asked.tags),
+    )
+    at.store.traces.put_trace(info)
+    return OneOldTrace(trace_info=_shown(info))
+
+
+def end(at: Served, asked: End) -> OneOldTrace:
+    """End a trace."""
+    info = at.store.traces.get_trace_info(asked.trace_id)
+    unknown = asked.status == "TRACE_STATUS_UNSPECIFIED"
+    ended = replace(
+        info,
+        state=TraceState.STATE_UNSPECIFIED if unknown else TraceState(asked.status),
+        execution_duration=asked.timestamp_ms - info.request_time,
+        trace_metadata={**info.trace_metadata, **_texts(asked.request_metadata)},
+        tags={**info.tags, **_texts(asked.tags)},
+    )
+    at.store.traces.put_trace(ended)
+    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(asked.trace_id)))
+
+
+def get(at: Served, asked: OfTrace) -> OneOldTrace:
+    """What is known of a trace."""
+    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(asked.trace_id)))
+
+
+def search(at: Served, asked: FindTraces) -> OldTraces:
+    """A page of traces."""
+    page = at.store.traces.search_traces(
+        asked.experiment_ids,
+        asked.filter,
+        asked.max_results,
+        asked.order_by,
+        asked.page_token or None,
+        include_spans=False,
+    )
+    found = [_shown(trace.info) for trace in page]
+    return OldTraces(traces=found, next_page_token=page.token)
+
+
+_ID: Final = "traces/{request_id}"
+ENDPOINTS: Final = (
+    Endpoint("POST", "traces", "log", "experiment", Begin, begin, OneOldTrace),
+    Endpoint("PATCH", _ID, "log", "trace", End, end, OneOldTrace),
+    Endpoint("GET", f"{_ID}/info", "read", "trace", OfTrace, get, OneOldTrace),
+    Endpoint("GET", "traces", "read", "experiments", FindTraces, search, OldTraces),
+)
