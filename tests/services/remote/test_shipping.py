@@ -15,10 +15,10 @@ from proxy import answer
 
 import tracklet
 from tracklet import TrackletClient
-from tracklet.errors import TrackletException
+from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
-from tracklet.stores.rest import shipper
+from tracklet.stores.rest import shipper, spooled
 from tracklet.stores.rest.shipper import Shipper
 from tracklet.stores.rest.store import RestStore
 from tracklet_services.cli.app import app
@@ -323,3 +323,32 @@ def test_what_is_recorded_of_a_model_after_its_run_was_sent_arrives(
     theirs = changed(lambda: None)
     assert Path(theirs.artifact_location, "deep/weights.txt").read_text() == "w"
     assert there().tags["kept"] == "so"
+
+
+def test_a_spool_that_is_full_makes_room_or_says_so(
+    proxy: Any, kept: FileStore, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server has goes first; what it does not have is never given up."""
+
+    def record() -> str:
+        tracklet.set_tracking_uri(None)  # a store that has not looked yet
+        tracklet.set_tracking_uri(proxy.uri)
+        with tracklet.start_run() as run:
+            tracklet.log_text("x" * 100_000, "notes.txt")
+        return run.info.run_id
+
+    monkeypatch.setattr(spooled, "_LOOKS_AT_ROOM", 0.0)
+    monkeypatch.setenv("TRACKLET_SPOOL_MB", "0.05")
+    first = record()
+    with pytest.raises(StorageError, match=r"holds 0 MB .* 'tracklet sync' sends it"):
+        record()
+    assert [run.info.run_id for run in kept.search_runs(["0"])] == []
+    assert sync(proxy.uri)["left"] == []
+    second = record()
+    store: Any = open_store(proxy.uri)
+    assert [Path(each).name for each in store.spool.run_dirs()] == [second]
+    assert sync(proxy.uri)["left"] == []
+    assert {run.info.run_id for run in kept.search_runs(["0"])} == {first, second}
+    monkeypatch.setenv("TRACKLET_SPOOL_MB", "much")
+    with pytest.raises(InvalidParameterValue, match="SPOOL_MB is a number"):
+        record()

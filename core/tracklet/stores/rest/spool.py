@@ -6,15 +6,16 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal
 
 from tracklet import entities, lazy, names, settings
-from tracklet.errors import ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
 from tracklet.frozen import replace
 from tracklet.record import Store
 from tracklet.stores import disk
@@ -159,6 +160,34 @@ class Spool:
         """Whether the server has had the run before, so that what is here is not all of it."""
         entry = self._entry("run", run_id)
         return entry is not None and bool(Cursor(entry.folder).kept.get("part"))
+
+    # -- how much may be here ---------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many bytes may be added; the option ``SPOOL_MB`` bounds it, else what is free here.
+
+        Raises:
+            InvalidParameterValue: The option is no number.
+        """
+        given = settings.option("SPOOL_MB")
+        try:
+            most = None if given is None else float(given) * 1e6
+        except ValueError:
+            raise InvalidParameterValue(
+                f"SPOOL_MB is a number of megabytes; got {given!r}"
+            ) from None
+        held = self.size()
+        free = shutil.disk_usage(self.root).free
+        return int(free - held if most is None else min(free, most - held))
+
+    def size(self) -> int:
+        """How many bytes are here."""
+        held = 0
+        for at, _, files in os.walk(self.root):
+            for name in files:
+                with suppress(OSError):
+                    held += os.lstat(os.path.join(at, name)).st_size
+        return held
 
     # -- what is put here ------------------------------------------------------------------------
 

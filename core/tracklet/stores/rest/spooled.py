@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracklet import entities, lazy, validation
 from tracklet.entities import PagedList, Span, Trace, TraceInfo
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.frozen import replace
 from tracklet.record.backend import identity
 from tracklet.record.query import Query
@@ -33,6 +33,9 @@ LIMIT_AT_EXIT: Final = 3.0
 LIMIT_OF_READS: Final = 5.0
 LIMIT_OF_REGISTRATION: Final = 120.0
 """For how long, in seconds, a server is waited for."""
+
+_LOOKS_AT_ROOM: Final = 30.0
+"""How many seconds pass between two looks at how much the spool holds."""
 
 _OUR_ID: Final = re.compile("(m-)?[0-9a-f]{32}")
 
@@ -95,6 +98,7 @@ class SpooledStore(RestStore):
         self._uri = uri
         self._quick = RestStore(uri, LIMIT_AT_START)
         self._started: set[str] = set()
+        self._roomy_until = 0.0
         self._pid: int | None = None
 
     @property
@@ -228,6 +232,29 @@ class SpooledStore(RestStore):
             self.spool.put_experiment(given, name)
         return given
 
+    def _check_room(self) -> None:
+        """Keep the spool from filling the disk: what was sent goes first, then nothing new comes.
+
+        Raises:
+            StorageError: It holds as much as it may.
+        """
+        if time.monotonic() < self._roomy_until:
+            return
+        if self.spool.room() <= 0:
+            from tracklet.stores.rest.shipper import Shipper
+
+            with self.spool.sending() as free:
+                if free:
+                    Shipper(self.spool, self._quick).remove_sent(0)
+            if self.spool.room() <= 0:
+                raise StorageError(
+                    f"{self.spool.root} holds {self.spool.size() / 1e6:.0f} MB that "
+                    f"{self.uri} does not have yet, and may hold no more: "
+                    f"{self.spool.trouble() or 'it is being sent'}. 'tracklet sync' sends it; the "
+                    "option SPOOL_MB says how much there may be"
+                )
+        self._roomy_until = time.monotonic() + _LOOKS_AT_ROOM
+
     # -- runs ------------------------------------------------------------------------------------
 
     def start_run(
@@ -240,6 +267,7 @@ class SpooledStore(RestStore):
     ) -> tuple[entities.Run, RunWriter]:
         """Create a run in the spool; the server need not be there."""
         home = self._place_for_runs(experiment_id)
+        self._check_room()
         started = self.spool.store.start_run(home, user_id, start_time, tags, run_name)
         self._note_start(started[0].info.run_id)
         return started
@@ -255,6 +283,7 @@ class SpooledStore(RestStore):
                     f"cannot log to run {run_id}: it is deleted; restore_run takes it back"
                 )
             self._place_for_runs(run.info.experiment_id)
+            self._check_room()
             mine = replace(run, info=replace(run.info, run_id=run_id))
             self.spool.adopt(mine, run.info.run_id)
         writer = self.spool.store.open_run(run_id, live=live, rivals=rivals)
@@ -408,6 +437,7 @@ class SpooledTraces(RestTraces):
 
     def log_trace(self, info: TraceInfo, spans: Sequence[Span]) -> None:
         home = self._store._place_for_runs(str(info.experiment_id))
+        self._store._check_room()
         place = entities.TraceLocation.from_experiment_id(home)
         self._store.spool.store.traces.log_trace(replace(info, trace_location=place), spans)
         self._store.spool.wake()
