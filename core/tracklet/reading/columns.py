@@ -91,12 +91,16 @@ def run_order(
         token = found.token
         if token is None:
             break
+    known = _run_rows_of(reader, ids)
+    return [known[id_] for id_ in ids if id_ in known]
+
+
+def _run_rows_of(reader: Reader, ids: Sequence[int]) -> dict[int, RunRow]:
     columns = "id, run_id, experiment_id, name, user_id, status, start_time, end_time"
-    known = {
+    return {
         row[0]: RunRow._make([*row[:3], row[3] or "", row[4] or "", *row[5:]])
         for row in queries.rows_of(reader, f"{columns}, lifecycle_stage", "runs", "id", ids, "id")
     }
-    return [known[id_] for id_ in ids if id_ in known]
 
 
 def run_rows(reader: Reader, run_ids: Sequence[str]) -> list[int]:
@@ -108,6 +112,12 @@ def run_rows(reader: Reader, run_ids: Sequence[str]) -> list[int]:
         asked = f"SELECT run_id, id FROM runs WHERE run_id IN ({marks})"
         known.update((run_id, row) for run_id, row in reader.rows(asked, some))
     return [known.get(run_id, -1) for run_id in run_ids]
+
+
+def runs_named(reader: Reader, run_ids: Sequence[str]) -> dict[str, RunRow]:
+    """What a table shows of runs, by their ids; of those that are there."""
+    rows = [row for row in run_rows(reader, run_ids) if row >= 0]
+    return {row.run_id: row for row in _run_rows_of(reader, rows).values()}
 
 
 def runs_of_model(reader: Reader, model_id: str) -> list[tuple[str, bool]]:

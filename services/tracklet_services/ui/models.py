@@ -17,7 +17,7 @@ from tracklet.entities import (
     RegisteredModel,
     Run,
 )
-from tracklet.errors import ResourceDoesNotExist, TrackletException
+from tracklet.errors import ResourceDoesNotExist
 from tracklet.reading import columns
 from tracklet.record.query import all_of
 from tracklet_services.ui.answers import experiments_of, number, page_of, without_user
@@ -37,7 +37,7 @@ def logged(place: Place, request: Request) -> Any:
     found = place.client.search_logged_models(
         ids, asked.get("filter") or None, max_results=page_of(request), page_token=asked.get("page")
     )
-    runs = Runs(place, request)
+    runs = Runs(place, request, (model.source_run_id for model in found))
     models = [_brief(model) | {"run": runs.brief(model.source_run_id)} for model in found]
     return {"models": models, "next": found.token}
 
@@ -46,16 +46,16 @@ def model(place: Place, request: Request) -> Any:
     """All that the page of a logged model needs."""
     found = place.client.get_logged_model(request.path_params["model_id"])
     experiment = place.client.get_experiment(found.experiment_id)
-    runs = Runs(place, request)
     known = place.ask(lambda reader: columns.runs_of_model(reader, found.model_id))
     came_of = found.source_run_id or next((id_ for id_, came_out in known if came_out), None)
-    made = runs.get(came_of)
+    runs = Runs(place, request, [came_of, *(id_ for id_, _ in known)])
+    made = place.client.get_run(came_of) if came_of and came_of in runs else None
     inputs = [] if made is None else made.inputs.dataset_inputs
     return {
         **_brief(found),
         "experiment": {"id": experiment.experiment_id, "name": experiment.name},
         "run": runs.brief(came_of),
-        "others": [runs.brief(id_) for id_, _ in known if id_ != came_of and runs.get(id_)],
+        "others": [runs.brief(id_) for id_, _ in known if id_ != came_of and id_ in runs],
         "location": without_user(found.artifact_location),
         "message": found.status_message,
         "tags": found.tags,
@@ -121,45 +121,38 @@ def _last(metrics: Iterable[Metric]) -> list[Metric]:
 
 
 class Runs:
-    """The runs that an answer mentions, each read once.
+    """The runs that an answer mentions, of those that who asks may read.
 
     Args:
         place: Where they are.
-        request: Who asks, and so sees no others than those of experiments that they may read.
+        request: Who asks.
+        run_ids: Their ids; what is None is no run's.
     """
 
-    def __init__(self, place: Place, request: Request) -> None:
-        self._place = place
-        self._request = request
-        self._known: dict[str, Run | None] = {}
+    def __init__(self, place: Place, request: Request, run_ids: Iterable[str | None]) -> None:
+        ids = [run_id for run_id in dict.fromkeys(run_ids) if run_id]
+        found = place.ask(lambda reader: columns.runs_named(reader, ids)) if ids else {}
+        self._known = {
+            run_id: row
+            for run_id, row in found.items()
+            if may(request, "experiment", row.experiment_id)
+        }
 
-    def get(self, run_id: str | None) -> Run | None:
-        """A run; None if it is not there any more, or not for who asks."""
-        if not run_id:
-            return None
-        if run_id not in self._known:
-            try:
-                run = self._place.client.get_run(run_id)
-            except TrackletException:
-                run = None
-            if run is not None and not may(self._request, "experiment", run.info.experiment_id):
-                run = None
-            self._known[run_id] = run
-        return self._known[run_id]
+    def __contains__(self, run_id: str | None) -> bool:
+        return run_id in self._known
 
     def brief(self, run_id: str | None) -> dict[str, Any] | None:
         """What a link to a run shows."""
         if not run_id:
             return None
-        run = self.get(run_id)
-        if run is None:
+        row = self._known.get(run_id)
+        if row is None:
             return {"id": run_id, "name": None, "status": None, "experiment_id": None}
-        info = run.info
         return {
             "id": run_id,
-            "name": info.run_name,
-            "status": str(info.status),
-            "experiment_id": info.experiment_id,
+            "name": row.name,
+            "status": row.status,
+            "experiment_id": row.experiment_id,
         }
 
 
@@ -183,10 +176,13 @@ def registry(place: Place, request: Request) -> Any:
 def registered(place: Place, request: Request) -> Any:
     """All that the page of a registered model needs."""
     name = request.query_params.get("name", "")
-    runs = Runs(place, request)
     found = place.client.get_registered_model(name)
-    versions = [_version(one) | {"run": runs.brief(one.run_id)} for one in _versions(place, name)]
-    return {**_registered(found), "versions": versions}
+    versions = _versions(place, name)
+    runs = Runs(place, request, (one.run_id for one in versions))
+    return {
+        **_registered(found),
+        "versions": [_version(one) | {"run": runs.brief(one.run_id)} for one in versions],
+    }
 
 
 def version(place: Place, request: Request) -> Any:
@@ -194,8 +190,8 @@ def version(place: Place, request: Request) -> Any:
     name = request.query_params.get("name", "")
     found = place.client.get_model_version(name, request.query_params.get("version", ""))
     others = [str(one.version) for one in _versions(place, name)]
-    run = Runs(place, request)
-    made = run.get(found.run_id)
+    run = Runs(place, request, [found.run_id])
+    made = place.client.get_run(found.run_id) if found.run_id and found.run_id in run else None
     model = _logged(place, found.model_id)
     if model is not None and not may(request, "experiment", model.experiment_id):
         model = None

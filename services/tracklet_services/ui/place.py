@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import tracklet
+from tracklet.entities import Span
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading.connection import Reader
 
@@ -36,6 +37,9 @@ class Place:
     Args:
         uri: Where it is; the one of the settings by default.
         read_only: Whether nothing may be changed through the UI.
+
+    Attributes:
+        last_trace: The trace that was opened last, and its spans by id: one looks at several.
     """
 
     def __init__(self, uri: str | None = None, *, read_only: bool = False) -> None:
@@ -44,6 +48,7 @@ class Place:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracklet-ui")
         self._orders: OrderedDict[str, Sequence[str]] = OrderedDict()
         self._lock = threading.Lock()
+        self.last_trace: tuple[str, dict[str, Span]] = ("", {})
 
     @property
     def uri(self) -> str:

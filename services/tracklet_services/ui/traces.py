@@ -69,10 +69,12 @@ def trace(place: Place, request: Request) -> Any:
     info = found.info
     experiment = info.experiment_id and place.client.get_experiment(info.experiment_id)
     spans = found.data.spans
+    run = info.trace_metadata.get(RUN_METADATA)
+    place.last_trace = (info.trace_id, {span.span_id: span for span in spans})
     return {
         **_brief(found),
         "experiment": experiment and {"id": experiment.experiment_id, "name": experiment.name},
-        "run": Runs(place, request).brief(info.trace_metadata.get(RUN_METADATA)),
+        "run": Runs(place, request, [run]).brief(run),
         "all_tags": info.tags,
         "metadata": info.trace_metadata,
         "client_request_id": info.client_request_id,
@@ -105,11 +107,14 @@ def _rows(spans: list[Span]) -> list[list[Any]]:
 
 def span(place: Place, request: Request) -> Any:
     """What went into a span and came out of it, and what else was noted."""
-    wanted = request.query_params.get("span", "")
-    spans = place.client.get_trace(request.path_params["trace_id"]).data.spans
-    for one in spans:
-        if one.span_id == wanted:
-            return _whole(one)
+    wanted, trace_id = request.query_params.get("span", ""), request.path_params["trace_id"]
+    opened, spans = place.last_trace
+    if opened != trace_id or wanted not in spans:
+        read = place.client.get_trace(trace_id).data.spans
+        spans = {span.span_id: span for span in read}
+        place.last_trace = (trace_id, spans)
+    if wanted in spans:
+        return _whole(spans[wanted])
     raise ResourceDoesNotExist(f"this trace has no span {wanted!r}")
 
 
