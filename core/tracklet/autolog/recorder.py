@@ -11,11 +11,9 @@ import json
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +31,7 @@ from tracklet.fluent.models import initialize_logged_model
 from tracklet.fluent.starting import start_run
 from tracklet.names import now
 from tracklet.patching import Outcome, checkpoint, delivered, keep_state, report
-from tracklet.repositories import repository, validate_artifact_path
+from tracklet.repositories import repository
 from tracklet.validation import metric_value
 
 if TYPE_CHECKING:
@@ -84,14 +82,9 @@ class RunFiles:
 
     def put(self, contents: Mapping[str, bytes | str]) -> None:
         """Store artifacts by path, replacing earlier ones; each is there wholly or not at all."""
-        if not contents:
-            return
-        with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
-            for path, content in contents.items():
-                target = Path(scratch, validate_artifact_path(path))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.encode() if isinstance(content, str) else content)
-            self._repository.put_tree(Path(scratch))
+        for path, content in contents.items():
+            with self._repository.writing(path) as file:
+                file.write(content.encode() if isinstance(content, str) else content)
 
 
 class Recorder:

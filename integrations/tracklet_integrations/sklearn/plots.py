@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Final
@@ -222,30 +223,53 @@ def _page(estimator: Any) -> str:
     """The estimator as notebooks show it."""
     from sklearn.utils import estimator_html_repr
 
-    with _unwarned():
+    with _docstrings_read():
         return _PAGE.format(body=estimator_html_repr(estimator))
 
 
 @contextmanager
-def _unwarned() -> Iterator[None]:
-    """In this block and thread scikit-learn does not say what it finds odd in docstrings.
+def _docstrings_read() -> Iterator[None]:
+    """In this block scikit-learn reads a docstring once, and does not say what it finds odd in it.
 
-    They are looked at for the page alone, and filters of warnings are all threads'.
+    They are looked at for the page alone, and filters of warnings are all threads'. Without this a
+    class's docstring is cleaned anew for each of its params, for half of the time of a page.
     """
     reader = sys.modules.get("sklearn.externals._numpydoc.docscrape")
-    if reader is None or not hasattr(reader, "warn"):
-        yield
-        return
+    describer = sys.modules.get("sklearn.utils._repr_html.common")
     thread = get_ident()
+    with _reading, ExitStack() as stack:
+        if hasattr(reader, "warn"):
+            warn = reader.warn
 
-    def elsewhere(message: Any, *args: Any, stacklevel: int = 1, **kwargs: Any) -> None:
-        if get_ident() != thread:
-            warn(message, *args, stacklevel=stacklevel + 1, **kwargs)
+            def elsewhere(message: Any, *args: Any, stacklevel: int = 1, **kwargs: Any) -> None:
+                if get_ident() != thread:
+                    warn(message, *args, stacklevel=stacklevel + 1, **kwargs)
 
-    with _reading:
-        warn = reader.warn
-        reader.warn = elsewhere  # type: ignore[attr-defined]
-        try:
-            yield
-        finally:
-            reader.warn = warn  # type: ignore[attr-defined]
+            stack.enter_context(_replaced(reader, "warn", elsewhere))
+        if getattr(describer, "inspect", None) is inspect:
+            stack.enter_context(_replaced(describer, "inspect", _ReadOnce()))
+        yield
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    original = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+class _ReadOnce:
+    """The module ``inspect``, with a memory for docstrings."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(inspect, name)
+
+    def getdoc(self, described: Any) -> str | None:
+        text = getattr(described, "__doc__", None)
+        return _cleaned(text) if type(text) is str else inspect.getdoc(described)
+
+
+_cleaned = functools.lru_cache(32)(inspect.cleandoc)
