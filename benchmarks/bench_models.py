@@ -144,6 +144,8 @@ def asked(server: Server, body: bytes, times: int) -> tuple[float, float]:
             break
         except OSError:
             time.sleep(0.2)
+    else:
+        raise SystemExit("the server does not answer")
     headers = {"Content-Type": "application/json"}
 
     def ask() -> None:
@@ -160,7 +162,7 @@ def asked(server: Server, body: bytes, times: int) -> tuple[float, float]:
     return (server.cpu() - before) / times, (time.perf_counter() - start) / times
 
 
-OURS = "from tracklet_services.cli import main; main()"
+OURS = "from tracklet.cli import main; main()"
 THEIRS = """
 import sys, uvicorn, mlflow
 from mlflow.pyfunc import scoring_server

@@ -14,6 +14,7 @@ A library that has locks of its own is called under a :func:`gate`.
 
 from __future__ import annotations
 
+import _frozen_importlib
 import functools
 import os
 import sys
@@ -38,6 +39,9 @@ _FIRST: Final = ("tracklet.autolog", "tracklet.tracing", "tracklet.fluent")
 
 # For how long, in seconds, a fork may wait for what is done under gates.
 _PATIENCE: Final = 0.5
+
+# How much longer for imports: some of what we import takes seconds.
+_MORE_PATIENCE: Final = 5.0
 
 _forgetting: list[tuple[str, Callable[[], object]]] = []
 _in_child: list[Callable[[], object]] = []
@@ -85,6 +89,9 @@ def lock() -> threading.RLock:
 class Gates:
     """Locks that a fork takes first, so that no child finds what is done under them half done.
 
+    It also waits for imports that we make; a module of ours that takes longer the child imports
+    anew.
+
     Attributes:
         missed: Whether this process was forked although one was not free for half a second.
     """
@@ -114,6 +121,9 @@ class Gates:
                 held.append(each)  # first, for an interrupt may come in between
                 if not each.acquire(True, max(0.0, until - time.monotonic())):
                     held.pop()
+            until += _MORE_PATIENCE
+            while _is_importing_elsewhere() and time.monotonic() < until:
+                time.sleep(0.001)
         except KeyboardInterrupt:
             forking = sys._getframe(1)
             self._interrupted = forking, forking.f_lasti
@@ -147,6 +157,35 @@ def _interrupt_after(forking: FrameType, at: int) -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+def _is_importing_elsewhere() -> bool:
+    """Whether another thread is in an import that a line of ours has asked for.
+
+    It holds the locks of modules, for which a forked child would wait for ever.
+    """
+    me = threading.get_ident()
+    for thread, innermost in sys._current_frames().items():
+        frame, inside = innermost, False
+        while thread != me and frame is not None:
+            name = frame.f_globals.get("__name__", "")
+            if inside and name.startswith("tracklet"):
+                return True
+            inside = name.partition(".")[0] in ("importlib", "_frozen_importlib")
+            frame = frame.f_back
+    return False
+
+
+def _import_anew() -> None:
+    """In a child, have it import what of ours the parent's threads had begun to import."""
+    me, locks = threading.get_ident(), getattr(_frozen_importlib, "_module_locks", {})
+    for name, known in list(locks.items()):
+        owner = getattr(known(), "owner", None)
+        if name.startswith("tracklet") and owner not in (None, me):
+            del locks[name]
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            if getattr(spec, "_initializing", False):
+                del sys.modules[name]
+
+
 gates = Gates()
 
 
@@ -171,6 +210,7 @@ def forget(package: str) -> None:
 
 
 def _after_fork() -> None:
+    _import_anew()
     gates.open_in_child()
     for each in list(_locks):
         each._at_fork_reinit()  # as the standard library does: its holder may not be there

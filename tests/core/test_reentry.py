@@ -191,3 +191,114 @@ def test_an_interrupt_while_a_fork_waits_for_a_search_reaches_parent_and_child()
     )
     assert done.stdout == "interrupted\n"
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("package", ["fluent", "stores", "reading", "models"])
+@pytest.mark.parametrize("waits", [True, False], ids=["soon over", "not over"])
+def test_a_child_forked_while_another_thread_imports_our_modules_imports_them_too(
+    package: str, waits: bool, tmp_path: Path
+) -> None:
+    """The thread has the lock of each module that it has begun, and is not there in the child."""
+    code = f"""
+    import faulthandler, os, sys, threading
+    import tracklet
+    from tracklet import state
+    from tracklet.state import gates
+
+    if not {waits}:
+        state._MORE_PATIENCE = 0.0
+    main, begun, over = threading.get_ident(), threading.Event(), threading.Event()
+
+    def trace(frame, event, _):
+        home = os.path.join("tracklet", "{package}", "")
+        if frame.f_code.co_name == "<module>" and home in frame.f_code.co_filename:
+            sys.settrace(None)
+            begun.set()
+            while {waits} and not gates._held.get(main) and not over.is_set():
+                pass
+            {waits} or over.wait(60)
+
+    def use():
+        with tracklet.start_run() as run:
+            tracklet.log_metric("m", 1.0)
+            if "{package}" == "models":
+                tracklet.models.infer_signature({{"a": 1.0}})
+        assert len(tracklet.search_runs(filter_string="metrics.m = 1", output_format="list")) > 0
+
+    def using():
+        sys.settrace(trace)
+        try:
+            use()
+        except Exception as error:
+            print("in the thread", error)
+
+    gate = gates.add()
+    thread = threading.Thread(target=using)
+    thread.start()
+    begun.wait(60)
+    child = os.fork()
+    if not child:
+        faulthandler.dump_traceback_later(20, exit=True)
+        use()
+        os._exit(7)
+    over.set()
+    thread.join()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "7\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_another_thread_opens_a_lock_has_no_copy_of_it(tmp_path: Path) -> None:
+    """A lock is held until every copy of its descriptor is closed: the child would wait for its."""
+    code = """
+    import faulthandler, os, threading
+    from tracklet.state import gates
+    from tracklet.stores import disk
+
+    main, begun, over = threading.get_ident(), threading.Event(), threading.Event()
+    gate, open_file = gates.add(), disk.open_file
+
+    def slowly(path, *given):
+        opened = open_file(path, *given)
+        begun.set()
+        while not gates._held.get(main) and not over.is_set():
+            pass
+        return opened
+
+    def hold():
+        with disk.locked("lock"):
+            over.wait(60)
+
+    disk.open_file = slowly
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait(60)
+    child = os.fork()
+    disk.open_file = open_file
+    if not child:
+        faulthandler.dump_traceback_later(60, exit=True)
+        with disk.locked("lock"):
+            os._exit(7)
+    over.set()
+    thread.join()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "7\n", done.stderr

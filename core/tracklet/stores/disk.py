@@ -21,7 +21,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from tracklet import lazy
 from tracklet.errors import StorageError
-from tracklet.state import in_child
+from tracklet.state import gates, in_child
 
 try:
     import fcntl
@@ -439,10 +439,11 @@ def locked(path: str) -> AbstractContextManager[Lock]:
     if held is not None and not held.closed:
         return nullcontext(held)
     # A file leaves its block in C, where no interrupt strikes; and it closes when it is forgotten.
-    held = Lock(_open_created(path), "r+")
-    held.changes = []
-    try:
+    with _opening:  # or a child had a copy that it does not know of
+        held = Lock(_open_created(path), "r+")
+        held.changes = []
         _held[key] = held
+    try:
         if fcntl is not None:
             with suppress(OSError):
                 fcntl.flock(held.fileno(), fcntl.LOCK_EX)
@@ -460,6 +461,7 @@ def _release() -> None:
 
 
 _held: weakref.WeakValueDictionary[tuple[str, int], Lock] = weakref.WeakValueDictionary()
+_opening = gates.add()
 
 
 def _named(error: OSError, path: str) -> OSError:

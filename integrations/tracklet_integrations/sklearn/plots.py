@@ -234,7 +234,7 @@ def _docstrings_read() -> Iterator[None]:
     They are looked at for the page alone, and filters of warnings are all threads'. Without this a
     class's docstring is cleaned anew for each of its params, for half of the time of a page.
     """
-    reader = sys.modules.get("sklearn.externals._numpydoc.docscrape")
+    reader: Any = sys.modules.get("sklearn.externals._numpydoc.docscrape")
     describer = sys.modules.get("sklearn.utils._repr_html.common")
     thread = get_ident()
     with _reading, ExitStack() as stack:
