@@ -15,7 +15,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from tracklet.entities import FileInfo
-from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError, brief
+from tracklet.errors import (
+    InvalidParameterValue,
+    ResourceDoesNotExist,
+    StorageError,
+    TrackletException,
+    brief,
+)
 from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import otlp, replies
 from tracklet_services.server.places import Place
@@ -30,6 +36,12 @@ if TYPE_CHECKING:
 SPANS: Final = "traces.json"
 _CHUNK: Final = 1 << 20
 _IN_THE_WAY: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
+
+class Unsupported(TrackletException):
+    """There is another way, which clients know."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 class _Bytes(FileResponse):
@@ -76,6 +88,11 @@ class Artifacts:
                     methods=["GET"],
                 ),
             ]
+            for step in ("mpu/create", "mpu/complete", "mpu/abort"):
+                at = f"{api}/2.0/mlflow-artifacts/{step}/{{path:path}}"
+                routes.append(Route(at, handler(self.in_parts), methods=["POST"]))
+            at = f"{api}/2.0/mlflow-artifacts/presigned/{{path:path}}"
+            routes.append(Route(at, handler(self.signed), methods=["GET"]))
         routes += [
             Route("/get-artifact", handler(self.of_run), methods=["GET"]),
             Route("/model-versions/get-artifact", handler(self.of_version), methods=["GET"]),
@@ -185,6 +202,18 @@ class Artifacts:
 
         await self._do(gone)
         return JSONResponse({})
+
+    async def in_parts(self, request: Request) -> Response:
+        """Refuse an upload in parts in the words by which MLflow's clients send it as a whole."""
+        find = self._served.places.find
+        await self._do(lambda: self._allowed(request, "log", find(_path(request))))
+        raise Unsupported("Multipart upload is not supported for the current artifact repository")
+
+    async def signed(self, request: Request) -> Response:
+        """Refuse a URL of an object store's, so that the file is fetched from here."""
+        find = self._served.places.find
+        await self._do(lambda: self._allowed(request, "read", find(_path(request))))
+        raise Unsupported("Multipart download is not supported for the current artifact repository")
 
     # -- by what they are of -------------------------------------------------------------------
 

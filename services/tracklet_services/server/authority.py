@@ -15,6 +15,7 @@ from tracklet_services.server.table import KINDS, Endpoint, Right, Served
 from tracklet_services.web.guard import CALLER, App, Receive, Scope, Send
 from tracklet_services.web.workers import Workers
 
+_MOST: Final = 3
 _OPEN: Final = ("/health", "/version")
 _OWN: Final = (
     "/api/2.0/",
@@ -51,7 +52,10 @@ class Authority:
         if caller is None:
             raise _denied()
         if endpoint.subject == "accounts":
-            own = getattr(asked, "username", None) == caller.name and endpoint.right == "read"
+            own = getattr(asked, "username", None) == caller.name and (
+                endpoint.right == "read"
+                or (endpoint.path == "users/update-password" and caller.scope == _MOST)
+            )
             first = caller.is_first and endpoint.path == "users/create"
             if not (first or own or caller.rules):
                 raise _denied()

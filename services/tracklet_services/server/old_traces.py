@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from msgspec import field
+from msgspec import Meta, field
 
 from tracklet.entities import TraceInfo, TraceLocation, TraceState
 from tracklet.frozen import replace
 from tracklet.record.traces import LOCATION_TAG
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.replies import Reply
-from tracklet_services.server.requests import Int32, Int64, OfTrace, Paged, Pair, Request
+from tracklet_services.server.requests import Int32, OfTrace, Paged, Pair, Request
 from tracklet_services.server.table import Endpoint, Served
+
+Moment: TypeAlias = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+"""Milliseconds since 1970, to the end of the year 9999."""
 
 
 class Begin(Request, kw_only=True):
     """A trace that begins."""
 
     experiment_id: str
-    timestamp_ms: Int64
+    timestamp_ms: Moment
     request_metadata: list[Pair] = field(default_factory=list)
     tags: list[Pair] = field(default_factory=list)
 
@@ -28,7 +31,7 @@ class Begin(Request, kw_only=True):
 class End(OfTrace, kw_only=True):
     """How a trace ended."""
 
-    timestamp_ms: Int64
+    timestamp_ms: Moment
     status: Literal["OK", "ERROR", "IN_PROGRESS", "TRACE_STATUS_UNSPECIFIED"]
     request_metadata: list[Pair] = field(default_factory=list)
     tags: list[Pair] = field(default_factory=list)
@@ -99,7 +102,7 @@ def end(at: Served, asked: End) -> OneOldTrace:
     ended = replace(
         info,
         state=TraceState.STATE_UNSPECIFIED if unknown else TraceState(asked.status),
-        execution_duration=asked.timestamp_ms - info.request_time,
+        execution_duration=max(asked.timestamp_ms - info.request_time, 0),
         trace_metadata={**info.trace_metadata, **_texts(asked.request_metadata)},
         tags={**info.tags, **_texts(asked.tags)},
     )

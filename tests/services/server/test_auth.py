@@ -192,7 +192,9 @@ def test_each_route_is_closed_to_whom_it_is_not_granted(world: World) -> None:
                 assert (b'"name":"m"' in answer.content) == (right > 0), (name, where)
             elif endpoint.subject == "accounts":
                 own = endpoint.right == "read" and name == "stranger"
-                assert answer.status_code == (200 if own else 403), (name, where)
+                unproved = endpoint.path == "users/update-password" and name == "stranger"
+                expected = 401 if unproved else 200 if own else 403
+                assert answer.status_code == expected, (name, where)
             elif endpoint.path == "experiments/search":
                 assert (b"theirs" in answer.content) == (right > 0), (name, where)
             elif right < NEEDED[endpoint.right]:
@@ -210,6 +212,7 @@ def test_artifacts_are_closed_to_whom_they_are_not_granted(world: World) -> None
         f"{PROXY}?path={at}",
         f"{PROXY}/{at}/file.txt",
         f"{PROXY}/{world.experiment}/traces/{world.trace}/artifacts/traces.json",
+        f"/api/2.0/mlflow-artifacts/presigned/{at}/file.txt",
         f"/get-artifact?run_id={world.run}&path=file.txt",
         f"/ajax-api/2.0/mlflow/get-trace-artifact?request_id={world.trace}",
         "/model-versions/get-artifact?name=m&version=1&path=MLmodel",
@@ -224,6 +227,10 @@ def test_artifacts_are_closed_to_whom_they_are_not_granted(world: World) -> None
             wrote = client.http.put(path, content=b"x")
             assert wrote.status_code == (200 if right >= 2 else 403), (name, path)
             assert Client(world.app).http.put(path, content=b"x").status_code == 401
+        for step in ("create", "complete", "abort"):
+            part = f"/api/2.0/mlflow-artifacts/mpu/{step}/{at}/own-{name}"
+            sent = client.http.post(part, json={})
+            assert sent.status_code == (501 if right >= 2 else 403), (name, part)
         gone = client.http.delete(f"{PROXY}/{at}/own-{name}")
         assert gone.status_code == (200 if right >= 3 else 403), name
         sent = client.http.post(
@@ -427,6 +434,19 @@ def test_tokens_are_listed_and_voided_by_whose_they_are(world: World, tracklet_h
     assert f"{last}  log  all experiments" in told("tokens", "reader")
     told("revoke-token", "reader", last)
     assert weak.http.get("/api/2.0/mlflow/users/current").status_code == 401
+
+
+def test_users_change_their_own_password_if_they_know_it(world: World) -> None:
+    reader, new = world.client("reader"), "another good one"
+    asked = {"username": "reader", "password": new}
+    assert reader.raw("PATCH", "users/update-password", **asked).status_code == 401
+    wrong = {**asked, "current_password": "wrong" * 3}
+    assert reader.raw("PATCH", "users/update-password", **wrong).status_code == 401
+    others = {**asked, "username": "logger", "current_password": PASSWORD}
+    assert reader.raw("PATCH", "users/update-password", **others).status_code == 403
+    right = {**asked, "current_password": PASSWORD}
+    assert reader.raw("PATCH", "users/update-password", **right).status_code == 200
+    assert reader.http.get("/api/2.0/mlflow/users/current").status_code == 401
 
 
 def test_permissions_are_granted_by_mlflow_s_one_way_for_all(world: World) -> None:

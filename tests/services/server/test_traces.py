@@ -207,6 +207,9 @@ def test_a_client_of_mlflow_2_begins_ends_and_finds_a_trace(client: Any, store: 
     today = client.http.get(f"/api/3.0/mlflow/traces/{request_id}").json()["trace"]["trace_info"]
     assert (today["state"], today["execution_duration"]) == ("ERROR", "0.250s")
     assert client.raw("POST", "traces", experiment_id="77", timestamp_ms=1).status_code == 404
+    for never in (-1, 2**62):
+        answer = client.raw("POST", "traces", experiment_id="0", timestamp_ms=never)
+        assert answer.status_code == 400
     assert client.raw("PATCH", "traces/tr-none", **ended).status_code in (400, 404)
 
 
