@@ -242,6 +242,18 @@ def test_models_are_found_and_sorted(mine: Shown, open_page: Open) -> None:
     expect(names).to_have_text(["zebras"])
 
 
+def test_many_models_are_drawn_a_hundred_at_a_time(mine: Shown, open_page: Open) -> None:
+    server, kept = mine
+    for number in range(1, 301):
+        kept.client.create_registered_model(f"model-{number}")
+    page = open_page("#/models?order=name DESC", server=server)
+    expect(page.get_by_role("rowheader").first).to_have_text("model-300")
+    expect(page.get_by_text("120 of 301 are shown.")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('*').length") < 2_500
+    page.get_by_label("find models").fill("model-7")
+    expect(page.get_by_role("rowheader")).to_have_count(11)
+
+
 def test_logged_models_are_filtered_and_shown_with_their_files(
     shown: Shown, open_page: Open
 ) -> None:

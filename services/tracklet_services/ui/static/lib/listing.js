@@ -1,10 +1,10 @@
-/** A list of things as a table: found by a word, sorted by a header, drawn a few hundred at a time. */
+/** A list of things as a table: found by a word, sorted by a header, drawn a hundred at a time. */
 import { html, useState } from '../vendor/preact.js';
 import { count } from './format.js';
 import { route, setQuery } from './route.js';
 import { announce } from './state.js';
 
-const MOST = 200;
+const MOST = 120;
 
 /**
  * @typedef {object} Column
@@ -25,7 +25,7 @@ export function sorted(rows, columns, order) {
     const [x, y] = [value(a) ?? null, value(b) ?? null];
     // What is missing is last either way.
     if (x === null || y === null) return Number(x === null) - Number(y === null);
-    return (typeof x === 'string' && typeof y === 'string' ? x.localeCompare(y) : x < y ? -1 : x > y ? 1 : 0) * sign;
+    return (typeof x === 'string' && typeof y === 'string' ? x.localeCompare(y, undefined, { numeric: true }) : x < y ? -1 : x > y ? 1 : 0) * sign;
   });
 }
 
