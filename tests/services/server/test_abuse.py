@@ -262,3 +262,73 @@ def test_the_server_asks_nobody_and_imports_nothing_of_a_client_s(
     assert got.content == b"raise SystemExit"
     assert not asked
     assert not {name for name in sys.modules if "evil" in name} - loaded
+
+
+def test_a_body_that_never_ends_or_is_too_long_is_not_read(serve: Any) -> None:
+    """An announced length is refused before a byte is read, another one when it is too long."""
+    from tracklet_services.server import Policy
+
+    client = serve(Policy(body_bytes=1000))
+    verb, kind = "/api/2.0/mlflow/runs/log-batch", {"content-type": "application/json"}
+
+    def read() -> Iterator[bytes]:
+        raise AssertionError("it is read")
+        yield b""
+
+    announced = client.http.post(verb, content=read(), headers={**kind, "content-length": "1001"})
+    assert announced.status_code == 413
+    sent = itertools.repeat(b" " * 300)
+    assert client.http.post(verb, content=sent, headers=kind).status_code == 413
+    assert client.http.get("/health").text == "OK"
+
+
+def test_what_the_server_makes_nobody_else_writes_to(tracklet_home: Path) -> None:
+    """Whatever the umask of who starts it: what others write there, the server believes."""
+    import os
+
+    from tests.services.server.conftest import Client
+
+    from tracklet.stores import open_store
+    from tracklet_services.server import create_app
+    from tracklet_services.server.accounts import Accounts
+    from tracklet_services.server.hooks import Hooks
+    from tracklet_services.server.notifier import Notifier
+
+    before = os.umask(0)
+    try:
+        kept = open_store(str(tracklet_home / "made" / "mlruns"))
+        notifier = Notifier(Hooks(tracklet_home / "made" / "own" / "hooks.db", "here"), kept)
+        accounts = Accounts(tracklet_home / "made" / "own" / "users.db")
+        first = accounts.first_token()
+        app = create_app(kept, accounts=accounts, notifier=notifier)
+        bearer = Client(app, authorization=f"Bearer {first}")
+        bearer.post("users/create", username="root", password="a long password")
+    finally:
+        os.umask(before)
+    private = [*(tracklet_home / "made" / "own").rglob("*"), tracklet_home / "made" / "own"]
+    assert len(private) >= 3
+    assert not [path for path in private if path.stat().st_mode & 0o77]
+
+
+def test_no_part_of_tracklet_gives_a_command_to_a_shell() -> None:
+    """Arguments go to programs as lists, so that no name that a client chose is a command."""
+    import ast
+
+    import tracklet
+    import tracklet_services
+
+    shells = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"}
+    found = []
+    for package in (tracklet, tracklet_services):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.keyword) and node.arg == "shell":
+                    found.append((path, node.value.lineno))
+                if isinstance(node, ast.Attribute) and node.attr in shells:
+                    found.append((path, node.lineno))
+    mine = [(path, line) for path, line in found if "platform.system" not in _line(path, line)]
+    assert mine == []
+
+
+def _line(path: Path, number: int) -> str:
+    return path.read_text().splitlines()[number - 1]
