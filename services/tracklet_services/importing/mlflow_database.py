@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, column, func, select, table
 
 from tracklet import entities
 from tracklet.errors import InvalidParameterValue
 from tracklet.reading.queries import rank
-from tracklet.stores.files.reader import model_status
+from tracklet.stores.files import reader
 from tracklet_services.importing import merge
 from tracklet_services.importing.artifacts import own_location
 from tracklet_services.importing.databases import DatabaseSource, ReadOnlyDatabase, Row, Tables
 from tracklet_services.importing.source import Unreadable
+
+E = TypeVar("E", bound=entities.Entity)
 
 _NEWEST: Final = "dc11669786a5"
 """The Alembic revision of MLflow 3.17's schema."""
@@ -54,6 +56,23 @@ _READ: Final = frozenset(
     model_version_tags workspaces sqlite_sequence
     """.split()
 )
+_TIMES: Final = {
+    "creation_timestamp": "creation_time",
+    "last_updated_timestamp": "last_updated_time",
+}
+_COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
+    "LoggedModel": {name: f"{name}_ms" for name in _TIMES},
+    "RegisteredModel": _TIMES,
+    "ModelVersion": _TIMES,
+    "Dataset": {
+        "source_type": "dataset_source_type",
+        "source": "dataset_source",
+        "schema": "dataset_schema",
+        "profile": "dataset_profile",
+    },
+}
+"""The columns whose names are not those of the fields."""
+
 _NAMES: Final = {
     "trace_info": "traces",
     "spans": "spans",
@@ -111,14 +130,14 @@ class MlflowDatabase(DatabaseSource):
             location = row["artifact_location"]
             own = own_location(location, experiment_id)
             workspace = row["workspace"] or _DEFAULT_WORKSPACE
-            yield entities.Experiment(
+            yield _entity(
+                entities.Experiment,
+                row,
                 experiment_id=experiment_id,
                 name=self._name("experiments", str(row["name"]), workspace),
                 artifact_location="" if own else str(location),
                 lifecycle_stage=_stage(row["lifecycle_stage"]),
                 tags=tags[row["experiment_id"]],
-                creation_time=row["creation_time"],
-                last_update_time=row["last_update_time"],
                 workspace=workspace,
             )
 
@@ -143,13 +162,12 @@ class MlflowDatabase(DatabaseSource):
         tags = self._texts(connection, "tags", run_uuid=run_id)
         histories = self._histories(connection, run_id)
         experiment_id = str(row["experiment_id"])
-        info = entities.RunInfo(
+        info = _entity(
+            entities.RunInfo,
+            row,
             run_id=run_id,
             experiment_id=experiment_id,
-            user_id=row["user_id"] or "",
             status=_status(row["status"], row["end_time"]),
-            start_time=row["start_time"],
-            end_time=row["end_time"],
             lifecycle_stage=_stage(row["lifecycle_stage"]),
             artifact_uri=self._places.find(
                 row["artifact_uri"], f"{experiment_id}/{run_id}/artifacts"
@@ -214,7 +232,7 @@ class MlflowDatabase(DatabaseSource):
                     connection, "input_tags", order=("name",), input_uuid=link["input_uuid"]
                 )
             ]
-            datasets.append(entities.DatasetInput(_dataset(found[0]), tags))
+            datasets.append(entities.DatasetInput(_entity(entities.Dataset, found[0]), tags))
         return entities.RunInputs(datasets, models), entities.RunOutputs(outputs)
 
     # -- logged models -------------------------------------------------------------------------
@@ -234,17 +252,13 @@ class MlflowDatabase(DatabaseSource):
         row = rows[0]
         experiment_id = str(row["experiment_id"])
         tail = f"{experiment_id}/models/{model_id}/artifacts"
-        model = entities.LoggedModel(
+        model = _entity(
+            entities.LoggedModel,
+            row,
             experiment_id=experiment_id,
             model_id=model_id,
-            name=str(row["name"]),
             artifact_location=self._places.find(row["artifact_location"], tail) or "",
-            creation_timestamp=row["creation_timestamp_ms"] or 0,
-            last_updated_timestamp=row["last_updated_timestamp_ms"] or 0,
-            model_type=row["model_type"],
-            source_run_id=row["source_run_id"],
-            status=model_status(row["status"]),
-            status_message=row["status_message"],
+            status=reader.model_status(row["status"]),
             tags=self._texts(
                 connection, "logged_model_tags", "tag_key", "tag_value", model_id=model_id
             ),
@@ -307,12 +321,11 @@ class MlflowDatabase(DatabaseSource):
                 connection, "model_versions", order=("version",), **scope
             )
         ]
-        created = row["creation_time"] or 0
-        model = entities.RegisteredModel(
+        model = _entity(
+            entities.RegisteredModel,
+            row,
             name=name,
-            creation_timestamp=created,
-            last_updated_timestamp=row["last_updated_time"] or created,
-            description=row["description"],
+            last_updated_timestamp=row["last_updated_time"] or row["creation_time"] or 0,
             tags=self._texts(connection, "registered_model_tags", **scope),
             aliases=aliases,
         )
@@ -384,23 +397,20 @@ def _version(row: Row, name: str, tags: dict[str, str]) -> entities.ModelVersion
     source = row["source"]
     is_model = isinstance(source, str) and source.startswith("models:/m-")
     deleted = row["current_stage"] == merge.DELETED_VERSION_STAGE
-    return entities.ModelVersion(
+    return _entity(
+        entities.ModelVersion,
+        row,
         name=name,
-        version=int(row["version"]),
-        creation_timestamp=row["creation_time"] or 0,
-        last_updated_timestamp=row["last_updated_time"],
-        description=None if deleted else row["description"],
-        user_id=row["user_id"],
-        current_stage=row["current_stage"] or "None",
-        source=source,
-        run_id=None if deleted else row["run_id"],
-        status=row["status"] or "READY",
-        status_message=row["status_message"],
         tags=tags,
-        run_link=None if deleted else row["run_link"],
         model_id=source.removeprefix("models:/").partition("/")[0] if is_model else None,
-        storage_location=row["storage_location"],
+        **dict.fromkeys(("description", "run_id", "run_link") if deleted else ()),
     )
+
+
+def _entity(kind: type[E], row: Row, **known: Any) -> E:
+    """The entity of a row: each field by its column, but for those that are known."""
+    columns = _COLUMNS.get(kind.__name__, {})
+    return reader.of(kind, {name: row[columns.get(name, name)] for name in kind._fields}, **known)
 
 
 # -- what the values in MLflow's tables stand for ----------------------------------------------
@@ -414,18 +424,6 @@ def _double(value: Any, is_nan: Any) -> float:
     if abs(number) >= sys.float_info.max:
         return math.copysign(math.inf, number)
     return number
-
-
-def _dataset(row: Row) -> entities.Dataset:
-    """The dataset of a row of ``datasets``."""
-    return entities.Dataset(
-        name=str(row["name"]),
-        digest=str(row["digest"]),
-        source_type=str(row["dataset_source_type"]),
-        source=_string(row["dataset_source"]),
-        schema=row["dataset_schema"],
-        profile=row["dataset_profile"],
-    )
 
 
 def _dataset_of(row: Row) -> tuple[str | None, str | None]:

@@ -11,7 +11,7 @@ ResourceDoesNotExist, a document that is no YAML mapping raises StorageError.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -40,7 +40,7 @@ def experiment(folder: str, meta: dict[str, Any], **texts: Any) -> entities.Expe
     """What an experiment's document says, and the texts that lie beside it."""
     experiment_id = os.path.basename(folder)
     home, in_trash = origin(folder)
-    return _of(
+    return of(
         entities.Experiment,
         meta,
         experiment_id=experiment_id,
@@ -101,7 +101,7 @@ def run_info(folder: str, meta: dict[str, Any], tags: dict[str, str]) -> entitie
     experiment_dir, folder_name = os.path.split(folder)
     experiment_id = os.path.basename(experiment_dir)
     home, in_trash = origin(experiment_dir)
-    return _of(
+    return of(
         entities.RunInfo,
         meta,
         run_id=folder_name,
@@ -175,7 +175,7 @@ def _links(home: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _dataset(folder: str) -> entities.Dataset:
-    return _of(entities.Dataset, contents.read_meta(folder, "dataset"))
+    return of(entities.Dataset, contents.read_meta(folder, "dataset"))
 
 
 def _latest_values(folder: str) -> Iterator[tuple[str, float]]:
@@ -219,7 +219,7 @@ def logged_model(folder: str, meta: dict[str, Any], **recorded: Any) -> entities
     home, in_trash = origin(experiment_dir)
     tail = f"{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
     created = integer(meta.get("creation_timestamp")) or 0
-    return _of(
+    return of(
         entities.LoggedModel,
         meta,
         experiment_id=experiment_id,
@@ -272,7 +272,7 @@ def registered_model(
 ) -> entities.RegisteredModel:
     """What a registered model's document says, and what lies beside it."""
     created = integer(meta.get("creation_timestamp")) or 0
-    return _of(
+    return of(
         entities.RegisteredModel,
         meta,
         name=os.path.basename(folder),  # renaming moves it, and the document follows
@@ -330,7 +330,7 @@ def model_version(folder: str, meta: dict[str, Any], **texts: Any) -> entities.M
     """What a version's document says, and the texts that lie beside it."""
     model_dir = os.path.dirname(folder)
     root = os.path.dirname(os.path.dirname(model_dir))
-    return _of(
+    return of(
         entities.ModelVersion,
         meta,
         name=os.path.basename(model_dir),
@@ -409,8 +409,8 @@ def _holds_something(folder: str) -> bool:
 # -- the values of a document's fields, which another program may have written otherwise -------
 
 
-def _of(entity: type[E], meta: dict[str, Any], **known: Any) -> E:
-    """The entity of a document: each field as it says, but for those that are known."""
+def of(entity: type[E], meta: Mapping[str, Any], **known: Any) -> E:
+    """The entity of a document or a row: each field as that says, but for those that are known."""
     for name, kind in entity._fields.items():
         read = _READ.get(kind)
         if read is not None and name not in known:
