@@ -278,7 +278,8 @@ class Recorder:
     def files(self) -> RunFiles:
         """The run's artifacts."""
         if self._files is None:
-            self._files = RunFiles(self.run.info.artifact_uri)
+            place = self.run.store.place_for_artifacts(self.run.info.run_id, self.run.info)
+            self._files = RunFiles(place)
         return self._files
 
     def later(self, phase: str, make: Callable[[], Mapping[str, bytes | str]]) -> None:

@@ -43,7 +43,7 @@ class ArtifactVerbs(Verbs):
         path = Path(path_of("local_path", local_path))
         if not path.exists():
             raise FileNotFoundError(f"there is no file or folder {str(local_path)!r} to log")
-        target = self.run_repository(run_id)
+        target = self._repository_to_write(run_id)
         if path.is_dir():
             folder = "/".join(filter(None, (validate_artifact_path(artifact_path), path.name)))
             target.put_tree(path, folder)
@@ -63,7 +63,7 @@ class ArtifactVerbs(Verbs):
         path = Path(path_of("local_dir", local_dir))
         if not path.is_dir():
             raise FileNotFoundError(f"there is no folder {str(local_dir)!r} to log")
-        self.run_repository(run_id).put_tree(path, artifact_path)
+        self._repository_to_write(run_id).put_tree(path, artifact_path)
 
     def log_stream(self, run_id: str, stream: IO[bytes], artifact_file: str) -> None:
         """Store what a binary stream holds from where it stands."""
@@ -144,6 +144,9 @@ class ArtifactVerbs(Verbs):
             raise InvalidParameterValue(f"run {run_id!r} has no place for artifacts")
         return repository(uri)
 
+    def _repository_to_write(self, run_id: str) -> ArtifactRepository:
+        return repository(self.store.place_for_artifacts(run_id))
+
     @contextmanager
     def artifact_to_write(self, run_id: str, artifact_file: str) -> Iterator[Path]:
         """A local path to write; on leaving, the file becomes the artifact, whole or not at all."""
@@ -151,7 +154,7 @@ class ArtifactVerbs(Verbs):
         if not target:
             raise InvalidParameterValue("an artifact file needs a name, such as 'notes.txt'")
         folder, _, name = target.rpartition("/")
-        files = self.run_repository(run_id)
+        files = self._repository_to_write(run_id)
         import tempfile
         from pathlib import Path
 

@@ -16,12 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from tracklet import lazy, settings
 from tracklet.fluent import active
+from tracklet.record.rules import OUTPUT_FILE
 from tracklet.state import ProcessState, remembered
 
 if TYPE_CHECKING:
     from tracklet.fluent.active import ActiveRun
-
-OUTPUT_FILE: Final = "tracklet/output.log"
 
 # From how many seconds on a run is worth knowing what it was made of.
 WORTH_IT: Final = 3.0
@@ -136,7 +135,7 @@ class _Log:
     """The output of one run, appended to its file as it is printed."""
 
     def __init__(self, run: ActiveRun) -> None:
-        self._artifacts = run.info.artifact_uri or ""
+        self._artifacts = run.store.place_for_artifacts(run.info.run_id, run.info)
         self._file: IO[bytes] | None = None
         self._size = 0
         # By stream, a line that is being written over: how it was, and how it is now.

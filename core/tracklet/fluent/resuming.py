@@ -170,11 +170,11 @@ def _keep(run: ActiveRun, name: str, points: list[Metric]) -> None:
     for each in points:
         dataset = each.dataset_name, each.dataset_digest
         table.writerow((each.key, each.step, repr(each.value), each.timestamp, *dataset))
-    assert run.info.artifact_uri is not None
+    place = run.store.place_for_artifacts(run.info.run_id, run.info)
     with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
         file = Path(scratch, name)
         file.write_text(text.getvalue(), encoding="utf-8")
-        repository(run.info.artifact_uri).put_file(file, FOLDER)
+        repository(place).put_file(file, FOLDER)
 
 
 def _latest(store: Store, experiment_id: str, key: str | None) -> Run | None:

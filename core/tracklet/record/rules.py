@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RUN_NAME_TAG: Final = "mlflow.runName"
 USER_TAG: Final = "mlflow.user"
+OUTPUT_FILE: Final = "tracklet/output.log"
 
 DELETED_STAGE: Final = "Deleted_Internal"
 """The stage of a deleted model version, which stays, so that its number is not used again."""

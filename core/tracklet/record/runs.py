@@ -117,6 +117,20 @@ class Runs(Verbs):
             at.settle(entry)
             return at.load(self._found(at, "run", run_id))
 
+    def place_for_artifacts(self, run_id: str, info: entities.RunInfo | None = None) -> str:
+        """Where new artifacts of a run are written, which may be on the way to where they are kept.
+
+        Args:
+            info: What is known of the run, so that nobody has to be asked.
+
+        Raises:
+            InvalidParameterValue: It has no place for artifacts.
+        """
+        place = (info or self.get_run(run_id).info).artifact_uri
+        if place is None:
+            raise InvalidParameterValue(f"run {run_id!r} has no place for artifacts")
+        return place
+
     def open_run(
         self,
         run_id: str,

@@ -239,7 +239,7 @@ class RunEvaluations:
         self._label = label
         self.run_id: str = run.info.run_id
         self._store = run.store
-        self._files = RunFiles(run.info.artifact_uri)
+        self._files = RunFiles(run.store.place_for_artifacts(self.run_id, run.info))
         self._lock = lock()
         self._calls: dict[str, int] = {}
         self._contents: dict[str, list[Any]] = {}

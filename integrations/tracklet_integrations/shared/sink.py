@@ -32,7 +32,7 @@ class RunSink:
         self.label = label
         self.recorder = recorder
         self._uri = settings.tracking_uri()
-        self.files = run.info.artifact_uri
+        self.files = run.store.place_for_artifacts(self.run_id, run.info)
         self._store: Any = run.store
 
     def __getstate__(self) -> dict[str, Any]:

@@ -171,15 +171,25 @@ def test_a_run_of_the_servers_goes_on_through_the_spool(
     run_id = client.create_run("0", run_name="begun elsewhere").info.run_id
     client.log_metric(run_id, "loss", 1.0, step=0, timestamp=1)
     client.log_text(run_id, "printed before\n", "tracklet/output.log")
-    with tracklet.start_run(run_id=run_id):
-        tracklet.log_metric("loss", 0.5, step=1, timestamp=2)
-        print("printed after")  # noqa: T201
-    assert sync(proxy.uri)["left"] == []
-    output = TrackletClient(kept.root).download_artifacts(run_id, "tracklet/output.log")
-    assert Path(output).read_text() == "printed before\nprinted after\n"
+    for step in (1, 2):
+        with tracklet.start_run(run_id=run_id):
+            proxy.mode = "refuse"
+            tracklet.log_metric("loss", 0.5 / step, step=step, timestamp=1 + step)
+            tracklet.log_text(str(step), f"notes/{step}.txt")
+            print("printed then", step)  # noqa: T201
+        proxy.mode = "pass"
+    for _ in range(2):
+        assert sync(proxy.uri)["left"] == []
+    behind = TrackletClient(kept.root)
+    output = behind.download_artifacts(run_id, "tracklet/output.log")
+    assert Path(output).read_text() == "printed before\nprinted then 1\nprinted then 2\n"
+    assert [each.path for each in client.list_artifacts(run_id, "notes")] == [
+        "notes/1.txt",
+        "notes/2.txt",
+    ]
     (run,) = kept.search_runs(["0"])
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
-    assert [p.value for p in kept.get_metric_history(run_id, "loss")] == [1.0, 0.5]
+    assert [p.value for p in kept.get_metric_history(run_id, "loss")] == [1.0, 0.5, 0.25]
 
 
 def test_an_experiment_that_the_server_could_not_make_is_made_later(

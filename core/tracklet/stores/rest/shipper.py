@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,8 @@ from tracklet.errors import (
     TrackletException,
 )
 from tracklet.frozen import replace
-from tracklet.repositories import repository
+from tracklet.record.rules import OUTPUT_FILE
+from tracklet.repositories import ArtifactRepository, repository
 from tracklet.stores import disk
 from tracklet.stores.files import contents, layout, points
 from tracklet.stores.files.traces import trace_dirs
@@ -550,7 +552,10 @@ class _Shipment:
                 digest = _digest(file)
                 if path not in known or known[path][2] != digest:
                     target = target or repository(place)
-                    put = partial(target.put_file, file, path.rpartition("/")[0])
+                    whole = file
+                    if path == OUTPUT_FILE and kept.get("part"):
+                        whole = self._after_earlier(file, target)
+                    put = partial(target.put_file, whole, path.rpartition("/")[0])
                     self._refusable(path, put)
                     self.shipper.sent.update(files=1, bytes=status.st_size)
             except Unreachable:
@@ -565,6 +570,20 @@ class _Shipment:
             self.changed = True
             self.cursor.save(soon=False)
             self._told()
+
+    def _after_earlier(self, output: Path, target: ArtifactRepository) -> Path:
+        """What the run printed here, after what it printed before it came here."""
+        private = layout.private(self.run_dir)
+        earlier, whole = Path(private, "printed"), Path(private, output.name)
+        if not earlier.exists():
+            with tempfile.TemporaryDirectory(prefix="tracklet-") as scratch:
+                try:
+                    before = target.fetch(OUTPUT_FILE, Path(scratch)).read_bytes()
+                except ResourceDoesNotExist:
+                    before = b""
+            disk.publish(str(earlier), before, private)
+        whole.write_bytes(earlier.read_bytes() + output.read_bytes())
+        return whole
 
 
 class _Measured:

@@ -290,6 +290,12 @@ class SpooledStore(RestStore):
         self._note_start(run_id)
         return writer
 
+    def place_for_artifacts(self, run_id: str, info: entities.RunInfo | None = None) -> str:
+        """Also of a run that the server had before: what comes here is sent with the rest."""
+        if self.spool.has("run", run_id):
+            return self.spool.store.place_for_artifacts(run_id)
+        return super().place_for_artifacts(run_id, info)
+
     get_run = _of_run(RestStore.get_run)
     update_run = _of_run(RestStore.update_run)
     log_batch = _of_run(RestStore.log_batch)
