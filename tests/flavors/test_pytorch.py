@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 from pathlib import Path
@@ -101,6 +102,34 @@ class TestScript(FlavorContract):
 
     def answer(self, model: Any) -> Any:
         return answer(model, self.make_input())
+
+
+@functools.cache
+def program() -> Any:
+    given = torch.from_numpy(X[:5])
+    batch = torch.export.Dim("batch", min=2)
+    return torch.export.export(network().eval(), (given,), dynamic_shapes=({0: batch},))
+
+
+class TestProgram(FlavorContract):
+    """A program of ``torch.export``, which is no module any more."""
+
+    flavor = PytorchFlavor
+
+    def make_model(self) -> Any:
+        return program()
+
+    def test_the_native_model_comes_back_as_its_own_type(self, tmp_path: Path) -> None:
+        """As the program's module, which can be called; MLflow gives it too."""
+        again = models.load_model(self.save(tmp_path / "model"))
+        assert type(again).__name__ == type(program().module()).__name__
+
+    def make_input(self) -> Any:
+        return X[:5]
+
+    def answer(self, model: Any) -> Any:
+        with torch.no_grad():
+            return model.module()(torch.from_numpy(self.make_input())).numpy()
 
 
 def test_saving_leaves_the_module_as_it_was(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ class Splits:
         by_split: dict[str, list[tuple[Group, str]]] = {}
         for (site, spoken, by), group in segment.groups.items():
             split = self._split(segment, site, spoken, step, trained_on)
-            if not split and segment.is_switched:
+            if not split and (segment.is_switched or not segment.needs_backward):
                 told = f"left out: at {site.where} nothing says of which data it is"
                 yield Found("val_loss", None, told)
             elif split:

@@ -167,16 +167,10 @@ class Watcher:
                     return  # a part of another backward that is computed again, or another's
                 tensor: Any = args[0] if args else kwargs.get("tensors")
                 given = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
-                if (
-                    given is None
-                    and loop.steady is not None
-                    and watcher._scaled is None
-                    and type(tensor) is plain
-                    and tensor.is_cpu
-                    and len(pending := loop.pending) < MAX_PENDING
-                ):
-                    value = item(tensor)
-                    if type(value) is float:
+                is_plain = given is None and type(tensor) is plain and tensor.is_cpu
+                if is_plain and loop.steady is not None and watcher._scaled is None:
+                    value, pending = item(tensor), loop.pending
+                    if type(value) is float and len(pending) < MAX_PENDING:
                         pending.append((loop.backwards, value))
                         loop.backwards += 1
                         return
@@ -186,7 +180,6 @@ class Watcher:
                     given = scaled() is tensor or given
                 if given is None:
                     # What backward took without a gradient is one number.
-                    is_plain = type(tensor) is plain and tensor.is_cpu
                     value = item(tensor) if is_plain else value_of(tensor)
                     if is_plain and type(value) is not float:
                         value = value_of(tensor)

@@ -432,6 +432,52 @@ def test_folds_are_runs_of_their_own(record: Any) -> None:
         assert run.info.status == "FINISHED"
 
 
+def test_a_loss_of_other_data_may_be_looked_at_between_backward_and_step(record: Any) -> None:
+    """Where optimizers read their own numbers, too: those are nobody's loss."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    losses, measured = [], []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(X), Y)
+        loss.backward()
+        with torch.no_grad():
+            val_loss = nn.functional.mse_loss(model(X + 1), Y)
+        measured.append(val_loss.item())
+        losses.append(loss.item())
+        optimizer.step()
+    off()
+    run = record.only()
+    assert record.history(run, "loss") == list(enumerate(losses, 1))
+    assert [value for _, value in record.history(run, "val_loss")] == measured
+
+
+def test_steps_unlike_the_ones_before_keep_their_losses(record: Any) -> None:
+    """What is noted in short while all steps are alike is noted at length where they are not."""
+    model, other = network(), network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    expected = []
+    for step in range(1, 61):
+        optimizer.zero_grad()
+        if step % 7 == 0:  # gradients that are thrown away
+            model(X).mean().backward()
+            optimizer.zero_grad()
+        if step % 11 == 0:
+            optimizer.param_groups[0]["lr"] *= 0.5
+        total = 0.0
+        for _ in range(2 if step % 5 == 0 else 1):
+            loss = nn.functional.mse_loss(model(X[:4]), Y[:4])
+            loss.backward()
+            total += loss.item()
+        if step % 13 == 0:  # of another model, of which nothing steps
+            other(X).mean().backward(gradient=torch.ones(()))
+        optimizer.step()
+        expected.append(total if step % 13 else None)
+    off()
+    found = dict(record.history(record.only(), "loss"))
+    assert {step: value for step, value in enumerate(expected, 1) if value is not None} == found
+
+
 def test_stages_over_the_same_parameters_are_one_run(record: Any) -> None:
     """Fine-tuning with another optimizer goes on in the run, under its own name."""
     model = network()

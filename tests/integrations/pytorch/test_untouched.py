@@ -160,6 +160,7 @@ def test_scripts_pickles_and_copies_work(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     torch.jit.script(model)
     torch.jit.trace(model, X)
+    torch.export.export(model, (X,))
     for each in (model, optimizer, torch.autograd.backward, torch.amp.GradScaler("cpu")):
         pickle.loads(pickle.dumps(each))
     copy.deepcopy(optimizer)
@@ -369,12 +370,16 @@ for case in (compiled_model, compiled_loss, compiled_step, compiled_item, compil
 @pytest.mark.framework
 def test_the_compiler_counts_the_same(tracklet_home: Path, record: Any) -> None:
     """Graphs, breaks and frames of compiled models, losses and whole steps; every step is seen."""
-    found = {
-        how: subprocess.run(
-            [sys.executable, "-c", COUNTERS, how], capture_output=True, text=True, check=True
-        ).stdout
+    running = {
+        how: subprocess.Popen(
+            [sys.executable, "-c", COUNTERS, how],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for how in ("bare", "watched")
     }
+    found = {how: process.communicate()[0] for how, process in running.items()}
+    assert [process.returncode for process in running.values()] == [0, 0]
     assert found["watched"] == found["bare"]
     assert found["bare"].count("compiled_") == 9
     steps = {
