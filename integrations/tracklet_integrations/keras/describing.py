@@ -171,7 +171,13 @@ def learning_rate(optimizer: Any) -> float | None:
         if not type(rate).__module__.startswith("keras."):
             return None
         rate = optimizer.learning_rate
-    return float(getattr(rate, "value", rate))
+    return float(value_of(rate))
+
+
+def value_of(variable: Any) -> Any:
+    """What a variable of Keras' holds, also where it lies on several devices."""
+    value = getattr(variable, "value", variable)
+    return value.read_value() if hasattr(value, "read_value") else value
 
 
 def iterations(optimizer: Any) -> int:
@@ -179,7 +185,7 @@ def iterations(optimizer: Any) -> int:
     optimizer = getattr(optimizer, "inner_optimizer", None) or optimizer
     found = getattr(optimizer, "_iterations", None)
     found = optimizer.iterations if found is None else found
-    return int(getattr(found, "value", found))
+    return int(value_of(found))
 
 
 # -- the model ------------------------------------------------------------------------------------

@@ -396,6 +396,15 @@ def log_network(
         told = "it was never called as a whole, only its layers, so that Keras cannot save it"
         recorder.tags({"tracklet.model": f"left out: {told}"})
         return
+    if not options.save_exported_model:
+        try:
+            model.get_config()  # as Keras does to save it
+        except NotImplementedError:
+            told = "it, or a layer of it, has no get_config, without which Keras cannot save it"
+            recorder.tags({"tracklet.model": f"left out: {told}"})
+            return
+        except Exception:  # noqa: BLE001 (saving it says what that is)
+            pass
     signature = example = None
     if options.log_model_signatures:
         with recorder.step("signature"):

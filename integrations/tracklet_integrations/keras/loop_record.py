@@ -92,7 +92,7 @@ class Stepping:
     @property
     def taken(self) -> int:
         """How many steps it has taken."""
-        return int(self._counter.value)
+        return int(describing.value_of(self._counter))
 
     def add(self, now: float, target: Any) -> None:
         """A step was taken, after the gradient of a scalar; None if its value is not known."""
@@ -105,7 +105,7 @@ class Stepping:
         """The rate that the last step used; None if only code of the user's could say."""
         rate = self._rate
         if not callable(rate):
-            return None if rate is None else float(getattr(rate, "value", rate))
+            return None if rate is None else float(describing.value_of(rate))
         if not type(rate).__module__.startswith("keras."):
             return None
         return float(rate(max(self.taken - 1, 0)))  # type: ignore[arg-type]

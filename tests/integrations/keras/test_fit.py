@@ -221,6 +221,41 @@ def test_a_model_is_logged_that_answers_as_the_trained_one(record, on):
     assert again.optimizer.iterations == 6
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is TensorFlow's")
+def test_a_fit_under_a_strategy_is_recorded_as_any(record, on):
+    """Its variables lie on several devices, of which there is one here."""
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        model = network(run_eagerly=False)
+    history = fit(model).history
+    run = record.only()
+    assert record.history(run, "loss") == [*enumerate(history["loss"])]
+    assert record.history(run, "learning_rate")[-1] == (2, 0.125)
+    assert run.data.params["distribution"] == "MirroredStrategy"
+
+
+def test_a_model_that_keras_cannot_save_is_left_out_with_a_word(record, on):
+    """One that was made with a function has no configuration; its training is recorded."""
+
+    class Scaled(keras.Model):
+        def __init__(self, scale):
+            super().__init__()
+            self.only, self.scale = keras.layers.Dense(2), scale
+
+        def call(self, x):
+            return self.scale(self.only(x))
+
+    tracklet.keras.autolog()
+    model = Scaled(lambda x: x * 2)
+    model.compile("sgd", "mse")
+    fit(model)
+    run = record.only()
+    assert "has no get_config" in run.data.tags["tracklet.model"]
+    assert not run.outputs.model_outputs
+    assert len(record.history(run, "loss")) == 3
+
+
 def test_the_callback_records_by_hand_what_autologging_would(record, tracklet_home):
     """Into the active run; evaluations as MLflow names them; beside autologging it does nothing."""
     model, callback = network(), tracklet.keras.MlflowCallback()
