@@ -16,7 +16,6 @@ E = TypeVar("E", bound=entities.Entity)
 Message: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = Callable[[str | None], str | None]
 """Where the artifacts are that a message says to be somewhere."""
-Read: TypeAlias = Callable[[Any, Place], Any]
 
 STATUSES: Final[Mapping[str, str]] = {
     "UNSPECIFIED": "LOGGED_MODEL_STATUS_UNSPECIFIED",
@@ -79,33 +78,29 @@ def entity_of(form: str) -> type[entities.Entity] | None:
 
 def read(kind: type[E], given: Message, place: Place) -> E:
     """The entity of a message; fields that it does not mention are as they are by default."""
-    return kind(**{field: read(given.get(name), place) for field, name, read in _readers(kind)})
+    return reader(kind)(given, place)
 
 
 @cache
-def _readers(kind: type[entities.Entity]) -> tuple[tuple[str, str, Read], ...]:
-    return tuple(
-        (field, name, _reader(form, kind._defaults.get(field)))
-        for field, name, form in fields(kind)
-    )
-
-
-def _reader(form: str, default: Any) -> Read:
-    entity = entity_of(form)
-    if entity is not None and form.startswith("list["):
-        return lambda given, place: [read(entity, each, place) for each in given or ()]
-    if entity is not None:
-        return lambda given, place: read(entity, given or {}, place)
-    if form == "str":
-        return lambda given, _: str(given) if given else default or ""
-    if form == "int":
-        return lambda given, _: int(given or 0)
-    return _READ[form]
-
-
-def value_of(given: Any) -> float:
-    """The value of a point; what JSON has no number for is named."""
-    return float(0.0 if given is None else given)
+def reader(kind: type[E]) -> Callable[[Message, Place], E]:
+    """What makes an entity of a message; it is compiled, for a history has thousands of points."""
+    known: dict[str, Any] = {"kind": kind, **_KNOWN}
+    values: list[str] = []
+    for field, name, form in fields(kind):
+        entity = entity_of(form)
+        if entity is not None:
+            known[entity.__name__] = reader(entity)
+        said = f"given.get({name!r})"
+        if form == "str":
+            value = f"str({said} or {kind._defaults.get(field, '')!r})"
+        elif entity is None:
+            value = _READ[form].format(said)
+        elif form.startswith("list["):
+            value = f"[{entity.__name__}(each, place) for each in {said} or ()]"
+        else:
+            value = f"{entity.__name__}({said} or {{}}, place)"
+        values.append(f"{field}={value}")
+    return eval(f"lambda given, place: kind({', '.join(values)})", known)
 
 
 def texts(given: Iterable[Message] | None, key: str = "key") -> dict[str, str]:
@@ -113,26 +108,45 @@ def texts(given: Iterable[Message] | None, key: str = "key") -> dict[str, str]:
     return {pair[key]: pair.get("value", "") for pair in given or ()}
 
 
-_READ: Final[Mapping[str, Read]] = {
-    "str | None": lambda given, _: given or None,
-    "text": lambda given, _: given or None,
-    "int | None": lambda given, _: None if given is None else int(given),
-    "digits": lambda given, _: int(given),
-    "end": lambda given, _: int(given or 0) or None,
-    "float": lambda given, _: value_of(given),
-    "place": lambda given, place: place(given) or "",
-    "place | None": lambda given, place: place(given or None),
-    "dict[str, str]": lambda given, _: texts(given),
-    "params": lambda given, _: texts(given, "name"),
-    "dict[str, int]": lambda given, _: {one["alias"]: int(one["version"]) for one in given or ()},
-    "dict[str, float]": lambda given, _: {
-        point["key"]: value_of(point.get("value")) for point in given or ()
-    },
-    "list[str]": lambda given, _: list(given or ()),
-    "LoggedModelStatus": lambda given, _: entities.LoggedModelStatus(
-        next(
-            (status for status, word in STATUSES.items() if given in (status, word)), "UNSPECIFIED"
-        )
-    ),
+def _numbers(points: Iterable[Message] | None) -> dict[str, float]:
+    return {point["key"]: _value(point.get("value")) for point in points or ()}
+
+
+def _value(given: Any) -> float:
+    """The value of a point; what JSON has no number for is named."""
+    return float(0.0 if given is None else given)
+
+
+def _aliases(given: Iterable[Message] | None) -> dict[str, int]:
+    return {one["alias"]: int(one["version"]) for one in given or ()}
+
+
+def _status(word: str | None) -> entities.LoggedModelStatus:
+    return entities.LoggedModelStatus(_STATUSES.get(str(word), "UNSPECIFIED"))
+
+
+_KNOWN: Final = {
+    "texts": texts,
+    "numbers": _numbers,
+    "value_of": _value,
+    "aliases": _aliases,
+    "status": _status,
+}
+_READ: Final[Mapping[str, str]] = {
+    "str | None": "{} or None",
+    "text": "{} or None",
+    "int": "int({} or 0)",
+    "int | None": "None if (said := {}) is None else int(said)",
+    "digits": "int({})",
+    "end": "int({} or 0) or None",
+    "float": "value_of({})",
+    "place": "place({}) or ''",
+    "place | None": "place({} or None)",
+    "dict[str, str]": "texts({})",
+    "params": "texts({}, 'name')",
+    "dict[str, int]": "aliases({})",
+    "dict[str, float]": "numbers({})",
+    "list[str]": "list({} or ())",
+    "LoggedModelStatus": "status({})",
 }
 """What is made of what a message says of a field, by its form; of what it does not say, too."""

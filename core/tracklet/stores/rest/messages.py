@@ -52,13 +52,14 @@ def page(kind: Callable[[Message], T], given: Message, items: str) -> PagedList[
 
 def reader(kind: type[E], server: str) -> Callable[[Message], E]:
     """What makes an entity of a message of a server's."""
-    return lambda given: read(kind, given, partial(absolute, server=server))
+    place = partial(absolute, server=server)
+    return lambda given: read(kind, given, place)
 
 
 def metric(given: Message, run_id: str) -> entities.Metric:
     """A point of a run's metric."""
-    point = read(entities.Metric, given, lambda uri: uri)
-    return point if point.run_id else replace(point, run_id=run_id)
+    named = given if given.get("run_id") else {**given, "run_id": run_id}
+    return read(entities.Metric, named, lambda uri: uri)
 
 
 def logged_model(given: Message, server: str) -> entities.LoggedModel:
