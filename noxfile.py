@@ -20,7 +20,8 @@ os.environ["PIP_NO_COMPILE"] = "false"
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = (
-    "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,sql,postgresql,system-metrics,ui"
+    "lightgbm,sklearn,xgboost,plots,images,serve,server,remote,objects,sql,postgresql,"
+    "system-metrics,ui"
 )
 FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
@@ -177,7 +178,9 @@ def ui(session: nox.Session) -> None:
     session.install("-e", ".[sql,ui]", *group("screens"))
     screens = sorted(map(str, Path("tests/services/ui").glob("test_screens*.py")))
     usual = ["-m", "not exhaustive", *screens]
-    session.run("pytest", TIMEOUT, *usual, *session.posargs, env=test_environment(session))
+    session.run(
+        "pytest", TIMEOUT, *workers(), *usual, *session.posargs, env=test_environment(session)
+    )
 
 
 @nox.session
@@ -312,6 +315,25 @@ def interop(session: nox.Session) -> None:
         *session.posargs,
         env={**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python},
     )
+
+
+@nox.session
+def old_client(session: nox.Session) -> None:
+    """A client of MLflow 2 works with our server."""
+    session.install("-e", f".[{EXTRAS}]", *group("tests"))
+    python = real_mlflow(session, "mlflow>=2.20,<3", "scikit-learn")
+    env = {**test_environment(session), "TRACKLET_OLD_MLFLOW_PYTHON": python}
+    session.run("pytest", TIMEOUT, "tests/interop/test_old_client.py", *session.posargs, env=env)
+
+
+@nox.session
+def keras_interop(session: nox.Session) -> None:
+    """What we write of Keras and TensorFlow the real mlflow reads, and the reverse."""
+    session.install("-e", ".[keras]", *group("tests"), "tensorflow-cpu")
+    python = real_mlflow(session, "mlflow>=3.17,<4", "tensorflow-cpu")
+    env = {**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python}
+    place = ["-m", "interop", "tests/interop/test_keras.py"]
+    session.run("pytest", TIMEOUT, *place, *session.posargs, env=env)
 
 
 @nox.session
