@@ -107,7 +107,7 @@ def server(
         ssl_certfile,
         ssl_keyfile,
         str(auth_file or settings.config_dir() / "server-users.db") if auth or auth_file else None,
-        str(webhooks_file or settings.config_dir() / "server-webhooks.db"),
+        str(webhooks_file) if webhooks_file else running.default_hooks(),
         access_log,
         exposed,
         policy,

@@ -52,6 +52,7 @@ class Notifier:
         self._queue: queue.Queue[tuple[Hook, Event]] = queue.Queue(WAITING)
         self._lock = threading.Lock()
         self._started = 0
+        self._lost: set[str] = set()
         self._over = threading.Event()
 
     def happened(self, endpoint: Endpoint, asked: Any, reply: Any) -> None:
@@ -151,6 +152,9 @@ class Notifier:
             for run in page:
                 info = run.info
                 once = f"{info.run_id} lost {info.end_time}"
+                if once in self._lost:
+                    continue
+                self._lost.add(once)
                 names = ("run_id", "run_name", "experiment_id", "status", "end_time")
                 if quietly:
                     self.hooks.is_first(once)

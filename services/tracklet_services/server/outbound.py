@@ -51,8 +51,9 @@ def checked(url: str) -> SplitResult:
         parts, host = urlsplit(""), None
     if parts.scheme not in allowed or not host or len(url) > _LONGEST_URL:
         raise _refused(url, f"is a whole one of the scheme {' or '.join(allowed)}")
-    if "@" in parts.netloc or parts.fragment or not url.isprintable() or " " in url:
-        raise _refused(url, "has no user, no fragment, no spaces")
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if "@" in parts.netloc or parts.fragment or not is_plain:
+        raise _refused(url, "has no user, no fragment, no spaces, and is ASCII")
     numeric = ":" in host or host.replace(".", "").isdigit() or host.startswith("0x")
     if numeric or ("." not in host and not _private_too()):
         try:
@@ -86,8 +87,11 @@ def _refused(url: str, rule: str) -> InvalidParameterValue:
 
 def _address(parts: SplitResult, port: int) -> str:
     """The address to connect to."""
-    host = parts.hostname or ""
-    found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    try:
+        every = socket.getaddrinfo(parts.hostname or "", port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of it is empty or too long
+        raise _refused(parts.geturl(), "names a public host") from None
+    found = [str(one[4][0]) for one in every]
     public = (is_public(ipaddress.ip_address(one.partition("%")[0])) for one in found)
     if not found or not (_private_too() or all(public)):
         raise _refused(parts.geturl(), "names a public host")

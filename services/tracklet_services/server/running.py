@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import socket
+import sqlite3
 import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from tracklet_services.web.guard import Guard, Policy
 
 _ARGUMENTS: Final = "TRACKLET_SERVER_ARGUMENTS"
 _GRACE: Final = 30
+_logger = lazy.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,19 @@ def first_token(options: Options) -> str | None:
     from tracklet_services.server.accounts import Accounts
 
     return None if options.accounts is None else Accounts(Path(options.accounts)).first_token()
+
+
+def default_hooks() -> str | None:
+    """The file of the webhooks, unless another is named; None where none can be written."""
+    from tracklet_services.server.private import PrivateFile
+
+    path = settings.config_dir() / "server-webhooks.db"
+    try:
+        PrivateFile(path, "")
+    except (OSError, sqlite3.Error) as error:  # a server that has no home of its own
+        _logger.warning("there are no webhooks: %s; --webhooks-file names another place", error)
+        return None
+    return str(path)
 
 
 def default_store() -> str:

@@ -10,7 +10,7 @@ from msgspec import field
 
 from tracklet.errors import TrackletException
 from tracklet_services.server import events, notifier
-from tracklet_services.server.hooks import Hook
+from tracklet_services.server.hooks import Hook, Hooks
 from tracklet_services.server.notifier import Notifier
 from tracklet_services.server.replies import Nothing, Reply
 from tracklet_services.server.requests import Int32, Request
@@ -142,16 +142,17 @@ def _notifier(at: Served) -> Notifier:
     return at.notifier
 
 
-def _noticed(at: Served, hook: Hook) -> OneWebhook:
-    """A webhook that was made or changed; what happened before it is not told."""
-    if "run.lost" in hook.events:
-        _notifier(at).look(quietly=True)
-    return OneWebhook(webhook=_shown(hook))
+def _hooks(at: Served, wanted: list[OneEvent]) -> Hooks:
+    """The webhooks, of which one is to be made or changed; what happened before, it is not told."""
+    told = _notifier(at)
+    if not wanted or "run.lost" in map(str, wanted):
+        told.look(quietly=not told.hooks.wanting("run.lost"))
+    return told.hooks
 
 
 def create(at: Served, asked: NewWebhook) -> OneWebhook:
     """Make a webhook."""
-    hook = _notifier(at).hooks.create(
+    hook = _hooks(at, asked.events).create(
         asked.name,
         asked.url,
         map(str, asked.events),
@@ -159,7 +160,7 @@ def create(at: Served, asked: NewWebhook) -> OneWebhook:
         asked.secret,
         asked.status,
     )
-    return _noticed(at, hook)
+    return OneWebhook(webhook=_shown(hook))
 
 
 def get(at: Served, asked: OfWebhook) -> OneWebhook:
@@ -177,7 +178,7 @@ def pages(at: Served, asked: ListWebhooks) -> Webhooks:
 
 def update(at: Served, asked: ChangedWebhook) -> OneWebhook:
     """Change a webhook."""
-    hook = _notifier(at).hooks.update(
+    hook = _hooks(at, asked.events).update(
         asked.webhook_id,
         name=asked.name,
         url=asked.url,
@@ -186,7 +187,7 @@ def update(at: Served, asked: ChangedWebhook) -> OneWebhook:
         secret=asked.secret,
         status=asked.status,
     )
-    return _noticed(at, hook)
+    return OneWebhook(webhook=_shown(hook))
 
 
 def delete(at: Served, asked: OfWebhook) -> Nothing:

@@ -286,6 +286,7 @@ class SqlSession(Session):
         return values.discard_tag(self._db, *_texts(_entry(entry), "tag"), key)
 
     def remove(self, entry: Entry) -> None:
+        self._backend.take_time(self._db)  # all that belongs to it goes by the same statement
         if entry.kind == "experiment":
             for table in (t.runs, t.logged_models, t.traces, t.datasets, t.experiments):
                 self._db.execute(delete(table).where(table.c.experiment_id == entry.key))

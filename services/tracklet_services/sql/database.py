@@ -97,6 +97,11 @@ class Database:
         if self._path is None:  # in SQLite, one transaction writes at a time anyway
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY + 1})
 
+    def take_time(self, connection: Connection) -> None:
+        """Let each statement of this transaction take as long as it does."""
+        if self._path is None:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -40,6 +40,10 @@ def _insert(dialect: str, table: Table) -> Any:
     return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
+AT_ONCE: Final = 10_000
+"""How many rows a statement of PostgreSQL's inserts, so that each is done within its limit."""
+
+
 @lru_cache(maxsize=64)
 def _insert_rows(dialect: str, table: Table) -> Any:
     """An INSERT of rows for :func:`_put`.
@@ -66,8 +70,10 @@ def _put(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any
     """Insert rows, which have the same columns, in their order."""
     if connection.dialect.name == "sqlite":
         connection.execute(statement, list(rows))
-    else:
-        connection.execute(statement, {name: [row[name] for row in rows] for name in rows[0]})
+        return
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        connection.execute(statement, {name: [row[name] for row in some] for name in some[0]})
 
 
 def row_of(table: Table, given: object, **others: Any) -> dict[str, Any]:

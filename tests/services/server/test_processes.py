@@ -95,6 +95,21 @@ def test_a_socket_is_the_owner_s_or_the_group_s(
     third.wait()
 
 
+def test_a_server_needs_no_place_for_webhooks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its user has no home that can be written to, it serves all else."""
+    (folder / "home").write_text("no folder")
+    monkeypatch.setenv("TRACKLET_CONFIG_DIR", str(folder / "home" / "config"))
+    process = start_server(str(folder / "mlruns"), folder, str(folder / "s"))
+    wait_for(str(folder / "s"), process)
+    client = start_client(str(folder / "s"), "new", "1")
+    _, problems = client.communicate(timeout=120)
+    assert client.returncode == 0, problems
+    process.terminate()
+    process.wait(120)
+
+
 def start_client(place: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-S", "-c", CLIENT, place, *arguments]
     pipe = subprocess.PIPE

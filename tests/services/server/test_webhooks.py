@@ -144,6 +144,8 @@ def test_a_webhook_is_made_changed_found_and_removed(client: Any) -> None:
         "https://[2002:7f00:1::]/",
         "https://[64:ff9b::7f00:1]/",
         "https://receiver.example:99999/",
+        "https://receiver.example/\u00fc",
+        "https://r\u00e9ceiver.example/",
         "https://" + "a" * 3000 + ".example/",
     ],
 )
@@ -272,6 +274,23 @@ def test_runs_that_are_lost_are_found_and_told_once(
     assert [one["data"]["run_id"] for one in receiver.told] == [run_id]
 
 
+def test_a_webhook_that_is_changed_keeps_no_other_from_being_told(
+    client: Any, store: Any, notifier: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is known is not asked of the file again, however often one looks."""
+    lost = {"tracklet.end_reason": "lost"}
+    experiment, _ = client.run()
+    hook = made(client, receiver.url, "RUN.LOST")
+    run_id = store.create_run(experiment, tags=lost).info.run_id
+    store.update_run(run_id, "KILLED", 2)
+    client.raw("PATCH", f"webhooks/{hook}", description="d")
+    made(client, f"{receiver.url}&of=another", "RUN.LOST")
+    notifier.wait()
+    assert [one["data"]["run_id"] for one in receiver.told] == [run_id]
+    monkeypatch.setattr(notifier, "hooks", None)
+    notifier.look()
+
+
 def test_a_delivery_is_tried_again_a_few_times_as_the_same(
     client: Any, notifier: Any, receiver: Receiver
 ) -> None:
@@ -321,6 +340,14 @@ def test_a_webhook_can_be_tried(client: Any, receiver: Receiver) -> None:
     tried = client.raw("POST", f"webhooks/{nobody}/test").json()["result"]
     assert "error_message" in tried
     assert "success" not in tried or not tried["success"]
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "a."])
+def test_a_host_that_can_have_no_address_is_the_webhook_s_fault(client: Any, host: str) -> None:
+    hook = made(client, f"https://{host}.example/", "RUN.NAN")
+    answer = client.raw("POST", f"webhooks/{hook}/test")
+    assert answer.status_code == 200
+    assert "names a public host" in answer.json()["result"]["error_message"]
 
 
 def test_what_is_connected_to_is_what_was_looked_at(

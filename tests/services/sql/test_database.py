@@ -566,6 +566,47 @@ def test_no_statement_and_no_lock_is_waited_for_for_ever(fresh_database):
 
 
 @pytest.mark.postgresql
+def test_what_is_large_keeps_within_the_limit_of_a_statement(store_database):
+    """A long history goes in parts, in its order; what a removal takes with it has its time."""
+    from tracklet_services.sql.values import AT_ONCE
+
+    sent: list[int] = []
+    count = 2 * AT_ONCE + 1
+    given = [Metric("a", float(step), 1, step) for step in range(count)]
+    with closing(SqlStore(store_database)) as store:
+
+        def sees(connection, cursor, statement, parameters, *of):
+            if statement.startswith("INSERT INTO metrics"):
+                sent.append(len(parameters["step"]))
+
+        event.listen(store.backend.engine, "before_cursor_execute", sees)
+        run = store.create_run("0").info.run_id
+        store.log_batch(run, given)
+        assert sent == [AT_ONCE, AT_ONCE, 1]
+        assert [point.step for point in store.get_metric_history(run, "a")] == list(range(count))
+        assert store.get_run(run).data.metrics == {"a": count - 1.0}
+        with store.backend.transaction(write=True) as connection:
+            connection.execute(text("CREATE TABLE seen (setting TEXT)"))
+            connection.execute(
+                text(
+                    "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                    "INSERT INTO seen VALUES (current_setting('statement_timeout')); "
+                    "RETURN OLD; END $$"
+                )
+            )
+            connection.execute(
+                text(
+                    "CREATE TRIGGER sees BEFORE DELETE ON runs FOR EACH ROW EXECUTE FUNCTION see()"
+                )
+            )
+        store.delete_run(run)
+        store.purge_run(run)
+        with store.backend.transaction(write=False) as connection:
+            assert connection.execute(text("SELECT setting FROM seen")).scalars().all() == ["0"]
+            assert connection.execute(text("SHOW statement_timeout")).scalar() == "1min"
+
+
+@pytest.mark.postgresql
 def test_the_size_of_the_pool_is_chosen_by_mlflow_s_variables(fresh_database, monkeypatch):
     """What is no number is refused by name."""
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "3")
