@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -143,9 +143,8 @@ class Server:
         """
         sent = None if body is None else _json(body)
         headers = {} if sent is None else {"Content-Type": "application/json"}
-        with self.request(
-            method, f"/api/{version}/mlflow/{path}", sent, query, headers, again=again
-        ) as answer:
+        at = f"/api/{version}/mlflow/{path}"
+        with self.request(method, at, sent, query, headers, again=again, whole=True) as answer:
             return _object(self.uri, answer)
 
     @contextmanager
@@ -158,17 +157,26 @@ class Server:
         headers: Mapping[str, str] | None = None,
         *,
         again: bool = True,
+        whole: bool = False,
     ) -> Iterator[BaseHTTPResponse]:
-        """Ask for bytes; the answer, of status 200, is read inside of the block."""
-        answer = self._tried(method, self._url(path, query), body, headers or {}, again)
-        try:
-            if answer.status != 200:
-                raise _refusal(self.uri, answer)
-            yield answer
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(f"the answer of {self.uri} broke off: {error}") from error
-        finally:
-            answer.release_conn()
+        """Ask for bytes; the answer, of status 200, is read inside of the block.
+
+        Args:
+            whole: Whether the limit is one of the whole answer, not of each read: all but files.
+        """
+        from tracklet.connections import answered_by
+
+        until = time.monotonic() + self.limit
+        with answered_by(until) if whole else nullcontext():
+            answer = self._tried(method, self._url(path, query), body, headers or {}, again, until)
+            try:
+                if answer.status != 200:
+                    raise _refusal(self.uri, answer)
+                yield answer
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise Unreachable(f"the answer of {self.uri} broke off: {error}") from error
+            finally:
+                answer.release_conn()
 
     def _tried(
         self,
@@ -177,8 +185,8 @@ class Server:
         body: bytes | IO[bytes] | None,
         headers: Mapping[str, str],
         again: bool,
+        until: float,
     ) -> BaseHTTPResponse:
-        until = time.monotonic() + self.limit
         tries = _number("HTTP_REQUEST_MAX_RETRIES", 5)
         while True:
             try:
@@ -269,6 +277,8 @@ class Server:
 
     def _connections(self) -> urllib3.PoolManager:
         """The open connections; a forked process, and other options, have their own."""
+        from tracklet.connections import POOLS
+
         insecure = settings.flag("TRACKING_INSECURE_TLS")
         authority = settings.option("TRACKING_SERVER_CERT_PATH")
         own = settings.option("TRACKING_CLIENT_CERT_PATH")
@@ -296,6 +306,7 @@ class Server:
                     "ignore", category=urllib3.exceptions.InsecureRequestWarning
                 )
         made = urllib3.ProxyManager(proxy, **tls) if proxy else urllib3.PoolManager(**tls)
+        made.pool_classes_by_scheme = POOLS
         self._pool = os.getpid(), options, made
         return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -146,6 +147,39 @@ def test_a_silent_server_is_waited_for_within_the_limit() -> None:
         with pytest.raises(Unreachable, match="timed out") as caught:
             Server(uri, limit=0.3).call("GET", "runs/get")
     assert caught.value.carried_out
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Head: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 100000\r\n\r\n{",
+    ],
+    ids=["head", "body", "refusal"],
+)
+def test_a_server_that_answers_a_byte_at_a_time_is_waited_for_within_the_limit(
+    start: bytes,
+) -> None:
+    """Each read is in time, and the whole would last for hours."""
+    given_up = threading.Event()
+
+    def dribble(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(1 << 16)
+            client.sendall(start)
+            while not given_up.wait(0.02):
+                client.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=dribble, args=(listening,), daemon=True)
+        thread.start()
+        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", limit=0.4)
+        with pytest.raises(Unreachable, match="timed out"):
+            server.call("POST", "runs/create", {}, again=False)
+        given_up.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(

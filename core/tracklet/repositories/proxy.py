@@ -86,7 +86,7 @@ class ProxiedArtifacts(RemoteArtifacts):
         root = self._root.removeprefix(_PATH).strip("/")
         query = {"path": "/".join(filter(None, (root, prefix)))}
         try:
-            with self._server.request("GET", _PATH, query=query) as answer:
+            with self._server.request("GET", _PATH, query=query, whole=True) as answer:
                 import json
 
                 found = json.loads(answer.read()).get("files") or ()
@@ -108,7 +108,8 @@ class ProxiedArtifacts(RemoteArtifacts):
 
     def delete(self, path: str = "") -> None:
         try:
-            with self._server.request("DELETE", self._at(validate_artifact_path(path))) as answer:
+            at = self._at(validate_artifact_path(path))
+            with self._server.request("DELETE", at, whole=True) as answer:
                 answer.drain_conn()
         except ResourceDoesNotExist:
             pass
