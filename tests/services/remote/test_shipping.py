@@ -163,6 +163,36 @@ def test_a_server_that_gives_ids_of_its_own_finds_a_run_by_both(
         assert [point.step for point in client.get_metric_history(each, "loss")] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("keeps_ids", [True, False])
+def test_runs_below_one_another_arrive_as_such(
+    keeps_ids: bool, proxy: Any, kept: FileStore, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the outermost goes on, too; whichever folder is looked at first."""
+    if not keeps_ids:
+        create = FileStore.create_run
+        monkeypatch.setattr(
+            FileStore, "create_run", lambda *given, run_id=None, **more: create(*given, **more)
+        )
+    tracklet.set_tracking_uri(proxy.uri)
+    store: Any = open_store(proxy.uri)
+    server = RestStore(proxy.uri)
+    with tracklet.start_run(run_name="outer"):
+        for number in range(4):
+            with tracklet.start_run(run_name=f"inner {number}", nested=True):
+                tracklet.log_metric("loss", 1.0)
+        for _ in range(2):
+            Shipper(store.spool, server).deliver()
+        assert len(kept.search_runs(["0"])) == 5
+    server.close()
+    assert sync(proxy.uri)["left"] == []
+    runs = {run.info.run_name: run for run in kept.search_runs(["0"])}
+    outer = runs.pop("outer").info.run_id
+    assert len(runs) == 4
+    for run in runs.values():
+        assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
+        assert run.data.tags["mlflow.parentRunId"] == outer
+
+
 def test_a_run_of_the_servers_goes_on_through_the_spool(
     proxy: Any, kept: FileStore, spool: Path
 ) -> None:

@@ -241,12 +241,7 @@ class _Shipment:
             return True
         ours, tags = run.info.run_id, dict(run.data.tags)
         parent = tags.get(PARENT_TAG)
-        if (
-            parent is not None
-            and self.spool.server_id(parent) == parent
-            and self.spool.has("run", parent)
-            and not self.spool.is_part(parent)
-        ):
+        if parent is not None and self.spool.has("run", parent) and not self.spool.is_made(parent):
             return False  # its turn comes first
         experiment_id = self.shipper.experiment_id(run.info.experiment_id)
         made = None

@@ -158,8 +158,15 @@ class Spool:
 
     def is_part(self, run_id: str) -> bool:
         """Whether the server has had the run before, so that what is here is not all of it."""
+        return bool(self._noted(run_id).get("part"))
+
+    def is_made(self, run_id: str) -> bool:
+        """Whether the server has a run that is here, if not all of it."""
+        return "run_id" in self._noted(run_id)
+
+    def _noted(self, run_id: str) -> dict[str, Any]:
         entry = self._entry("run", run_id)
-        return entry is not None and bool(Cursor(entry.folder).kept.get("part"))
+        return {} if entry is None else Cursor(entry.folder).kept
 
     # -- how much may be here ---------------------------------------------------------------------
 
