@@ -14,6 +14,8 @@ from tracklet.record.query import all_of
 from tracklet_services.ui import rights
 from tracklet_services.ui.place import Place
 
+EXACT: Final = (1 << 53) - 1
+"""The greatest whole number up to which a browser tells all apart."""
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 
@@ -56,9 +58,11 @@ def page_of(request: Request) -> int:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold of a value: numbers that are not finite as texts."""
+    """What a browser reads of JSON: numbers that are not finite, or too long, as texts."""
     if isinstance(value, float):
         return number(value)
+    if isinstance(value, int) and abs(value) > EXACT:
+        return str(value)
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

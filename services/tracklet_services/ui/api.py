@@ -218,7 +218,7 @@ def run_page(place: Place, request: Request) -> Any:
     """All that the page of a run needs."""
     run = place.client.get_run(request.path_params["run_id"])
     experiment = place.client.get_experiment(run.info.experiment_id)
-    children = _related(place, run)
+    family = _related(place, request, run)
     return {
         "info": {**dict(run.info), "artifact_uri": without_user(run.info.artifact_uri or "")},
         "experiment": {"id": experiment.experiment_id, "name": experiment.name},
@@ -240,12 +240,12 @@ def run_page(place: Place, request: Request) -> Any:
             }
             for used in run.inputs.dataset_inputs
         ],
-        "models": _models(place, run),
-        **children,
+        "models": _models(place, request, run),
+        **family,
     }
 
 
-def _related(place: Place, run: Run) -> dict[str, Any]:
+def _related(place: Place, request: Request, run: Run) -> dict[str, Any]:
     """The parent and the children of a run, by id, name and status."""
     parent = run.data.tags.get(table.PARENT)
     filter = f"tags.`{table.PARENT}` = '{run.info.run_id}'"
@@ -255,20 +255,20 @@ def _related(place: Place, run: Run) -> dict[str, Any]:
         "children": [[r.run_id, r.name, r.status] for r in rows],
     }
     if parent:
-        try:
-            info = place.client.get_run(parent).info
-            found["parent"] = [info.run_id, info.run_name, info.status]
-        except TrackletException:
-            found["parent"] = [parent, None, None]
+        # A tag may name any run at all: of those that may not be read no more is told than it says.
+        known = models.Runs(place, request, [parent]).brief(parent) or {}
+        found["parent"] = [parent, known["name"], known["status"], known["experiment_id"]]
     return found
 
 
-def _models(place: Place, run: Run) -> list[dict[str, Any]]:
+def _models(place: Place, request: Request, run: Run) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     for output in run.outputs.model_outputs:
         try:
             model = place.client.get_logged_model(output.model_id)
         except ResourceDoesNotExist:
+            continue
+        if not rights.may(request, "experiment", model.experiment_id):
             continue
         shown.append(
             {

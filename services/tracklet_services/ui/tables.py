@@ -11,10 +11,12 @@ from starlette.responses import HTMLResponse
 
 from tracklet import lazy
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
+from tracklet_services.ui.answers import EXACT
 from tracklet_services.ui.place import LIMITS
 
 _ROWS: Final = 1_000
 _LONGEST: Final = 500
+_BUFFER: Final = 1 << 16
 
 
 def parquet(path: Path) -> dict[str, Any]:
@@ -26,14 +28,15 @@ def parquet(path: Path) -> dict[str, Any]:
     """
     reader = lazy.imported("pyarrow.parquet", "pyarrow", purpose="showing Parquet")
     try:
-        with reader.ParquetFile(path) as file:
+        # Without a buffer the first rows would cost as much memory as the whole of their row group.
+        with reader.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
             schema = file.schema_arrow
             columns = schema.names[: LIMITS["columns"]]
             batch = next(file.iter_batches(_ROWS, columns=columns), None)
             count = file.metadata.num_rows
-    except (OSError, ValueError, ArithmeticError, LookupError) as error:
+    except (OSError, ValueError, ArithmeticError, LookupError, NotImplementedError) as error:
         raise InvalidParameterValue(f"{path.name} cannot be read as Parquet: {error}") from error
-    rows = [] if batch is None else zip(*(c.to_pylist() for c in batch.columns), strict=True)
+    rows = [] if batch is None else zip(*map(_values, batch.columns), strict=True)
     return {
         "columns": columns,
         "types": [str(schema.field(i).type) for i in range(len(columns))],
@@ -43,12 +46,27 @@ def parquet(path: Path) -> dict[str, Any]:
     }
 
 
+def _values(column: Any) -> list[Any]:
+    """The values of a column; a time that Python has none for is the number that was written."""
+    try:
+        return column.to_pylist()
+    except (ValueError, ArithmeticError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, ArithmeticError):
+        return getattr(scalar, "value", None)
+
+
 def _cell(value: Any) -> Any:
     """A value as JSON has it; what it has not, as a text that is not too long."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 1 << 53 else str(value)
+        return value if abs(value) <= EXACT else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     text = str(value)

@@ -461,3 +461,34 @@ def test_changes_are_seen_whatever_the_steps(tmp_path: Path) -> None:
         place.client.log_metric(run_id, key, 1.0, step=2**63 - 1)
     assert _signs(place, []) != before
     place.close()
+
+
+def test_parquet_is_shown_with_times_that_python_has_none_for(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from tracklet_services.ui import tables
+
+    columns = {
+        "far": pa.array([0, 1 << 60], pa.timestamp("us")),
+        "day": pa.array([1, 1 << 30], pa.date32()),
+        "long": pa.array([(1 << 53) + 1, None], pa.int64()),
+        "odd": pa.array([float("nan"), -0.0]),
+    }
+    path = tmp_path / "odd.parquet"
+    parquet.write_table(pa.table(columns), path)
+    found = tables.parquet(path)
+    assert found["columns"] == list(columns)
+    assert found["count"] == 2
+    first, second = found["data"]
+    assert first == ["1970-01-01 00:00:00", "1970-01-02", "9007199254740993", "nan"]
+    assert second == [str(1 << 60), 1 << 30, None, 0.0]
+
+
+def test_numbers_that_a_browser_would_round_are_texts() -> None:
+    from tracklet_services.ui.answers import plain
+
+    value = {"a": [1 << 53, -(1 << 60), (1 << 53) - 1, True], "b": math.inf}
+    assert plain(value) == {
+        "a": ["9007199254740992", str(-(1 << 60)), (1 << 53) - 1, True],
+        "b": "Infinity",
+    }

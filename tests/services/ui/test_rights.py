@@ -14,6 +14,7 @@ pytest.importorskip("msgspec")
 from starlette.testclient import TestClient
 
 import tracklet
+from tracklet.entities import LoggedModelOutput
 from tracklet.entities.trace import TraceInfo, TraceLocation, TraceState
 
 PASSWORD = "correct horse battery"
@@ -144,6 +145,22 @@ def test_what_a_page_mentions_is_told_to_those_who_may_read_it(team: Team) -> No
     assert {node["name"] for node in graph["nodes"]} == {"net", "m 1"}
     whole = team.client("root").get(f"/api/ui/v1/lineage?of=model:{team.model}").json()
     assert {node["name"] for node in whole["nodes"]} == {"net", "m 1", "unseen 1", "hidden"}
+
+
+def test_a_run_tells_nothing_of_those_that_its_tags_and_outputs_name(team: Team) -> None:
+    client = team.place.client
+    parent = client.create_run(team.other, run_name="hidden parent").info.run_id
+    hidden = client.create_logged_model(team.other, "hidden-net", parent).model_id
+    run = client.create_run(team.experiment, tags={"mlflow.parentRunId": parent}).info.run_id
+    client.log_outputs(run, [LoggedModelOutput(hidden, 0), LoggedModelOutput(team.model, 0)])
+
+    def page(name: str) -> Any:
+        return team.client(name).get(f"/api/ui/v1/run/{run}").json()
+
+    assert page("reader")["parent"] == [parent, None, None, None]
+    assert [one["name"] for one in page("reader")["models"]] == ["net"]
+    assert page("root")["parent"] == [parent, "hidden parent", "RUNNING", team.other]
+    assert [one["name"] for one in page("root")["models"]] == ["hidden-net", "net"]
 
 
 def test_pages_say_what_may_be_done(team: Team) -> None:

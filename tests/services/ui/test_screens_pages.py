@@ -514,7 +514,7 @@ def screens(kept: Library) -> list[str]:
         "#/models", "#/models/churn", "#/models/churn/versions/2", f"{of}/models",
         f"{of}/models/{kept.model}", f"{of}/traces", f"{of}/traces/{kept.trace}",
         f"{of}/traces/{kept.trace}?span={3:016x}", f"#/lineage?of=run:{kept.run}",
-        f"#/lineage?of=run:{kept.run}&view=list", "#/doctor", "#/settings",
+        f"#/lineage?of=run:{kept.run}&view=list", "#/doctor", "#/settings", of,
     ]  # fmt: skip
 
 
@@ -538,6 +538,8 @@ def test_every_screen_fits_and_is_accessible(shown: Shown, open_page: Open, look
         page.goto(server.address + at)
         expect(heading(page)).to_be_visible()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        if at == screens(kept)[-1]:
+            expect(page.get_by_role("gridcell").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, at
         for one in Axe().run(page, options=tags).response["violations"]:
             found[at, one["id"]] = [node["html"][:160] for node in one["nodes"]][:3]

@@ -104,6 +104,78 @@ def test_a_group_is_summed_up_over_all_of_its_runs(swept: Swept, open_page: Open
     expect(page.get_by_role("button", name="compare 4")).to_be_enabled()
 
 
+def test_parents_of_one_name_are_groups_of_their_own(
+    own: tuple[Any, Any, str, str], open_page: Open
+) -> None:
+    server, client, experiment, _ = own
+    for value in (1.0, 3.0):
+        parent = client.create_run(experiment, run_name="sweep").info.run_id
+        tags = {"mlflow.parentRunId": parent}
+        child = client.create_run(experiment, tags=tags, run_name="child").info.run_id
+        client.log_metric(child, "m", value)
+    page = open_page(f"#/experiments/{experiment}?group=parent&cols=metric.m", server=server)
+    groups = page.locator(".row:not([hidden])", has_text="parent: sweep")
+    expect(groups).to_have_count(2)
+    expect(groups.locator(".cell").last).to_have_text("1")
+
+
+def test_what_acts_on_a_run_does_so_after_others_came(
+    own: tuple[Any, Any, str, str], open_page: Open
+) -> None:
+    server, client, experiment, first = own
+    client.log_param(first, "kind", "a")
+    page = open_page(f"#/experiments/{experiment}", server=server)
+    page.get_by_role("grid").focus()
+    client.create_run(experiment, run_name="second")
+    expect(names(page)).to_have_text(["second", "first"])
+    page.keyboard.press(" ")
+    expect(page.locator(".row.selected .name a")).to_have_text(["first"])
+
+
+NUMBERS = {
+    "1.2345e-10": "1.234e−10",
+    "-1.2345e-300": "−1.234e−300",
+    "1.234e20": "1.234e20",
+    "1234567.5": "1.2346e6",
+    "0.00012": "0.00012",
+    "-0": "0",
+    "100": "100",
+}
+
+
+def test_numbers_are_shown_as_large_as_they_are(swept: Swept, open_page: Open) -> None:
+    page = open_page(server=swept[0])
+    shown = page.evaluate(
+        """async texts => {
+            const main = document.querySelector('script[type=module]').src;
+            const { number } = await import(main.replace(/main[.]js$/, 'lib/format.js'));
+            return texts.map(text => number(Number(text)));
+        }""",
+        list(NUMBERS),
+    )
+    assert dict(zip(NUMBERS, shown, strict=True)) == NUMBERS
+
+
+WAYS = {
+    "val/loss": "min", "train_nll": "min", "validation_0-mlogloss": "min", "merror": "min",
+    "valid_0-l2": "min", "mean_test_neg_log_loss": "max", "neg_mean_squared_error": "max",
+    "cross_entropy": "min", "smape": "min", "val_auc": "max", "f1_score": "max", "epoch": "none",
+}  # fmt: skip
+
+
+def test_which_way_a_metric_is_better_is_told_by_its_name(swept: Swept, open_page: Open) -> None:
+    page = open_page(server=swept[0])
+    guessed = page.evaluate(
+        """async keys => {
+            const main = document.querySelector('script[type=module]').src;
+            const { guess } = await import(main.replace(/main[.]js$/, 'table/best.js'));
+            return keys.map(guess);
+        }""",
+        list(WAYS),
+    )
+    assert dict(zip(WAYS, guessed, strict=True)) == WAYS
+
+
 def test_the_best_of_each_metric_is_marked(swept: Swept, open_page: Open) -> None:
     server, _, experiment = swept
     page = open_page(f"#/experiments/{experiment}?flat=1", server=server)
@@ -164,6 +236,8 @@ def test_the_filter_says_what_may_come_next(swept: Swept, open_page: Open) -> No
     page = open_page(f"#/experiments/{experiment}?flat=1", server=server, allowed=("400 (Bad",))
     box = page.get_by_role("combobox", name="filter runs")
     box.press_sequentially("mod")
+    # What was typed so far is looked for: that leaves no run, and takes no value from the list.
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
     page.get_by_role("option", name="params.model").click()
     box.press_sequentially("=")
     page.get_by_role("option", name="= '", exact=True).click()

@@ -39,7 +39,7 @@ export function together(label, curves, x) {
   const mean = numbers(one => (one.runs ? one.sum / one.runs : NaN));
   const finite = (/** @type {number} */ v) => (Number.isFinite(v) ? v : NaN);
   return {
-    run: label, count: curves.reduce((sum, curve) => sum + curve.count, 0), binned: true, low, high: low + width * BINS, mean, last: mean,
+    run: label, count: curves.reduce((sum, curve) => sum + curve.count, 0), binned: true, low, high: Math.max(...curves.map(curve => curve.high)), mean, last: mean,
     x: numbers((_, key) => (whole ? key : low + (key + 0.5) * width)),
     least: numbers(one => finite(one.least)), most: numbers(one => finite(one.most)),
     counts: Uint32Array.from(sorted, ([, one]) => one.count), odd: Uint32Array.from(sorted, ([, one]) => one.odd),

@@ -72,7 +72,7 @@ export function correlation(rows, a, b) {
 }
 
 /** A value in a filter. @param {string} name @param {string} op @param {any} value */
-export const condition = (name, op, value) => `${term(name)} ${op} ${typeof value === 'number' ? Number(value.toPrecision(12)) : `'${value}'`}`;
+export const condition = (name, op, value) => `${term(name)} ${op} ${typeof value === 'number' ? value : `'${value}'`}`;
 
 /** @param {string} name */
 export function term(name) {

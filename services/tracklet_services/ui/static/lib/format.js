@@ -12,14 +12,14 @@ export function number(value, digits = 5) {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e9) return String(value).replace('-', '−');
-  if (size >= 1e-4 && size < 1e7) return trim(value.toPrecision(digits)).replace('-', '−');
-  return trim(value.toExponential(digits - 2)).replace('-', '−').replace('e+', 'e').replace('e-', 'e−');
+  const text = size >= 1e-4 && size < 1e7 ? value.toPrecision(digits) : value.toExponential(digits - 2);
+  return trim(text).replaceAll('-', '−').replace('e+', 'e');
 }
 
-/** @param {string} text */
+/** Without the zeros at the end of its digits; those of a power of ten are none. @param {string} text */
 function trim(text) {
-  if (!text.includes('.')) return text;
-  return text.replace(/\.?0+(?=e|$)/, '');
+  const [digits, power] = text.split('e');
+  return (digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits) + (power === undefined ? '' : `e${power}`);
 }
 
 /** @param {number} value */
@@ -33,16 +33,16 @@ export function age(ms) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
   if (seconds < 86400 * 60) return `${Math.floor(seconds / 86400)} d`;
-  return new Date(ms).toISOString().slice(0, 10);
+  return time(ms).slice(0, 10);
 }
 
 /** @param {number | null | undefined} ms */
 export function duration(ms) {
   if (ms == null || Number.isNaN(ms)) return '–';
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const seconds = ms < 9950 ? ms / 1000 : Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }

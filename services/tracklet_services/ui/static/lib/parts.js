@@ -1,5 +1,5 @@
 /** Small parts that every screen is made of. */
-import { html, useEffect, useState } from '../vendor/preact.js';
+import { html, useEffect, useRef, useState } from '../vendor/preact.js';
 import * as format from './format.js';
 import { awaiting } from './live.js';
 import { say } from './state.js';
@@ -74,6 +74,29 @@ export function useAnswer(ask, key) {
     return () => controller.abort();
   }, [key, turn]);
   return { ...state, again: () => setTurn((/** @type {number} */ n) => n + 1) };
+}
+
+/**
+ * What is typed into a box, told after a pause; that it was heard undoes nothing that was typed since.
+ * @param {string} text What was heard. @param {(text: string | null) => void} onChange
+ * @returns {[string, (typed: string) => void, (typed: string) => void]} What is typed, how to type, and how to tell at once.
+ */
+export function useTyped(text, onChange) {
+  const [typed, setTyped] = useState(text);
+  const told = useRef(text);
+  const tell = (/** @type {string} */ next) => {
+    told.current = next;
+    setTyped(next);
+    onChange(next || null);
+  };
+  useEffect(() => {
+    if (text !== told.current) setTyped((told.current = text));
+  }, [text]);
+  useEffect(() => {
+    const timer = setTimeout(() => typed !== told.current && tell(typed), 250);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return [typed, setTyped, tell];
 }
 
 /** @param {{ text: string, most?: number }} props A text that is cut, and says so. */

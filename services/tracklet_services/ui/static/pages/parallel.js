@@ -26,12 +26,13 @@ export default function Parallel({ data, rows, uses, names, filter }) {
   const wanted = fetched(axes);
   const [error, setError] = useState(/** @type {any} */ (null));
   const [, turn] = useState(0);
-  useEffect(() => {
-    data.fetch(wanted).then((/** @type {boolean} */ came) => {
+  const fetchAll = () => {
+    data.whole(wanted).then(() => {
       setError(null);
-      if (came) turn(n => n + 1);
+      turn(n => n + 1);
     }, setError);
-  }, [data, wanted.join()]);
+  };
+  useEffect(fetchAll, [data, wanted.join()]);
   const change = (/** @type {string[]} */ next) => setQuery({ axes: columns.spell(next) || null });
   const ready = wanted.every(name => data.columns.has(name));
   return html`<div class="bar"><label class="check">axis <select value="" onChange=${(/** @type {any} */ e) => {
@@ -39,10 +40,7 @@ export default function Parallel({ data, rows, uses, names, filter }) {
       e.target.value = '';
     }}><option value="">add one</option>${all.filter(name => !axes.includes(name)).map(name => html`<option value=${name}>${title(name)}</option>`)}</select></label>
       ${axes.length >= MOST && html`<span class="dim small">at most ${MOST} axes</span>`}</div>
-    ${error && html`<${Trouble} error=${error} retry=${() => {
-      data.again();
-      turn(n => n + 1);
-    }} />`}
+    ${error && html`<${Trouble} error=${error} retry=${fetchAll} />`}
     ${ready && html`<${Drawing} data=${data} rows=${rows} names=${axes} filter=${filter} onChange=${change} />`}`;
 }
 

@@ -103,7 +103,7 @@ function Overview({ run }) {
 function Family({ run: { info, parent, children } }) {
   const [find, setFind] = useState('');
   const shown = children.filter((/** @type {any[]} */ [id, name]) => `${name}\n${id}`.toLowerCase().includes(find.toLowerCase()));
-  const link = (/** @type {any[]} */ [id, name, status]) => html`<a href=${href(['experiments', info.experiment_id, 'runs', id])} dir="auto">${name || id.slice(0, 8)}</a> ${status && html`<${Status} name=${status} />`}`;
+  const link = (/** @type {any[]} */ [id, name, status, experiment]) => html`<a href=${href(['experiments', experiment ?? info.experiment_id, 'runs', id])} dir="auto">${name || id.slice(0, 8)}</a> ${status && html`<${Status} name=${status} />`}`;
   const count = (/** @type {string} */ state) => children.filter((/** @type {any[]} */ one) => one[2] === state).length;
   const states = ['FINISHED', 'RUNNING', 'FAILED', 'KILLED'].filter(count).map(state => `${format.count(count(state))} ${format.status(state)}`);
   return html`<section class="card"><h2>Family</h2>

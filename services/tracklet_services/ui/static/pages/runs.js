@@ -153,8 +153,11 @@ export default function Runs({ ids }) {
     const same = new Set(uses.filter(use => !use[3]).map(([kind, key]) => `${kind}.${key}`));
     names = names.filter(name => !same.has(name));
   }
+  const by = columns.parse(query.get('group') ?? '');
+  const needed = by.filter(name => /^(param|tag)\./.test(name));
+  // Without the columns of its groups a table that came anew could not be drawn, and would lose where one was.
   const first = useRef(names);
-  first.current = names;
+  first.current = [...new Set([...needed, ...names])];
   useEffect(() => listen(of), [of]);
   const key = JSON.stringify([of, text, order, trashed, query.get('turn'), changes.value]);
   const answer = useAnswer(async signal => {
@@ -176,7 +179,6 @@ export default function Runs({ ids }) {
   const data = answer.value;
   const note = ids.length === 1 ? known[ids[0]]?.note : '';
   const chosen = selected.current;
-  const by = columns.parse(query.get('group') ?? '');
   const as = ['min', 'max'].includes(query.get('agg') ?? '') ? /** @type {string} */ (query.get('agg')) : 'mean';
   const open = new Set(columns.parse(query.get('open') ?? ''));
   const titleOf = (/** @type {string} */ id) => known[id]?.name;
@@ -192,17 +194,26 @@ export default function Runs({ ids }) {
     better: best.parse(query.get('better') ?? ''),
     base: query.get('base') ?? '',
   };
-  const needed = by.filter(name => /^(param|tag)\./.test(name));
   const ready = !!data && needed.every(name => data.columns.has(name));
   const [failed, setFailed] = useState(/** @type {any} */ (null));
   useEffect(() => {
-    if (data && !ready) data.fetch(needed).then(() => turn(n => n + 1), setFailed);
+    setFailed(null);
+    if (data && !ready) data.whole(needed).then(() => turn(n => n + 1), (/** @type {any} */ problem) => (problem.status === 410 ? setQuery({ turn: String(Date.now()) }) : setFailed(problem)));
   }, [data, by.join()]);
   const groups = data && by.length && ready ? groupsOf(data, by, id => titleOf(id) ?? id) : null;
   const sort = order[0] ? /** @type {[string, number]} */ ([order[0].replace(/ (ASC|DESC)$/, ''), order[0].endsWith('DESC') ? -1 : 1]) : null;
   const rows = data && (!by.length || ready) ? rowsOf(data, { groups, flat: query.get('flat') === '1', open, base: how.base, sort, as }) : null;
   const nested = !!data && data.parent.some((/** @type {number} */ row) => row >= 0);
   const drawn = data ? [...data.ids.keys()].filter(row => !chosen.size || chosen.has(data.ids[row])) : [];
+  // What may be looked for is what all runs have, not those that a filter, be it half a word, has left.
+  const valuesOf = async (/** @type {string} */ name, /** @type {AbortSignal} */ signal) => {
+    if (data && data.count === data.total) {
+      await data.whole([name]);
+      return data.columns.get(name);
+    }
+    const asked = /** @type {[string, string][]} */ ([['experiments', of], ['view', trashed ? 'deleted_only' : 'active_only'], ['column', name]]);
+    return new TableData(await frame('table', asked, signal), ids).columns.get(name);
+  };
   const toggle = (/** @type {string} */ name) => (/** @type {boolean} */ on) => setMenu(on ? name : '');
   return html`<main id="main" class="page wide" tabindex="-1">
     <${Crumbs} trail=${[['experiments', '#/'], [title]]} />
@@ -215,7 +226,7 @@ export default function Runs({ ids }) {
     <${Parts} ids=${ids} at="runs" />
     ${note && html`<p class="note-line dim" dir="auto">${note.split('\n')[0]}</p>`}
     <div class="bar">
-      <${FilterBox} text=${text} wrong=${!!answer.error} uses=${uses} data=${data} onChange=${(/** @type {string | null} */ filter) => setQuery({ filter })} />
+      <${FilterBox} text=${text} wrong=${!!answer.error} uses=${uses} valuesOf=${valuesOf} of=${`${of} ${trashed} ${changes.value}`} onChange=${(/** @type {string | null} */ filter) => setQuery({ filter })} />
       ${data && html`<${MenuButton} label="Facets" open=${menu === 'facets'} onOpen=${toggle('facets')}><${Facets} data=${data} names=${names} filter=${asFilter(text)} /></${MenuButton}>`}
     </div>
     <div class="bar">
@@ -239,7 +250,12 @@ export default function Runs({ ids }) {
     </div>
     ${asFilter(text) !== text && text && html`<p class="dim small">looks for <code>${asFilter(text)}</code></p>`}
     ${answer.error && html`<${FilterError} error=${answer.error} text=${asFilter(text)} />`}
-    ${(keys.error ?? failed) && html`<${Trouble} error=${keys.error ?? failed} retry=${keys.again} />`}
+    ${(keys.error ?? failed) && html`<${Trouble} error=${keys.error ?? failed} retry=${() => {
+      data?.again();
+      setFailed(null);
+      keys.again();
+      answer.again();
+    }} />`}
     ${choosing && html`<${Chooser} uses=${uses} names=${names} onChange=${(/** @type {string[] | null} */ next) => setQuery({ cols: next && columns.spell(next) })} onClose=${() => setChoosing(false)} />`}
     ${!data && answer.busy && html`<${Waiting} />`}
     ${data && data.count === 0 && html`<p class="dim none">${text ? html`Nothing matches. Without the filter there are ${format.count(data.total)} runs. <button class="quiet" onClick=${() => setQuery({ filter: null })}>clear the filter</button>` : trashed ? 'The trash holds no runs of this experiment.' : 'This experiment has no runs yet.'}</p>`}

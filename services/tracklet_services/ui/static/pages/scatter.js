@@ -30,19 +30,17 @@ export default function Scatter({ data, rows, uses, names, filter }) {
   const wanted = fetched([x, y, hue, size].filter(Boolean));
   const [error, setError] = useState(/** @type {any} */ (null));
   const [, turn] = useState(0);
-  useEffect(() => {
-    data.fetch(wanted).then((/** @type {boolean} */ came) => {
+  const fetchAll = () => {
+    data.whole(wanted).then(() => {
       setError(null);
-      if (came) turn(n => n + 1);
+      turn(n => n + 1);
     }, setError);
-  }, [data, wanted.join()]);
+  };
+  useEffect(fetchAll, [data, wanted.join()]);
   const ready = wanted.every(name => data.columns.has(name));
   const choose = (/** @type {string} */ label, /** @type {string} */ key, /** @type {string} */ value, /** @type {boolean} */ none = false) => html`<label class="check">${label} <select value=${value} onChange=${(/** @type {any} */ e) => setQuery({ [key]: e.target.value || null })}>${none && html`<option value="">none</option>`}${all.map(name => html`<option value=${name} selected=${name === value}>${title(name)}</option>`)}</select></label>`;
   return html`<div class="bar">${choose('across', 'sx', x)}${choose('up', 'sy', y)}${choose('colour', 'sc', hue, true)}${choose('size', 'ss', size, true)}</div>
-    ${error && html`<${Trouble} error=${error} retry=${() => {
-      data.again();
-      turn(n => n + 1);
-    }} />`}
+    ${error && html`<${Trouble} error=${error} retry=${fetchAll} />`}
     ${ready && html`<${Drawing} data=${data} rows=${rows} x=${x} y=${y} hue=${hue} size=${size} filter=${filter} />`}`;
 }
 
@@ -71,7 +69,8 @@ function Drawing({ data, rows, x, y, hue, size, filter }) {
   };
   const [sizes, hues] = [as && span(as), ac && span(ac)];
   const kinds = ac && !ac.numeric ? [...new Set(drawn.map(ac.of))].sort() : [];
-  const colourOf = (/** @type {number} */ row) => (!ac ? format.colour(data.ids[row]) : !ac.numeric ? format.COLOURS[kinds.indexOf(ac.of(row)) % format.COLOURS.length] : Number.isFinite(ac.of(row)) && hues ? ramp(hues[1] > hues[0] ? (ac.of(row) - hues[0]) / (hues[1] - hues[0]) : 0.5) : '#888');
+  const numbers = new Map(kinds.map((kind, i) => [kind, i]));
+  const colourOf = (/** @type {number} */ row) => (!ac ? format.colour(data.ids[row]) : !ac.numeric ? format.COLOURS[(numbers.get(ac.of(row)) ?? 0) % format.COLOURS.length] : Number.isFinite(ac.of(row)) && hues ? ramp(hues[1] > hues[0] ? (ac.of(row) - hues[0]) / (hues[1] - hues[0]) : 0.5) : '#888');
   const radius = (/** @type {number} */ row) => (as && sizes && sizes[1] > sizes[0] && Number.isFinite(as.of(row)) ? 3 + 9 * Math.sqrt((as.of(row) - sizes[0]) / (sizes[1] - sizes[0])) : drawn.length > 2000 ? 2.5 : 4.5);
   const place = (/** @type {number} */ row) => /** @type {[number, number]} */ (scales ? [scales[0].at(/** @type {any} */ (ax).of(row)), scales[1].at(/** @type {any} */ (ay).of(row))] : [NaN, NaN]);
   useEffect(() => {

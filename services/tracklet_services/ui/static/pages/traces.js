@@ -5,7 +5,7 @@ import * as format from '../lib/format.js';
 import { Listing, TagList } from '../lib/listing.js';
 import { changes, listen } from '../lib/live.js';
 import { Parts } from '../lib/models.js';
-import { Crumbs, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { Crumbs, Trouble, useAnswer, useTyped, Waiting } from '../lib/parts.js';
 import { href, route, setQuery } from '../lib/route.js';
 
 const SPANS = /** @type {Record<string, [string, number]>} */ ({ h: ['last hour', 3600], d: ['last day', 86400], w: ['last week', 7 * 86400], m: ['last 30 days', 30 * 86400] });
@@ -49,17 +49,12 @@ export default function Traces({ ids }) {
   const text = query.get('filter') ?? '';
   const run = query.get('run') ?? '';
   const order = query.get('order') ?? 'timestamp_ms DESC';
-  const [typed, setTyped] = useState(text);
+  const [typed, setTyped, tell] = useTyped(text, filter => setQuery({ filter }));
   const [most, setMost] = useState(100);
   const about = useAnswer(signal => get('experiments', [['view', 'all']], signal), 'experiments');
   const key = [of, text, query.get('state'), query.get('within'), run, order, most, changes.value].join('\n');
   const { value, error, busy, again } = useAnswer(signal => get('traces', [['experiments', of], ['filter', filterOf(query)], ['order', `attributes.${order}`], ['most', String(most)], ...(run ? /** @type {[string, string][]} */ ([['run', run]]) : [])], signal), key);
   useEffect(() => listen(of), [of]);
-  useEffect(() => setTyped(text), [text]);
-  useEffect(() => {
-    const timer = setTimeout(() => typed !== text && setQuery({ filter: typed || null }), 250);
-    return () => clearTimeout(timer);
-  }, [typed]);
   const known = (about.value?.experiments ?? []).find((/** @type {any} */ one) => one.id === of);
   const title = ids.length ? (known?.name ?? (ids.length > 1 ? `${ids.length} experiments` : of)) : 'Traces';
   document.title = `traces${ids.length ? ` of ${title}` : ''} · tracklet`;
@@ -72,7 +67,7 @@ export default function Traces({ ids }) {
     <div class="title"><h1 dir="auto">${title}</h1><span class="count">${value ? `${format.count(traces.length)}${value.next ? ' or more' : ''} ${traces.length === 1 && !value.next ? 'trace' : 'traces'}` : ''}</span></div>
     ${ids.length > 0 && html`<${Parts} ids=${ids} at="traces" />`}
     <div class="bar">
-      <input class="filter" data-filter type="search" spellcheck=${false} autocomplete="off" placeholder="filter: tags.team = 'growth' and attributes.execution_time_ms > 500, or a name" aria-label="filter traces" aria-invalid=${!!error} value=${typed} onInput=${(/** @type {any} */ e) => setTyped(e.target.value)} onKeyDown=${(/** @type {any} */ e) => e.key === 'Escape' && (typed ? setQuery({ filter: null }) : e.target.blur())} />
+      <input class="filter" data-filter type="search" spellcheck=${false} autocomplete="off" placeholder="filter: tags.team = 'growth' and attributes.execution_time_ms > 500, or a name" aria-label="filter traces" aria-invalid=${!!error} value=${typed} onInput=${(/** @type {any} */ e) => setTyped(e.target.value)} onKeyDown=${(/** @type {any} */ e) => e.key === 'Escape' && (typed ? tell('') : e.target.blur())} />
       ${choice('state', 'state', [['', 'any state'], ...STATES])}
       ${choice('within', 'time', [['', 'any time'], .../** @type {[string, string][]} */ (Object.entries(SPANS).map(([one, [word]]) => [one, word]))])}
       ${run && html`<span class="badge">of run ${run.slice(0, 8)}<button class="in-badge" aria-label="traces of all runs" onClick=${() => setQuery({ run: null })}>×</button></span>`}

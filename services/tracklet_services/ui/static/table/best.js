@@ -1,14 +1,17 @@
 /** Which way a metric is better, and which runs have its best value. */
 
-const LESS = /(^|[/_.\s-])(.*loss|err(or)?s?|rmse|mae|mse|mape|msle|perplexity|ppl|time|latency|seconds|duration|wer|cer|fid|brier|deviance|distance|regret|cost|kl|divergence|hamming|hinge|misclassification)($|[/_.\s-])/i;
+const LESS = /(^|[/_.\s-])(\w*loss|\w*nloglik|nll|\w*cross_?entropy|false_(positive|negative)s?|fpr|fnr|m?err(or)?s?|r?mse|mae|l1|l2|s?mape|wape|mphe|r?msle|perplexity|ppl|bpc|time|latency|seconds|duration|wer|cer|fid|brier|deviance|distance|regret|cost|kl|divergence|hamming|hinge|misclassification)($|[/_.\s-])/i;
 const NEITHER = /(^|[/_.\s-])(epochs?|steps?|iterations?|lr|learning_rate|grad_norm|count|samples?|total|size)($|[/_.\s-])/i;
 
 /** @typedef {'max' | 'min' | 'none'} Direction */
 
+/** A loss with its sign turned, as scikit-learn scores by. */
+const NEGATIVE = /(^|[/_.\s-])neg_/i;
+
 /** What the name of a metric suggests. @param {string} key @returns {Direction} */
 export function guess(key) {
   if (key.startsWith('system/') || NEITHER.test(key)) return 'none';
-  return LESS.test(key) ? 'min' : 'max';
+  return LESS.test(key) && !NEGATIVE.test(key) ? 'min' : 'max';
 }
 
 /** @param {any} column @param {Direction} direction @returns {number} NaN where there is none, or all are the same. */

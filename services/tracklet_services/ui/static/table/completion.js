@@ -33,16 +33,16 @@ export function countsOf(column) {
 }
 
 /**
- * @param {string} before The text up to the caret. @param {import('./columns.js').Use[]} uses @param {any} data
+ * @param {string} before The text up to the caret. @param {import('./columns.js').Use[]} uses @param {any} column The one of `columnAt`, if it is here.
  * @returns {Suggestion[]}
  */
-export function suggestions(before, uses, data) {
+export function suggestions(before, uses, column) {
   const value = VALUE.exec(before);
   if (value) {
     const typed = value[3].toLowerCase();
     const from = before.length - value[3].length;
     const name = columnAt(before);
-    const known = name === null ? (bare(value[2]) === 'status' ? STATES.map(one => /** @type {[string, number]} */ ([one, 0])) : []) : countsOf(data?.columns.get(name) ?? { values: [] });
+    const known = name === null ? (bare(value[2]) === 'status' ? STATES.map(one => /** @type {[string, number]} */ ([one, 0])) : []) : countsOf(column ?? { values: [] });
     return known.filter(([text]) => text.toLowerCase().includes(typed) && !text.includes("'")).slice(0, MOST).map(([text, count]) => ({ text: `${text}' `, label: text, note: count ? String(count) : '', from }));
   }
   const operator = OPERATOR.exec(before);

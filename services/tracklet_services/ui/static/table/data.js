@@ -31,6 +31,8 @@ export class TableData {
     this.columns = new Map();
     /** @type {Set<string>} */
     this.asked = new Set(Object.keys(header.columns));
+    /** Those that are on their way. @type {Map<string, Promise<void>>} */
+    this.coming = new Map();
     /** Those that did not come. @type {string[]} */
     this.failed = [];
     this.take(header, buffers);
@@ -47,19 +49,37 @@ export class TableData {
     return values[row] ? texts[values[row] - 1] : '';
   }
 
-  /** Fetch those columns that were not fetched yet. @param {string[]} names @returns {Promise<boolean>} */
+  /** Fetch those columns that were not asked for yet. @param {string[]} names @returns {Promise<boolean>} */
   async fetch(names) {
     const missing = names.filter(name => !this.asked.has(name)).slice(0, 100);
     if (!missing.length) return false;
-    for (const name of missing) this.asked.add(name);
+    const answer = this.come(missing);
+    for (const name of missing) {
+      this.asked.add(name);
+      this.coming.set(name, answer);
+    }
+    await answer;
+    return true;
+  }
+
+  /** Have all of these columns here, those that somebody else asked for too. @param {string[]} names */
+  async whole(names) {
+    this.again();
+    while (await this.fetch(names));
+    await Promise.all(names.map(name => this.coming.get(name)));
+  }
+
+  /** @param {string[]} missing */
+  async come(missing) {
     try {
       const { header, buffers } = await awaiting(frame('table', [['since', this.since], ...missing.map(name => /** @type {[string, string]} */ (['column', name]))]));
       this.take(header, buffers);
     } catch (error) {
       this.failed.push(...missing);
       throw error;
+    } finally {
+      for (const name of missing) this.coming.delete(name);
     }
-    return true;
   }
 
   /** Let those that did not come be fetched again. */

@@ -10,7 +10,7 @@ export function watchDrag(grid) {
     const at = /** @type {HTMLElement} */ (event.target);
     const head = at.closest('.head');
     grid.dragged = false;
-    if (event.button !== 0 || !(head instanceof HTMLElement) || at.closest('.more')) return;
+    if (event.button !== 0 || !(head instanceof HTMLElement) || at.closest('.more, input')) return;
     const column = Number(head.dataset.column);
     const resizes = !!at.closest('.grip');
     const before = grid.options.columns[column].width;

@@ -13,7 +13,8 @@ const csvCell = text => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}
  * @param {any} data @param {number[]} rows @param {string[]} names
  */
 function values(data, rows, names) {
-  const time = (/** @type {number} */ ms) => (Number.isNaN(ms) ? null : new Date(ms).toISOString());
+  // Beyond what a date holds, a time is told as it was recorded.
+  const time = (/** @type {number} */ ms) => (Number.isNaN(ms) ? null : Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : ms);
   const fixed = rows.map(row => [data.ids[row], data.names[row], data.text('experiment', row), data.text('status', row), data.text('user', row), time(data.start[row]), time(data.end[row])]);
   const head = ['run_id', 'name', 'experiment_id', 'status', 'user', 'start', 'end', ...names.map(name => name.replace(/^(\w+)\./, '$1s.'))];
   const body = rows.map((row, i) => [
@@ -40,14 +41,14 @@ const WRITERS = {
 };
 
 /** @param {any} v */
-const shown = v => (typeof v === 'number' ? format.number(v).replace('−', '-') : plain(v));
+const shown = v => (typeof v === 'number' ? format.number(v).replaceAll('−', '-') : plain(v));
 
 /** @param {string} text */
 const latex = text => text.replace(/[\\{}$&#_%^~]/g, c => (c === '\\' ? '\\textbackslash{}' : c === '^' || c === '~' ? `\\${c}{}` : `\\${c}`)).replace(/\s*\n\s*/g, ' ');
 
 /** @param {string} kind @param {any} data @param {number[]} rows @param {string[]} names */
 export async function written(kind, data, rows, names) {
-  while (await data.fetch(names));
+  await data.whole(names);
   return WRITERS[kind](values(data, rows, names));
 }
 

@@ -1,27 +1,27 @@
 /** The filter of the run table, with what may come next. */
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { useTyped } from '../lib/parts.js';
 import { columnAt, suggestions } from './completion.js';
 
 /**
- * @param {{ text: string, wrong: boolean, uses: import('./columns.js').Use[], data: any, onChange: (text: string | null) => void }} props
+ * @param {{ text: string, wrong: boolean, uses: import('./columns.js').Use[], valuesOf: (name: string, signal: AbortSignal) => Promise<any>, of: string, onChange: (text: string | null) => void }} props
+ *   `valuesOf` gives the column of a name over all runs that could be looked for, which are those of `of`.
  */
-export function FilterBox({ text, wrong, uses, data, onChange }) {
-  const [typed, setTyped] = useState(text);
+export function FilterBox({ text, wrong, uses, valuesOf, of, onChange }) {
+  const [typed, setTyped, tell] = useTyped(text, onChange);
   const [caret, setCaret] = useState(/** @type {number | null} */ (null));
   const [at, setAt] = useState(-1);
-  const [, turn] = useState(0);
+  const [known, setKnown] = useState(/** @type {{ name: string, column: any } | null} */ (null));
   const box = useRef(/** @type {any} */ (null));
-  useEffect(() => setTyped(text), [text]);
-  useEffect(() => {
-    const timer = setTimeout(() => typed !== text && onChange(typed || null), 250);
-    return () => clearTimeout(timer);
-  }, [typed]);
   const before = caret === null ? '' : typed.slice(0, caret);
-  const found = caret === null ? [] : suggestions(before, uses, data);
   const wanted = columnAt(before);
+  const found = caret === null ? [] : suggestions(before, uses, known?.name === wanted ? known.column : null);
   useEffect(() => {
-    if (wanted && data) data.fetch([wanted]).then((/** @type {boolean} */ came) => came && turn(n => n + 1), () => {});
-  }, [wanted, data]);
+    if (!wanted) return undefined;
+    const controller = new AbortController();
+    valuesOf(wanted, controller.signal).then(column => !controller.signal.aborted && setKnown({ name: wanted, column }), () => {});
+    return () => controller.abort();
+  }, [wanted, of]);
   const take = (/** @type {import('./completion.js').Suggestion} */ one) => {
     const next = typed.slice(0, one.from) + one.text + typed.slice(caret ?? typed.length).replace(/^'?\s*/, '');
     setTyped(next);
@@ -48,13 +48,12 @@ export function FilterBox({ text, wrong, uses, data, onChange }) {
         e.preventDefault();
       } else if (e.key === 'Enter') {
         setCaret(null);
-        onChange(typed || null);
+        tell(typed);
       } else if (e.key === 'Escape' && found.length) {
         setCaret(null);
         e.preventDefault();
       } else if (e.key === 'Escape' && typed) {
-        setTyped('');
-        onChange(null);
+        tell('');
       } else if (e.key === 'Escape') e.target.blur();
     }} />
     <ul class="suggestions" id="filter-list" role="listbox" aria-label="what may come next" hidden=${!found.length}>${found.map((one, i) => html`<li role="option" id=${`filter-${i}`} key=${one.label} aria-selected=${i === at} onMouseDown=${(/** @type {any} */ e) => {

@@ -71,13 +71,14 @@ export class Grid {
     this.head.setAttribute('aria-rowindex', '1');
     this.pinHead = make('div', 'pin', this.head);
     this.pinHead.setAttribute('role', 'presentation');
-    this.all = /** @type {HTMLInputElement} */ (make('input', '', this.pinHead));
+    /** @type {any[]} */
+    this.pinHeads = [this.makeHead(this.pinHead)];
+    // A row of headers holds headers alone: what selects all is within the first.
+    this.all = /** @type {HTMLInputElement} */ (make('input', '', this.pinHeads[0].element));
     this.all.type = 'checkbox';
     this.all.tabIndex = -1;
     this.all.setAttribute('aria-label', 'select all that match');
     this.all.addEventListener('change', () => this.selectAll(this.all.checked));
-    /** @type {any[]} */
-    this.pinHeads = [];
     this.body = make('div', 'grid-body', this.scroller);
     this.body.setAttribute('role', 'presentation');
     this.scroller.addEventListener('scroll', () => this.later(), { passive: true });
@@ -97,7 +98,10 @@ export class Grid {
 
   /** @param {Options} options */
   update(options) {
+    const before = this.options;
     this.options = options;
+    if (this.scroller.contains(document.activeElement)) this.at.row = this.follow(before, this.at.row);
+    this.anchor = this.follow(before, this.anchor);
     const { columns, count, label, pins, tree } = options;
     /** Where columns begin: those that are pinned within these, others within what scrolls. @type {number[]} */
     this.left = [];
@@ -122,6 +126,16 @@ export class Grid {
     this.at.row = Math.max(0, Math.min(this.at.row, count - 1));
     this.at.column = Math.min(this.at.column, columns.length - 1);
     this.draw(true);
+  }
+
+  /** Where a row is now: runs that came or went have moved it. @param {Options} before @param {number} row */
+  follow(before, row) {
+    const { count, keys, order } = this.options;
+    if (row >= before.count || String(before.order) !== String(order)) return row;
+    const [key] = before.keys(row);
+    if (row < count && keys(row)[0] === key) return row;
+    for (let i = 0; i < count; i++) if (keys(i)[0] === key) return i;
+    return row;
   }
 
   later() {
@@ -360,6 +374,7 @@ export class Grid {
   onClick(event) {
     const at = /** @type {HTMLElement} */ (event.target);
     const head = at.closest('.head');
+    if (at === this.all) return;
     if (head instanceof HTMLElement && head.dataset.column) {
       const column = this.options.columns[+head.dataset.column];
       if (at.closest('.more')) this.options.onMenu(+head.dataset.column, head.getBoundingClientRect());

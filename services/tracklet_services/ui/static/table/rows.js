@@ -39,11 +39,15 @@ export function groupsOf(data, by, title) {
   const groups = new Map();
   for (let row = 0; row < data.count; row++) {
     const parts = by.map(name => /** @type {[string, string]} */ ([name, textOf(data, name, row, title)]));
-    const id = JSON.stringify(parts.map(([, text]) => text));
+    // Parents are told apart by their ids: several may have one name.
+    const id = JSON.stringify(parts.map(([name, text]) => (name === 'parent' ? (data.ids[data.parent[row]] ?? '') : text)));
     let group = groups.get(id);
     if (!group) groups.set(id, (group = { id, label: parts.map(([name, text]) => `${short(name)}: ${text}`).join(', '), parts, rows: [], known: new Map() }));
     group.rows.push(row);
   }
+  const uses = new Map();
+  for (const { label } of groups.values()) uses.set(label, (uses.get(label) ?? 0) + 1);
+  for (const group of groups.values()) if (uses.get(group.label) > 1) group.label += ` · ${data.ids[data.parent[group.rows[0]]]?.slice(0, 8) ?? ''}`;
   return [...groups.values()];
 }
 
