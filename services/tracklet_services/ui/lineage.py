@@ -10,7 +10,7 @@ from tracklet.entities import LoggedModel, Run
 from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.reading import columns
 from tracklet_services.ui.columns import PARENT
-from tracklet_services.ui.models import quoted, versions_of
+from tracklet_services.ui.models import Runs, quoted, versions_of
 from tracklet_services.ui.place import Place
 from tracklet_services.ui.rights import may
 
@@ -126,7 +126,12 @@ class _Graph:
         runs = dict(self._place.ask(lambda reader: columns.runs_of_model(reader, id_)))
         if model.source_run_id:
             runs[model.source_run_id] = True
-        for run_id, came_out in runs.items():
+        known = Runs(self._place, self._request, runs)
+        shown = [(run_id, came_out) for run_id, came_out in runs.items() if run_id in known]
+        for number, (run_id, came_out) in enumerate(shown):
+            if len(self.nodes) >= MOST:
+                self.left_out += len(shown) - number
+                break
             try:
                 node = self.run(self._place.client.get_run(run_id))
             except TrackletException:

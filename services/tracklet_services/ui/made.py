@@ -39,7 +39,7 @@ def code(place: Place, run_id: str) -> dict[str, Any]:
     try:
         names = {info.path for info in place.client.list_artifacts(run_id, "tracklet")}
         scripts = (
-            [info.path for info in place.client.list_artifacts(run_id, "tracklet/code")]
+            [i.path for i in place.client.list_artifacts(run_id, "tracklet/code") if not i.is_dir]
             if "tracklet/code" in names
             else []
         )

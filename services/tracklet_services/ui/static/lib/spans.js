@@ -83,5 +83,6 @@ export function took(us) {
   if (us < 1000) return `${us < 10 ? Math.round(us * 10) / 10 : Math.round(us)} µs`;
   if (us < 1e6) return `${(us / 1000).toPrecision(3)} ms`.replace(/e\+3 ms/, '000 ms');
   if (us < 60e6) return `${(us / 1e6).toPrecision(3)} s`;
-  return `${Math.floor(us / 60e6)} min ${Math.round((us % 60e6) / 1e6)} s`;
+  const seconds = Math.round(us / 1e6);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -148,7 +148,7 @@ export function Model({ owner, path, uri: named }) {
     <p>${Object.entries(value.flavors).map(([name, of]) => html`<span class="badge">${name}${/** @type {any} */ (of)?.[`${name}_version`] ? ` ${/** @type {any} */ (of)[`${name}_version`]}` : ''}</span> `)}</p>
     ${Object.keys(value.flavors).length === 0 ? html`<p class="dim">It is kept elsewhere: only what is known of it is here, and nothing to load.</p>` : html`<h3>Loading it</h3>
     ${value.runs.length ? html`<p>runs code of the model:</p><ul>${value.runs.map((/** @type {string} */ act) => html`<li>${act}</li>`)}</ul>` : html`<p>runs no code of the model.</p>`}
-    <pre class="code" tabindex="0">${`import tracklet\n\nmodel = tracklet.pyfunc.load_model("${uri}")\nmodel.predict(data)`}</pre>`}
+    <pre class="code" tabindex="0">${`import tracklet\n\nmodel = tracklet.pyfunc.load_model(${JSON.stringify(uri)})\nmodel.predict(data)`}</pre>`}
     ${part('Inputs', inputs)}${part('Outputs', outputs)}${part('Params', params)}
     ${!inputs && !outputs && html`<p class="dim">It has no signature.</p>`}
     ${value.requirements !== null && html`<h3>Requirements</h3><pre class="code" tabindex="0">${value.requirements}</pre>`}

@@ -79,5 +79,5 @@ export function python(asked) {
 /** @param {{ ids: string[], filter: string, order: string[] }} asked */
 export function commandLine(asked) {
   const quoted = (/** @type {string} */ word) => `'${word.replaceAll("'", "'\\''")}'`;
-  return ['tracklet runs list', ...asked.ids.map(id => `-e ${id}`), ...(asked.filter ? [`--filter ${quoted(asked.filter)}`] : []), ...orders(asked).map(one => `--order-by ${quoted(one)}`)].join(' ');
+  return ['tracklet runs list', ...asked.ids.map(id => `-e ${/^[\w-]+$/.test(id) ? id : quoted(id)}`), ...(asked.filter ? [`--filter ${quoted(asked.filter)}`] : []), ...orders(asked).map(one => `--order-by ${quoted(one)}`)].join(' ');
 }

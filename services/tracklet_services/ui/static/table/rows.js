@@ -141,10 +141,15 @@ export function rowsOf(data, { groups, flat, open, base, sort, as }) {
       else hide(child);
     }
   };
+  // Not by itself: a chain of runs may be longer than calls may be nested.
   const hide = (/** @type {number} */ row) => {
-    if (placed[row]) return;
-    placed[row] = 1;
-    for (const child of children[row] ?? []) hide(child);
+    const waiting = [row];
+    while (waiting.length) {
+      const at = /** @type {number} */ (waiting.pop());
+      if (placed[at]) continue;
+      placed[at] = 1;
+      for (const child of children[at] ?? []) waiting.push(child);
+    }
   };
   for (let row = 0; row < data.count; row++) if (data.parent[row] < 0) put(row, 0);
   for (let row = 0; row < data.count; row++) put(row, 0);
