@@ -1,19 +1,14 @@
 /** Changes to the record, by MLflow's public endpoints: one way to write, whoever writes. */
 import { ApiError, BASE } from './api.js';
-import { changed } from './live.js';
+import { awaiting, changed } from './live.js';
 import { place, say } from './state.js';
 
 const ROOT = new URL('../../2.0/mlflow/', BASE);
 
 /** @param {string} verb @param {Record<string, any>} body @param {string} [method] */
 export async function write(verb, body, method = 'POST') {
-  let response;
-  try {
-    response = await fetch(new URL(verb, ROOT), { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-  } catch {
-    throw new ApiError(0, { message: 'The server does not answer; nothing was changed.' });
-  }
-  const text = await response.text();
+  // Others hear of a change before its answer is here: until then this page asks for nothing that may be gone.
+  const [response, text] = await awaiting(sent(verb, body, method));
   let document;
   try {
     document = JSON.parse(text);
@@ -23,6 +18,16 @@ export async function write(verb, body, method = 'POST') {
   if (!response.ok) throw new ApiError(response.status, document);
   changed();
   return document;
+}
+
+/** @param {string} verb @param {Record<string, any>} body @param {string} method @returns {Promise<[Response, string]>} */
+async function sent(verb, body, method) {
+  try {
+    const response = await fetch(new URL(verb, ROOT), { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    return [response, await response.text()];
+  } catch {
+    throw new ApiError(0, { message: 'The server does not answer; nothing was changed.' });
+  }
 }
 
 /** Whether this page may change anything; of what an answer describes, if that says so. @param {{ may?: string }} [of] */
