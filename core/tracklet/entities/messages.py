@@ -86,6 +86,7 @@ def reader(kind: type[E]) -> Callable[[Message, Place], E]:
     """What makes an entity of a message; it is compiled, for a history has thousands of points."""
     known: dict[str, Any] = {"kind": kind, **_KNOWN}
     values: list[str] = []
+    order = list(kind._fields)
     for field, name, form in fields(kind):
         entity = entity_of(form)
         if entity is not None:
@@ -99,7 +100,8 @@ def reader(kind: type[E]) -> Callable[[Message, Place], E]:
             value = f"[{entity.__name__}(each, place) for each in {said} or ()]"
         else:
             value = f"{entity.__name__}({said} or {{}}, place)"
-        values.append(f"{field}={value}")
+        is_next = order[len(values)] == field  # a name for each argument costs time
+        values.append(value if is_next else f"{field}={value}")
     return eval(f"lambda given, place: kind({', '.join(values)})", known)
 
 
@@ -109,12 +111,10 @@ def texts(given: Iterable[Message] | None, key: str = "key") -> dict[str, str]:
 
 
 def _numbers(points: Iterable[Message] | None) -> dict[str, float]:
-    return {point["key"]: _value(point.get("value")) for point in points or ()}
-
-
-def _value(given: Any) -> float:
-    """The value of a point; what JSON has no number for is named."""
-    return float(0.0 if given is None else given)
+    return {
+        point["key"]: 0.0 if (said := point.get("value")) is None else float(said)
+        for point in points or ()
+    }
 
 
 def _aliases(given: Iterable[Message] | None) -> dict[str, int]:
@@ -128,7 +128,6 @@ def _status(word: str | None) -> entities.LoggedModelStatus:
 _KNOWN: Final = {
     "texts": texts,
     "numbers": _numbers,
-    "value_of": _value,
     "aliases": _aliases,
     "status": _status,
 }
@@ -139,7 +138,7 @@ _READ: Final[Mapping[str, str]] = {
     "int | None": "None if (said := {}) is None else int(said)",
     "digits": "int({})",
     "end": "int({} or 0) or None",
-    "float": "value_of({})",
+    "float": "0.0 if (said := {}) is None else float(said)",  # infinities and nan are named
     "place": "place({}) or ''",
     "place | None": "place({} or None)",
     "dict[str, str]": "texts({})",

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracklet import entities
-from tracklet.entities import PagedList
-from tracklet.entities.messages import Message, read
+from tracklet.entities import PagedList, messages
+from tracklet.entities.messages import Message
 from tracklet.frozen import replace
 
 if TYPE_CHECKING:
@@ -53,13 +53,20 @@ def page(kind: Callable[[Message], T], given: Message, items: str) -> PagedList[
 def reader(kind: type[E], server: str) -> Callable[[Message], E]:
     """What makes an entity of a message of a server's."""
     place = partial(absolute, server=server)
-    return lambda given: read(kind, given, place)
+    return lambda given: messages.read(kind, given, place)
 
 
-def metric(given: Message, run_id: str) -> entities.Metric:
-    """A point of a run's metric."""
-    named = given if given.get("run_id") else {**given, "run_id": run_id}
-    return read(entities.Metric, named, lambda uri: uri)
+def history(given: Sequence[dict[str, Any]], run_id: str) -> list[entities.Metric]:
+    """The points of a run's metric; their messages may be changed."""
+    make = messages.reader(entities.Metric)
+    for each in given:
+        if not each.get("run_id"):
+            each["run_id"] = run_id
+    return [make(each, _as_said) for each in given]
+
+
+def _as_said(uri: str | None) -> str | None:
+    return uri
 
 
 def logged_model(given: Message, server: str) -> entities.LoggedModel:

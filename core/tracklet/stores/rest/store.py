@@ -276,13 +276,13 @@ class RestStore(Store):
             "max_results": 25_000,
         }
         return [
-            messages.metric(each, run_id)
+            point
             for page in pages(
                 lambda token: self.call(
                     "GET", "metrics/get-history", {**asked, "page_token": token}
                 )
             )
-            for each in page.get("metrics") or ()
+            for point in messages.history(page.get("metrics") or (), run_id)
         ]
 
     def get_params(self, run_id: str) -> dict[str, str]:
