@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, connection
 
 _BLOCK: Final = 1 << 18
 """How many bytes of a file are read and sent at once."""
@@ -67,7 +66,9 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Timely(sock))
 
 
-class _Connection(HTTPConnection):
+class HTTPConnection(connection.HTTPConnection):
+    """A connection, by which name errors call it."""
+
     response_class = _Answer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,7 +76,9 @@ class _Connection(HTTPConnection):
         self.blocksize = _BLOCK
 
 
-class _SecureConnection(HTTPSConnection):
+class HTTPSConnection(connection.HTTPSConnection):
+    """A connection over TLS."""
+
     response_class = _Answer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,11 +87,11 @@ class _SecureConnection(HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls: Any = _Connection
+    ConnectionCls: Any = HTTPConnection
 
 
 class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls: Any = _SecureConnection
+    ConnectionCls: Any = HTTPSConnection
 
 
 POOLS: Final = {"http": _Pool, "https": _SecurePool}

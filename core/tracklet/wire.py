@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -58,6 +59,17 @@ class _Trusted(ProcessState):
 
 
 _trusted: Final = _Trusted()
+_longest: Final[ContextVar[float]] = ContextVar("longest", default=float("inf"))
+
+
+@contextmanager
+def within(limit: float) -> Iterator[None]:
+    """Requests of this block are tried for no longer, each, than so many seconds."""
+    token = _longest.set(limit)
+    try:
+        yield
+    finally:
+        _longest.reset(token)
 
 
 class Unreachable(StorageError):
@@ -254,8 +266,8 @@ class Server:
     @property
     def limit(self) -> float:
         """For how long, in seconds, a request is tried."""
-        option = _number("HTTP_REQUEST_TIMEOUT", 60)
-        return option if self._limit is None else min(self._limit, option)
+        limit = min(_number("HTTP_REQUEST_TIMEOUT", 60), _longest.get())
+        return limit if self._limit is None else min(self._limit, limit)
 
     def _url(self, path: str, query: Mapping[str, Any] | None) -> str:
         given = {key: value for key, value in (query or {}).items() if value is not None}

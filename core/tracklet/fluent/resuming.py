@@ -24,6 +24,7 @@ from tracklet.errors import InvalidState
 from tracklet.names import now
 from tracklet.repositories import repository
 from tracklet.state import ProcessState
+from tracklet.wire import Unreachable
 
 if TYPE_CHECKING:
     from tracklet.fluent.active import ActiveRun
@@ -185,8 +186,13 @@ def _latest(store: Store, experiment_id: str, key: str | None) -> Run | None:
         )
         return None
     order, wanted = ["attributes.start_time DESC"], f"tags.`{KEY_TAG}` = '{key}'"
-    found = store.search_runs([experiment_id], wanted, max_results=1, order_by=order)
-    return store.get_run(found[0].info.run_id) if found else None
+    try:
+        with store.starting():
+            found = store.search_runs([experiment_id], wanted, max_results=1, order_by=order)
+            return store.get_run(found[0].info.run_id) if found else None
+    except Unreachable as error:
+        _logger.warning("a new run starts, for none is found to go on with: %s", error)
+        return None
 
 
 def _key() -> str | None:

@@ -96,7 +96,8 @@ def start_run(
         from tracklet.fluent import resuming
 
         if resumed_id is not None:
-            _resumable(store, resumed_id, experiment_id)
+            with store.starting():
+                _resumable(store, resumed_id, experiment_id)
         run, writer, attempt = resuming.start(
             store,
             experiment_id or experiments.experiment_for_new_run(),
@@ -107,8 +108,9 @@ def start_run(
     elif resumed_id is not None:
         if run_name:
             kept[RUN_NAME_TAG] = run_name
-        run = _resume(store, resumed_id, experiment_id, kept)
-        writer = store.open_run(resumed_id, live=True)
+        with store.starting():
+            run = _resume(store, resumed_id, experiment_id, kept)
+            writer = store.open_run(resumed_id, live=True)
     else:
         run, writer = _create(store, experiment_id, run_name, parent, kept)
     started = None

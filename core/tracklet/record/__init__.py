@@ -7,6 +7,7 @@ none: there, the rules are the server's, so it is a ``Store`` that sends each ve
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tracklet.entities import PagedList
@@ -63,6 +64,10 @@ class Store(Experiments, Runs, LoggedModels, RegisteredModels, Searches):
             return self.backend.search(query)
         except OSError as error:
             raise self.backend.failure(f"search {query.kind}", error) from error
+
+    def starting(self) -> AbstractContextManager[None]:
+        """A block in which a program starts: what is asked there is not waited for long."""
+        return nullcontext()
 
     def left_out(self) -> list[tuple[str, str]]:
         """The parts of the record that cannot be read and no search finds, and the reasons."""

@@ -14,13 +14,14 @@ from click.testing import CliRunner
 from proxy import answer
 
 import tracklet
-from tracklet import TrackletClient
+from tracklet import TrackletClient, state
 from tracklet.errors import InvalidParameterValue, StorageError, TrackletException
 from tracklet.stores import open_store
 from tracklet.stores.files import FileStore
 from tracklet.stores.rest import shipper, spooled
 from tracklet.stores.rest.shipper import Shipper
 from tracklet.stores.rest.store import RestStore
+from tracklet.wire import Unreachable
 from tracklet_services.cli.app import app
 
 FAULTS: dict[str, str | bytes] = {
@@ -220,6 +221,52 @@ def test_a_run_of_the_servers_goes_on_through_the_spool(
     (run,) = kept.search_runs(["0"])
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     assert [p.value for p in kept.get_metric_history(run_id, "loss")] == [1.0, 0.5, 0.25]
+
+
+def test_a_run_that_is_known_to_the_server_alone_does_not_go_on_without_it(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    """It says so soon, takes nothing on, and other runs start."""
+    tracklet.set_tracking_uri(proxy.uri)
+    run_id = TrackletClient(proxy.uri).create_run("0").info.run_id
+    before = kept.get_run(run_id)
+    proxy.close()
+    with pytest.raises(Unreachable, match=r"(?s)goes on only where.*Start a new run"):
+        tracklet.start_run(run_id=run_id)
+    assert tracklet.active_run() is None
+    with tracklet.start_run() as run:
+        tracklet.log_metric("loss", 0.5)
+    proxy.listen()
+    assert sync(proxy.uri)["left"] == []
+    assert kept.get_run(run_id) == before
+    assert kept.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
+
+
+def test_a_resumed_training_needs_no_server(
+    proxy: Any, kept: FileStore, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on with the run of this machine, also a sent one, or else with a new one."""
+    script = tmp_path / "train.py"
+    script.touch()
+    monkeypatch.setattr("sys.argv", [str(script)])
+    tracklet.set_tracking_uri(proxy.uri)
+    with suppress(KeyError), tracklet.start_run(resume="auto") as first:
+        tracklet.log_metric("loss", 0.5, step=0)
+        raise KeyError
+    assert sync(proxy.uri)["left"] == []
+    proxy.close()
+    started: list[str] = []
+    for arguments in ([], ["--depth=3"]):
+        state.reset()
+        tracklet.set_tracking_uri(proxy.uri)
+        monkeypatch.setattr("sys.argv", [str(script), *arguments])
+        with tracklet.start_run(resume="auto") as run:
+            tracklet.log_metric("loss", 0.25, step=1)
+        started.append(run.info.run_id)
+    assert started[0] == first.info.run_id != started[1]
+    proxy.listen()
+    assert sync(proxy.uri)["left"] == []
+    assert [len(kept.get_metric_history(each, "loss")) for each in started] == [2, 1]
 
 
 def test_an_experiment_that_the_server_could_not_make_is_made_later(

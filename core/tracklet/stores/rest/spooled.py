@@ -6,8 +6,8 @@ import atexit
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,7 +21,7 @@ from tracklet.record.traces import Traces
 from tracklet.stores.rest.spool import LATER, MODEL_TAG, RUN_TAG, Cursor, Spool
 from tracklet.stores.rest.store import RestStore
 from tracklet.stores.rest.traces import RestTraces
-from tracklet.wire import Unreachable
+from tracklet.wire import Unreachable, within
 
 if TYPE_CHECKING:
     from tracklet.record.backend import Rivals, RunWriter
@@ -257,6 +257,22 @@ class SpooledStore(RestStore):
 
     # -- runs ------------------------------------------------------------------------------------
 
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """A block in which a run goes on.
+
+        Raises:
+            Unreachable: What is known of it is with a server that does not answer.
+        """
+        try:
+            with within(LIMIT_AT_START):
+                yield
+        except Unreachable as error:
+            raise Unreachable(
+                "a run goes on only where it is known, and what is known of this one is not all in "
+                f"{self.spool.root}: {error} Start a new run meanwhile, which waits for no server"
+            ) from error
+
     def start_run(
         self,
         experiment_id: str,
@@ -331,29 +347,31 @@ class SpooledStore(RestStore):
         if query.kind == "logged models":
             return super().search(asked)
         everywhere = replace(query, experiment_ids=[*query.experiment_ids, *ids])
-        unsent = [] if query.page_token else self._unsent(everywhere)
+        unsent = [] if query.page_token else self._kept(everywhere, "run_id")
         left = max(1, query.max_results - len(unsent))
         try:
             page = super().search(replace(asked, max_results=left))
         except Unreachable as error:
-            if not unsent:
+            kept = [] if query.page_token else self._kept(everywhere, "part")
+            if not kept:
                 raise
-            _logger.warning("only runs that are not sent yet are shown: %s", error)
-            return PagedList(unsent)
+            _logger.warning("only runs that are kept here are shown: %s", error)
+            return PagedList(kept)
         return PagedList([*unsent, *page], page.token)
 
-    def _unsent(self, query: Query) -> list[entities.Run]:
+    def _kept(self, query: Query, but: str) -> list[entities.Run]:
+        """Runs of the spool, but for those whose notes of what was sent say this."""
         if not self.spool.is_there():
             return []
-        new = {
+        shown = {
             os.path.basename(run_dir)
             for run_dir in self.spool.run_dirs()
-            if "run_id" not in Cursor(run_dir).kept
+            if not Cursor(run_dir).kept.get(but)
         }
-        if not new:
+        if not shown:
             return []
         found = self.spool.store.search(replace(query, max_results=50_000))
-        return [run for run in found if run.info.run_id in new][: query.max_results]
+        return [run for run in found if run.info.run_id in shown][: query.max_results]
 
     def _sent(self, run_id: str | None) -> None:
         """Return when the server has a run of the spool."""
