@@ -48,7 +48,7 @@ print(json.dumps(best))
 """
 
 FILE = """
-import json, os, sys, tempfile, time
+import json, os, shutil, sys, tempfile, time
 library = __import__(sys.argv[1])
 client = library.MlflowClient(sys.argv[2])
 library.set_tracking_uri(sys.argv[2])
@@ -58,12 +58,18 @@ with tempfile.TemporaryDirectory() as folder:
     with open(path, "wb") as file:
         for _ in range(int(sys.argv[3])):
             file.write(os.urandom(1 << 20))
-    began = time.perf_counter()
-    client.log_artifact(run_id, path)
-    up = time.perf_counter()
-    os.makedirs(os.path.join(folder, "there"))
-    client.download_artifacts(run_id, "file.bin", os.path.join(folder, "there"))
-    print(json.dumps([up - began, time.perf_counter() - up]))
+    best = [1e9, 1e9]
+    for number in range(4):
+        began = time.perf_counter()
+        client.log_artifact(run_id, path)
+        up = time.perf_counter()
+        there = os.path.join(folder, str(number))
+        os.makedirs(there)
+        begun = time.perf_counter()
+        client.download_artifacts(run_id, "file.bin", there)
+        best = [min(best[0], up - began), min(best[1], time.perf_counter() - begun)]
+        shutil.rmtree(there)
+    print(json.dumps(best))
 """
 
 COPY = """
@@ -73,9 +79,12 @@ with tempfile.TemporaryDirectory() as folder:
     with open(path, "wb") as file:
         for _ in range(int(sys.argv[1])):
             file.write(os.urandom(1 << 20))
-    began = time.perf_counter()
-    shutil.copyfile(path, path + "2")
-    print(json.dumps(time.perf_counter() - began))
+    best = 1e9
+    for number in range(4):
+        began = time.perf_counter()
+        shutil.copyfile(path, path + "2")
+        best = min(best, time.perf_counter() - began)
+    print(json.dumps(best))
 """
 MEGABYTES = 200
 

@@ -317,11 +317,13 @@ def _path(request: Request) -> str:
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     """A body in pieces that are worth a write."""
-    pending = bytearray()
+    pending: list[bytes] = []
+    length = 0
     async for chunk in request.stream():
-        pending += chunk
-        if len(pending) >= _CHUNK:
-            yield bytes(pending)
-            pending.clear()
-    if pending:
-        yield bytes(pending)
+        pending.append(chunk)
+        length += len(chunk)
+        if length >= _CHUNK:
+            yield b"".join(pending)
+            pending, length = [], 0
+    if length:
+        yield b"".join(pending)
