@@ -391,6 +391,15 @@ class Backend(ABC):
             exclusive: Whether nobody else may give names away meanwhile.
         """
 
+    def write(self, what: Callable[[Session], object]) -> None:
+        """Write what nobody waits for an answer to.
+
+        A signal handler or a finalizer may ask for it in the midst of another write of its thread;
+        a backend on which the one would wait for the other does it right after that one.
+        """
+        with self.writing() as at:
+            what(at)
+
     @abstractmethod
     def search(self, query: Query) -> entities.PagedList[Any]:
         """A page of what a query asks for."""

@@ -35,8 +35,7 @@ class SessionWriter(RunWriter):
     def link_metrics(self, metrics: Sequence[Metric]) -> None:
         points = rules.points(metrics)
         self._check_open()
-        with self._backend.writing() as at:
-            at.link(self.run_id, points)
+        self._backend.write(lambda at: at.link(self.run_id, points))
 
     def log_params(self, params: Mapping[str, str]) -> None:
         self._record(params=rules.texts("run", "params", params))
@@ -56,8 +55,7 @@ class SessionWriter(RunWriter):
             return
         self._closed = True
         if self._run.lease is not None and os.getpid() == self._pid:
-            with self._backend.writing() as at:
-                at.release(self._run)
+            self._backend.write(lambda at: at.release(self._run))
 
     def _record(
         self,
@@ -66,8 +64,7 @@ class SessionWriter(RunWriter):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         self._check_open()
-        with self._backend.writing() as at:
-            at.record(self._run, points, params, tags)
+        self._backend.write(lambda at: at.record(self._run, points, params, tags))
 
     def _check_open(self) -> None:
         if self._closed:

@@ -283,7 +283,7 @@ def answer_body(predictions: Any, *, whole: bool = False) -> bytes:
     except (TrackletException, ValueError, TypeError, RecursionError) as error:
         kind = type(predictions).__name__
         raise Unanswerable(f"the model gave what JSON cannot hold, in its {kind}") from error
-    return text.encode("utf-8", errors="surrogatepass")
+    return text.encode("utf-8", errors="backslashreplace")  # half of a pair, as JSON writes it
 
 
 def _shown(data: Any) -> Any:

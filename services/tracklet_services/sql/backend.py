@@ -465,6 +465,10 @@ class SqlBackend(Database, Backend):
                 self.serialize(connection)
             yield SqlSession(connection, self)
 
+    def write(self, what: Callable[[Session], object]) -> None:
+        if not self.postponed(lambda: self.write(what)):
+            super().write(what)
+
     def writer(self, run: Entry) -> SessionWriter:
         return SessionWriter(self, run)
 

@@ -6,10 +6,12 @@ under a lock, so any number of processes may start at once and none sees a half-
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +43,17 @@ _POOL: Final = {
 }
 _LOCK_KEY: Final = 0x7472_6163_6B6C_6574  # "tracklet"
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_logger = logging.getLogger(__name__)
+
+
+class _Thread(threading.local):
+    """The databases into which this thread is writing, and what is to be written after that."""
+
+    def __init__(self) -> None:
+        self.writes: dict[str, list[Callable[[], object]]] = {}
+
+
+_thread = _Thread()
 
 
 class Database:
@@ -84,13 +97,37 @@ class Database:
 
         What it writes is committed at the end, and rolled back by any exception.
         """
-        with self._explained("write" if write else "read"), self._engine.connect() as connection:
-            if not write:
+        if not write:
+            with self._explained("read"), self._engine.connect() as connection:
                 yield connection
-                return
-            connection = connection.execution_options(tracklet_write=True)
-            with connection.begin():
-                yield connection
+            return
+        place = self.where
+        if place in _thread.writes:  # it would wait for the lock of the one that it interrupted
+            raise StorageError(
+                f"could not write {place}: a signal handler or a finalizer came in the midst of a "
+                "write of the same thread. Metrics, params and tags may be logged there; leave "
+                "the rest to the code that it interrupts"
+            )
+        try:
+            _thread.writes[place] = []
+            with self._explained("write"), self._engine.connect() as connection:
+                connection = connection.execution_options(tracklet_write=True)
+                with connection.begin():
+                    yield connection
+        finally:
+            for late in _thread.writes.pop(place, ()):
+                try:
+                    late()
+                except Exception as error:  # noqa: BLE001 - it is not of who is done here
+                    _logger.warning("what a signal handler logged is lost: %s", error)
+
+    def postponed(self, write: Callable[[], object]) -> bool:
+        """Whether this thread is writing already, after which it does this write too."""
+        writes = _thread.writes.get(self.where)
+        if writes is None:
+            return False
+        writes.append(write)
+        return True
 
     def serialize(self, connection: Connection) -> None:
         """Let no other transaction give names away until this one ends."""

@@ -170,10 +170,12 @@ def test_answers_are_json_whatever_the_model_gives(app: App, ask: Ask) -> None:
         "dates": (pd.DataFrame({"t": pd.to_datetime(["2020-01-01", None])}),
                   [{"t": "2020-01-01T00:00:00"}, {"t": None}]),
         "tuple": ((1, None, True), [1, None, True]),
+        "half of a pair": (["\ud800 \U0001f600"], ["\ud800 \U0001f600"]),
     }  # fmt: skip
     for name, (_, expected) in given.items():
         answer = ask(app(lambda model_input, name=name: given[name][0]), {"inputs": "x"})
         assert answer.json == {"predictions": expected}, name
+        assert answer.body.decode("utf-8"), name
     answer = ask(app(lambda model_input: object()), {"inputs": 1})
     assert (answer.status, answer.json["error_code"]) == (500, "INTERNAL_ERROR")
     assert "example" not in answer.json["message"]

@@ -478,6 +478,61 @@ def test_a_forked_process_writes_to_the_same_run(store):
     writer.close()
 
 
+def test_what_a_handler_logs_in_the_midst_of_a_write_is_written_after_it(store, caplog):
+    """A signal handler or finalizer may come at any step; it never waits for what it interrupts."""
+    writer = store.open_run(store.create_run("0").info.run_id)
+    home = os.path.dirname(str(sys.modules[SqlStore.__module__].__file__))
+    seen, refused = set(), []
+
+    def handler():
+        writer.log_metric(f"m{len(seen)}", 1.0, 0, 1)
+        writer.log_params({f"p{len(seen)}": "1"})
+        try:
+            store.create_experiment(f"e{len(seen)}")
+        except StorageError as error:
+            refused.append(str(error))
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.startswith(home):
+            return None
+        place = frame.f_code, frame.f_lineno
+        if event == "line" and place not in seen:
+            seen.add(place)
+            handler()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        writer.log_metric("m0", 1.0, 0, 1)
+    finally:
+        sys.settrace(None)
+    run = store.get_run(writer.run_id)
+    assert len(seen) > 10
+    assert set(run.data.metrics) == {f"m{number}" for number in range(len(seen) + 1)}
+    assert set(run.data.params) == {f"p{number + 1}" for number in range(len(seen))}
+    assert refused
+    assert all("in the midst of a write of the same thread" in message for message in refused)
+    assert not caplog.records
+    writer.close()
+
+
+def test_what_a_handler_logs_outlives_the_write_that_it_ends(store, monkeypatch):
+    """It logs and raises, as one of SIGTERM does: only what it interrupted is taken back."""
+    writer = store.open_run(store.create_run("0").info.run_id)
+
+    def ended(*_):
+        monkeypatch.undo()
+        writer.set_tags({"why": "SIGTERM"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tracklet_services.sql.values.put_points", ended)
+    with pytest.raises(KeyboardInterrupt):
+        writer.log_metric("a", 1.0, 0, 1)
+    data = store.get_run(writer.run_id).data
+    assert (data.metrics, data.tags["why"]) == ({}, "SIGTERM")
+    writer.close()
+
+
 RACE = """
     import sys
     from tracklet.errors import InvalidParameterValue
