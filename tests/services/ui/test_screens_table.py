@@ -132,6 +132,22 @@ def test_what_acts_on_a_run_does_so_after_others_came(
     expect(page.locator(".row.selected .name a")).to_have_text(["first"])
 
 
+def test_axes_tell_times_as_all_else_does(swept: Swept, open_page: Open) -> None:
+    page = open_page(server=swept[0], timezone_id="Asia/Tokyo")
+    ticks = page.evaluate(
+        """async () => {
+            const main = document.querySelector('script[type=module]').src;
+            const load = name => import(main.replace(/main[.]js$/, name));
+            const [{ scale }, { time: tell }] = await Promise.all(
+                ['figure/scales.js', 'lib/format.js'].map(load));
+            const { ticks } = scale([0, 3_600_000], { type: 'date', tell }, 0, 100);
+            return ticks.map(one => one[1]);
+        }"""
+    )
+    assert ticks
+    assert all(text.startswith(("1970-01-01 09:", "1970-01-01 10:")) for text in ticks)
+
+
 NUMBERS = {
     "1.2345e-10": "1.234e−10",
     "-1.2345e-300": "−1.234e−300",

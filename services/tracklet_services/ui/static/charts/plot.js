@@ -102,6 +102,8 @@ export class Plot {
         bands,
         legend: { show: false },
         cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, sync: { key: `tracklet-${look.x}`, setSeries: false } },
+        // As if that zone were this one: so the axis says what the point beside it says.
+        ...(format.isUtc() ? { tzDate: (/** @type {number} */ s) => new Date(s * 1000 + new Date(s * 1000).getTimezoneOffset() * 60_000) } : {}),
         scales: { x: { time: look.x === 'wall', range: this.range(look, x) }, y: { distr: log ? 3 : 1 } },
         axes: [
           { ...axis, size: 30, ...(look.x === 'wall' ? {} : { values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(v => (look.x === 'time' ? format.duration(v * 1000) : short(v))) }) },

@@ -75,7 +75,9 @@ export function scale(values, axis, from, to, { zero = false, pad = true, band =
     const powers = steps(least, most, 6).filter(Number.isInteger);
     ticks = (powers.length > 1 ? powers : steps(least, most, 4)).map(v => [10 ** v, short(10 ** v)]);
   } else if (kind === 'date') {
-    ticks = steps(least, most, 5).map(v => [v, new Date(v).toISOString().slice(0, most - least > 2 * 86400e3 ? 10 : 16).replace('T', ' ')]);
+    // A figure has its own times, which are not of a zone; those of runs are told as everywhere else.
+    const told = axis.tell ?? ((/** @type {number} */ v) => (Math.abs(v) <= 8.64e15 ? new Date(v).toISOString().replace('T', ' ') : String(v)));
+    ticks = steps(least, most, 5).map(v => [v, told(v).slice(0, most - least > 2 * 86400e3 ? 10 : 16)]);
   } else if (Array.isArray(axis.tickvals)) {
     const texts = Array.isArray(axis.ticktext) ? axis.ticktext : axis.tickvals;
     ticks = axis.tickvals.map((/** @type {any} */ v, /** @type {number} */ i) => [v, String(texts[i] ?? v)]);

@@ -2,7 +2,7 @@
 import { preference } from './state.js';
 
 /** Whether times are those of Greenwich, not of this browser. */
-const isUtc = () => preference('zone') === 'utc';
+export const isUtc = () => preference('zone') === 'utc';
 
 /** @param {number | string} value @param {number} [digits] */
 export function number(value, digits = 5) {

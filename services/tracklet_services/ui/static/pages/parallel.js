@@ -71,7 +71,7 @@ function Drawing({ data, rows, names, filter, onChange }) {
     const axis = axisOf(data, name);
     const values = rows.map(axis.of);
     const log = axis.numeric && name !== 'attribute.start_time' && suitsLog(/** @type {any} */ (values));
-    const made = scale(axis.numeric ? values.filter(Number.isFinite) : values.filter(Boolean), { type: log ? 'log' : name === 'attribute.start_time' ? 'date' : axis.numeric ? 'linear' : 'category' }, HIGH - FOOT, TOP, { pad: false });
+    const made = scale(axis.numeric ? values.filter(Number.isFinite) : values.filter(Boolean), { type: log ? 'log' : name === 'attribute.start_time' ? 'date' : axis.numeric ? 'linear' : 'category', tell: format.time }, HIGH - FOOT, TOP, { pad: false });
     return { ...axis, log, scale: made, x: APART * (i + 0.5) };
   });
   /** From 0 to 1, or NaN where a run has none. @param {any} axis @param {number} row */

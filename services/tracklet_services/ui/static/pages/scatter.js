@@ -61,7 +61,7 @@ function Drawing({ data, rows, x, y, hue, size, filter }) {
   });
   const has = (/** @type {any} */ axis, /** @type {number} */ row, /** @type {boolean} */ log = false) => (axis.numeric ? Number.isFinite(axis.of(row)) && (!log || axis.of(row) > 0) : axis.of(row) !== '');
   const drawn = rows.filter(row => has(ax, row, logs[0]) && has(ay, row, logs[1]));
-  const type = (/** @type {any} */ axis, /** @type {boolean} */ log) => ({ type: log ? 'log' : axis.name === 'attribute.start_time' ? 'date' : axis.numeric ? 'linear' : 'category' });
+  const type = (/** @type {any} */ axis, /** @type {boolean} */ log) => ({ type: log ? 'log' : axis.name === 'attribute.start_time' ? 'date' : axis.numeric ? 'linear' : 'category', tell: format.time });
   const scales = wide ? [scale(drawn.map(/** @type {any} */ (ax).of), type(ax, logs[0]), LEFT, wide - 16), scale(drawn.map(/** @type {any} */ (ay).of), type(ay, logs[1]), HIGH - FOOT, TOP)] : null;
   const span = (/** @type {any} */ axis) => {
     const values = axis.numeric ? drawn.map(axis.of).filter(Number.isFinite) : [];
