@@ -269,6 +269,34 @@ def test_a_resumed_training_needs_no_server(
     assert [len(kept.get_metric_history(each, "loss")) for each in started] == [2, 1]
 
 
+def test_processes_that_go_on_with_one_run_at_once_all_record_into_it(
+    proxy: Any, kept: FileStore, spool: Path
+) -> None:
+    """Each asked whether it is here before another one had put it here."""
+    tracklet.set_tracking_uri(proxy.uri)
+    client = TrackletClient(proxy.uri)
+    run = client.create_run("0")
+    model = tracklet.initialize_logged_model("m").model_id
+    client.log_param(run.info.run_id, "p", 1)
+    one, another = (spooled.SpooledStore(proxy.uri) for _ in range(2))
+    one._place_for_runs("0")
+    for number, store in enumerate((one, another)):
+        found = RestStore.get_run(store, run.info.run_id)
+        store.spool.adopt(found, run.info.run_id)
+        writer = store.open_run(run.info.run_id)
+        writer.log_metric("loss", float(number), 1, number)
+        store.log_batch(
+            run.info.run_id, [tracklet.entities.Metric("score", 1.0, 1, number, model_id=model)]
+        )
+        writer.close()
+        store.close()
+    client.set_terminated(run.info.run_id)
+    assert sync(proxy.uri)["left"] == []
+    history = kept.get_metric_history(run.info.run_id, "loss")
+    assert [point.value for point in history] == [0.0, 1.0]
+    assert len(kept.get_metric_history(run.info.run_id, "score")) == 2
+
+
 def test_an_experiment_that_the_server_could_not_make_is_made_later(
     proxy: Any, kept: FileStore, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -228,6 +228,8 @@ class FolderBackend(Folder, Backend, Session):
             return entry
         if entry.kind == "experiment":
             self.ensure_default()
+        elif entry.kind in ("run", "logged model"):
+            _check_free(entry.folder)
         try:
             disk.make_dirs(entry.folder, self._not_made(entry))
             if entry.kind == "run":
@@ -247,10 +249,7 @@ class FolderBackend(Folder, Backend, Session):
         from tracklet.stores.files import staging
 
         if (entry.kind == "run" and entry.key in layout.NOT_RUNS) or os.path.lexists(entry.folder):
-            raise InvalidParameterValue(
-                f"{entry.folder!r} is in the way: it is there, but holds no {layout.META}; move it "
-                "away"
-            )
+            raise _in_the_way(entry.folder)
         if isinstance(made, entities.Run):
             made = self._referring(made)
         if not self._swept:
@@ -692,6 +691,26 @@ def _update(entry: Entry, meta: dict[str, Any], fields: Mapping[str, Any]) -> No
         elif not _is_marked(meta):
             meta["deleted_time"] = deleted_time
     meta.update(values)
+
+
+def _check_free(folder: str) -> None:
+    """Refuse to make a run or a model in a folder that holds something, which is somebody's.
+
+    What a creation left behind that was cut off holds nothing, and goes.
+    """
+    if not os.path.lexists(folder):
+        return
+    kept = (layout.METRICS, layout.PARAMS, layout.ARTIFACTS)
+    is_made = os.path.islink(folder) or os.path.lexists(layout.meta(folder))
+    if is_made or any(disk.names_in(f"{folder}/{part}") for part in kept):
+        raise _in_the_way(folder)
+    disk.remove_tree(folder)
+
+
+def _in_the_way(folder: str) -> InvalidParameterValue:
+    return InvalidParameterValue(
+        f"{folder!r} is in the way: it is there, but holds no {layout.META}; move it away"
+    )
 
 
 def _fill(entry: FolderEntry, made: Made, past: Past = _NO_PAST, *, carried: bool = False) -> None:

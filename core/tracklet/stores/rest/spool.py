@@ -100,11 +100,12 @@ class _SpoolFolder(FolderBackend):
             return super()._active_model_dir(model_id)
         except ResourceDoesNotExist:
             now = names.now()
-            if self.find("experiment", MEASURED) is None:
-                with self.writing(exclusive=True):
-                    self.create(entities.Experiment(MEASURED, MEASURED, f"{self.root}/{MEASURED}"))
             place = f"{self.root}/{MEASURED}/{layout.MODELS}/{model_id}/{layout.ARTIFACTS}"
-            self.create(entities.LoggedModel(MEASURED, model_id, model_id, place, now, now))
+            with self.writing(exclusive=True):
+                if self.find("experiment", MEASURED) is None:
+                    self.create(entities.Experiment(MEASURED, MEASURED, f"{self.root}/{MEASURED}"))
+                if self.find("logged model", model_id) is None:
+                    self.create(entities.LoggedModel(MEASURED, model_id, model_id, place, now, now))
             return super()._active_model_dir(model_id)
 
 
@@ -228,18 +229,20 @@ class Spool:
         """Keep a run that the server has, so that more can be recorded of it."""
         mine = f"{self.root}/{run.info.experiment_id}/{run.info.run_id}/{layout.ARTIFACTS}"
         made = replace(run, info=replace(run.info, artifact_uri=mine))
-        with self.store.backend.writing() as at:
+        with self.store.backend.writing(exclusive=True) as at:
+            if at.find("run", run.info.run_id) is not None:
+                return  # another process went on with it, too
             entry: Any = at.create(made)
-        cursor = Cursor(entry.folder)
-        cursor.kept = {
-            "run_id": server_id,
-            "place": run.info.artifact_uri,
-            "part": True,
-            "params": dict.fromkeys(run.data.params, True),
-            "tags": run.data.tags,
-            "status": [run.info.status, run.info.end_time, run.info.run_name],
-        }
-        cursor.save()
+            cursor = Cursor(entry.folder)
+            cursor.kept = {
+                "run_id": server_id,
+                "place": run.info.artifact_uri,
+                "part": True,
+                "params": dict.fromkeys(run.data.params, True),
+                "tags": run.data.tags,
+                "status": [run.info.status, run.info.end_time, run.info.run_name],
+            }
+            cursor.save()
 
     def note_model(self, run_id: str, model_id: str) -> None:
         """Know from now on that a model here is the run's."""

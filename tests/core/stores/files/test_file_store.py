@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from tracklet.entities import Metric
-from tracklet.errors import TrackletException
+from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists, TrackletException
 from tracklet.stores.files import FileStore
 from tracklet.testing import StoreContract
 from tracklet_testing.store import store_machine
@@ -57,3 +57,37 @@ def test_nothing_is_written_over_a_link_in_a_runs_folder(tmp_path: Path, planted
         with contextlib.suppress(TrackletException):
             store.log_batch(run_id, **{what: given[what]})
     assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kept", ["metrics/loss", "params/p", "artifacts/notes.txt"])
+def test_a_run_of_a_chosen_id_takes_no_folder_that_holds_something(
+    tmp_path: Path, kept: str
+) -> None:
+    """Not even one that no run can be read from: it stays as it is."""
+    run_id, root = "b" * 32, tmp_path / "store"
+    file = root / "0" / run_id / kept
+    file.parent.mkdir(parents=True)
+    file.write_text("1 1.0 0\n")
+    with pytest.raises(InvalidParameterValue, match="in the way"):
+        FileStore(str(root)).create_run("0", run_id=run_id)
+    assert file.read_text() == "1 1.0 0\n"
+
+
+def test_what_a_creation_left_that_was_cut_off_hinders_no_other(tmp_path: Path) -> None:
+    """It holds nothing; but what a link in its place leads to is somebody's."""
+    run_id, root = "b" * 32, tmp_path / "store"
+    for part in ("metrics", "params", "artifacts", "tags"):
+        (root / "0" / run_id / part).mkdir(parents=True)
+    (root / "0" / run_id / "tags" / "old").write_text("x")
+    store = FileStore(str(root))
+    assert "old" not in store.create_run("0", run_id=run_id).data.tags
+    store.log_batch(run_id, [Metric("loss", 1.0, 1, 0)])
+    with pytest.raises(ResourceAlreadyExists):
+        store.create_run("0", run_id=run_id)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    (root / "0" / ("c" * 32)).symlink_to(mine)
+    with pytest.raises(InvalidParameterValue, match="in the way"):
+        store.create_run("0", run_id="c" * 32)
+    assert (mine / "file").read_text() == "mine"
