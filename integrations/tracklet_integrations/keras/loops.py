@@ -244,7 +244,10 @@ class Watcher:
         self._asked = [each for each in self._asked if not each.sources & changed]
         target = asked[0].target if len(asked) == 1 else None
         if self._is_eager():
+            # A function that gives gradients is not seen again once it is traced.
+            self._asked = [each for each in self._asked if not hasattr(each.target, "graph")]
             self._scaled = []
+            target = None if hasattr(target, "graph") else target
             known = self._of(optimizer)
             if known is None:
                 known = self._meet(optimizer, describing.iterations(optimizer) - 1)
@@ -289,8 +292,11 @@ class Watcher:
             known.around = traced.around
 
     def _place(self, target: Any) -> int | None:
-        """Where a tensor of a graph is among what its function returns."""
-        outputs = getattr(getattr(target, "graph", None), "structured_outputs", None)
+        """Where a tensor of a graph is among what the function returns that was called."""
+        graph = getattr(target, "graph", None)
+        if getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None:
+            return None  # of a function, a branch or a loop within it, which returns something else
+        outputs = getattr(graph, "structured_outputs", None)
         for at, each in enumerate(self._tf.nest.flatten(outputs)):
             op = getattr(each, "op", None)
             if each is target or (op and op.type == "Identity" and op.inputs[0] is target):

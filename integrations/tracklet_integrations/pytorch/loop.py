@@ -310,7 +310,7 @@ class Loop:
         if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
             training.flush_at = now + _SECONDS
             self._flush(training)
-        if closure is None:
+        if loss is not None and closure is None:
             self._settle(training, known)
 
     def _settle(self, training: Training, known: Optimizing) -> None:
@@ -448,7 +448,10 @@ class Loop:
             self.pending = []
             taken = tuple(value for _, value in pending)
         else:
-            self.pending = [each for each in pending if each[0] < known.zeroed_at]
+            # What all have cleared was thrown away.
+            known_ones = self._known.values()
+            oldest = min(each.zeroed_at for each in known_ones if each.ref() is not None)
+            self.pending = [each for each in pending if oldest <= each[0] < known.zeroed_at]
             taken = tuple(value for number, value in pending if number >= known.zeroed_at)
         if known.step == 1:
             known.accumulated = len(taken)

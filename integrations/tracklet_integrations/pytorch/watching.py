@@ -67,8 +67,9 @@ class Watcher:
         self._is_compiling: Callable[[], bool] = torch.compiler.is_compiling
         self._module: Any = torch.nn.Module
         self._sites: dict[tuple[Any, int], Any] = {}
-        # The script looks at a loss of other data between a backward and the step that it is for.
-        self._looks_within = False
+        # Where optimizers look at how many steps they took, for each parameter.
+        own = getattr(sys.modules["torch.optim.optimizer"], "_get_value", None)
+        self._of_optimizers = getattr(own, "__code__", None)
         self._switching = 0  # the thread in which a module switches its parts
         self._criteria = Door("torch.nn.modules.loss", "_Loss.__call__", self._criterion_call)
         self._loaded = continuing.Loaded()
@@ -168,7 +169,8 @@ class Watcher:
                 tensor: Any = args[0] if args else kwargs.get("tensors")
                 given = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
                 is_plain = given is None and type(tensor) is plain and tensor.is_cpu
-                if is_plain and loop.steady is not None and watcher._scaled is None:
+                is_steady = loop.steady is not None and not watcher._stepped_within
+                if is_plain and is_steady and watcher._scaled is None:
                     value, pending = item(tensor), loop.pending
                     if type(value) is float and len(pending) < MAX_PENDING:
                         pending.append((loop.backwards, value))
@@ -265,15 +267,16 @@ class Watcher:
         return step
 
     def _look_at_item(self, original: Any) -> Any:
-        watcher, loop = self, self.loop
         noted, known, frame_at = self._note_look, self._sites, sys._getframe
+        of_optimizers = self._of_optimizers
 
         def item(self: Any) -> Any:
             value = original(self)
-            if loop.pending and loop.steady is not None and not watcher._looks_within:
-                return value  # an optimizer, at how many steps it took, for each parameter
             frame = frame_at(1)
-            site = known.get((frame.f_code, frame.f_lasti), _UNREAD)
+            code = frame.f_code
+            if code is of_optimizers:
+                return value
+            site = known.get((code, frame.f_lasti), _UNREAD)
             if site is not None:
                 noted(self, value, frame, site)
             return value
@@ -447,7 +450,6 @@ class Watcher:
                 frame = outer
             if not (evaluates or site.is_named):
                 return
-            self._looks_within |= bool(loop.pending)
             number = value if isinstance(value, int | float) else self._value_of(tensor)
             if number is not None:
                 number = float(number) if isinstance(number, int) else number

@@ -125,6 +125,45 @@ def test_a_function_that_steps_several_times_has_steps_and_no_loss(record, on):
     assert int(optimizer.iterations) == 12
 
 
+@pytest.mark.parametrize("within", ["function", "branch"])
+def test_a_loss_of_a_part_of_a_function_is_none_of_what_the_whole_returns(record, on, within):
+    """Its place among what the part returns says nothing of the function's own values."""
+    inner = stepping(network(), keras.optimizers.SGD(0.125))
+    inner = tf.function(inner) if within == "function" else inner
+
+    @tf.function
+    def whole(x, y, wanted):
+        loss = 0.0
+        if within == "function" or wanted:
+            loss = inner(x, y)
+        return 77.0, loss * 2
+
+    with tracklet.start_run():
+        for x, y in BATCHES:
+            whole(x, y, tf.constant(True))
+    run = record.only()
+    assert "loss" not in run.data.metrics
+    assert "of 4 steps it is not known" in run.data.tags["tracklet.keras.loss"]
+
+
+def test_gradients_of_a_compiled_function_may_be_applied_outside_of_it(record, on):
+    """Its loss is a tensor of a graph, which has no value; steps and rates are recorded."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+
+    @tf.function
+    def gradients(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x) - y) ** 2)
+        return tape.gradient(loss, model.trainable_variables)
+
+    with tracklet.start_run():
+        for x, y in BATCHES:
+            optimizer.apply(gradients(x, y), model.trainable_variables)
+    run = record.only()
+    assert record.history(run, "lr") == [(1, 0.125)]
+    assert "of 4 steps it is not known" in run.data.tags["tracklet.keras.loss"]
+
+
 def test_several_gradients_of_one_step_have_no_loss(record, on):
     """How the script puts them together nothing says."""
     model, optimizer = network(), keras.optimizers.SGD(0.125)

@@ -478,6 +478,78 @@ def test_steps_unlike_the_ones_before_keep_their_losses(record: Any) -> None:
     assert {step: value for step, value in enumerate(expected, 1) if value is not None} == found
 
 
+def test_what_is_looked_at_first_amid_a_late_step_is_seen(record: Any) -> None:
+    """Also when all steps before it were alike."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    measured = []
+    for step in range(1, 31):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(X), Y).backward()
+        if step % 10 == 0:
+            with torch.no_grad():
+                val_loss = nn.functional.mse_loss(model(X + 1), Y)
+            measured.append(val_loss.item())
+        optimizer.step()
+    off()
+    found = record.history(record.only(), "val_loss")
+    assert [value for _, value in found] == measured
+
+
+def test_gradients_that_each_step_throws_away_are_nobodys(record: Any) -> None:
+    """As of adversarial samples: they hide no loss, and are not a later optimizer's."""
+    model, later = network(), network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    expected, measured = [], []
+    for _ in range(20):
+        attacked = X.clone().requires_grad_()
+        nn.functional.mse_loss(model(attacked), Y).backward()
+        assert attacked.grad is not None
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(X + 0.1 * attacked.grad.sign()), Y)
+        loss.backward()
+        optimizer.step()
+        expected.append(loss.item())
+        with torch.no_grad():
+            val_loss = nn.functional.mse_loss(model(X + 1), Y)
+        measured.append(val_loss.item())
+    following = torch.optim.SGD(later.parameters(), lr=0.1)
+    del optimizer
+    rest = []
+    for _ in range(12):
+        later.zero_grad()
+        loss = nn.functional.mse_loss(later(X), Y)
+        loss.backward()
+        following.step()
+        rest.append(loss.item())
+    off()
+    second, first = record.runs()
+    assert record.history(first, "loss") == list(enumerate(expected, 1))
+    assert record.history(first, "val_loss") == list(enumerate(measured, 1))
+    assert record.history(second, "loss") == list(enumerate(rest, 1))
+
+
+def test_an_optimizer_that_only_followed_may_come_to_lead(record: Any) -> None:
+    """It had its steps with another's loss; then it has losses of its own, under its own key."""
+    model = network()
+    first = torch.optim.SGD(model[0].parameters(), lr=0.1)
+    second = torch.optim.SGD(model[2].parameters(), lr=0.1)
+    losses = []
+    for step in range(1, 8):
+        first.zero_grad()
+        second.zero_grad()
+        loss = nn.functional.mse_loss(model(X), Y)
+        loss.backward()
+        if step <= 4:
+            first.step()
+        second.step()
+        losses.append((step, loss.item()))
+    off()
+    run = record.only()
+    assert record.history(run, "loss/first") == losses[:4]
+    assert record.history(run, "loss/second") == losses[4:]
+
+
 def test_stages_over_the_same_parameters_are_one_run(record: Any) -> None:
     """Fine-tuning with another optimizer goes on in the run, under its own name."""
     model = network()
