@@ -10,7 +10,7 @@ from tracklet.entities import LifecycleStage, Metric, Run
 from tracklet.errors import InvalidParameterValue, ResourceAlreadyExists
 from tracklet.frozen import replace
 from tracklet.record import rules
-from tracklet.record.backend import Entry, Rivals, RunWriter, Verbs, reported
+from tracklet.record.backend import Entry, Rivals, RunWriter, Session, Verbs, reported
 from tracklet.record.rules import RUN_NAME_TAG
 
 if TYPE_CHECKING:
@@ -177,13 +177,21 @@ class Runs(Verbs):
         named = rules.texts("run", "tags", {RUN_NAME_TAG: run_name}) if run_name else {}
         if run_name:
             changes["run_name"] = run_name
-        with self.backend.writing() as at:
+        told: list[entities.RunInfo] = []
+
+        def change(at: Session) -> None:
             entry = self._active(at, "run", run_id, "update", lock=True)
             if changes:
                 at.change(entry, **changes)
             if named:
                 at.record(entry, tags=named)
-            return replace(entry.info, **changes)
+            told.append(replace(entry.info, **changes))
+
+        self.backend.write(change)
+        if told:
+            return told[0]
+        with self.backend.reading() as at:  # a signal handler ends the run: it is written later
+            return replace(self._active(at, "run", run_id, "update").info, **changes)
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to the trash; again is no error."""

@@ -105,8 +105,8 @@ class Database:
         if place in _thread.writes:  # it would wait for the lock of the one that it interrupted
             raise StorageError(
                 f"could not write {place}: a signal handler or a finalizer came in the midst of a "
-                "write of the same thread. Metrics, params and tags may be logged there; leave "
-                "the rest to the code that it interrupts"
+                "write of the same thread. There metrics, params and tags may be logged and runs "
+                "ended; leave the rest to the code that it interrupts"
             )
         try:
             _thread.writes[place] = []

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from tracklet.entities import Metric
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.reading.tables import sqlite_statements
-from tracklet_services.sql import SqlStore
+from tracklet_services.sql import SqlStore, values
 from tracklet_services.sql.backend import SqlBackend
 from tracklet_services.sql.migrations import STEPS
 from tracklet_services.sql.schema import VERSION_TABLE, metadata
@@ -158,7 +158,7 @@ def _is_told_wrongly(index):
 
 START = """
     import sys
-    from tracklet_services.sql import SqlStore
+    from tracklet_services.sql import SqlStore, values
     sys.stdout.write("ready\\n"); sys.stdout.flush()
     sys.stdin.read()
     store = SqlStore(sys.argv[1])
@@ -353,7 +353,7 @@ def test_the_library_alone_does_not_load_alembic(store, uri):
     """Only making and upgrading a schema needs it."""
     code = """
         import sys
-        from tracklet_services.sql import SqlStore
+        from tracklet_services.sql import SqlStore, values
         SqlStore(sys.argv[1]).close()
         assert "alembic" not in sys.modules
     """
@@ -393,7 +393,7 @@ def test_without_sqlalchemy_a_database_says_what_to_install(tmp_path, action, ex
 
 LIVE = """
     import os, sys
-    from tracklet_services.sql import SqlStore
+    from tracklet_services.sql import SqlStore, values
     store = SqlStore(sys.argv[1])
     writer = store.open_run(sys.argv[2])
     writer.log_metric("a", 1.0, 0, 123456789)
@@ -516,27 +516,35 @@ def test_what_a_handler_logs_in_the_midst_of_a_write_is_written_after_it(store, 
     writer.close()
 
 
-def test_what_a_handler_logs_outlives_the_write_that_it_ends(store, monkeypatch):
-    """It logs and raises, as one of SIGTERM does: only what it interrupted is taken back."""
-    writer = store.open_run(store.create_run("0").info.run_id)
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_handler_may_end_the_run_into_which_it_comes(store, monkeypatch, leaves):
+    """As SIGTERM's do: what they log stays, whether the write that they came into does or not."""
+    run = store.create_run("0").info.run_id
+    writer = store.open_run(run)
+    put_points = values.put_points
 
-    def ended(*_):
+    def ended(*given):
         monkeypatch.undo()
         writer.set_tags({"why": "SIGTERM"})
-        raise KeyboardInterrupt
+        assert store.update_run(run, "KILLED", 7).status == "KILLED"
+        writer.close()
+        if leaves:
+            raise SystemExit(3)
+        put_points(*given)
 
-    monkeypatch.setattr("tracklet_services.sql.values.put_points", ended)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(values, "put_points", ended)
+    with pytest.raises(SystemExit) if leaves else nullcontext():
         writer.log_metric("a", 1.0, 0, 1)
-    data = store.get_run(writer.run_id).data
-    assert (data.metrics, data.tags["why"]) == ({}, "SIGTERM")
-    writer.close()
+    found = store.get_run(run)
+    assert (found.info.status, found.info.end_time) == ("KILLED", 7)
+    assert found.data.tags["why"] == "SIGTERM"
+    assert found.data.metrics == ({} if leaves else {"a": 1.0})
 
 
 RACE = """
     import sys
     from tracklet.errors import InvalidParameterValue
-    from tracklet_services.sql import SqlStore
+    from tracklet_services.sql import SqlStore, values
     store = SqlStore(sys.argv[1])
     sys.stdout.write("ready\\n"); sys.stdout.flush()
     sys.stdin.readline()
