@@ -230,6 +230,7 @@ class FolderBackend(Folder, Backend, Session):
             self.ensure_default()
         elif entry.kind in ("run", "logged model"):
             _check_free(entry.folder)
+        is_new = not os.path.lexists(entry.folder)
         try:
             disk.make_dirs(entry.folder, self._not_made(entry))
             if entry.kind == "run":
@@ -240,7 +241,8 @@ class FolderBackend(Folder, Backend, Session):
             else:
                 self._announce(entry)
         except BaseException:  # also an interrupt: nobody gets to know of the entity
-            disk.remove_quietly(entry.folder)
+            if is_new:
+                disk.remove_quietly(entry.folder)
             raise
         return entry
 

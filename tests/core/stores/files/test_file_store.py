@@ -91,3 +91,14 @@ def test_what_a_creation_left_that_was_cut_off_hinders_no_other(tmp_path: Path) 
     with pytest.raises(InvalidParameterValue, match="in the way"):
         store.create_run("0", run_id="c" * 32)
     assert (mine / "file").read_text() == "mine"
+
+
+def test_a_model_that_cannot_be_made_anew_keeps_its_versions(tmp_path: Path) -> None:
+    """Its document was lost; what a refused call removes is what it has made."""
+    store = FileStore(str(tmp_path / "store"))
+    store.create_registered_model("m", tags={"a": "1"})
+    version = store.create_model_version("m", "models:/m-1")
+    (tmp_path / "store" / "models" / "m" / "meta.yaml").unlink()
+    with contextlib.suppress(TrackletException):
+        FileStore(str(tmp_path / "store")).create_registered_model("m", tags={"b": "2"})
+    assert (tmp_path / "store" / "models" / "m" / f"version-{version.version}").is_dir()
