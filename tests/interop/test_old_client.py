@@ -65,3 +65,80 @@ def test_a_training_of_an_old_client_is_recorded_and_its_model_served_from_the_r
         "text": "hello",
         "predicted": [True, True, True],
     }
+
+
+def test_traces_of_an_old_client_are_kept_found_tagged_and_deleted(
+    server: str, in_old_mlflow: Callable[..., Any]
+) -> None:
+    answered = in_old_mlflow(
+        """
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+        # Today's looks at what MLflow's own processors do not set.
+        SimpleSpanProcessor.on_end = lambda self, span: self.span_exporter.export((span,))
+        mlflow.set_tracking_uri(arguments[0])
+        experiment = mlflow.set_experiment("old").experiment_id
+
+        @mlflow.trace(span_type="RETRIEVER", attributes={"k": 2})
+        def found(question):
+            return [question.upper()]
+
+        @mlflow.trace
+        def answered(question):
+            if question == "bad":
+                raise ValueError("no answer")
+            mlflow.update_current_trace({"team": "a"})
+            return found(question)
+
+        with mlflow.start_run() as run:
+            answered("why")
+        good = mlflow.get_last_active_trace_id()
+        try:
+            answered("bad")
+        except ValueError:
+            pass
+        client = MlflowClient()
+        client.set_trace_tag(good, "seen", "yes")
+        client.set_trace_tag(good, "gone", "soon")
+        client.delete_trace_tag(good, "gone")
+        trace = client.get_trace(good)
+        pages = [client.search_traces([experiment], max_results=1)]
+        pages.append(client.search_traces([experiment], max_results=1, page_token=pages[0].token))
+        failed = client.search_traces([experiment], filter_string="status = 'ERROR'")
+        of_run = client.search_traces([experiment], run_id=run.info.run_id)
+        by_tag = client.search_traces([experiment], filter_string="tags.seen = 'yes'")
+        deleted = client.delete_traces(experiment, request_ids=[failed[0].info.request_id])
+        answer({
+            "id": good,
+            "status": str(trace.info.status),
+            "took": trace.info.execution_time_ms >= 0,
+            "tags": {key: trace.info.tags.get(key) for key in ("team", "seen", "gone")},
+            "spans": [[s.name, s.span_type, s.inputs, s.outputs] for s in trace.data.spans],
+            "attribute": trace.data.spans[1].get_attribute("k"),
+            "pages": [len(page) for page in pages],
+            "failed": [str(each.info.status) for each in failed],
+            "of_run": [each.info.request_id for each in of_run],
+            "by_tag": [each.info.request_id for each in by_tag],
+            "deleted": deleted,
+            "left": len(client.search_traces([experiment])),
+        })
+        """,
+        server,
+    )
+    good = answered.pop("id")
+    assert answered == {
+        "status": "TraceStatus.OK",
+        "took": True,
+        "tags": {"team": "a", "seen": "yes", "gone": None},
+        "spans": [
+            ["answered", "UNKNOWN", {"question": "why"}, ["WHY"]],
+            ["found", "RETRIEVER", {"question": "why"}, ["WHY"]],
+        ],
+        "attribute": 2,
+        "pages": [1, 1],
+        "failed": ["TraceStatus.ERROR"],
+        "of_run": [good],
+        "by_tag": [good],
+        "deleted": 1,
+        "left": 1,
+    }

@@ -23,7 +23,7 @@ from tracklet.errors import (
     brief,
 )
 from tracklet.record.traces import spans_json, spans_of
-from tracklet_services.server import otlp, replies
+from tracklet_services.server import old_traces, otlp, replies
 from tracklet_services.server.places import Place
 from tracklet_services.server.protocol import refuse
 from tracklet_services.server.table import Right, Served
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tracklet_services.server.authority import Authority
 
 SPANS: Final = "traces.json"
+_OLD_CLIENTS: Final = ("mlflow-python-client/1.", "mlflow-python-client/2.")
 _CHUNK: Final = 1 << 20
 _IN_THE_WAY: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
@@ -252,14 +253,16 @@ class Artifacts:
         )
 
     async def _answer(self, request: Request, find: Callable[[], Place]) -> Response:
-        return await self._do(lambda: self._bytes(self._allowed(request, "read", find())))
+        is_old = request.headers.get("user-agent", "").startswith(_OLD_CLIENTS)
+        return await self._do(lambda: self._bytes(self._allowed(request, "read", find()), is_old))
 
-    def _bytes(self, place: Place) -> Response:
+    def _bytes(self, place: Place, is_old: bool) -> Response:
         if place.kind == "trace":
             spans = self._served.store.traces.get_trace(place.key).data.spans
             if place.path != SPANS or not spans:
                 raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
-            return Response(spans_json(spans)[0], media_type="application/json")
+            content = old_traces.spans(spans) if is_old else spans_json(spans)[0]
+            return Response(content, media_type="application/json")
         files = place.files
         local, task = files.local_path(place.path), None
         if local is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from base64 import b64decode
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, field
 
-from tracklet.entities import TraceInfo, TraceLocation, TraceState
+from tracklet.entities import Span, TraceInfo, TraceLocation, TraceState
+from tracklet.entities.span import REQUEST_ID_ATTRIBUTE
 from tracklet.frozen import replace
 from tracklet.record.traces import LOCATION_TAG
 from tracklet_services.server.places import SCHEME
@@ -71,6 +75,37 @@ def _shown(info: TraceInfo) -> dict[str, Any]:
         "request_metadata": _pairs(info.trace_metadata),
         "tags": _pairs(tags),
     }
+
+
+def spans(made: Sequence[Span]) -> bytes:
+    """The document of a trace's spans as these clients read it: they refuse today's."""
+    return json.dumps({"spans": [_span(each) for each in made]}).encode()
+
+
+def _span(span: Span) -> dict[str, Any]:
+    today = span.to_dict()
+    parent = today["parent_span_id"]
+    return {
+        "name": span.name,
+        "context": {
+            "trace_id": _number(today["trace_id"]),
+            "span_id": _number(today["span_id"]),
+        },
+        "parent_id": parent and _number(parent),
+        "start_time": span.start_time_ns,
+        "end_time": span.end_time_ns,
+        "status_code": span.status.status_code.value,
+        "status_message": span.status.description or None,
+        "attributes": {**today["attributes"], REQUEST_ID_ATTRIBUTE: json.dumps(span.trace_id)},
+        "events": [
+            {"name": each.name, "timestamp": each.timestamp, "attributes": each.attributes}
+            for each in span.events
+        ],
+    }
+
+
+def _number(encoded: str) -> str:
+    return f"0x{b64decode(encoded).hex()}"
 
 
 def _pairs(texts: dict[str, str]) -> list[dict[str, str]]:
