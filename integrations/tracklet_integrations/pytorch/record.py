@@ -352,12 +352,15 @@ class TrainingRecord(Training):
         several: bool,
     ) -> list[Metric]:
         key = self._key("lr", known, len([e for e in self.optimizers if e.step]) > 1 or several)
+        # Groups may come later, as of layers that are unfrozen: see :meth:`_key`.
+        joint = "_" if key in known.written else "/"
+        is_sole = len(rates) == 1 and f"{key}/0" not in known.written
         found = []
         for number, rate in enumerate(rates):
             value = transfer.value(rate)
             if value is None:
                 continue
-            name = key if len(rates) == 1 else f"{key}/{number}"
+            name = key if is_sole else f"{key}{joint}{number}"
             if known.written.get(name) != value:
                 known.written[name] = value
                 found.append(Metric(name, value, stamp, step, run_id=self.run.info.run_id))

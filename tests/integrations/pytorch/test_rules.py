@@ -478,6 +478,25 @@ def test_steps_unlike_the_ones_before_keep_their_losses(record: Any) -> None:
     assert {step: value for step, value in enumerate(expected, 1) if value is not None} == found
 
 
+def test_a_group_that_is_added_amid_a_training_costs_no_metric(record: Any) -> None:
+    """As of layers that are unfrozen: its rate stands beside those that were written before."""
+    model = network()
+    optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+    for epoch in range(2):
+        if epoch:
+            optimizer.add_param_group({"params": [*model[2].parameters()], "lr": 0.01})
+        for x, y in loader():
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+    off()
+    run = record.only()
+    assert record.history(run, "lr") == [(1, 0.1)]
+    assert record.history(run, "lr_0") == [(5, 0.1)]
+    assert record.history(run, "lr_1") == [(5, 0.01)]
+    assert record.history(run, "epoch") == [(4, 1), (8, 2)]
+
+
 def test_what_is_looked_at_first_amid_a_late_step_is_seen(record: Any) -> None:
     """Also when all steps before it were alike."""
     model = network()
