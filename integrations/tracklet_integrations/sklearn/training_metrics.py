@@ -305,17 +305,19 @@ def log_loss(labels: Any, probabilities: Any, weight: Any = None) -> float:
     """As ``log_loss``."""
     import numpy as np
 
+    from sklearn.metrics import _classification as theirs
+
+    # NumPy's logarithm and SciPy's differ in the last bit on some processors: the one they take.
+    xlogy = getattr(theirs, "_xlogy", getattr(theirs, "xlogy", None))
     is_plain = probabilities.dtype == float and _adds_up_as_here()
-    if not is_plain or not _is_plain(labels, probabilities, weight):
+    if xlogy is None or not is_plain or not _is_plain(labels, probabilities, weight):
         from sklearn import metrics
 
         # By position: scikit-learn 1.9 renames the parameter and warns about the old name.
         return float(metrics.log_loss(labels, probabilities, sample_weight=weight))
-    from scipy.special import xlogy
-
     least = np.finfo(float).eps
     given = np.clip(probabilities[np.arange(len(labels)), labels], least, 1 - least)
-    return float(np.average(-xlogy(1.0, given)))
+    return float(np.average(-xlogy(np.ones_like(given), given)))
 
 
 def roc_auc(labels: Any, probabilities: Any, weight: Any = None) -> float:
