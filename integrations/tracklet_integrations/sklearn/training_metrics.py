@@ -304,7 +304,6 @@ def _is_plain(labels: Any, probabilities: Any, weight: Any) -> bool:
 def log_loss(labels: Any, probabilities: Any, weight: Any = None) -> float:
     """As ``log_loss``."""
     import numpy as np
-
     from sklearn.metrics import _classification as theirs
 
     # NumPy's logarithm and SciPy's differ in the last bit on some processors: the one they take.
