@@ -162,7 +162,12 @@ def open_page(browser: Any, served: Served) -> Iterator[Open]:
                 wrong.append(message.text)
 
         page.on("console", told)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "pageerror",
+            lambda error: (
+                None if any(one in str(error) for one in allowed) else wrong.append(str(error))
+            ),
+        )
         page.on(
             "request",
             lambda asked: (

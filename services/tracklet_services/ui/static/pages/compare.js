@@ -6,6 +6,7 @@ import { Crumbs, Later, Status, Trouble, useAnswer, Waiting } from '../lib/parts
 import { href, route, setQuery } from '../lib/route.js';
 
 const charts = () => import('./charts.js');
+const beside = () => import('./beside.js');
 const MOST = 100;
 const ROWS = 1000;
 
@@ -62,7 +63,8 @@ export default function Compare({ ids }) {
     ${!value && busy && html`<${Waiting} />`}
     ${value?.problems.map((/** @type {any} */ problem) => html`<${Trouble} error=${problem} />`)}
     ${value && html`<${Table} runs=${value.runs} base=${base} find=${find} all=${all} />
-      <h2>Charts</h2><${Later} load=${charts} props=${{ runs: value.runs.map((/** @type {any} */ run) => ({ id: run.info.run_id, name: run.info.run_name })), keys: [...new Set(value.runs.flatMap((/** @type {any} */ run) => run.metrics.map((/** @type {any} */ m) => m[0])))].sort() }} />`}
+      <h2>Charts</h2><${Later} load=${charts} props=${{ runs: value.runs.map((/** @type {any} */ run) => ({ id: run.info.run_id, name: run.info.run_name })), keys: [...new Set(value.runs.flatMap((/** @type {any} */ run) => run.metrics.map((/** @type {any} */ m) => m[0])))].sort() }} />
+      <h2>Files</h2><${Later} load=${beside} props=${{ runs: value.runs.map((/** @type {any} */ { info }) => ({ id: info.run_id, name: info.run_name, experiment: info.experiment_id })) }} />`}
   </main>`;
 }
 
