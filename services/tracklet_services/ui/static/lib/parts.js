@@ -1,5 +1,5 @@
 /** Small parts that every screen is made of. */
-import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/preact.js';
 import * as format from './format.js';
 import { awaiting } from './live.js';
 import { say } from './state.js';
@@ -64,7 +64,8 @@ export function Waiting() {
 export function useAnswer(ask, key) {
   const [state, setState] = useState(/** @type {any} */ ({ value: null, error: null, busy: true }));
   const [turn, setTurn] = useState(0);
-  useEffect(() => {
+  // At once: a change that came between drawing and asking would have what was just asked given up.
+  useLayoutEffect(() => {
     const controller = new AbortController();
     setState((/** @type {any} */ old) => ({ ...old, busy: true }));
     awaiting(ask(controller.signal)).then(
