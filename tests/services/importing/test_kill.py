@@ -34,12 +34,16 @@ def source(tracklet_home: Path) -> str:
     uri = str(tracklet_home / "source" / "mlruns")
     store: Any = stores.open_store(uri)
     experiment = store.create_experiment("e")
-    for number in range(RUNS):
-        run = store.create_run(experiment, run_name=f"r{number}")
-        points = [Metric("m", float(step), step, step) for step in range(POINTS)]
-        store.log_batch(run.info.run_id, points, {"p": "1"}, {"t": "1"})
-        (Path(run.info.artifact_uri) / "a.bin").write_bytes(b"x" * 10_000)
+    for _ in range(RUNS):
+        put_run(store, experiment)
     return uri
+
+
+def put_run(store: Any, experiment: str) -> None:
+    run = store.create_run(experiment)
+    points = [Metric("m", float(step), step, step) for step in range(POINTS)]
+    store.log_batch(run.info.run_id, points, {"p": "1"}, {"t": "1"})
+    (Path(run.info.artifact_uri) / "a.bin").write_bytes(b"x" * 10_000)
 
 
 @pytest.mark.parametrize("kind", ["files", "sqlite"])
@@ -65,9 +69,11 @@ def test_a_killed_import_leaves_no_half_run_and_the_next_one_completes_it(
         assert seen <= len(runs) <= RUNS
         seen = len(runs)
     state.forget("tracklet.stores")
+    store: Any = stores.open_store(source)
+    put_run(store, store.get_experiment_by_name("e").experiment_id)  # so that there is one to take
     report = import_record(source, target, copy_artifacts=True)
-    assert report.tallies["runs"].taken == RUNS - seen
-    assert len(whole_runs(target)) == RUNS
+    assert report.tallies["runs"].taken == RUNS + 1 - seen
+    assert len(whole_runs(target)) == RUNS + 1
     assert import_record(source, target, copy_artifacts=True).changed == 0
     assert not list((tracklet_home / "target").rglob(".tracklet-import-*"))
 

@@ -23,11 +23,13 @@ _LEASE: Final = ".lease"
 @contextmanager
 def staged(root: str) -> Iterator[str]:
     """A new folder; removed at the end unless it was moved away."""
-    place = f"{layout.trash(root)}/{_PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
+    trash = layout.trash(root)
+    place = f"{trash}/{_PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
     folder = f"{place}/entities/{os.urandom(6).hex()}"
-    disk.make_dirs(layout.trash(root))
+    disk.make_dirs(trash)
     try:
-        disk.write_new(f"{place}{_LEASE}", Lease.mine().to_json().encode())
+        # Whole or not at all: of a torn one nobody could say that its process is dead.
+        disk.publish(f"{place}{_LEASE}", Lease.mine().to_json().encode(), trash)
         disk.make_dirs(folder)
         yield folder
     finally:
