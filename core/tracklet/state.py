@@ -166,7 +166,8 @@ def _is_importing_elsewhere() -> bool:
     for thread, innermost in sys._current_frames().items():
         frame, inside = innermost, False
         while thread != me and frame is not None:
-            name = frame.f_globals.get("__name__", "")
+            name = frame.f_globals.get("__name__")
+            name = name if type(name) is str else ""
             if inside and name.startswith("tracklet"):
                 return True
             inside = name.partition(".")[0] in ("importlib", "_frozen_importlib")
