@@ -44,9 +44,10 @@ class Record:
         return Path(found)
 
     def files(self, run):
-        """The names of a run's artifacts at the top."""
+        """The names of a run's artifacts at the top, but for what a framework may have printed."""
         tracklet.autolog.flush()
-        return {each.path for each in tracklet.artifacts.list_artifacts(run_id=run.info.run_id)}
+        found = tracklet.artifacts.list_artifacts(run_id=run.info.run_id)
+        return {each.path for each in found} - {"tracklet"}
 
     def logged(self, run):
         """The one logged model of a run."""

@@ -109,7 +109,7 @@ def test_a_training_is_recorded_by_what_the_trainer_says(record, on, tmp_path):
     assert tags["checkpoint.last_model_path"] == str(tmp_path / "out" / "checkpoint-4")
     assert tags["checkpoint.monitor"] == "eval_loss"
     assert run.data.metrics["best_metric"] == trainer.state.best_metric
-    assert record.files(run) == {"model_summary.txt", "tracklet"}  # what it prints, too
+    assert record.files(run) == {"model_summary.txt"}
     # What is evaluated later belongs there, too.
     ended = run.info.end_time
     trainer.evaluate(metric_key_prefix="later")
