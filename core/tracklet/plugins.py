@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tracklet import lazy
-from tracklet.errors import PluginError
+from tracklet.errors import MissingDependency, PluginError
 from tracklet.frozen import Frozen
 from tracklet.state import ProcessState
 
@@ -277,6 +277,8 @@ def _state(group: Group, entry: EntryPoint) -> tuple[State, str]:
     try:
         plugin = load(group, entry.name)
     except PluginError as error:
+        if isinstance(error.__cause__, MissingDependency):
+            return "waiting", error.__cause__.message
         return "broken", error.message
     requires = getattr(plugin, "requires", "")
     if not requires:

@@ -212,3 +212,19 @@ def test_a_new_installation_is_seen_after_reset(install: Install) -> None:
     install("toy-one", {"flavors": {"toy": "toy_one:ToyFlavor"}}, {"toy_one": flavor("toy")})
     assert "toy" not in before
     assert "toy" in plugins.entry_points("flavors")
+
+
+def test_a_plugin_whose_library_no_extra_brought_waits_for_it() -> None:
+    """It is not broken, and says which extra it needs."""
+    script = (
+        "import sys; sys.modules['urllib3'] = None\n"
+        "from tracklet import plugins\n"
+        "for one in plugins.describe():\n"
+        "    if one.name == 'https': print(one.state, one.reason)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines
+    assert all(line.startswith("waiting ") and "tracklet[remote]" in line for line in lines)

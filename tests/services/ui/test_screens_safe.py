@@ -156,7 +156,10 @@ def test_no_text_of_a_record_runs_on_any_screen(
     page.goto(f"{server.address}#/experiments/{experiment}")
     for button in ("Views", "Facets", "Group", "Export", "Columns"):
         page.get_by_role("button", name=button).first.click()
+        if button != "Columns":
+            expect(page.locator(".menu :focus")).to_have_count(1)
         page.keyboard.press("Escape")
+        expect(page.locator(".menu")).to_have_count(0)
     page.get_by_label("filter runs").press_sequentially("param")
     expect(page.get_by_role("option").first).to_be_visible()
 
@@ -190,7 +193,10 @@ def test_every_screen_is_accessible(
         expect(page.locator(seen).first).to_be_visible()
         violations = Axe().run(page, options=tags).response["violations"]
         for one in violations:
-            found[at, one["id"]] = [node["html"][:160] for node in one["nodes"]][:3]
+            found[at, one["id"]] = [
+                (node["html"][:160], [check["message"] for check in node["any"]])
+                for node in one["nodes"][:3]
+            ]
         if size:
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert found == {}

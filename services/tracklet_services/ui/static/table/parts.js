@@ -1,5 +1,5 @@
 /** Small windows over the table: menus of columns, of exports, of views. */
-import { html, useEffect, useRef } from '../vendor/preact.js';
+import { html, useLayoutEffect, useRef } from '../vendor/preact.js';
 
 /**
  * A menu at a place of the screen; what had the focus gets it back.
@@ -7,7 +7,8 @@ import { html, useEffect, useRef } from '../vendor/preact.js';
  */
 export function Menu({ at, label, onClose, children }) {
   const box = useRef(/** @type {any} */ (null));
-  useEffect(() => {
+  // At once: a key that is pressed right after is the menu's.
+  useLayoutEffect(() => {
     const before = /** @type {HTMLElement | null} */ (document.activeElement);
     const { offsetWidth, offsetHeight, style } = box.current;
     style.left = `${Math.max(8, Math.min(at.left, innerWidth - offsetWidth - 8))}px`;
