@@ -18,8 +18,9 @@ _OF_THE_RUN = re.compile(
     r"|datetime_.*|dur|.*(runtime|per_second)"
 )
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")
-# Only our models have a manifest, by which they are known to be whole and whose they are. Only
-# MLflow leaves a file in the record when it loads a model from there.
+# Only our models have a manifest, by which they are known to be whole and whose they are, and only
+# our runs keep what was printed, below `tracklet/`. Only MLflow leaves a file in the record when it
+# loads a model from there.
 _OWN_FILES = ("tracklet.manifest.json", "registered_model_meta")
 # Where skops is not installed we pickle scikit-learn's models; MLflow installs it.
 _PICKLED = {"line/model.skops": "line/model.pkl"}
@@ -87,7 +88,7 @@ def _files(client: MlflowClient, run_id: str, path: str | None = None) -> Iterat
     for file in client.list_artifacts(run_id, path):
         if file.is_dir:
             yield from _files(client, run_id, file.path)
-        elif not file.path.endswith(_OWN_FILES):
+        elif not file.path.endswith(_OWN_FILES) and not file.path.startswith("tracklet/"):
             yield _PICKLED.get(file.path, file.path)
 
 
