@@ -109,9 +109,10 @@ def test_parents_of_one_name_are_groups_of_their_own(
 ) -> None:
     server, client, experiment, _ = own
     for value in (1.0, 3.0):
-        parent = client.create_run(experiment, start_time=int(value), run_name="sweep").info.run_id
+        at = int(value)  # the order does not hang on the clock
+        parent = client.create_run(experiment, start_time=at, run_name="sweep").info.run_id
         tags = {"mlflow.parentRunId": parent}
-        child = client.create_run(experiment, tags=tags, run_name="child").info.run_id
+        child = client.create_run(experiment, start_time=at, tags=tags).info.run_id
         client.log_metric(child, "m", value)
     page = open_page(f"#/experiments/{experiment}?group=parent&cols=metric.m", server=server)
     groups = page.locator(".row:not([hidden])", has_text="parent: sweep")
