@@ -246,14 +246,7 @@ def test_a_child_forked_while_another_thread_imports_our_modules_imports_them_to
     thread.join()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-        cwd=tmp_path,
-    )
+    done = forking(code, tmp_path)
     assert done.stdout == "7\n", done.stderr
 
 
@@ -293,12 +286,17 @@ def test_a_child_forked_while_another_thread_opens_a_lock_has_no_copy_of_it(tmp_
     thread.join()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
-    done = subprocess.run(
+    done = forking(code, tmp_path)
+    assert done.stdout == "7\n", done.stderr
+
+
+def forking(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that forks while it has threads, of which Python 3.12 and later warn."""
+    return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
-        cwd=tmp_path,
+        cwd=cwd,
     )
-    assert done.stdout == "7\n", done.stderr

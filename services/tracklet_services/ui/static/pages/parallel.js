@@ -1,5 +1,6 @@
 /** Parallel coordinates: an axis for each column, a line for each run; brushes keep those within them. */
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { useColumns } from '../charts/fetched.js';
 import { axisOf, condition, drawable, fetched, ramp, suitsLog, title } from '../charts/points.js';
 import { scale } from '../figure/scales.js';
 import * as format from '../lib/format.js';
@@ -24,24 +25,15 @@ export default function Parallel({ data, rows, uses, names, filter }) {
   const asked = columns.parse(query.get('axes') ?? '').filter(name => all.includes(name));
   const axes = (asked.length ? asked : usual.length > 1 ? usual : all.slice(0, 4)).slice(0, MOST);
   const wanted = fetched(axes);
-  const [error, setError] = useState(/** @type {any} */ (null));
-  const [, turn] = useState(0);
-  const fetchAll = () => {
-    data.whole(wanted).then(() => {
-      setError(null);
-      turn(n => n + 1);
-    }, setError);
-  };
-  useEffect(fetchAll, [data, wanted.join()]);
+  const { error, again } = useColumns(data, wanted);
   const change = (/** @type {string[]} */ next) => setQuery({ axes: columns.spell(next) || null });
-  const ready = wanted.every(name => data.columns.has(name));
   return html`<div class="bar"><label class="check">axis <select value="" onChange=${(/** @type {any} */ e) => {
       if (e.target.value) change([...axes, e.target.value]);
       e.target.value = '';
     }}><option value="">add one</option>${all.filter(name => !axes.includes(name)).map(name => html`<option value=${name}>${title(name)}</option>`)}</select></label>
       ${axes.length >= MOST && html`<span class="dim small">at most ${MOST} axes</span>`}</div>
-    ${error && html`<${Trouble} error=${error} retry=${fetchAll} />`}
-    ${ready && html`<${Drawing} data=${data} rows=${rows} names=${axes} filter=${filter} onChange=${change} />`}`;
+    ${error && html`<${Trouble} error=${error} retry=${again} />`}
+    ${wanted.every(name => data.columns.has(name)) && html`<${Drawing} data=${data} rows=${rows} names=${axes} filter=${filter} onChange=${change} />`}`;
 }
 
 /** @typedef {{ low: number, high: number }} Brush From 0 (the foot of an axis) to 1. */

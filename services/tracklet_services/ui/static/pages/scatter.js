@@ -1,5 +1,6 @@
 /** Runs as points: two columns against one another, a third as colour, a fourth as size. */
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { useColumns } from '../charts/fetched.js';
 import { axisOf, condition, correlation, drawable, fetched, ramp, suitsLog, title } from '../charts/points.js';
 import { scale, short } from '../figure/scales.js';
 import * as format from '../lib/format.js';
@@ -28,20 +29,11 @@ export default function Scatter({ data, rows, uses, names, filter }) {
   const hue = pick('sc', '');
   const size = pick('ss', '');
   const wanted = fetched([x, y, hue, size].filter(Boolean));
-  const [error, setError] = useState(/** @type {any} */ (null));
-  const [, turn] = useState(0);
-  const fetchAll = () => {
-    data.whole(wanted).then(() => {
-      setError(null);
-      turn(n => n + 1);
-    }, setError);
-  };
-  useEffect(fetchAll, [data, wanted.join()]);
-  const ready = wanted.every(name => data.columns.has(name));
+  const { error, again } = useColumns(data, wanted);
   const choose = (/** @type {string} */ label, /** @type {string} */ key, /** @type {string} */ value, /** @type {boolean} */ none = false) => html`<label class="check">${label} <select value=${value} onChange=${(/** @type {any} */ e) => setQuery({ [key]: e.target.value || null })}>${none && html`<option value="">none</option>`}${all.map(name => html`<option value=${name} selected=${name === value}>${title(name)}</option>`)}</select></label>`;
   return html`<div class="bar">${choose('across', 'sx', x)}${choose('up', 'sy', y)}${choose('colour', 'sc', hue, true)}${choose('size', 'ss', size, true)}</div>
-    ${error && html`<${Trouble} error=${error} retry=${fetchAll} />`}
-    ${ready && html`<${Drawing} data=${data} rows=${rows} x=${x} y=${y} hue=${hue} size=${size} filter=${filter} />`}`;
+    ${error && html`<${Trouble} error=${error} retry=${again} />`}
+    ${wanted.every(name => data.columns.has(name)) && html`<${Drawing} data=${data} rows=${rows} x=${x} y=${y} hue=${hue} size=${size} filter=${filter} />`}`;
 }
 
 /** @param {{ data: any, rows: number[], x: string, y: string, hue: string, size: string, filter: string }} props */
