@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist
-from tracklet_services.server import replies, requests
+from tracklet_services.server import replies
 from tracklet_services.server.accounts import Accounts, Caller, Denied, Unauthenticated
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.protocol import refuse
@@ -103,13 +103,12 @@ class Authority:
             yield right, "registered", asked.name
         elif of == "resource":
             yield right, KINDS[asked.resource_type], asked.resource_id
+        if endpoint.path == "runs/log-metric" and asked.model_id:
+            yield "log", "experiment", self._of_model(asked.model_id)
         yield from self._mentioned(asked)
 
     def _mentioned(self, asked: Any) -> Iterator[tuple[Right, str, str]]:
         """What a request names beside what it is about."""
-        one: object = asked
-        if isinstance(one, requests.LogMetric) and one.model_id:
-            yield "log", "experiment", self._of_model(one.model_id)
         for point in getattr(asked, "metrics", ()):
             if point.model_id:
                 yield "log", "experiment", self._of_model(point.model_id)

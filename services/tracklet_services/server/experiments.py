@@ -13,77 +13,80 @@ from tracklet_services.server.table import Endpoint, Served
 CONTEXT: Final = "mlflow.data.context"
 
 
-def create(at: Served, asked: requests.CreateExperiment) -> replies.ExperimentId:
+def create(
+    at: Served, name: str, artifact_location: str | None = None, tags: requests.Pairs = ()
+) -> replies.ExperimentId:
     """Create one; a place for its artifacts is none of this machine's."""
-    if asked.artifact_location:
-        check_remote(asked.artifact_location, "an experiment's artifact_location")
-    tags = {pair.key: pair.value for pair in asked.tags}
-    made = at.store.create_experiment(asked.name, asked.artifact_location or None, tags)
+    if artifact_location:
+        check_remote(artifact_location, "an experiment's artifact_location")
+    made = at.store.create_experiment(name, artifact_location or None, requests.by_key(tags))
     return replies.ExperimentId(experiment_id=made)
 
 
-def get(at: Served, asked: requests.OfExperiment) -> replies.OneExperiment:
+def get(at: Served, experiment_id: str) -> replies.OneExperiment:
     """The experiment of an id."""
-    found = at.store.get_experiment(asked.experiment_id)
+    found = at.store.get_experiment(experiment_id)
     return replies.OneExperiment(experiment=replies.experiment(found, at.places))
 
 
-def get_by_name(at: Served, asked: requests.ExperimentNamed) -> replies.OneExperiment:
+def get_by_name(at: Served, experiment_name: str) -> replies.OneExperiment:
     """The experiment of a name."""
-    found = at.store.get_experiment_by_name(asked.experiment_name)
+    found = at.store.get_experiment_by_name(experiment_name)
     if found is None:
-        raise ResourceDoesNotExist(f"there is no experiment named {brief(asked.experiment_name)}")
+        raise ResourceDoesNotExist(f"there is no experiment named {brief(experiment_name)}")
     return replies.OneExperiment(experiment=replies.experiment(found, at.places))
 
 
-def search(at: Served, asked: requests.SearchExperiments) -> replies.Experiments:
+def search(
+    at: Served,
+    filter: str | None = None,
+    order_by: requests.Texts = (),
+    page_token: str | None = None,
+    view_type: requests.View = "ACTIVE_ONLY",
+    max_results: requests.Int64 = 1000,
+) -> replies.Experiments:
     """A page of experiments."""
     page = at.store.search_experiments(
-        ViewType.from_string(asked.view_type),
-        asked.max_results,
-        asked.filter,
-        asked.order_by,
-        asked.page_token or None,
+        ViewType.from_string(view_type),
+        max_results,
+        filter,
+        order_by,
+        page_token or None,
     )
     found = [replies.experiment(one, at.places) for one in page]
     return replies.Experiments(experiments=found, next_page_token=page.token)
 
 
-def update(at: Served, asked: requests.UpdateExperiment) -> replies.Nothing:
+def update(at: Served, experiment_id: str, new_name: str | None = None) -> None:
     """Rename one."""
-    if asked.new_name is not None:
-        at.store.rename_experiment(asked.experiment_id, asked.new_name)
-    return replies.Nothing()
+    if new_name is not None:
+        at.store.rename_experiment(experiment_id, new_name)
 
 
-def delete(at: Served, asked: requests.OfExperiment) -> replies.Nothing:
+def delete(at: Served, experiment_id: str) -> None:
     """Move one to the trash."""
-    at.store.delete_experiment(asked.experiment_id)
-    return replies.Nothing()
+    at.store.delete_experiment(experiment_id)
 
 
-def restore(at: Served, asked: requests.OfExperiment) -> replies.Nothing:
+def restore(at: Served, experiment_id: str) -> None:
     """Take one back."""
-    at.store.restore_experiment(asked.experiment_id)
-    return replies.Nothing()
+    at.store.restore_experiment(experiment_id)
 
 
-def set_tag(at: Served, asked: requests.ExperimentTag) -> replies.Nothing:
+def set_tag(at: Served, experiment_id: str, key: str, value: str) -> None:
     """Set a tag."""
-    at.store.set_experiment_tag(asked.experiment_id, asked.key, asked.value)
-    return replies.Nothing()
+    at.store.set_experiment_tag(experiment_id, key, value)
 
 
-def delete_tag(at: Served, asked: requests.ExperimentKey) -> replies.Nothing:
+def delete_tag(at: Served, experiment_id: str, key: str) -> None:
     """Remove a tag."""
-    at.store.delete_experiment_tag(asked.experiment_id, asked.key)
-    return replies.Nothing()
+    at.store.delete_experiment_tag(experiment_id, key)
 
 
-def search_datasets(at: Served, asked: requests.OfExperiments) -> replies.DatasetSummaries:
+def search_datasets(at: Served, experiment_ids: requests.Texts = ()) -> replies.DatasetSummaries:
     """The datasets of the latest thousand runs."""
     found: dict[tuple[str, ...], replies.DatasetSummary] = {}
-    for run in at.store.search_runs(asked.experiment_ids, max_results=1000):
+    for run in at.store.search_runs(experiment_ids, max_results=1000):
         for given in run.inputs.dataset_inputs:
             context = next((tag.value for tag in given.tags if tag.key == CONTEXT), None)
             key = run.info.experiment_id, given.dataset.name, given.dataset.digest, context or ""
@@ -93,26 +96,16 @@ def search_datasets(at: Served, asked: requests.OfExperiments) -> replies.Datase
     return replies.DatasetSummaries(dataset_summaries=list(found.values()))
 
 
-_ONE = requests.OfExperiment
-_NONE = replies.Nothing
 ENDPOINTS: Final = (
-    Endpoint("POST", "experiments/create", "log", "new experiment", requests.CreateExperiment,
-             create, replies.ExperimentId),
-    Endpoint("GET", "experiments/get", "read", "experiment", _ONE, get, replies.OneExperiment),
-    Endpoint("GET", "experiments/get-by-name", "read", "experiment", requests.ExperimentNamed,
-             get_by_name, replies.OneExperiment),
-    Endpoint("POST", "experiments/search", "read", "experiments", requests.SearchExperiments,
-             search, replies.Experiments),
-    Endpoint("GET", "experiments/search", "read", "experiments", requests.SearchExperiments,
-             search, replies.Experiments),
-    Endpoint("POST", "experiments/update", "log", "experiment", requests.UpdateExperiment,
-             update, _NONE),
-    Endpoint("POST", "experiments/delete", "admin", "experiment", _ONE, delete, _NONE),
-    Endpoint("POST", "experiments/restore", "admin", "experiment", _ONE, restore, _NONE),
-    Endpoint("POST", "experiments/set-experiment-tag", "log", "experiment",
-             requests.ExperimentTag, set_tag, _NONE),
-    Endpoint("POST", "experiments/delete-experiment-tag", "log", "experiment",
-             requests.ExperimentKey, delete_tag, _NONE),
-    Endpoint("POST", "experiments/search-datasets", "read", "experiments",
-             requests.OfExperiments, search_datasets, replies.DatasetSummaries),
-)  # fmt: skip
+    Endpoint("POST", "experiments/create", "log", "new experiment", create),
+    Endpoint("GET", "experiments/get", "read", "experiment", get),
+    Endpoint("GET", "experiments/get-by-name", "read", "experiment", get_by_name),
+    Endpoint("POST", "experiments/search", "read", "experiments", search),
+    Endpoint("GET", "experiments/search", "read", "experiments", search),
+    Endpoint("POST", "experiments/update", "log", "experiment", update),
+    Endpoint("POST", "experiments/delete", "admin", "experiment", delete),
+    Endpoint("POST", "experiments/restore", "admin", "experiment", restore),
+    Endpoint("POST", "experiments/set-experiment-tag", "log", "experiment", set_tag),
+    Endpoint("POST", "experiments/delete-experiment-tag", "log", "experiment", delete_tag),
+    Endpoint("POST", "experiments/search-datasets", "read", "experiments", search_datasets),
+)

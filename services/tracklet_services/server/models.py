@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,65 +17,78 @@ _STATUS: Final = {
 }
 
 
-def create(at: Served, asked: requests.CreateModel) -> replies.OneModel:
+def create(
+    at: Served,
+    experiment_id: str,
+    name: str | None = None,
+    model_type: str | None = None,
+    source_run_id: str | None = None,
+    params: requests.Pairs = (),
+    tags: requests.Pairs = (),
+) -> replies.OneModel:
     """Create one."""
     made = at.store.create_logged_model(
-        asked.experiment_id,
-        asked.name or None,
-        asked.source_run_id or None,
-        {pair.key: pair.value for pair in asked.tags},
-        {pair.key: pair.value for pair in asked.params},
-        asked.model_type or None,
+        experiment_id,
+        name or None,
+        source_run_id or None,
+        requests.by_key(tags),
+        requests.by_key(params),
+        model_type or None,
     )
     return replies.OneModel(model=replies.model(made, at.places))
 
 
-def get(at: Served, asked: requests.OfModel) -> replies.OneModel:
+def get(at: Served, model_id: str) -> replies.OneModel:
     """The model of an id."""
-    found = at.store.get_logged_model(asked.model_id)
+    found = at.store.get_logged_model(model_id)
     return replies.OneModel(model=replies.model(found, at.places))
 
 
-def finalize(at: Served, asked: requests.FinalizeModel) -> replies.OneModel:
+def finalize(at: Served, model_id: str, status: requests.ModelStatus) -> replies.OneModel:
     """Say how it ended up."""
-    status = _STATUS.get(asked.status, asked.status)
-    made = at.store.finalize_logged_model(asked.model_id, status)
+    made = at.store.finalize_logged_model(model_id, _STATUS.get(status, status))
     return replies.OneModel(model=replies.model(made, at.places))
 
 
-def delete(at: Served, asked: requests.OfModel) -> replies.Nothing:
+def delete(at: Served, model_id: str) -> None:
     """Move one to the trash."""
-    at.store.delete_logged_model(asked.model_id)
-    return replies.Nothing()
+    at.store.delete_logged_model(model_id)
 
 
-def set_tags(at: Served, asked: requests.ModelTags) -> replies.OneModel:
+def set_tags(at: Served, model_id: str, tags: requests.Pairs = ()) -> replies.OneModel:
     """Set tags."""
-    at.store.set_logged_model_tags(asked.model_id, {p.key: p.value for p in asked.tags})
-    return get(at, requests.OfModel(model_id=asked.model_id))
+    at.store.set_logged_model_tags(model_id, requests.by_key(tags))
+    return get(at, model_id)
 
 
-def delete_tag(at: Served, asked: requests.ModelTagKey) -> replies.Nothing:
+def delete_tag(at: Served, model_id: str, tag_key: str) -> None:
     """Remove a tag."""
-    at.store.delete_logged_model_tag(asked.model_id, asked.tag_key)
-    return replies.Nothing()
+    at.store.delete_logged_model_tag(model_id, tag_key)
 
 
-def log_params(at: Served, asked: requests.ModelParams) -> replies.OneModel:
+def log_params(at: Served, model_id: str, params: requests.Pairs = ()) -> replies.OneModel:
     """Add params."""
-    at.store.log_logged_model_params(asked.model_id, {p.key: p.value for p in asked.params})
-    return get(at, requests.OfModel(model_id=asked.model_id))
+    at.store.log_logged_model_params(model_id, requests.by_key(params))
+    return get(at, model_id)
 
 
-def search(at: Served, asked: requests.SearchModels) -> replies.Models:
+def search(
+    at: Served,
+    experiment_ids: requests.Texts = (),
+    filter: str | None = None,
+    datasets: Sequence[requests.MeasuredOn] = (),
+    max_results: requests.Int32 | None = None,
+    order_by: Sequence[requests.ModelOrder] = (),
+    page_token: str | None = None,
+) -> replies.Models:
     """A page of models."""
     page = at.store.search_logged_models(
-        asked.experiment_ids,
-        asked.filter,
-        [_given(one) for one in asked.datasets] or None,
-        asked.max_results,
-        [_given(one) for one in asked.order_by] or None,
-        asked.page_token or None,
+        experiment_ids,
+        filter,
+        [_given(one) for one in datasets] or None,
+        max_results,
+        [_given(one) for one in order_by] or None,
+        page_token or None,
     )
     found = [replies.model(one, at.places) for one in page]
     return replies.Models(models=found, next_page_token=page.token)
@@ -84,10 +98,12 @@ def _given(asked: msgspec.Struct) -> dict[str, Any]:
     return {key: value for key, value in msgspec.structs.asdict(asked).items() if value is not None}
 
 
-def list_artifacts(at: Served, asked: requests.ModelFolder) -> replies.Files:
+def list_artifacts(
+    at: Served, model_id: str, artifact_directory_path: str = "", page_token: str | None = None
+) -> replies.Files:
     """A folder of a model's files."""
-    place = at.places.of_model(asked.model_id, asked.artifact_directory_path)
-    path = f"{place.experiment_id}/models/{asked.model_id}/artifacts"
+    place = at.places.of_model(model_id, artifact_directory_path)
+    path = f"{place.experiment_id}/models/{model_id}/artifacts"
     found = place.files.list(place.path or None)
     return replies.Files(
         root_uri=at.places.shown(place.uri, path), files=list(map(replies.file, found))
@@ -95,19 +111,14 @@ def list_artifacts(at: Served, asked: requests.ModelFolder) -> replies.Files:
 
 
 _ID = "logged-models/{model_id}"
-_MODEL = replies.OneModel
-_NONE = replies.Nothing
 ENDPOINTS: Final = (
-    Endpoint("POST", "logged-models", "log", "experiment", requests.CreateModel, create, _MODEL),
-    Endpoint("POST", "logged-models/search", "read", "experiments", requests.SearchModels, search,
-             replies.Models),
-    Endpoint("GET", _ID, "read", "model", requests.OfModel, get, _MODEL),
-    Endpoint("PATCH", _ID, "log", "model", requests.FinalizeModel, finalize, _MODEL),
-    Endpoint("DELETE", _ID, "admin", "model", requests.OfModel, delete, _NONE),
-    Endpoint("PATCH", f"{_ID}/tags", "log", "model", requests.ModelTags, set_tags, _MODEL),
-    Endpoint("DELETE", f"{_ID}/tags/{{tag_key}}", "log", "model", requests.ModelTagKey,
-             delete_tag, _NONE),
-    Endpoint("POST", f"{_ID}/params", "log", "model", requests.ModelParams, log_params, _MODEL),
-    Endpoint("GET", f"{_ID}/artifacts/directories", "read", "model", requests.ModelFolder,
-             list_artifacts, replies.Files),
-)  # fmt: skip
+    Endpoint("POST", "logged-models", "log", "experiment", create),
+    Endpoint("POST", "logged-models/search", "read", "experiments", search),
+    Endpoint("GET", _ID, "read", "model", get),
+    Endpoint("PATCH", _ID, "log", "model", finalize),
+    Endpoint("DELETE", _ID, "admin", "model", delete),
+    Endpoint("PATCH", f"{_ID}/tags", "log", "model", set_tags),
+    Endpoint("DELETE", f"{_ID}/tags/{{tag_key}}", "log", "model", delete_tag),
+    Endpoint("POST", f"{_ID}/params", "log", "model", log_params),
+    Endpoint("GET", f"{_ID}/artifacts/directories", "read", "model", list_artifacts),
+)

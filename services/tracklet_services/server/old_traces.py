@@ -16,36 +16,11 @@ from tracklet.frozen import replace
 from tracklet.record.traces import LOCATION_TAG
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.replies import Reply
-from tracklet_services.server.requests import Int32, OfTrace, Paged, Pair, Request
+from tracklet_services.server.requests import Int32, Pairs, by_key
 from tracklet_services.server.table import Endpoint, Served
 
 Moment: TypeAlias = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970, to the end of the year 9999."""
-
-
-class Begin(Request, kw_only=True):
-    """A trace that begins."""
-
-    experiment_id: str
-    timestamp_ms: Moment
-    request_metadata: list[Pair] = field(default_factory=list)
-    tags: list[Pair] = field(default_factory=list)
-
-
-class End(OfTrace, kw_only=True):
-    """How a trace ended."""
-
-    timestamp_ms: Moment
-    status: Literal["OK", "ERROR", "IN_PROGRESS", "TRACE_STATUS_UNSPECIFIED"]
-    request_metadata: list[Pair] = field(default_factory=list)
-    tags: list[Pair] = field(default_factory=list)
-
-
-class FindTraces(Paged, kw_only=True):
-    """Which traces."""
-
-    experiment_ids: list[str]
-    max_results: Int32 = 100
 
 
 class OneOldTrace(Reply, kw_only=True):
@@ -112,52 +87,68 @@ def _pairs(texts: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in texts.items()]
 
 
-def _texts(pairs: list[Pair]) -> dict[str, str]:
-    return {pair.key: pair.value for pair in pairs}
-
-
-def begin(at: Served, asked: Begin) -> OneOldTrace:
+def begin(
+    at: Served,
+    experiment_id: str,
+    timestamp_ms: Moment,
+    request_metadata: Pairs = (),
+    tags: Pairs = (),
+) -> OneOldTrace:
     """Begin a trace, whose id is made here."""
     info = TraceInfo(
         f"tr-{uuid.uuid4().hex}",
-        TraceLocation.from_experiment_id(asked.experiment_id),
-        asked.timestamp_ms,
+        TraceLocation.from_experiment_id(experiment_id),
+        timestamp_ms,
         TraceState.IN_PROGRESS,
-        trace_metadata=_texts(asked.request_metadata),
-        tags=_texts(asked.tags),
+        trace_metadata=by_key(request_metadata),
+        tags=by_key(tags),
     )
     at.store.traces.put_trace(info)
     return OneOldTrace(trace_info=_shown(info))
 
 
-def end(at: Served, asked: End) -> OneOldTrace:
+def end(
+    at: Served,
+    trace_id: str,
+    timestamp_ms: Moment,
+    status: Literal["OK", "ERROR", "IN_PROGRESS", "TRACE_STATUS_UNSPECIFIED"],
+    request_metadata: Pairs = (),
+    tags: Pairs = (),
+) -> OneOldTrace:
     """End a trace."""
-    info = at.store.traces.get_trace_info(asked.trace_id)
-    unknown = asked.status == "TRACE_STATUS_UNSPECIFIED"
+    info = at.store.traces.get_trace_info(trace_id)
+    unknown = status == "TRACE_STATUS_UNSPECIFIED"
     ended = replace(
         info,
-        state=TraceState.STATE_UNSPECIFIED if unknown else TraceState(asked.status),
-        execution_duration=max(asked.timestamp_ms - info.request_time, 0),
-        trace_metadata={**info.trace_metadata, **_texts(asked.request_metadata)},
-        tags={**info.tags, **_texts(asked.tags)},
+        state=TraceState.STATE_UNSPECIFIED if unknown else TraceState(status),
+        execution_duration=max(timestamp_ms - info.request_time, 0),
+        trace_metadata={**info.trace_metadata, **by_key(request_metadata)},
+        tags={**info.tags, **by_key(tags)},
     )
     at.store.traces.put_trace(ended)
-    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(asked.trace_id)))
+    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(trace_id)))
 
 
-def get(at: Served, asked: OfTrace) -> OneOldTrace:
+def get(at: Served, trace_id: str) -> OneOldTrace:
     """What is known of a trace."""
-    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(asked.trace_id)))
+    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(trace_id)))
 
 
-def search(at: Served, asked: FindTraces) -> OldTraces:
+def search(
+    at: Served,
+    experiment_ids: list[str],
+    filter: str | None = None,
+    order_by: Sequence[str] = (),
+    page_token: str | None = None,
+    max_results: Int32 = 100,
+) -> OldTraces:
     """A page of traces."""
     page = at.store.traces.search_traces(
-        asked.experiment_ids,
-        asked.filter,
-        asked.max_results,
-        asked.order_by,
-        asked.page_token or None,
+        experiment_ids,
+        filter,
+        max_results,
+        order_by,
+        page_token or None,
         include_spans=False,
     )
     found = [_shown(trace.info) for trace in page]
@@ -166,8 +157,8 @@ def search(at: Served, asked: FindTraces) -> OldTraces:
 
 _ID: Final = "traces/{request_id}"
 ENDPOINTS: Final = (
-    Endpoint("POST", "traces", "log", "experiment", Begin, begin, OneOldTrace),
-    Endpoint("PATCH", _ID, "log", "trace", End, end, OneOldTrace),
-    Endpoint("GET", f"{_ID}/info", "read", "trace", OfTrace, get, OneOldTrace),
-    Endpoint("GET", "traces", "read", "experiments", FindTraces, search, OldTraces),
+    Endpoint("POST", "traces", "log", "experiment", begin),
+    Endpoint("PATCH", _ID, "log", "trace", end),
+    Endpoint("GET", f"{_ID}/info", "read", "trace", get),
+    Endpoint("GET", "traces", "read", "experiments", search),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 from urllib.parse import parse_qs
 
@@ -138,7 +138,7 @@ class Protocol:
         served, authority = self._served, self._authority
         if authority is not None:
             served = served._replace(caller=authority.check(named, endpoint, asked))
-        reply = endpoint.call(served, asked)
+        reply = endpoint.answer(served, asked)
         if served.notifier is not None:
             served.notifier.happened(endpoint, asked, reply)
         if authority is not None and served.caller is not None:
@@ -188,7 +188,7 @@ def _part(field: msgspec.structs.FieldInfo) -> tuple[str, Any, Any]:
 def _lists(fields: Iterable[msgspec.structs.FieldInfo]) -> Iterator[str]:
     for field in fields:
         kind = getattr(field.type, "__origin__", field.type)  # of an Annotated, what it annotates
-        if get_origin(field.type) is list or get_origin(kind) is list:
+        if {get_origin(field.type), get_origin(kind)} & {list, Sequence}:
             yield field.name
 
 

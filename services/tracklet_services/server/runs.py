@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, TypeAlias
+
+from msgspec import Meta
 
 from tracklet import entities
 from tracklet.entities import Metric, Run, ViewType
@@ -15,24 +17,33 @@ from tracklet_services.server.table import Endpoint, Served
 
 MODEL_HISTORY_TAG: Final = "mlflow.log-model.history"
 MOST_RUNS: Final = 100
+_Most: TypeAlias = Annotated[int, Meta(ge=1, le=25_000)]
 
 
-def create(at: Served, asked: requests.CreateRun) -> replies.OneRun:
+def create(
+    at: Served,
+    experiment_id: str = "0",
+    user_id: str | None = None,
+    run_name: str | None = None,
+    start_time: requests.Int64 | None = None,
+    tags: requests.Pairs = (),
+    run_id: str | None = None,
+) -> replies.OneRun:
     """Create one."""
     made = at.store.create_run(
-        asked.experiment_id,
-        asked.user_id or None,
-        asked.start_time,
-        {pair.key: pair.value for pair in asked.tags},
-        asked.run_name or None,
-        run_id=asked.run_id or None,
+        experiment_id,
+        user_id or None,
+        start_time,
+        requests.by_key(tags),
+        run_name or None,
+        run_id=run_id or None,
     )
     return replies.OneRun(run=replies.run(made, at.places, ()))
 
 
-def get(at: Served, asked: requests.OfRun) -> replies.OneRun:
+def get(at: Served, run_id: str) -> replies.OneRun:
     """The run with all that was recorded."""
-    found = at.store.get_run(asked.run_id)
+    found = at.store.get_run(run_id)
     return replies.OneRun(run=replies.run(found, at.places, _latest(at, found)))
 
 
@@ -48,28 +59,42 @@ def _latest(at: Served, run: Run) -> Iterable[Metric]:
         yield Metric(key, value, point.timestamp, point.step) if point else Metric(key, value, 0)
 
 
-def update(at: Served, asked: requests.UpdateRun) -> replies.OneRunInfo:
+def update(
+    at: Served,
+    run_id: str,
+    status: requests.Status | None = None,
+    end_time: requests.Int64 | None = None,
+    run_name: str | None = None,
+) -> replies.OneRunInfo:
     """Change status, end time and name."""
-    info = at.store.update_run(asked.run_id, asked.status, asked.end_time, asked.run_name)
+    info = at.store.update_run(run_id, status, end_time, run_name)
     return replies.OneRunInfo(run_info=replies.run_info(info, at.places))
 
 
-def delete(at: Served, asked: requests.OfRun) -> replies.Nothing:
+def delete(at: Served, run_id: str) -> None:
     """Move one to the trash."""
-    at.store.delete_run(asked.run_id)
-    return replies.Nothing()
+    at.store.delete_run(run_id)
 
 
-def restore(at: Served, asked: requests.OfRun) -> replies.Nothing:
+def restore(at: Served, run_id: str) -> None:
     """Take one back."""
-    at.store.restore_run(asked.run_id)
-    return replies.Nothing()
+    at.store.restore_run(run_id)
 
 
-def log_metric(at: Served, asked: requests.LogMetric) -> replies.Nothing:
+def log_metric(
+    at: Served,
+    run_id: str,
+    key: str,
+    value: float,
+    timestamp: requests.Int64,
+    step: requests.Int64 = 0,
+    model_id: str | None = None,
+    dataset_name: str | None = None,
+    dataset_digest: str | None = None,
+) -> None:
     """Append a point."""
-    _log(at, asked.run_id, [_point(asked)], {}, {})
-    return replies.Nothing()
+    on = dataset_name or None, dataset_digest or None
+    _log(at, run_id, [Metric(key, value, timestamp, step, model_id or None, *on)], {}, {})
 
 
 def _log(
@@ -107,99 +132,91 @@ def _identity(point: Metric) -> tuple[str, int, int, str]:
     return point.key, point.step, point.timestamp, repr(float(point.value))
 
 
-def _point(asked: requests.Point | requests.LogMetric) -> Metric:
-    return Metric(
-        asked.key,
-        asked.value,
-        asked.timestamp,
-        asked.step,
-        asked.model_id or None,
-        asked.dataset_name or None,
-        asked.dataset_digest or None,
-    )
-
-
-def log_param(at: Served, asked: requests.RunPair) -> replies.Nothing:
+def log_param(at: Served, run_id: str, key: str, value: str) -> None:
     """Set a param."""
-    at.store.log_batch(asked.run_id, params={asked.key: asked.value})
-    return replies.Nothing()
+    at.store.log_batch(run_id, params={key: value})
 
 
-def set_tag(at: Served, asked: requests.RunPair) -> replies.Nothing:
+def set_tag(at: Served, run_id: str, key: str, value: str) -> None:
     """Set a tag."""
-    at.store.log_batch(asked.run_id, tags={asked.key: asked.value})
-    return replies.Nothing()
+    at.store.log_batch(run_id, tags={key: value})
 
 
-def delete_tag(at: Served, asked: requests.RunKey) -> replies.Nothing:
+def delete_tag(at: Served, run_id: str, key: str) -> None:
     """Remove a tag."""
-    at.store.delete_tag(asked.run_id, asked.key)
-    return replies.Nothing()
+    at.store.delete_tag(run_id, key)
 
 
-def log_batch(at: Served, asked: requests.LogBatch) -> replies.Nothing:
+def log_batch(
+    at: Served,
+    run_id: str,
+    metrics: Sequence[requests.Point] = (),
+    params: requests.Pairs = (),
+    tags: requests.Pairs = (),
+) -> None:
     """Record all of it, or nothing."""
-    params: dict[str, str] = {}
-    for pair in asked.params:
-        if pair.key in params:
+    once: dict[str, str] = {}
+    for pair in params:
+        if pair.key in once:
             raise InvalidParameterValue(
                 f"a batch names each param once; this one has {brief(pair.key)} twice"
             )
-        params[pair.key] = pair.value
-    tags = {pair.key: pair.value for pair in asked.tags}
-    _log(at, asked.run_id, list(map(_point, asked.metrics)), params, tags)
-    return replies.Nothing()
+        once[pair.key] = pair.value
+    _log(
+        at,
+        run_id,
+        requests.made(Metric, metrics),
+        once,
+        requests.by_key(tags),
+    )
 
 
-def log_model(at: Served, asked: requests.LogModel) -> replies.Nothing:
+def log_model(at: Served, run_id: str, model_json: str) -> None:
     """Add a model to the list that a run's tag is."""
     try:
-        made = json.loads(asked.model_json)
-        known = at.store.get_run(asked.run_id).data.tags.get(MODEL_HISTORY_TAG, "[]")
+        made = json.loads(model_json)
+        known = at.store.get_run(run_id).data.tags.get(MODEL_HISTORY_TAG, "[]")
         text = json.dumps([*json.loads(known), dict(made)])
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidParameterValue(f"model_json is no JSON object: {error}") from error
-    at.store.log_batch(asked.run_id, tags={MODEL_HISTORY_TAG: text})
-    return replies.Nothing()
+    at.store.log_batch(run_id, tags={MODEL_HISTORY_TAG: text})
 
 
-def log_inputs(at: Served, asked: requests.LogInputs) -> replies.Nothing:
+def log_inputs(
+    at: Served,
+    run_id: str,
+    datasets: Sequence[requests.DatasetInput] = (),
+    models: Sequence[requests.ModelInput] = (),
+) -> None:
     """Record what a run used."""
-    datasets = [
-        entities.DatasetInput(
-            entities.Dataset(
-                of.dataset.name,
-                of.dataset.digest,
-                of.dataset.source_type,
-                of.dataset.source,
-                of.dataset.schema,
-                of.dataset.profile,
-            ),
-            [entities.InputTag(tag.key, tag.value) for tag in of.tags],
-        )
-        for of in asked.datasets
-    ]
-    models = [entities.LoggedModelInput(model.model_id) for model in asked.models]
-    at.store.log_inputs(asked.run_id, datasets, models)
-    return replies.Nothing()
+    used = requests.made(entities.DatasetInput, datasets)
+    on = requests.made(entities.LoggedModelInput, models)
+    at.store.log_inputs(run_id, used, on)
 
 
-def log_outputs(at: Served, asked: requests.LogOutputs) -> replies.Nothing:
+def log_outputs(at: Served, run_id: str, models: list[requests.ModelOutput]) -> None:
     """Record what a run produced."""
-    made = [entities.LoggedModelOutput(model.model_id, model.step) for model in asked.models]
-    at.store.log_outputs(asked.run_id, made)
-    return replies.Nothing()
+    made = requests.made(entities.LoggedModelOutput, models)
+    at.store.log_outputs(run_id, made)
 
 
-def search(at: Served, asked: requests.SearchRuns) -> replies.Runs:
+def search(
+    at: Served,
+    filter: str | None = None,
+    order_by: requests.Texts = (),
+    page_token: str | None = None,
+    experiment_ids: requests.Texts = (),
+    run_view_type: requests.View = "ACTIVE_ONLY",
+    max_results: requests.Int32 = 1000,
+) -> replies.Runs:
     """A page of runs."""
     page = at.store.search_runs(
-        asked.experiment_ids,
-        asked.filter or "",
-        ViewType.from_string(asked.run_view_type),
-        asked.max_results,
-        asked.order_by,
-        asked.page_token or None,
+        experiment_ids,
+        filter or "",
+        ViewType.from_string(run_view_type),
+        max_results,
+        order_by,
+        page_token or None,
     )
     found = [replies.run(run, at.places, _values(run)) for run in page]
     return replies.Runs(runs=found, next_page_token=page.token)
@@ -210,11 +227,17 @@ def _values(run: Run) -> Iterable[Metric]:
     return (Metric(key, value, 0) for key, value in run.data.metrics.items())
 
 
-def history(at: Served, asked: requests.History) -> replies.Metrics:
+def history(
+    at: Served,
+    run_id: str,
+    metric_key: str,
+    page_token: str | None = None,
+    max_results: requests.Int32 | None = None,
+) -> replies.Metrics:
     """The points of a metric, a page at a time if a size is given."""
-    points = at.store.get_metric_history(asked.run_id, asked.metric_key)
-    page = Page.decode(asked.page_token or None, key=asked.metric_key)
-    size = asked.max_results or len(points)
+    points = at.store.get_metric_history(run_id, metric_key)
+    page = Page.decode(page_token or None, key=metric_key)
+    size = max_results or len(points)
     if size < 0:
         raise InvalidParameterValue(f"max_results is at least 1; got {size}")
     chosen = points[page.offset : page.offset + size]
@@ -225,17 +248,33 @@ def history(at: Served, asked: requests.History) -> replies.Metrics:
     )
 
 
-def bulk_history(at: Served, asked: requests.BulkHistory) -> replies.Metrics:
+def bulk_history(
+    at: Served,
+    metric_key: str,
+    run_id: requests.Texts = (),
+    run_ids: requests.Texts = (),
+    max_results: _Most = 25000,
+    start_step: requests.Int64 | None = None,
+    end_step: requests.Int64 | None = None,
+) -> replies.Metrics:
     """The points of a metric of some runs, up to a number."""
-    found = _of_runs(at, asked, lambda points: points[: asked.max_results])
-    return replies.Metrics(metrics=found.metrics[: max(asked.max_results, 2500)])
+    found = _of_runs(at, metric_key, [*run_id, *run_ids], lambda points: points[:max_results])
+    return replies.Metrics(metrics=found.metrics[: max(max_results, 2500)])
 
 
-def bulk_interval(at: Served, asked: requests.BulkHistory) -> replies.Metrics:
+def bulk_interval(
+    at: Served,
+    metric_key: str,
+    run_id: requests.Texts = (),
+    run_ids: requests.Texts = (),
+    max_results: _Most = 25000,
+    start_step: requests.Int64 | None = None,
+    end_step: requests.Int64 | None = None,
+) -> replies.Metrics:
     """So many points of a metric of each run as a chart shows; the first and last are kept."""
-    low = -(2**63) if asked.start_step is None else asked.start_step
-    high = 2**63 if asked.end_step is None else asked.end_step
-    most = min(asked.max_results, 2500)
+    low = -(2**63) if start_step is None else start_step
+    high = 2**63 if end_step is None else end_step
+    most = min(max_results, 2500)
 
     def thinned(points: list[Metric]) -> list[Metric]:
         within = sorted((p for p in points if low <= p.step <= high), key=lambda p: p.step)
@@ -245,54 +284,49 @@ def bulk_interval(at: Served, asked: requests.BulkHistory) -> replies.Metrics:
         chosen = {round(place * gap) for place in range(most - 1)} | {len(within) - 1}
         return [within[place] for place in sorted(chosen)]
 
-    return _of_runs(at, asked, thinned)
+    return _of_runs(at, metric_key, [*run_id, *run_ids], thinned)
 
 
-def _of_runs(at: Served, asked: requests.BulkHistory, choose) -> replies.Metrics:
-    ids = list(dict.fromkeys([*asked.run_id, *asked.run_ids]))
+def _of_runs(at: Served, metric_key: str, given: list[str], choose) -> replies.Metrics:
+    ids = list(dict.fromkeys(given))
     if not 0 < len(ids) <= MOST_RUNS:
         raise InvalidParameterValue(f"give 1 to {MOST_RUNS} runs in run_id; got {len(ids)}")
     metrics: list[replies.Metric] = []
     for run_id in ids:
-        for point in choose(at.store.get_metric_history(run_id, asked.metric_key)):
+        for point in choose(at.store.get_metric_history(run_id, metric_key)):
             answered = replies.metric(point)
             answered.run_id = run_id
             metrics.append(answered)
     return replies.Metrics(metrics=metrics)
 
 
-def list_artifacts(at: Served, asked: requests.ListArtifacts) -> replies.Files:
+def list_artifacts(
+    at: Served, run_id: str, path: str = "", page_token: str | None = None
+) -> replies.Files:
     """A folder of a run's own artifacts."""
-    place = at.places.of_run(asked.run_id, asked.path)
-    root = at.places.shown(place.uri, f"{place.experiment_id}/{asked.run_id}/artifacts")
+    place = at.places.of_run(run_id, path)
+    root = at.places.shown(place.uri, f"{place.experiment_id}/{run_id}/artifacts")
     found = place.files.list(place.path or None)
     return replies.Files(root_uri=root, files=list(map(replies.file, found)))
 
 
-_NONE = replies.Nothing
 ENDPOINTS: Final = (
-    Endpoint("POST", "runs/create", "log", "experiment", requests.CreateRun, create,
-             replies.OneRun),
-    Endpoint("GET", "runs/get", "read", "run", requests.OfRun, get, replies.OneRun),
-    Endpoint("POST", "runs/update", "log", "run", requests.UpdateRun, update, replies.OneRunInfo),
-    Endpoint("POST", "runs/delete", "admin", "run", requests.OfRun, delete, _NONE),
-    Endpoint("POST", "runs/restore", "admin", "run", requests.OfRun, restore, _NONE),
-    Endpoint("POST", "runs/log-metric", "log", "run", requests.LogMetric, log_metric, _NONE),
-    Endpoint("POST", "runs/log-parameter", "log", "run", requests.RunPair, log_param, _NONE),
-    Endpoint("POST", "runs/set-tag", "log", "run", requests.RunPair, set_tag, _NONE),
-    Endpoint("POST", "runs/delete-tag", "log", "run", requests.RunKey, delete_tag, _NONE),
-    Endpoint("POST", "runs/log-batch", "log", "run", requests.LogBatch, log_batch, _NONE),
-    Endpoint("POST", "runs/log-model", "log", "run", requests.LogModel, log_model, _NONE),
-    Endpoint("POST", "runs/log-inputs", "log", "run", requests.LogInputs, log_inputs, _NONE),
-    Endpoint("POST", "runs/outputs", "log", "run", requests.LogOutputs, log_outputs, _NONE),
-    Endpoint("POST", "runs/search", "read", "experiments", requests.SearchRuns, search,
-             replies.Runs),
-    Endpoint("GET", "metrics/get-history", "read", "run", requests.History, history,
-             replies.Metrics),
-    Endpoint("GET", "metrics/get-history-bulk", "read", "runs", requests.BulkHistory,
-             bulk_history, replies.Metrics),
-    Endpoint("GET", "metrics/get-history-bulk-interval", "read", "runs", requests.BulkHistory,
-             bulk_interval, replies.Metrics),
-    Endpoint("GET", "artifacts/list", "read", "run", requests.ListArtifacts, list_artifacts,
-             replies.Files),
-)  # fmt: skip
+    Endpoint("POST", "runs/create", "log", "experiment", create),
+    Endpoint("GET", "runs/get", "read", "run", get),
+    Endpoint("POST", "runs/update", "log", "run", update),
+    Endpoint("POST", "runs/delete", "admin", "run", delete),
+    Endpoint("POST", "runs/restore", "admin", "run", restore),
+    Endpoint("POST", "runs/log-metric", "log", "run", log_metric),
+    Endpoint("POST", "runs/log-parameter", "log", "run", log_param),
+    Endpoint("POST", "runs/set-tag", "log", "run", set_tag),
+    Endpoint("POST", "runs/delete-tag", "log", "run", delete_tag),
+    Endpoint("POST", "runs/log-batch", "log", "run", log_batch),
+    Endpoint("POST", "runs/log-model", "log", "run", log_model),
+    Endpoint("POST", "runs/log-inputs", "log", "run", log_inputs),
+    Endpoint("POST", "runs/outputs", "log", "run", log_outputs),
+    Endpoint("POST", "runs/search", "read", "experiments", search),
+    Endpoint("GET", "metrics/get-history", "read", "run", history),
+    Endpoint("GET", "metrics/get-history-bulk", "read", "runs", bulk_history),
+    Endpoint("GET", "metrics/get-history-bulk-interval", "read", "runs", bulk_interval),
+    Endpoint("GET", "artifacts/list", "read", "run", list_artifacts),
+)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 from msgspec import Struct
+
+from tracklet_services.server.replies import Nothing
+from tracklet_services.server.requests import asked_of
 
 if TYPE_CHECKING:
     from tracklet.record import Store
@@ -54,9 +57,7 @@ class Endpoint(NamedTuple):
         path: The path below ``/api/<version>/mlflow/``; ``{name}`` is a field of the request.
         right: What the caller must be allowed to do
         subject: to what.
-        request: What is asked.
-        call: Does it, in a thread; the result is a reply.
-        reply: What is answered.
+        call: Does it, in a thread: what is asked are its parameters, what is answered its result.
         versions: The versions of the protocol that have it.
     """
 
@@ -64,7 +65,22 @@ class Endpoint(NamedTuple):
     path: str
     right: Right
     subject: Subject
-    request: type[Struct]
-    call: Callable[[Served, Any], Any]
-    reply: type[Struct]
+    call: Callable[..., Struct | None]
     versions: Sequence[str] = ("2.0",)
+
+    @property
+    def request(self) -> type[Struct]:
+        """The class of what is asked."""
+        return asked_of(self.call)
+
+    @property
+    def reply(self) -> type[Struct]:
+        """The class of what is answered."""
+        found = get_type_hints(self.call)["return"]
+        return found if issubclass(found, Struct) else Nothing
+
+    def answer(self, served: Served, asked: Struct) -> Struct:
+        """Do what is asked."""
+        code = self.call.__code__
+        given = [getattr(asked, name) for name in code.co_varnames[1 : code.co_argcount]]
+        return self.call(served, *given) or Nothing()

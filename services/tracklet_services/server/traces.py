@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from tracklet_services.server.places import SCHEME
 from tracklet_services.server.table import Endpoint, Served
 
 T = TypeVar("T")
+_Some: TypeAlias = Annotated[Sequence[str], msgspec.Meta(max_length=100)]
 _PROMPTS_TAG: Final = "mlflow.linkedPrompts"
 
 
@@ -40,23 +41,23 @@ def info_of(info: entities.TraceInfo) -> dict[str, Any]:
     return document
 
 
-def start(at: Served, asked: requests.StartTrace) -> replies.OneTrace:
+def start(at: Served, trace: requests.NewTrace) -> replies.OneTrace:
     """Keep a trace; one whose spans came first gets what is known beside them."""
-    info = _made(entities.TraceInfo.from_dict, asked.trace.trace_info)
+    info = _made(entities.TraceInfo.from_dict, trace.trace_info)
     at.store.traces.put_trace(info)
     kept = at.store.traces.get_trace_info(info.trace_id)
     return replies.OneTrace(trace=replies.TraceReply(trace_info=info_of(kept)))
 
 
-def get_info(at: Served, asked: requests.OfTrace) -> replies.OneTrace:
+def get_info(at: Served, trace_id: str) -> replies.OneTrace:
     """What is known of a trace."""
-    info = at.store.traces.get_trace_info(asked.trace_id)
+    info = at.store.traces.get_trace_info(trace_id)
     return replies.OneTrace(trace=replies.TraceReply(trace_info=info_of(info)))
 
 
-def get(at: Served, asked: requests.OfTrace) -> replies.OneTrace:
+def get(at: Served, trace_id: str) -> replies.OneTrace:
     """A trace with its spans."""
-    return replies.OneTrace(trace=_whole(at.store.traces.get_trace(asked.trace_id)))
+    return replies.OneTrace(trace=_whole(at.store.traces.get_trace(trace_id)))
 
 
 def _whole(trace: entities.Trace) -> replies.TraceReply:
@@ -64,7 +65,7 @@ def _whole(trace: entities.Trace) -> replies.TraceReply:
     return replies.TraceReply(trace_info=info_of(trace.info), spans=spans)
 
 
-def _those(call: Callable[[str], T], ids: list[str]) -> list[T]:
+def _those(call: Callable[[str], T], ids: Iterable[str]) -> list[T]:
     """What is there of some traces."""
     found: list[T] = []
     for trace_id in dict.fromkeys(ids):
@@ -75,144 +76,148 @@ def _those(call: Callable[[str], T], ids: list[str]) -> list[T]:
     return found
 
 
-def batch_get(at: Served, asked: requests.OfTraces) -> replies.Traces:
+def batch_get(at: Served, trace_ids: requests.Texts = ()) -> replies.Traces:
     """Traces with their spans; those that are not there are left out."""
-    return replies.Traces(
-        traces=list(map(_whole, _those(at.store.traces.get_trace, asked.trace_ids)))
-    )
+    return replies.Traces(traces=list(map(_whole, _those(at.store.traces.get_trace, trace_ids))))
 
 
-def batch_get_infos(at: Served, asked: requests.OfTraces) -> replies.TraceInfos:
+def batch_get_infos(at: Served, trace_ids: requests.Texts = ()) -> replies.TraceInfos:
     """What is known of traces."""
-    infos = _those(at.store.traces.get_trace_info, asked.trace_ids)
+    infos = _those(at.store.traces.get_trace_info, trace_ids)
     return replies.TraceInfos(trace_infos=list(map(info_of, infos)))
 
 
-def search(at: Served, asked: requests.SearchTraces) -> replies.FoundTraces:
+def search(
+    at: Served,
+    filter: str | None = None,
+    order_by: requests.Texts = (),
+    page_token: str | None = None,
+    locations: Sequence[requests.TracePlace] = (),
+    experiment_ids: requests.Texts = (),
+    max_results: requests.Int32 = 100,
+) -> replies.FoundTraces:
     """A page of traces."""
-    places = [place.mlflow_experiment for place in asked.locations]
+    places = [place.mlflow_experiment for place in locations]
     ids = [place.experiment_id for place in places if place is not None]
     page = at.store.traces.search_traces(
-        [*ids, *asked.experiment_ids],
-        asked.filter,
-        asked.max_results,
-        asked.order_by,
-        asked.page_token or None,
+        [*ids, *experiment_ids],
+        filter,
+        max_results,
+        order_by,
+        page_token or None,
         include_spans=False,
     )
     found = [info_of(trace.info) for trace in page]
     return replies.FoundTraces(traces=found, next_page_token=page.token)
 
 
-def set_tag(at: Served, asked: requests.TracePair) -> replies.Nothing:
+def set_tag(at: Served, trace_id: str, key: str, value: str) -> None:
     """Set a tag."""
-    at.store.traces.set_trace_tag(asked.trace_id, asked.key, asked.value)
-    return replies.Nothing()
+    at.store.traces.set_trace_tag(trace_id, key, value)
 
 
-def delete_tag(at: Served, asked: requests.TraceKey) -> replies.Nothing:
+def delete_tag(at: Served, trace_id: str, key: str) -> None:
     """Remove a tag."""
-    at.store.traces.delete_trace_tag(asked.trace_id, asked.key)
-    return replies.Nothing()
+    at.store.traces.delete_trace_tag(trace_id, key)
 
 
-def delete(at: Served, asked: requests.DeleteTraces) -> replies.Deleted:
+def delete(
+    at: Served,
+    experiment_id: str,
+    max_timestamp_millis: requests.Int64 | None = None,
+    max_traces: requests.Int32 | None = None,
+    request_ids: list[str] | None = None,
+) -> replies.Deleted:
     """Remove traces for good."""
     gone = at.store.traces.delete_traces(
-        asked.experiment_id,
-        asked.max_timestamp_millis,
-        asked.max_traces,
-        asked.request_ids,
+        experiment_id,
+        max_timestamp_millis,
+        max_traces,
+        request_ids,
     )
     return replies.Deleted(traces_deleted=gone)
 
 
-def link(at: Served, asked: requests.LinkTraces) -> replies.Nothing:
+def link(at: Served, run_id: str, trace_ids: _Some = ()) -> None:
     """Say that traces belong to a run."""
-    at.store.get_run(asked.run_id)
-    for trace_id in asked.trace_ids:
+    at.store.get_run(run_id)
+    for trace_id in trace_ids:
         info = at.store.traces.get_trace_info(trace_id)
-        metadata = {**info.trace_metadata, RUN_METADATA: asked.run_id}
+        metadata = {**info.trace_metadata, RUN_METADATA: run_id}
         at.store.traces.put_trace(replace(info, trace_metadata=metadata))
-    return replies.Nothing()
 
 
-def link_prompts(at: Served, asked: requests.LinkPrompts) -> replies.Nothing:
+def link_prompts(at: Served, trace_id: str, prompt_versions: list[requests.PromptOfTrace]) -> None:
     """Say that a trace used prompts; they are a tag of it, as MLflow's clients read them."""
-    kept = at.store.traces.get_trace_info(asked.trace_id).tags.get(_PROMPTS_TAG, "[]")
+    kept = at.store.traces.get_trace_info(trace_id).tags.get(_PROMPTS_TAG, "[]")
     try:
         known = [one for one in json.loads(kept) if isinstance(one, dict)]
     except (ValueError, TypeError):
         known = []  # somebody's own text
-    known += [{"name": one.name, "version": one.version} for one in asked.prompt_versions]
+    known += [{"name": one.name, "version": one.version} for one in prompt_versions]
     each = {(one.get("name"), one.get("version")): one for one in known}
-    at.store.traces.set_trace_tag(asked.trace_id, _PROMPTS_TAG, json.dumps([*each.values()]))
-    return replies.Nothing()
+    at.store.traces.set_trace_tag(trace_id, _PROMPTS_TAG, json.dumps([*each.values()]))
 
 
-def create_assessment(at: Served, asked: requests.CreateAssessment) -> replies.OneAssessment:
+def create_assessment(
+    at: Served, trace_id: str, assessment: requests.Assessment
+) -> replies.OneAssessment:
     """Keep an assessment."""
-    made = _made(entities.Assessment.from_dictionary, asked.assessment)
-    kept = at.store.traces.create_assessment(made.with_changes(trace_id=asked.trace_id))
+    made = _made(entities.Assessment.from_dictionary, assessment)
+    kept = at.store.traces.create_assessment(made.with_changes(trace_id=trace_id))
     return replies.OneAssessment(assessment=kept.to_dictionary())
 
 
-def get_assessment(at: Served, asked: requests.OfAssessment) -> replies.OneAssessment:
+def get_assessment(at: Served, trace_id: str, assessment_id: str) -> replies.OneAssessment:
     """An assessment."""
-    found = at.store.traces.get_assessment(asked.trace_id, asked.assessment_id)
+    found = at.store.traces.get_assessment(trace_id, assessment_id)
     return replies.OneAssessment(assessment=found.to_dictionary())
 
 
-def update_assessment(at: Served, asked: requests.UpdateAssessment) -> replies.OneAssessment:
+def update_assessment(
+    at: Served,
+    trace_id: str,
+    assessment_id: str,
+    assessment: requests.Assessment,
+    update_mask: str | None = None,
+) -> replies.OneAssessment:
     """Change what is given of an assessment."""
     traces = at.store.traces
-    document = traces.get_assessment(asked.trace_id, asked.assessment_id).to_dictionary()
-    document |= msgspec.to_builtins(asked.assessment)
-    if asked.assessment.expectation is not None and asked.assessment.feedback is None:
+    document = traces.get_assessment(trace_id, assessment_id).to_dictionary()
+    document |= msgspec.to_builtins(assessment)
+    if assessment.expectation is not None and assessment.feedback is None:
         document.pop("feedback", None)
     try:
         made = entities.Assessment.from_dictionary(document)
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidParameterValue(f"the assessment makes no sense: {error}") from error
-    kept = traces.update_assessment(asked.trace_id, asked.assessment_id, made)
+    kept = traces.update_assessment(trace_id, assessment_id, made)
     return replies.OneAssessment(assessment=kept.to_dictionary())
 
 
-def delete_assessment(at: Served, asked: requests.OfAssessment) -> replies.Nothing:
+def delete_assessment(at: Served, trace_id: str, assessment_id: str) -> None:
     """Remove an assessment."""
-    at.store.traces.delete_assessment(asked.trace_id, asked.assessment_id)
-    return replies.Nothing()
+    at.store.traces.delete_assessment(trace_id, assessment_id)
 
 
 _ID = "traces/{trace_id}"
 _ASSESSMENT = f"{_ID}/assessments/{{assessment_id}}"
 _NEW = ("3.0",)
 _BOTH = ("2.0", "3.0")
-_NONE = replies.Nothing
 ENDPOINTS: Final = (
-    Endpoint("POST", "traces", "log", "experiment", requests.StartTrace, start, replies.OneTrace,
-             _NEW),
-    Endpoint("GET", "traces/get", "read", "trace", requests.OfTrace, get, replies.OneTrace, _NEW),
-    Endpoint("GET", "traces/batchGet", "read", "traces", requests.OfTraces, batch_get,
-             replies.Traces, _NEW),
-    Endpoint("POST", "traces/batchGetInfos", "read", "traces", requests.OfTraces,
-             batch_get_infos, replies.TraceInfos, _NEW),
-    Endpoint("POST", "traces/search", "read", "experiments", requests.SearchTraces, search,
-             replies.FoundTraces, _NEW),
-    Endpoint("POST", "traces/delete-traces", "admin", "experiment", requests.DeleteTraces, delete,
-             replies.Deleted, _BOTH),
-    Endpoint("POST", "traces/link-to-run", "log", "run", requests.LinkTraces, link, _NONE, _BOTH),
-    Endpoint("POST", "traces/link-prompts", "log", "trace", requests.LinkPrompts, link_prompts,
-             _NONE, _BOTH),
-    Endpoint("GET", _ID, "read", "trace", requests.OfTrace, get_info, replies.OneTrace, _NEW),
-    Endpoint("PATCH", f"{_ID}/tags", "log", "trace", requests.TracePair, set_tag, _NONE, _BOTH),
-    Endpoint("DELETE", f"{_ID}/tags", "log", "trace", requests.TraceKey, delete_tag, _NONE, _BOTH),
-    Endpoint("POST", f"{_ID}/assessments", "log", "trace", requests.CreateAssessment,
-             create_assessment, replies.OneAssessment, _NEW),
-    Endpoint("GET", _ASSESSMENT, "read", "trace", requests.OfAssessment, get_assessment,
-             replies.OneAssessment, _NEW),
-    Endpoint("PATCH", _ASSESSMENT, "log", "trace", requests.UpdateAssessment, update_assessment,
-             replies.OneAssessment, _NEW),
-    Endpoint("DELETE", _ASSESSMENT, "log", "trace", requests.OfAssessment, delete_assessment,
-             _NONE, _NEW),
-)  # fmt: skip
+    Endpoint("POST", "traces", "log", "experiment", start, _NEW),
+    Endpoint("GET", "traces/get", "read", "trace", get, _NEW),
+    Endpoint("GET", "traces/batchGet", "read", "traces", batch_get, _NEW),
+    Endpoint("POST", "traces/batchGetInfos", "read", "traces", batch_get_infos, _NEW),
+    Endpoint("POST", "traces/search", "read", "experiments", search, _NEW),
+    Endpoint("POST", "traces/delete-traces", "admin", "experiment", delete, _BOTH),
+    Endpoint("POST", "traces/link-to-run", "log", "run", link, _BOTH),
+    Endpoint("POST", "traces/link-prompts", "log", "trace", link_prompts, _BOTH),
+    Endpoint("GET", _ID, "read", "trace", get_info, _NEW),
+    Endpoint("PATCH", f"{_ID}/tags", "log", "trace", set_tag, _BOTH),
+    Endpoint("DELETE", f"{_ID}/tags", "log", "trace", delete_tag, _BOTH),
+    Endpoint("POST", f"{_ID}/assessments", "log", "trace", create_assessment, _NEW),
+    Endpoint("GET", _ASSESSMENT, "read", "trace", get_assessment, _NEW),
+    Endpoint("PATCH", _ASSESSMENT, "log", "trace", update_assessment, _NEW),
+    Endpoint("DELETE", _ASSESSMENT, "log", "trace", delete_assessment, _NEW),
+)

@@ -2,86 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
 from tracklet_services.server.accounts import PERMISSIONS, Accounts, Caller, Denied
-from tracklet_services.server.replies import Nothing, Reply
-from tracklet_services.server.requests import Empty, Named, OfExperiment, Request
+from tracklet_services.server.replies import Reply
 from tracklet_services.server.table import KINDS, Endpoint, Served
 
-
-class OfUser(Request, kw_only=True):
-    """What names a user."""
-
-    username: str
-
-
-class Login(OfUser, kw_only=True):
-    """A user and a password."""
-
-    password: str
-
-
-class NewPassword(Login, kw_only=True):
-    """Another password; who is no administrator says the present one, too."""
-
-    current_password: str | None = None
-
-
-class Rank(OfUser, kw_only=True):
-    """Whether a user is an administrator."""
-
-    is_admin: bool
-
-
-class NewToken(Request, kw_only=True):
-    """What a token of the caller's allows."""
-
-    scope: Literal["read", "log", "admin"]
-    experiment_ids: list[str] | None = None
-
-
-class OwnToken(Request, kw_only=True):
-    """A token, by its id; the caller's, unless an administrator names another user."""
-
-    token_id: str
-    username: str | None = None
-
-
-class OwnTokens(Request, kw_only=True):
-    """Whose tokens: the caller's, unless an administrator names another user."""
-
-    username: str | None = None
-
-
-class OnResource(Request, kw_only=True):
-    """A user's permission on something."""
-
-    username: str
-    resource_type: Literal["experiment", "registered_model"]
-    resource_id: str
-
-
-class Grant(OnResource, kw_only=True):
-    """A permission on something that a user gets."""
-
-    permission: str
-
-
-class OnExperiment(OfExperiment, kw_only=True):
-    """A user's permission on an experiment."""
-
-    username: str
-    permission: str = "READ"
-
-
-class OnRegistered(Named, kw_only=True):
-    """A user's permission on a registered model."""
-
-    username: str
-    permission: str = "READ"
+_Kind: TypeAlias = Literal["experiment", "registered_model"]
 
 
 class OneUser(Reply, kw_only=True):
@@ -135,60 +64,60 @@ def _accounts(at: Served) -> tuple[Accounts, Caller]:
     return at.accounts, at.caller
 
 
-def create(at: Served, asked: Login) -> OneUser:
+def create(at: Served, username: str, password: str) -> OneUser:
     """Make a user."""
     accounts, caller = _accounts(at)
-    return OneUser(user=accounts.create_user(asked.username, asked.password, caller))
+    return OneUser(user=accounts.create_user(username, password, caller))
 
 
-def get(at: Served, asked: OfUser) -> OneUser:
+def get(at: Served, username: str) -> OneUser:
     """What is known of a user."""
-    return OneUser(user=_accounts(at)[0].user(asked.username))
+    return OneUser(user=_accounts(at)[0].user(username))
 
 
-def update_password(at: Served, asked: NewPassword) -> Nothing:
+def update_password(
+    at: Served, username: str, password: str, current_password: str | None = None
+) -> None:
     """Another password."""
     accounts, caller = _accounts(at)
     if not caller.rules:  # so that a stolen token, or a browser left open, changes none
-        accounts.by_password(caller.name, asked.current_password or "", "users/update-password")
-    accounts.change_user(asked.username, password=asked.password)
-    return Nothing()
+        accounts.by_password(caller.name, current_password or "", "users/update-password")
+    accounts.change_user(username, password=password)
 
 
-def update_admin(at: Served, asked: Rank) -> Nothing:
+def update_admin(at: Served, username: str, is_admin: bool) -> None:
     """Another rank."""
-    _accounts(at)[0].change_user(asked.username, is_admin=asked.is_admin)
-    return Nothing()
+    _accounts(at)[0].change_user(username, is_admin=is_admin)
 
 
-def delete(at: Served, asked: OfUser) -> Nothing:
+def delete(at: Served, username: str) -> None:
     """Remove a user."""
-    _accounts(at)[0].delete_user(asked.username)
-    return Nothing()
+    _accounts(at)[0].delete_user(username)
 
 
-def create_token(at: Served, asked: NewToken) -> Token:
+def create_token(
+    at: Served, scope: Literal["read", "log", "admin"], experiment_ids: list[str] | None = None
+) -> Token:
     """A token that allows no more than its maker's own credentials do."""
     accounts, caller = _accounts(at)
-    return Token(token=accounts.create_token(caller, asked.scope, asked.experiment_ids))
+    return Token(token=accounts.create_token(caller, scope, experiment_ids))
 
 
-def every(at: Served, asked: Empty) -> Users:
+def every(at: Served) -> Users:
     """All users."""
     return Users(users=[{**user, "roles": []} for user in _accounts(at)[0].users()])
 
 
-def tokens(at: Served, asked: OwnTokens) -> Tokens:
+def tokens(at: Served, username: str | None = None) -> Tokens:
     """What tokens allow."""
-    accounts, name = _whose(at, asked.username)
+    accounts, name = _whose(at, username)
     return Tokens(tokens=accounts.tokens(name))
 
 
-def revoke_token(at: Served, asked: OwnToken) -> Nothing:
+def revoke_token(at: Served, token_id: str, username: str | None = None) -> None:
     """Void a token."""
-    accounts, name = _whose(at, asked.username)
-    accounts.revoke_token(name, asked.token_id)
-    return Nothing()
+    accounts, name = _whose(at, username)
+    accounts.revoke_token(name, token_id)
 
 
 def _whose(at: Served, name: str | None) -> tuple[Accounts, str]:
@@ -198,39 +127,39 @@ def _whose(at: Served, name: str | None) -> tuple[Accounts, str]:
     return accounts, name or caller.name
 
 
-def grant(at: Served, asked: Grant) -> Nothing:
+def grant(
+    at: Served, username: str, resource_type: _Kind, resource_id: str, permission: str
+) -> None:
     """Grant a permission."""
-    kind = KINDS[asked.resource_type]
-    _accounts(at)[0].grant(asked.username, kind, asked.resource_id, asked.permission)
-    return Nothing()
+    kind = KINDS[resource_type]
+    _accounts(at)[0].grant(username, kind, resource_id, permission)
 
 
-def revoke(at: Served, asked: OnResource) -> Nothing:
+def revoke(at: Served, username: str, resource_type: _Kind, resource_id: str) -> None:
     """Take a permission back."""
-    _accounts(at)[0].revoke(KINDS[asked.resource_type], asked.resource_id, asked.username)
-    return Nothing()
+    _accounts(at)[0].revoke(KINDS[resource_type], resource_id, username)
 
 
-def granted(at: Served, asked: OnResource) -> Allowed:
+def granted(at: Served, username: str, resource_type: _Kind, resource_id: str) -> Allowed:
     """What a user may do to something."""
     accounts = _accounts(at)[0]
-    user = accounts.user(asked.username)
+    user = accounts.user(username)
     permission = "MANAGE" if user["is_admin"] else "NO_PERMISSIONS"
     for one in _rows(user):
         if (one["resource_type"], one["resource_pattern"]) == (
-            asked.resource_type,
-            asked.resource_id,
+            resource_type,
+            resource_id,
         ):
             permission = max(permission, one["permission"], key=PERMISSIONS.__getitem__)
     return Allowed(allowed=PERMISSIONS[permission] >= PERMISSIONS["EDIT"], permission=permission)
 
 
-def permissions(at: Served, asked: OfUser) -> Permissions:
+def permissions(at: Served, username: str) -> Permissions:
     """What is granted to a user."""
-    return _all_of(_accounts(at)[0].user(asked.username))
+    return _all_of(_accounts(at)[0].user(username))
 
 
-def own_permissions(at: Served, asked: Empty) -> Permissions:
+def own_permissions(at: Served) -> Permissions:
     """What is granted to who asks."""
     accounts, caller = _accounts(at)
     return _all_of(accounts.user(caller.name))
@@ -255,48 +184,50 @@ def _rows(user: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def current(at: Served, asked: Empty) -> OneUser:
+def current(at: Served) -> OneUser:
     """Who asks."""
     accounts, caller = _accounts(at)
     return OneUser(user=accounts.user(caller.name))
 
 
-def grant_experiment(at: Served, asked: OnExperiment) -> Granted:
+def grant_experiment(
+    at: Served, experiment_id: str, username: str, permission: str = "READ"
+) -> Granted:
     """Grant a permission on an experiment."""
-    made = _accounts(at)[0].grant(
-        asked.username, "experiment", asked.experiment_id, asked.permission
-    )
-    return Granted(experiment_permission={"experiment_id": asked.experiment_id, **made})
+    made = _accounts(at)[0].grant(username, "experiment", experiment_id, permission)
+    return Granted(experiment_permission={"experiment_id": experiment_id, **made})
 
 
-def granted_experiment(at: Served, asked: OnExperiment) -> Granted:
+def granted_experiment(
+    at: Served, experiment_id: str, username: str, permission: str = "READ"
+) -> Granted:
     """What is granted on an experiment."""
-    found = _accounts(at)[0].granted(asked.username, "experiment", asked.experiment_id)
-    return Granted(experiment_permission={"experiment_id": asked.experiment_id, **found})
+    found = _accounts(at)[0].granted(username, "experiment", experiment_id)
+    return Granted(experiment_permission={"experiment_id": experiment_id, **found})
 
 
-def revoke_experiment(at: Served, asked: OnExperiment) -> Nothing:
+def revoke_experiment(
+    at: Served, experiment_id: str, username: str, permission: str = "READ"
+) -> None:
     """Take a permission on an experiment back."""
-    _accounts(at)[0].revoke("experiment", asked.experiment_id, asked.username)
-    return Nothing()
+    _accounts(at)[0].revoke("experiment", experiment_id, username)
 
 
-def grant_registered(at: Served, asked: OnRegistered) -> Granted:
+def grant_registered(at: Served, name: str, username: str, permission: str = "READ") -> Granted:
     """Grant a permission on a registered model."""
-    made = _accounts(at)[0].grant(asked.username, "registered", asked.name, asked.permission)
-    return Granted(registered_model_permission={"name": asked.name, **made})
+    made = _accounts(at)[0].grant(username, "registered", name, permission)
+    return Granted(registered_model_permission={"name": name, **made})
 
 
-def granted_registered(at: Served, asked: OnRegistered) -> Granted:
+def granted_registered(at: Served, name: str, username: str, permission: str = "READ") -> Granted:
     """What is granted on a registered model."""
-    found = _accounts(at)[0].granted(asked.username, "registered", asked.name)
-    return Granted(registered_model_permission={"name": asked.name, **found})
+    found = _accounts(at)[0].granted(username, "registered", name)
+    return Granted(registered_model_permission={"name": name, **found})
 
 
-def revoke_registered(at: Served, asked: OnRegistered) -> Nothing:
+def revoke_registered(at: Served, name: str, username: str, permission: str = "READ") -> None:
     """Take a permission on a registered model back."""
-    _accounts(at)[0].revoke("registered", asked.name, asked.username)
-    return Nothing()
+    _accounts(at)[0].revoke("registered", name, username)
 
 
 _E = "experiments/permissions/"
@@ -304,35 +235,27 @@ _R = "registered-models/permissions/"
 _U = "users/permissions/"
 _NEW = ("3.0",)
 ENDPOINTS: Final = (
-    Endpoint("POST", "users/create", "admin", "accounts", Login, create, OneUser),
-    Endpoint("GET", "users/get", "read", "accounts", OfUser, get, OneUser),
-    Endpoint("GET", "users/current", "read", "nothing", Empty, current, OneUser),
-    Endpoint("PATCH", "users/update-password", "admin", "accounts", NewPassword, update_password,
-             Nothing),
-    Endpoint("PATCH", "users/update-admin", "admin", "accounts", Rank, update_admin, Nothing),
-    Endpoint("DELETE", "users/delete", "admin", "accounts", OfUser, delete, Nothing),
-    Endpoint("GET", "users/list", "admin", "accounts", Empty, every, Users),
-    Endpoint("GET", "users/list-tokens", "read", "nothing", OwnTokens, tokens, Tokens),
-    Endpoint("DELETE", "users/delete-token", "admin", "nothing", OwnToken, revoke_token, Nothing),
-    Endpoint("POST", f"{_U}grant", "admin", "resource", Grant, grant, Nothing, _NEW),
-    Endpoint("POST", f"{_U}revoke", "admin", "resource", OnResource, revoke, Nothing, _NEW),
-    Endpoint("GET", f"{_U}get", "admin", "resource", OnResource, granted, Allowed, _NEW),
-    Endpoint("GET", f"{_U}list", "read", "accounts", OfUser, permissions, Permissions, _NEW),
-    Endpoint("GET", "users/current/permissions", "read", "nothing", Empty, own_permissions,
-             Permissions, _NEW),
-    Endpoint("POST", "users/create-token", "admin", "nothing", NewToken, create_token, Token),
-    Endpoint("POST", f"{_E}create", "admin", "experiment", OnExperiment, grant_experiment,
-             Granted),
-    Endpoint("GET", f"{_E}get", "admin", "experiment", OnExperiment, granted_experiment, Granted),
-    Endpoint("PATCH", f"{_E}update", "admin", "experiment", OnExperiment, grant_experiment,
-             Granted),
-    Endpoint("DELETE", f"{_E}delete", "admin", "experiment", OnExperiment, revoke_experiment,
-             Nothing),
-    Endpoint("POST", f"{_R}create", "admin", "registered", OnRegistered, grant_registered,
-             Granted),
-    Endpoint("GET", f"{_R}get", "admin", "registered", OnRegistered, granted_registered, Granted),
-    Endpoint("PATCH", f"{_R}update", "admin", "registered", OnRegistered, grant_registered,
-             Granted),
-    Endpoint("DELETE", f"{_R}delete", "admin", "registered", OnRegistered, revoke_registered,
-             Nothing),
-)  # fmt: skip
+    Endpoint("POST", "users/create", "admin", "accounts", create),
+    Endpoint("GET", "users/get", "read", "accounts", get),
+    Endpoint("GET", "users/current", "read", "nothing", current),
+    Endpoint("PATCH", "users/update-password", "admin", "accounts", update_password),
+    Endpoint("PATCH", "users/update-admin", "admin", "accounts", update_admin),
+    Endpoint("DELETE", "users/delete", "admin", "accounts", delete),
+    Endpoint("GET", "users/list", "admin", "accounts", every),
+    Endpoint("GET", "users/list-tokens", "read", "nothing", tokens),
+    Endpoint("DELETE", "users/delete-token", "admin", "nothing", revoke_token),
+    Endpoint("POST", f"{_U}grant", "admin", "resource", grant, _NEW),
+    Endpoint("POST", f"{_U}revoke", "admin", "resource", revoke, _NEW),
+    Endpoint("GET", f"{_U}get", "admin", "resource", granted, _NEW),
+    Endpoint("GET", f"{_U}list", "read", "accounts", permissions, _NEW),
+    Endpoint("GET", "users/current/permissions", "read", "nothing", own_permissions, _NEW),
+    Endpoint("POST", "users/create-token", "admin", "nothing", create_token),
+    Endpoint("POST", f"{_E}create", "admin", "experiment", grant_experiment),
+    Endpoint("GET", f"{_E}get", "admin", "experiment", granted_experiment),
+    Endpoint("PATCH", f"{_E}update", "admin", "experiment", grant_experiment),
+    Endpoint("DELETE", f"{_E}delete", "admin", "experiment", revoke_experiment),
+    Endpoint("POST", f"{_R}create", "admin", "registered", grant_registered),
+    Endpoint("GET", f"{_R}get", "admin", "registered", granted_registered),
+    Endpoint("PATCH", f"{_R}update", "admin", "registered", grant_registered),
+    Endpoint("DELETE", f"{_R}delete", "admin", "registered", revoke_registered),
+)

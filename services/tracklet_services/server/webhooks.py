@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import http.client
 import uuid
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from msgspec import field
+from msgspec import Struct, field
 
 from tracklet.errors import TrackletException
 from tracklet_services.server import events, notifier
 from tracklet_services.server.hooks import Hook, Hooks
 from tracklet_services.server.notifier import Notifier
-from tracklet_services.server.replies import Nothing, Reply
-from tracklet_services.server.requests import Int32, Request
+from tracklet_services.server.replies import Reply
+from tracklet_services.server.requests import Int32
 from tracklet_services.server.table import Endpoint, Served
 
 
-class OneEvent(Request, kw_only=True):
+class OneEvent(Struct, kw_only=True):
     """What a webhook is for: an entity, as ``MODEL_VERSION``, and an action, as ``CREATED``."""
 
     entity: str
@@ -25,51 +26,6 @@ class OneEvent(Request, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.entity}.{self.action}".lower()
-
-
-class NewWebhook(Request, kw_only=True):
-    """A new webhook."""
-
-    name: str
-    url: str
-    events: list[OneEvent]
-    description: str = ""
-    secret: str = ""
-    status: Literal["ACTIVE", "DISABLED"] = "ACTIVE"
-
-
-class OfWebhook(Request, kw_only=True):
-    """What names a webhook."""
-
-    webhook_id: str
-
-
-class ChangedWebhook(OfWebhook, kw_only=True):
-    """What is given is changed."""
-
-    name: str | None = None
-    url: str | None = None
-    events: list[OneEvent] = field(default_factory=list)
-    description: str | None = None
-    secret: str | None = None
-    status: Literal["ACTIVE", "DISABLED"] | None = None
-
-
-class TriedWebhook(OfWebhook, kw_only=True):
-    """The event that a webhook is tried with; its first one, unless it is said."""
-
-    event: OneEvent | None = None
-
-
-class ListWebhooks(Request, kw_only=True):
-    """A page of webhooks.
-
-    Those for events of runs alone, which MLflow's clients cannot read, if ``run_events`` is true.
-    """
-
-    run_events: bool = False
-    max_results: Int32 | None = None
-    page_token: str | None = None
 
 
 class Webhook(Reply, kw_only=True):
@@ -142,7 +98,7 @@ def _notifier(at: Served) -> Notifier:
     return at.notifier
 
 
-def _hooks(at: Served, wanted: list[OneEvent]) -> Hooks:
+def _hooks(at: Served, wanted: Sequence[OneEvent]) -> Hooks:
     """The webhooks, of which one is to be made or changed; what happened before, it is not told."""
     told = _notifier(at)
     if not wanted or "run.lost" in map(str, wanted):
@@ -150,58 +106,77 @@ def _hooks(at: Served, wanted: list[OneEvent]) -> Hooks:
     return told.hooks
 
 
-def create(at: Served, asked: NewWebhook) -> OneWebhook:
+def create(
+    at: Served,
+    name: str,
+    url: str,
+    events: list[OneEvent],
+    description: str = "",
+    secret: str = "",
+    status: Literal["ACTIVE", "DISABLED"] = "ACTIVE",
+) -> OneWebhook:
     """Make a webhook."""
-    hook = _hooks(at, asked.events).create(
-        asked.name,
-        asked.url,
-        map(str, asked.events),
-        asked.description,
-        asked.secret,
-        asked.status,
+    hook = _hooks(at, events).create(
+        name,
+        url,
+        map(str, events),
+        description,
+        secret,
+        status,
     )
     return OneWebhook(webhook=_shown(hook))
 
 
-def get(at: Served, asked: OfWebhook) -> OneWebhook:
+def get(at: Served, webhook_id: str) -> OneWebhook:
     """A webhook."""
-    return OneWebhook(webhook=_shown(_notifier(at).hooks.get(asked.webhook_id)))
+    return OneWebhook(webhook=_shown(_notifier(at).hooks.get(webhook_id)))
 
 
-def pages(at: Served, asked: ListWebhooks) -> Webhooks:
+def pages(
+    at: Served,
+    run_events: bool = False,
+    max_results: Int32 | None = None,
+    page_token: str | None = None,
+) -> Webhooks:
     """A page of webhooks."""
-    page = _notifier(at).hooks.page(
-        asked.max_results or 100, asked.page_token or None, every=asked.run_events
-    )
+    page = _notifier(at).hooks.page(max_results or 100, page_token or None, every=run_events)
     return Webhooks(webhooks=list(map(_shown, page)), next_page_token=page.token)
 
 
-def update(at: Served, asked: ChangedWebhook) -> OneWebhook:
+def update(
+    at: Served,
+    webhook_id: str,
+    name: str | None = None,
+    url: str | None = None,
+    events: Sequence[OneEvent] = (),
+    description: str | None = None,
+    secret: str | None = None,
+    status: Literal["ACTIVE", "DISABLED"] | None = None,
+) -> OneWebhook:
     """Change a webhook."""
-    hook = _hooks(at, asked.events).update(
-        asked.webhook_id,
-        name=asked.name,
-        url=asked.url,
-        events=tuple(map(str, asked.events)) or None,
-        description=asked.description,
-        secret=asked.secret,
-        status=asked.status,
+    hook = _hooks(at, events).update(
+        webhook_id,
+        name=name,
+        url=url,
+        events=tuple(map(str, events)) or None,
+        description=description,
+        secret=secret,
+        status=status,
     )
     return OneWebhook(webhook=_shown(hook))
 
 
-def delete(at: Served, asked: OfWebhook) -> Nothing:
+def delete(at: Served, webhook_id: str) -> None:
     """Remove a webhook."""
-    _notifier(at).hooks.delete(asked.webhook_id)
-    return Nothing()
+    _notifier(at).hooks.delete(webhook_id)
 
 
-def attempt(at: Served, asked: TriedWebhook) -> Tried:
+def attempt(at: Served, webhook_id: str, event: OneEvent | None = None) -> Tried:
     """Send a webhook an example, and say what it answers."""
-    hook = _notifier(at).hooks.get(asked.webhook_id)
-    event = events.example(str(asked.event) if asked.event is not None else hook.events[0])
+    hook = _notifier(at).hooks.get(webhook_id)
+    tried = events.example(str(event) if event is not None else hook.events[0])
     try:
-        answer = notifier.send(hook, notifier.body(event), str(uuid.uuid4()))
+        answer = notifier.send(hook, notifier.body(tried), str(uuid.uuid4()))
     except (TrackletException, OSError, http.client.HTTPException) as error:
         said = error.message if isinstance(error, TrackletException) else str(error)
         return Tried(result=Result(success=False, error_message=said or type(error).__name__))
@@ -214,10 +189,10 @@ def attempt(at: Served, asked: TriedWebhook) -> Tried:
 _W = "webhooks"
 _ID = f"{_W}/{{webhook_id}}"
 ENDPOINTS: Final = (
-    Endpoint("POST", _W, "admin", "accounts", NewWebhook, create, OneWebhook),
-    Endpoint("GET", _W, "admin", "accounts", ListWebhooks, pages, Webhooks),
-    Endpoint("GET", _ID, "admin", "accounts", OfWebhook, get, OneWebhook),
-    Endpoint("PATCH", _ID, "admin", "accounts", ChangedWebhook, update, OneWebhook),
-    Endpoint("DELETE", _ID, "admin", "accounts", OfWebhook, delete, Nothing),
-    Endpoint("POST", f"{_ID}/test", "admin", "accounts", TriedWebhook, attempt, Tried),
+    Endpoint("POST", _W, "admin", "accounts", create),
+    Endpoint("GET", _W, "admin", "accounts", pages),
+    Endpoint("GET", _ID, "admin", "accounts", get),
+    Endpoint("PATCH", _ID, "admin", "accounts", update),
+    Endpoint("DELETE", _ID, "admin", "accounts", delete),
+    Endpoint("POST", f"{_ID}/test", "admin", "accounts", attempt),
 )

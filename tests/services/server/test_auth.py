@@ -123,8 +123,8 @@ class World:
             "artifact_file_path": "file.txt",
         }
         wanted = {field.name for field in msgspec.structs.fields(endpoint.request)}
-        if endpoint.request.__name__ in ("LogMetric", "CreateModel", "CreateVersion"):
-            wanted -= {"model_id"} if endpoint.request.__name__ == "LogMetric" else {"name"}
+        if endpoint.path == "runs/log-metric":
+            wanted -= {"model_id"}
         if endpoint.path == "logged-models":
             wanted |= {"name"}
         if endpoint.path == "model-versions/create":
