@@ -27,6 +27,9 @@ FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 # What trains by PyTorch, or shows how it goes; their tests share one environment.
 TRAINERS = ["lightning", "tensorboard", "transformers"]
 
+# Further ones, whose tests share one as well.
+OTHERS = ["catboost"]
+
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]
 
@@ -226,6 +229,16 @@ def trainers(session: nox.Session) -> None:
 def keras(session: nox.Session) -> None:
     """The tests of Keras' plugins, on TensorFlow."""
     only_those_of(session, "keras", needs=["tensorflow-cpu"])
+
+
+@nox.session
+def others(session: nox.Session) -> None:
+    """The plugins of further frameworks, which share one environment; and models for MLflow."""
+    only_those_of(session, *OTHERS, needs=["scikit-learn"])
+    python = real_mlflow(session, "mlflow>=3.17,<4", *OTHERS)
+    env = {**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python}
+    place = ["-m", "interop", *(f"tests/interop/test_{name}.py" for name in OTHERS)]
+    session.run("pytest", TIMEOUT, *place, *session.posargs, env=env)
 
 
 def only_those_of(session: nox.Session, *frameworks: str, needs: Sequence[str] = ()) -> None:

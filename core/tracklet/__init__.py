@@ -78,8 +78,8 @@ _RENAMED = {
 
 _MODULES = frozenset(
     (
-        "artifacts autolog client data entities errors exceptions keras lightgbm models plugins "
-        "pyfunc pytorch settings sklearn tensorboard tensorflow testing tracing tracking "
+        "artifacts autolog catboost client data entities errors exceptions keras lightgbm models "
+        "plugins pyfunc pytorch settings sklearn tensorboard tensorflow testing tracing tracking "
         "transformers xgboost"
     ).split()
 )
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from tracklet import (
         artifacts,
         autolog,
+        catboost,
         client,
         data,
         entities,

@@ -20,7 +20,7 @@ _IMPORTANCES: Final = ("split", "gain")
 
 
 @dataclass(frozen=True)
-class LightgbmOptions(boosting.BoostingOptions):
+class LightgbmOptions(boosting.CheckpointedOptions):
     """Record every training with LightGBM.
 
     Each outermost ``lightgbm.train``, ``lightgbm.cv`` and ``fit`` of a scikit-learn wrapper becomes
@@ -207,6 +207,7 @@ class LightgbmIntegration(BoostingIntegration):
     engine: ClassVar[str] = "lightgbm.engine"
     distributed: ClassVar[tuple[str, ...]] = ("lightgbm.dask",)
     omissions: ClassVar[Mapping[str, str]] = {
+        "Booster.update by itself": "there is no telling where such a training begins and ends",
         "the workers of lightgbm.dask, and trainings with machines": (
             "they share one training; that of lightgbm.dask is recorded where it is asked for"
         ),

@@ -34,7 +34,7 @@ class _Importances:
 
 # The fields of the last base come first.
 @dataclass(frozen=True)
-class XgboostOptions(boosting.BoostingOptions, _Importances):
+class XgboostOptions(boosting.CheckpointedOptions, _Importances):
     """Record every training with XGBoost.
 
     Each outermost ``xgboost.train``, ``xgboost.cv`` and ``fit`` of a scikit-learn wrapper becomes a
@@ -308,6 +308,7 @@ class XgboostIntegration(BoostingIntegration):
     engine: ClassVar[str] = "xgboost.training"
     distributed: ClassVar[tuple[str, ...]] = ("xgboost.dask", "xgboost.spark")
     omissions: ClassVar[Mapping[str, str]] = {
+        "Booster.update by itself": "there is no telling where such a training begins and ends",
         "the workers of xgboost.dask": (
             "they share one training, which is recorded where it is asked for"
         ),

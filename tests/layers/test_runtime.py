@@ -93,7 +93,9 @@ def modules_of(package: str) -> list[str]:
 
 
 # These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
-_PLUGINS = "keras lightgbm pyfunc pytorch sklearn tensorboard tensorflow transformers xgboost"
+_PLUGINS = (
+    "catboost keras lightgbm pyfunc pytorch sklearn tensorboard tensorflow transformers xgboost"
+)
 FACADES = tuple(f"tracklet.{name}" for name in _PLUGINS.split())
 NOT_IMPORTED = (
     *FACADES,

@@ -22,6 +22,7 @@ _ENTITIES: Final = (
 MODULES: Final[dict[str, str]] = {
     "": ".",
     "artifacts": "artifacts exceptions",
+    "catboost": "catboost",
     "client": "tracking",
     "config": ".",
     "data": "data",
@@ -232,7 +233,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         "models.utils.convert_complex_types_pyspark*"
     ): "it has nothing to do with Spark",
     (
-        "catboost* h2o* onnx* paddle* pmdarima* prophet* sentence_transformers* "
+        "h2o* onnx* paddle* pmdarima* prophet* sentence_transformers* "
         "shap* spacy* statsmodels* transformers.[!a]* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",

@@ -39,11 +39,8 @@ _NOT_OWN: Final = ("callbacks", "client")
 class BoostingOptions(CommonOptions):
     """What boosting integrations can be told, but for ``extra_tags``, which a library's own has.
 
-    In the order in which they are taken by position; those of checkpoints are taken by keyword.
-    What each says is in the docstring of a library's own.
-
-    Raises:
-        InvalidParameterValue: A value breaks its rule.
+    In the order in which they are taken by position. What each says is in the docstring of a
+    library's own.
     """
 
     log_input_examples: bool = False
@@ -55,6 +52,16 @@ class BoostingOptions(CommonOptions):
     disable_for_unsupported_versions: bool = False
     silent: bool = False
     registered_model_name: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointedOptions(BoostingOptions):
+    """The same of a library that shows its model after each round; those are taken by keyword.
+
+    Raises:
+        InvalidParameterValue: A value breaks its rule.
+    """
+
     _: KW_ONLY
     log_checkpoints: bool = False
     checkpoint_save_freq: int = 10
@@ -130,6 +137,9 @@ class BoostingRecord:
         """Record what ``train`` has brought: early stopping and importances."""
         raise NotImplementedError
 
+    def after_cv(self, found: Any) -> None:
+        """Record what ``cv`` returned beyond the rounds that a callback told of."""
+
     def log_booster(self, booster: Any) -> None:
         """Log what ``train`` returned."""
         raise NotImplementedError
@@ -160,7 +170,7 @@ class BoostingRecord:
         """Record what is known before a ``train``, listen to its rounds, and write checkpoints."""
         self.before_cv(call, known)
         options = self.options
-        if options.log_checkpoints:
+        if isinstance(options, CheckpointedOptions) and options.log_checkpoints:
             self.checkpoints = Checkpoints(
                 self.recorder,
                 self.library,
@@ -267,7 +277,8 @@ class BoostingRecord:
         metrics = self.rounds.at(step)
         if checkpoints.monitor is None and metrics:
             checkpoints.monitor = list(metrics)[-1]
-            if self.options.checkpoint_mode is None and maximize is not None:
+            given = getattr(self.options, "checkpoint_mode", None)
+            if given is None and maximize is not None:
                 mode: Mode = "max" if maximize() else "min"
                 checkpoints.mode = mode
         if checkpoints.wants(step, metrics):

@@ -82,6 +82,10 @@ class BoostingIntegration(Integration):
             yield Patch(module, "train", self.watch_train)
         for module in (self.name, self.engine):
             yield Patch(module, "cv", self.watch_cv)
+        yield from self.of_wrappers(framework)
+
+    def of_wrappers(self, framework: ModuleType) -> Iterator[Patch | LatePatches]:
+        """The wrappers' ``fit``, and what scikit-learn does around them."""
         self._wrapper = self.wrapper_of(framework)
         if self._wrapper is None:
             return
@@ -184,6 +188,8 @@ class BoostingIntegration(Integration):
             record.before_cv(BoundCall(call, self._signatures["cv"]), self.known)
             outcome = yield
             recorder.finish(outcome)
+            if outcome.error is None:
+                record.after_cv(outcome.value)
             record.rounds.note()
 
     def watch_fit(self, call: Call) -> Generator[None, Outcome, None]:
@@ -281,16 +287,20 @@ class BoostingIntegration(Integration):
                 return
             record = SearchRecord(search, recorder, self.options)
             record.before(call)
-            token = _searching.set(record)
-            try:
-                outcome = yield
-            finally:
-                _searching.reset(token)
+            outcome = yield from self.searched(record)
             recorder.finish(outcome)
             if outcome.error is None:
                 record.after()
                 if record.refit is not None:
                     self._link(search, record.refit)
+
+    def searched(self, record: SearchRecord) -> Generator[None, Outcome, Outcome]:
+        """A search that goes on: the next ``fit`` of a wrapper trains the best candidate."""
+        token = _searching.set(record)
+        try:
+            return (yield)
+        finally:
+            _searching.reset(token)
 
     # -- explaining ---------------------------------------------------------------------------
 
@@ -311,7 +321,7 @@ class BoostingIntegration(Integration):
             yield f"the trained model ({', '.join(parts) or 'its files'})"
         if options.log_datasets:
             yield "name, digest and schema of the training and evaluation datasets"
-        if options.log_checkpoints:
+        if getattr(options, "log_checkpoints", False):
             yield f"checkpoints, every {options.checkpoint_save_freq} rounds"
         yield "metrics and scores that you compute of a fitted wrapper"
         yield "parameter searches over a wrapper: one run, and its candidates as a table"
@@ -321,11 +331,9 @@ class BoostingIntegration(Integration):
             "trainings inside of another fit, and folds of cross-validation",
             "the outermost is recorded",
         )
-        reason = "there is no telling where such a training begins and ends"
-        yield "Booster.update by itself", reason
         yield from self.omissions.items()
         for name in ("models", "datasets", "checkpoints"):
-            if not getattr(options, f"log_{name}"):
+            if not getattr(options, f"log_{name}", True):
                 yield name, f"log_{name}=False"
 
 
