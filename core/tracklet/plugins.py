@@ -56,10 +56,10 @@ _logger = lazy.logger(__name__)
 class PluginInfo(Frozen):
     """One registered plugin and whether it can be used here.
 
-    ``state`` is ``active`` (it loads, and what it needs is installed), ``waiting`` (its framework
-    is not installed), ``declined`` (its framework has a version that it does not support) or
-    ``broken`` (it does not load, or its name is claimed twice); ``reason`` says why, and is empty
-    for an active plugin.
+    ``state`` is ``active`` (it loads, and what it needs is installed), ``waiting`` (for a library
+    that is not installed: its framework, or that of an extra), ``declined`` (that library has a
+    version that it does not support) or ``broken`` (it does not load, or its name is claimed
+    twice); ``reason`` says why, and is empty for an active plugin.
     """
 
     group: str

@@ -10,8 +10,6 @@ import click
 from tracklet import plugins as registry
 from tracklet_services.cli import options, output
 
-_WORDS = {"waiting": "waiting for its framework"}
-
 
 @click.command()
 @click.option(
@@ -21,9 +19,9 @@ _WORDS = {"waiting": "waiting for its framework"}
 def plugins(group: str | None, json_output: bool) -> None:
     """List the plugins and their states.
 
-    active: it loads, and what it needs is installed. waiting for its framework: install the
-    framework. declined: the framework's version is not supported. broken: the reason says what is
-    wrong and what to do.
+    active: it loads, and what it needs is installed. waiting: the library that the reason names is
+    not installed. declined: that library has a version that is not supported. broken: the reason
+    says what is wrong and what to do.
     """
     found = [info for info in registry.describe() if group in (None, info.group)]
     if json_output:
@@ -37,7 +35,7 @@ def plugins(group: str | None, json_output: bool) -> None:
                 info.group,
                 info.distribution,
                 info.version,
-                _WORDS.get(info.state, info.state),
+                info.state,
                 info.reason,
             )
             for info in found
