@@ -17,6 +17,7 @@ from tracklet_integrations.keras import describing
 from tracklet_integrations.keras.fitting import log_network
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
+from tracklet_integrations.shared.trained import still_there
 
 LABEL: Final = "keras"
 _MAX_FRAMES: Final = 128
@@ -298,12 +299,8 @@ class LoopRecord:
         recorder.close()
 
     def _log_model(self) -> None:
-        """Log what was trained, if it is still there: it is not kept alive for that."""
-        if self._model is None or not self._options.log_models:
-            return
-        model = self._model()
+        """Log what was trained."""
+        model = still_there(self.recorder, self._options, self._model)
         if model is None:
-            gone = "left out: the script held it no more when the run ended"
-            self.recorder.tags({"tracklet.model": gone})
             return
         log_network(self.recorder, self._options, model, None, self._texts, self._last.values())

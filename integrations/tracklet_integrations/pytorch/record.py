@@ -24,7 +24,7 @@ from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
-from tracklet_integrations.shared.trained import log_model
+from tracklet_integrations.shared.trained import log_model, still_there
 
 LABEL: Final = "pytorch"
 LOSS_TAG: Final = "tracklet.pytorch.loss"
@@ -194,13 +194,9 @@ class TrainingRecord(Training):
             self.optimizers = []
 
     def _log_model(self) -> None:
-        """Log what was trained, if it is still there: it is not kept alive for that."""
-        if self._model is None or not self._options.log_models:
-            return
-        model = self._model()
+        """Log what was trained."""
+        model = still_there(self.recorder, self._options, self._model)
         if model is None:
-            gone = "left out: the script held it no more when the run ended"
-            self.recorder.tags({"tracklet.model": gone})
             return
         signature = None
         if self._forwards is not None and self._options.log_model_signatures:

@@ -12,6 +12,23 @@ from tracklet.entities import Metric
 _MOST_BYTES: Final = 2**30
 
 
+def still_there(recorder: Recorder, options: Any, kept: Callable[[], Any] | None) -> Any:
+    """The model that a script trained, to be logged; None, which a tag says, if it is gone.
+
+    Args:
+        recorder: Of the run.
+        options: Those of the integration.
+        kept: A weak reference, for nothing is kept alive to be logged; None if no model is known.
+    """
+    if kept is None or not options.log_models:
+        return None
+    model = kept()
+    if model is None:
+        gone = "left out: the script held it no more when the run ended"
+        recorder.tags({"tracklet.model": gone})
+    return model
+
+
 def log_model(
     recorder: Recorder,
     model: Any,

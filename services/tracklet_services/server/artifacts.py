@@ -6,7 +6,7 @@ import errno
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from starlette.background import BackgroundTask
@@ -26,12 +26,8 @@ from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import old_traces, otlp, replies
 from tracklet_services.server.places import Place
 from tracklet_services.server.protocol import refuse
-from tracklet_services.server.table import Right, Served
-from tracklet_services.web.guard import Policy, TooLarge
-from tracklet_services.web.workers import Workers
-
-if TYPE_CHECKING:
-    from tracklet_services.server.authority import Authority
+from tracklet_services.server.table import Part, Right
+from tracklet_services.web.guard import TooLarge
 
 SPANS: Final = "traces.json"
 _OLD_CLIENTS: Final = ("mlflow-python-client/1.", "mlflow-python-client/2.")
@@ -51,27 +47,8 @@ class _Bytes(FileResponse):
     chunk_size = _CHUNK
 
 
-class Artifacts:
-    """The routes of files.
-
-    Args:
-        served: The record.
-        workers: Who reads and writes.
-        policy: How long a file may be.
-        authority: Who may do what; everybody everything without one.
-    """
-
-    def __init__(
-        self,
-        served: Served,
-        workers: Workers,
-        policy: Policy,
-        authority: Authority | None = None,
-    ) -> None:
-        self._authority = authority
-        self._served = served
-        self._workers = workers
-        self._policy = policy
+class Artifacts(Part):
+    """The routes of files."""
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -107,13 +84,13 @@ class Artifacts:
 
     def _allowed(self, request: Request, right: Right, place: Place) -> Place:
         """The same place, if the caller has this right there."""
-        if self._authority is not None:
+        if self.authority is not None:
             caller = request.scope.get("tracklet.caller")
-            self._authority.require(caller, right, "experiment", place.experiment_id)
+            self.authority.require(caller, right, "experiment", place.experiment_id)
         return place
 
     async def _do(self, call: Callable[[], Any]) -> Any:
-        return await self._workers.run(call)
+        return await self.workers.run(call)
 
     # -- the proxy -----------------------------------------------------------------------------
 
@@ -122,9 +99,9 @@ class Artifacts:
         path = request.query_params.get("path", "")
 
         def found() -> bytes:
-            place = self._allowed(request, "read", self._served.places.find(path))
+            place = self._allowed(request, "read", self.served.places.find(path))
             if place.kind == "trace":
-                spans = self._served.store.traces.get_trace(place.key).data.spans
+                spans = self.served.store.traces.get_trace(place.key).data.spans
                 size = len(spans_json(spans)[0])
                 files = [replies.file(FileInfo(SPANS, False, size))]
                 return msgspec.json.encode(replies.Files(files=[] if place.path else files))
@@ -138,16 +115,16 @@ class Artifacts:
 
     async def get(self, request: Request) -> Response:
         """A file, or a range of it."""
-        return await self._answer(request, lambda: self._served.places.find(_path(request)))
+        return await self._answer(request, lambda: self.served.places.find(_path(request)))
 
     async def put(self, request: Request) -> Response:
         """Store a file, whole or not at all."""
         place = await self._do(
-            lambda: self._allowed(request, "log", self._served.places.find(_path(request)))
+            lambda: self._allowed(request, "log", self.served.places.find(_path(request)))
         )
         announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self._policy.file_bytes:
-            raise TooLarge(f"a file may have {self._policy.file_bytes} bytes")
+        if announced.isdigit() and int(announced) > self.policy.file_bytes:
+            raise TooLarge(f"a file may have {self.policy.file_bytes} bytes")
         if place.kind == "trace":
             await self._put_spans(place, request)
         elif not place.path:
@@ -163,8 +140,8 @@ class Artifacts:
             length = 0
             async for chunk in _chunks(request):
                 length += len(chunk)
-                if length > self._policy.file_bytes:
-                    raise TooLarge(f"a file may have {self._policy.file_bytes} bytes")
+                if length > self.policy.file_bytes:
+                    raise TooLarge(f"a file may have {self.policy.file_bytes} bytes")
                 await self._do(lambda chunk=chunk: file.write(chunk))
         except BaseException as error:
             kind, trace = type(error), error.__traceback__
@@ -179,15 +156,15 @@ class Artifacts:
         content = bytearray()
         async for chunk in _chunks(request):
             content += chunk
-            if len(content) > self._policy.body_bytes:
-                raise TooLarge(f"the spans of a trace may have {self._policy.body_bytes} bytes")
+            if len(content) > self.policy.body_bytes:
+                raise TooLarge(f"the spans of a trace may have {self.policy.body_bytes} bytes")
 
         def keep() -> None:
             try:
                 spans = otlp.timed(spans_of(bytes(content)))
             except (*otlp.WRONG, RecursionError) as error:
                 raise InvalidParameterValue(f"these are no spans: {error!r}") from error
-            self._served.store.traces.log_spans(place.key, spans)
+            self.served.store.traces.log_spans(place.key, spans)
 
         await self._do(keep)
 
@@ -195,7 +172,7 @@ class Artifacts:
         """Remove a file or a folder; nothing there is no error."""
 
         def gone() -> None:
-            found = self._served.places.find(_path(request))
+            found = self.served.places.find(_path(request))
             place = self._allowed(request, "admin", found)
             if place.kind == "trace":
                 raise InvalidParameterValue("the spans of a trace go with it: delete-traces")
@@ -206,13 +183,13 @@ class Artifacts:
 
     async def in_parts(self, request: Request) -> Response:
         """Refuse an upload in parts in the words by which MLflow's clients send it as a whole."""
-        find = self._served.places.find
+        find = self.served.places.find
         await self._do(lambda: self._allowed(request, "log", find(_path(request))))
         raise Unsupported("Multipart upload is not supported for the current artifact repository")
 
     async def signed(self, request: Request) -> Response:
         """Refuse a URL of an object store's, so that the file is fetched from here."""
-        find = self._served.places.find
+        find = self.served.places.find
         await self._do(lambda: self._allowed(request, "read", find(_path(request))))
         raise Unsupported("Multipart download is not supported for the current artifact repository")
 
@@ -223,24 +200,24 @@ class Artifacts:
         asked = request.query_params
         run_id = asked.get("run_id") or asked.get("run_uuid") or ""
         return await self._answer(
-            request, lambda: self._served.places.of_run(run_id, asked.get("path", ""))
+            request, lambda: self.served.places.of_run(run_id, asked.get("path", ""))
         )
 
     async def of_model(self, request: Request) -> Response:
         """A file of a logged model."""
         model_id = request.path_params["model_id"]
         path = request.query_params.get("artifact_file_path", "")
-        return await self._answer(request, lambda: self._served.places.of_model(model_id, path))
+        return await self._answer(request, lambda: self.served.places.of_model(model_id, path))
 
     async def of_version(self, request: Request) -> Response:
         """A file of a model version."""
         asked = request.query_params
 
         def found() -> Place:
-            version = self._served.store.get_model_version(
+            version = self.served.store.get_model_version(
                 asked.get("name", ""), asked.get("version", "")
             )
-            return self._served.places.of_version(version, asked.get("path", ""))
+            return self.served.places.of_version(version, asked.get("path", ""))
 
         return await self._answer(request, found)
 
@@ -249,7 +226,7 @@ class Artifacts:
         trace_id = request.query_params.get("request_id", "")
         return await self._answer(
             request,
-            lambda: self._served.places.of_trace(trace_id, request.query_params.get("path", SPANS)),
+            lambda: self.served.places.of_trace(trace_id, request.query_params.get("path", SPANS)),
         )
 
     async def _answer(self, request: Request, find: Callable[[], Place]) -> Response:
@@ -258,7 +235,7 @@ class Artifacts:
 
     def _bytes(self, place: Place, is_old: bool) -> Response:
         if place.kind == "trace":
-            spans = self._served.store.traces.get_trace(place.key).data.spans
+            spans = self.served.store.traces.get_trace(place.key).data.spans
             if place.path != SPANS or not spans:
                 raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
             content = old_traces.spans(spans) if is_old else spans_json(spans)[0]

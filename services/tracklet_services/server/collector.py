@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,40 +11,16 @@ from starlette.responses import Response
 from tracklet.errors import InvalidParameterValue
 from tracklet_services.server import otlp
 from tracklet_services.server.protocol import in_time
-from tracklet_services.server.table import Served
+from tracklet_services.server.table import Part
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable
-from tracklet_services.web.guard import Policy
-from tracklet_services.web.workers import Workers
-
-if TYPE_CHECKING:
-    from tracklet_services.server.authority import Authority
 
 EXPERIMENT_HEADER: Final = "x-mlflow-experiment-id"
 _KINDS: Final = ("application/x-protobuf", "application/json")
 
 
-class Collector:
-    """Keeps exported spans.
-
-    Args:
-        served: The record.
-        workers: Who writes.
-        policy: How long an export may be.
-        authority: Who may do what; everybody everything without one.
-    """
-
-    def __init__(
-        self,
-        served: Served,
-        workers: Workers,
-        policy: Policy,
-        authority: Authority | None = None,
-    ) -> None:
-        self._authority = authority
-        self._served = served
-        self._workers = workers
-        self._policy = replace(policy, body_bytes=min(policy.body_bytes, otlp.LONGEST))
+class Collector(Part):
+    """Keeps exported spans."""
 
     async def export(self, request: Request) -> Response:
         """Keep the spans of a request, which says the experiment in a header."""
@@ -54,17 +30,18 @@ class Collector:
         experiment_id = request.headers.get(EXPERIMENT_HEADER)
         if not experiment_id:
             raise Unprocessable(f"the header {EXPERIMENT_HEADER} says the experiment of the spans")
-        content = await guard.body(request.receive, request.scope, self._policy)
+        bounds = replace(self.policy, body_bytes=min(self.policy.body_bytes, otlp.LONGEST))
+        content = await guard.body(request.receive, request.scope, bounds)
         encoding = request.headers.get("content-encoding", "")
 
         def keep() -> None:
-            if self._authority is not None:
+            if self.authority is not None:
                 caller = request.scope.get("tracklet.caller")
-                self._authority.require(caller, "log", "experiment", experiment_id)
-            plain = otlp.inflated(content, encoding, self._policy.body_bytes)
+                self.authority.require(caller, "log", "experiment", experiment_id)
+            plain = otlp.inflated(content, encoding, bounds.body_bytes)
             for info, spans in otlp.traces_of(plain, kind, experiment_id):
-                self._served.store.traces.put_trace(info, spans, guessed=True)
+                self.served.store.traces.put_trace(info, spans, guessed=True)
 
-        async with in_time(self._policy.seconds):
-            await self._workers.run(keep)
+        async with in_time(self.policy.seconds):
+            await self.workers.run(keep)
         return Response(b"{}" if kind == "application/json" else b"", media_type=kind)

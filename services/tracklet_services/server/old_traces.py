@@ -14,6 +14,7 @@ from tracklet.entities import Span, TraceInfo, TraceLocation, TraceState
 from tracklet.entities.span import REQUEST_ID_ATTRIBUTE
 from tracklet.frozen import replace
 from tracklet.record.traces import LOCATION_TAG
+from tracklet_services.server import traces
 from tracklet_services.server.places import SCHEME
 from tracklet_services.server.replies import Reply
 from tracklet_services.server.requests import Int32, Pairs, by_key
@@ -143,16 +144,8 @@ def search(
     max_results: Int32 = 100,
 ) -> OldTraces:
     """A page of traces."""
-    page = at.store.traces.search_traces(
-        experiment_ids,
-        filter,
-        max_results,
-        order_by,
-        page_token or None,
-        include_spans=False,
-    )
-    found = [_shown(trace.info) for trace in page]
-    return OldTraces(traces=found, next_page_token=page.token)
+    page = traces.infos(at, experiment_ids, filter, max_results, order_by, page_token)
+    return OldTraces(traces=list(map(_shown, page)), next_page_token=page.token)
 
 
 _ID: Final = "traces/{request_id}"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 from urllib.parse import parse_qs
 
@@ -22,15 +23,14 @@ from tracklet_services.server import (
     users,
     webhooks,
 )
-from tracklet_services.server.table import Endpoint, Served
+from tracklet_services.server.table import Endpoint, Part, Served
 from tracklet_services.web import guard
 from tracklet_services.web.errors import Unprocessable, shown
-from tracklet_services.web.guard import Foreign, Policy, Receive, Scope, Send, TooLarge, TooSlow
-from tracklet_services.web.workers import Busy, Workers
+from tracklet_services.web.guard import Foreign, Receive, Scope, Send, TooLarge, TooSlow
+from tracklet_services.web.workers import Busy
 
 if TYPE_CHECKING:
     from tracklet_services.server.accounts import Caller
-    from tracklet_services.server.authority import Authority
 
 ENDPOINTS: Final = (
     *experiments.ENDPOINTS,
@@ -70,30 +70,14 @@ class _Decoded(NamedTuple):
     lists: frozenset[str]
 
 
-class Protocol:
-    """The application of the protocol's verbs, below ``/api/<version>/mlflow/``.
+@dataclass(eq=False)
+class Protocol(Part):
+    """The application of the protocol's verbs, below ``/api/<version>/mlflow/``."""
 
-    Args:
-        served: What they work on.
-        workers: Who does it.
-        policy: What a request may cost.
-        authority: Who may do what; everybody everything without one.
-    """
-
-    def __init__(
-        self,
-        served: Served,
-        workers: Workers,
-        policy: Policy,
-        authority: Authority | None = None,
-    ) -> None:
-        self._authority = authority
-        self._served = served
-        self._workers = workers
-        self._policy = policy
+    def __post_init__(self) -> None:
         self._plain: dict[tuple[str, str], dict[str, _Decoded]] = {}
         self._others: list[tuple[str, re.Pattern[str], dict[str, _Decoded]]] = []
-        for endpoint in spoken(served):
+        for endpoint in spoken(self.served):
             self._add(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
@@ -129,13 +113,13 @@ class Protocol:
             )
         decoded = found[method]
         asked = await self._asked(decoded, named, scope, receive)
-        async with in_time(self._policy.seconds):
+        async with in_time(self.policy.seconds):
             caller = scope.get("tracklet.caller")
-            return await self._workers.run(lambda: self._done(decoded.endpoint, asked, caller))
+            return await self.workers.run(lambda: self._done(decoded.endpoint, asked, caller))
 
     def _done(self, endpoint: Endpoint, asked: Any, named: Caller | None) -> bytes:
         """The reply's JSON, if the caller has a right to it."""
-        served, authority = self._served, self._authority
+        served, authority = self.served, self.authority
         if authority is not None:
             served = served._replace(caller=authority.check(named, endpoint, asked))
         reply = endpoint.answer(served, asked)
@@ -161,7 +145,7 @@ class Protocol:
         """The request: of the path, and of the body or the query."""
         content = b""
         if scope["method"] not in ("GET", "HEAD"):
-            content = await guard.body(receive, scope, self._policy)
+            content = await guard.body(receive, scope, self.policy)
             kind = dict(scope["headers"]).get(b"content-type", b"")
             if content and kind.partition(b";")[0].strip().lower() != _JSON:
                 raise InvalidParameterValue(

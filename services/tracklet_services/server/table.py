@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 from msgspec import Struct
@@ -13,8 +14,11 @@ from tracklet_services.server.requests import asked_of
 if TYPE_CHECKING:
     from tracklet.record import Store
     from tracklet_services.server.accounts import Accounts, Caller
+    from tracklet_services.server.authority import Authority
     from tracklet_services.server.notifier import Notifier
     from tracklet_services.server.places import Places
+    from tracklet_services.web.guard import Policy
+    from tracklet_services.web.workers import Workers
 
 Right: TypeAlias = Literal["read", "log", "admin"]
 """To look at it; to add to it and change it; to delete it and say who may do what."""
@@ -47,6 +51,23 @@ class Served(NamedTuple):
     accounts: Accounts | None = None
     caller: Caller | None = None
     notifier: Notifier | None = None
+
+
+@dataclass(eq=False)
+class Part:
+    """Answers some of a server's requests.
+
+    Args:
+        served: What they are about.
+        workers: Who does what they ask for.
+        policy: What a request may cost.
+        authority: Who may do what; everybody everything without one.
+    """
+
+    served: Served
+    workers: Workers
+    policy: Policy
+    authority: Authority | None = None
 
 
 class Endpoint(NamedTuple):

@@ -83,8 +83,8 @@ def batch_get(at: Served, trace_ids: requests.Texts = ()) -> replies.Traces:
 
 def batch_get_infos(at: Served, trace_ids: requests.Texts = ()) -> replies.TraceInfos:
     """What is known of traces."""
-    infos = _those(at.store.traces.get_trace_info, trace_ids)
-    return replies.TraceInfos(trace_infos=list(map(info_of, infos)))
+    found = _those(at.store.traces.get_trace_info, trace_ids)
+    return replies.TraceInfos(trace_infos=list(map(info_of, found)))
 
 
 def search(
@@ -99,16 +99,22 @@ def search(
     """A page of traces."""
     places = [place.mlflow_experiment for place in locations]
     ids = [place.experiment_id for place in places if place is not None]
-    page = at.store.traces.search_traces(
-        [*ids, *experiment_ids],
-        filter,
-        max_results,
-        order_by,
-        page_token or None,
-        include_spans=False,
-    )
-    found = [info_of(trace.info) for trace in page]
-    return replies.FoundTraces(traces=found, next_page_token=page.token)
+    page = infos(at, [*ids, *experiment_ids], filter, max_results, order_by, page_token)
+    return replies.FoundTraces(traces=list(map(info_of, page)), next_page_token=page.token)
+
+
+def infos(
+    at: Served,
+    ids: Sequence[str],
+    filter: str | None,
+    most: int,
+    order_by: Sequence[str],
+    token: str | None,
+) -> entities.PagedList[entities.TraceInfo]:
+    """A page of what is known of traces."""
+    search = at.store.traces.search_traces
+    page = search(ids, filter, most, order_by, token or None, include_spans=False)
+    return entities.PagedList((trace.info for trace in page), page.token)
 
 
 def set_tag(at: Served, trace_id: str, key: str, value: str) -> None:

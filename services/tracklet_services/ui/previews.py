@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from tracklet.entities import FileInfo
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.repositories import ArtifactRepository, repository
 from tracklet_services.ui import tables
@@ -49,17 +50,15 @@ _HEAD: Final = 8_192
 
 def tree(place: Place, run_id: str, path: str) -> dict[str, Any]:
     """What is in a folder of a run's artifacts."""
-    files = place.client.list_artifacts(run_id, path or None)
-    shown = [
-        {"path": info.path, "is_dir": info.is_dir, "size": info.file_size}
-        for info in files[:_LONGEST_TREE]
-    ]
-    return {"path": path, "files": shown, "count": len(files)}
+    return _listed(path, place.client.list_artifacts(run_id, path or None))
 
 
 def model_tree(place: Place, model_id: str, path: str) -> dict[str, Any]:
     """What is in a folder of a logged model."""
-    files = place.client.list_logged_model_artifacts(model_id, path or None)
+    return _listed(path, place.client.list_logged_model_artifacts(model_id, path or None))
+
+
+def _listed(path: str, files: list[FileInfo]) -> dict[str, Any]:
     shown = [
         {"path": info.path, "is_dir": info.is_dir, "size": info.file_size}
         for info in files[:_LONGEST_TREE]
