@@ -26,17 +26,20 @@ def dataset_of(features: Any, targets: Any, name: str) -> Any:
     """A dataset of a kind that can be fingerprinted without densifying or iterating; or None.
 
     Args:
-        features: A DataFrame, an Arrow table, an array or a sparse matrix; of anything else there
-            is none.
-        targets: The labels; beside an array or a matrix they count.
+        features: A DataFrame, an Arrow table, an array or a sparse matrix, or arrays by name; what
+            describes data already; of anything else there is none.
+        targets: The labels; beside arrays or a matrix they count.
         name: The dataset's name.
     """
     data: Any = import_module("tracklet.data")
+    if isinstance(features, data.Dataset):
+        return features
     features = plain(features)
     library, kind = kind_of(features)
     if _is_frame(features):
         return getattr(data, f"from_{library}")(features, name=name)
-    if (library == "numpy" and kind in ("ndarray", "memmap")) or _is_sparse(features):
+    is_array = library == "numpy" and kind in ("ndarray", "memmap")
+    if is_array or _is_sparse(features) or _are_named_arrays(features):
         return data.from_numpy(features, targets=_labels(targets), name=name)
     return None
 
@@ -44,7 +47,7 @@ def dataset_of(features: Any, targets: Any, name: str) -> Any:
 def _labels(targets: Any) -> Any:
     """Labels as an array; None of those that make none, and of what may not be touched."""
     library, kind = kind_of(targets)
-    if kind == "ndarray" or _is_sparse(targets):
+    if kind == "ndarray" or _is_sparse(targets) or _are_named_arrays(targets):
         return targets
     if library in ("pandas", "polars", "pyarrow") or type(targets) in (list, tuple):
         np: Any = import_module("numpy")
@@ -201,3 +204,7 @@ _FRAMES: Final = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", 
 
 def _is_sparse(value: Any) -> bool:
     return kind_of(value)[0] == "scipy" and hasattr(value, "tocsr")
+
+
+def _are_named_arrays(value: Any) -> bool:
+    return type(value) is dict and all(kind_of(each)[1] == "ndarray" for each in value.values())

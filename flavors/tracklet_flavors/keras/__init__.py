@@ -39,6 +39,7 @@ _CODE: Final = {
     "TFSMLayer": "the program of a TFSMLayer",
     "TorchModuleWrapper": "the program of a TorchModuleWrapper",
 }
+_LOST: Final = re.compile(r"Could not locate (?:class|function) '([^']+)'")
 
 get_default_pip_requirements = partial(environment.default_requirements, "keras")
 get_default_conda_env = partial(environment.default_conda_env, "keras")
@@ -195,9 +196,15 @@ def load_file(
     except TrackletException:
         raise
     except Exception as error:
-        raise TrackletException(
-            f"{file} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+        lost = _LOST.search(str(error))
+        told = f"{type(error).__name__}: {error}"
+        if lost is not None:
+            name = lost.group(1)
+            told = (
+                f"Keras does not find {name!r}; give custom_objects={{{name!r}: ...}}, or decorate "
+                "it with keras.saving.register_keras_serializable() and import it first"
+            )
+        raise TrackletException(f"{file} cannot be loaded: {told}") from error
 
 
 def _config_of(file: Path) -> Any:

@@ -310,7 +310,9 @@ def _specs_of(x: Any) -> dict[str, Any] | None:
 def dataset(x: Any, y: Any, name: str) -> tuple[Any, Any]:
     """Data as what the recorder takes: arrays where they are some, else what describes them.
 
-    Nothing is iterated or repeated, and no length is counted.
+    Of a ``tf.data.Dataset`` that is what it says of its elements; of a loader, a ``PyDataset`` or a
+    generator its kind, and the size of its batches. Nothing is iterated or repeated, and no length
+    is counted.
     """
     x, y = _plain(x), _plain(y)
     if isinstance(x, list | tuple) and x and all(hasattr(each, "dtype") for each in x):
@@ -318,24 +320,28 @@ def dataset(x: Any, y: Any, name: str) -> tuple[Any, Any]:
     if isinstance(y, list | tuple) and y and all(hasattr(each, "dtype") for each in y):
         y = {f"output_{at}": each for at, each in enumerate(y)}
     spec = getattr(x, "element_spec", None)
-    if spec is None:
+    if spec is None and (x is None or _is_arrays(x)):
         return x, y
     data: Any = import_module("tracklet.data")
-    parts = spec if isinstance(spec, tuple) else (spec,)
+    parts = () if spec is None else spec if isinstance(spec, tuple) else (spec,)
     schema: dict[str, Any] = {}
     for role, part in zip(("features", "targets"), parts, strict=False):
         specs = _specs_of(part)
         if specs is not None:
             schema[role] = _schema(specs, {}, set(specs) != {""}).to_json()
-    told = {"mlflow_tensorspec": {"features": None, "targets": None, **schema}}
-    text = json.dumps([type(x).__name__, told, batch_size(x)])
+    told = {"mlflow_tensorspec": {"features": None, "targets": None, **schema}} if schema else None
+    kind = "tf.data.Dataset" if spec is not None else type(x).__name__
+    profile = {"kind": kind, "batch_size": batch_size(x)}
+    if kind == "DataLoader":
+        profile["dataset"] = type(getattr(x, "dataset", None)).__name__
+    text = json.dumps([type(x).__name__, told, profile])
     described = data.Dataset(
         x,
         source=data.source_of(None),
         name=name,
         digest=hashlib.sha256(text.encode()).hexdigest()[:8],
         schema=lambda: told,
-        profile=lambda: {"kind": "tf.data.Dataset", "batch_size": batch_size(x)},
+        profile=lambda: profile,
     )
     return described, None
 

@@ -18,8 +18,9 @@ def load_checkpoint(
     """The model of a checkpoint, compiled, with its optimizer as it was.
 
     Args:
-        model: Where the checkpoint has weights alone, the model that they are loaded into, and its
-            optimizer's state with them.
+        model: The model that the weights are loaded into, and its optimizer's state with them.
+            Without one the checkpoint's own is made, if it has more than weights; classes that
+            are not registered with Keras it finds within ``keras.saving.custom_object_scope``.
         run_id: The run; the active one by default.
         epoch: Of which epoch, from 0; by default the newest checkpoint, or the only one.
         global_step: Of which step, instead of an epoch.
@@ -31,7 +32,7 @@ def load_checkpoint(
         TrackletException: The file is corrupt.
     """
     file = checkpoint_file(run_id, epoch, global_step)
-    if not file.name.endswith(".weights.h5"):
+    if model is None and not file.name.endswith(".weights.h5"):
         return models.flavor("keras").load(file.parent, {"data": file.name, "own": True})
     if model is None:
         raise InvalidParameterValue(

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import tracklet
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, TrackletException
 from tracklet.models import UntrustedModel
 from tracklet_integrations.keras.fitting import Training
 from tracklet_integrations.shared.sink import RunSink
@@ -314,6 +314,30 @@ def test_checkpoints_are_written_by_mlflows_options_and_training_goes_on_from_th
     tracklet.autolog(disable=True)
     fit(half, epochs=3, initial_epoch=2)
     np.testing.assert_array_equal(half.get_weights()[0], whole.get_weights()[0])
+
+
+def test_a_checkpoint_of_classes_that_keras_does_not_know_is_loaded_into_a_model(record, on):
+    """Or within a scope of these; its optimizer goes on. Without them the error says what to do."""
+
+    class Own(keras.layers.Dense):
+        pass
+
+    def made():
+        model = keras.Sequential([keras.Input((3,)), Own(2)])
+        model.compile("adam", "mse")
+        return model
+
+    tracklet.keras.autolog(log_models=False, checkpoint=True, checkpoint_monitor="loss")
+    model = made()
+    fit(model, epochs=1)
+    run_id = record.only().info.run_id
+    with pytest.raises(TrackletException, match=r"does not find 'Own'; give custom_objects="):
+        tracklet.keras.load_checkpoint(run_id=run_id)
+    with keras.saving.custom_object_scope({"Own": Own}):
+        within = tracklet.keras.load_checkpoint(run_id=run_id)
+    for loaded in (tracklet.keras.load_checkpoint(made(), run_id), within):
+        np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+        assert int(loaded.optimizer.iterations) == 2
 
 
 def test_functions_in_a_checkpoint_are_for_trusted_authors(record, on, monkeypatch):
