@@ -60,6 +60,27 @@ def criterion_params(loss: Any) -> dict[str, Any]:
     return {}
 
 
+def is_spent(loss: Any) -> bool:
+    """Whether backward was called on a scalar: what its graph kept for that is gone then."""
+    waiting, seen = [loss.grad_fn], 0
+    while waiting and seen < _MAX_NODES:
+        node = waiting.pop(0)
+        if node is None:
+            continue
+        seen += 1
+        for name in dir(node):
+            if not name.startswith("_saved_"):
+                continue
+            try:
+                saved = getattr(node, name)
+            except RuntimeError:
+                return True
+            if hasattr(saved, "grad_fn"):
+                return False
+        waiting += [each for each, _ in node.next_functions]
+    return False
+
+
 def data_of(iterator: Any) -> Data | None:
     """What a loader reads; its length is that of its sampler, which was asked for it already."""
     import torch
@@ -70,12 +91,17 @@ def data_of(iterator: Any) -> Data | None:
         size, sampler, drops = batches.batch_size, batches.sampler, batches.drop_last
     else:
         size, sampler, drops = None, batches, False
-    indices = getattr(sampler, "indices", None)
-    chosen = _part(indices) if indices is not None else ()
     try:
         length = len(sampler)  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001 (the user's own may fail; then it is not known)
         length = None
+    indices = getattr(sampler, "indices", None)
+    if indices is not None:
+        chosen = _part(indices)
+    elif type(sampler).__module__.startswith("torch.") or _is_whole(dataset, length):
+        chosen = ()
+    else:  # one of the script's own chooses, and does not say what
+        chosen = ("by", type(sampler).__qualname__, id(sampler))
     if size is not None and length is not None and drops:
         length -= length % size
     identity, likeness = _identity(dataset)
@@ -100,6 +126,13 @@ def _identity(dataset: Any, depth: int = 4) -> tuple[Any, Any]:
         if type(first) is torch.Tensor:
             return (kind, first.data_ptr(), tuple(first.shape)), (kind, tuple(first.shape))
     return (kind, id(dataset)), kind
+
+
+def _is_whole(dataset: Any, length: int | None) -> bool:
+    try:
+        return length is None or len(dataset) == length
+    except Exception:  # noqa: BLE001 (the user's own may fail, or have no length)
+        return True
 
 
 def _part(indices: Any) -> tuple[Any, ...]:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from tracklet_integrations.pytorch.sites import Length, Site, number, split_in, variable
+from tracklet_integrations.pytorch.epochs import user_frames
+from tracklet_integrations.pytorch.sites import (
+    Length,
+    Site,
+    number,
+    size,
+    split_in,
+    variable,
+    weighting_by,
+)
 
 _MAX_LOOKS: Final = 100_000
 METRICS: Final[Mapping[str, str]] = {
@@ -62,7 +71,7 @@ class Group:
         reduction: What a loss module itself says of its values.
     """
 
-    __slots__ = ("batches", "divisor", "reduction", "site", "values")
+    __slots__ = ("batches", "divisor", "reduction", "site", "sizes", "values", "weighting")
 
     def __init__(self, site: Site, reduction: str) -> None:
         self.site = site
@@ -70,6 +79,8 @@ class Group:
         self.values: list[Any] = []
         self.batches: list[int] = []  # how many batches the pass had given by then
         self.divisor: Any = None
+        self.weighting = site.weighting
+        self.sizes: list[int | None] = []  # of batches, as the script says
 
 
 class Segment:
@@ -111,13 +122,28 @@ class Segment:
         if len(group.values) >= _MAX_LOOKS:
             return
         group.values.append(value)
+        group.sizes.append(size(site.size, frame) if site.size is not None else None)
+        if site.is_returned and len(group.values) == 1:
+            group.weighting = weighting_by(next(user_frames(frame.f_back), None))
         group.batches.append(self.around.batches if self.around is not None else 0)
         if site.divisor is not None:
             found = number(site.divisor, frame)
-            if isinstance(found, Length):
+            if isinstance(found, Length) and self._is_of_other(found.of):
+                found = "other"
+            elif isinstance(found, Length):
                 kind = "dataset" if found.name in ("dataset", "data") else type(found.of).__name__
                 found = "batches" if kind == "DataLoader" else "samples" if kind == "dataset" else 0
             group.divisor = found
+
+    def _is_of_other(self, of: Any) -> bool:
+        """Whether a loader or data set is certainly not what the pass around reads."""
+        data = self.around.data if self.around is not None else None
+        own = data.ref() if data is not None else None
+        try:
+            read = vars(of).get("dataset")
+        except TypeError:
+            return False
+        return read is not None and own is not None and read is not own
 
     def values(self) -> Iterable[Any]:
         """All that was looked at."""
@@ -181,6 +207,8 @@ class Splits:
         trained = [*trained_on]
         if any(each.is_same(data) for each in trained):
             return "train"
+        if site.split == "train":
+            return ""  # a loss of training that is shown after an evaluation
         for known, split in self._others:
             if known.is_same(data):
                 return split
@@ -248,7 +276,7 @@ def _value(
     batches = around.batches if around is not None else 0
     if reduction not in ("mean", "sum"):
         return Found("", None, f"what is looked at {where} is not one number per batch")
-    if not site.weighting:
+    if not group.weighting:
         return Found("", None, f"{where} it is multiplied by something else")
     if len(values) == 1 and batches != 1:
         return _single(group, values[0], around, reduction, where)
@@ -257,9 +285,12 @@ def _value(
     if around is not None and len(values) > batches:
         return Found("", None, f"{where} it is looked at more than once per batch")
     count = len(values)
-    if reduction == "mean" and site.weighting == "batches":
+    if reduction == "mean" and group.weighting == "batches":
         return Found("", sum(values) / count, f"mean of {count} batches' losses {where}")
     sizes = around.data.sizes(count) if around is not None and around.data is not None else None
+    if sizes is None and group.weighting == "samples":
+        spoken = [each for each in group.sizes if each is not None]
+        sizes = spoken if len(spoken) == count and sum(spoken) else None
     if reduction == "sum" and sizes is None and count == 1:
         sizes = [group.divisor] if type(group.divisor) is int else None
     if sizes is None:

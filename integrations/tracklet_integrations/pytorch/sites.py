@@ -54,9 +54,11 @@ class Site:
         reduction: ``mean`` or ``sum`` over a batch, if the source says so.
         weighting: ``samples`` if each is multiplied by the size of its batch, ``batches`` if not;
             empty if it is scaled by something else.
+        size: What each is multiplied by, the size of its batch, if that stands there.
         divisor: What a sum is divided by there.
         is_sum: Whether what is looked at is a sum over batches, if it is one of all of them.
         variables: Variables that may hold the name of the split.
+        is_returned: Whether a function gives it to its caller, whose text says how it is weighted.
     """
 
     where: str
@@ -67,9 +69,11 @@ class Site:
     is_kept: bool
     reduction: str
     weighting: str
+    size: ast.expr | None
     divisor: ast.expr | None
     is_sum: bool
     variables: tuple[str, ...]
+    is_returned: bool
 
 
 def split_in(text: Any) -> str:
@@ -114,6 +118,49 @@ def read(frame: FrameType, subject: Any = None) -> Site | None:
     if looked_at is None:
         return None
     return _Reader(source, call, looked_at, frame).site(f"{PurePath(file).name}:{span[0]}")
+
+
+def weighting_by(frame: FrameType | None) -> str:
+    """How a caller weights what the function that it calls at its line gives it.
+
+    Args:
+        frame: The caller's.
+
+    Returns:
+        ``samples`` or ``batches``; empty if it is scaled by something else.
+    """
+    span = _span(frame) if frame is not None else None
+    source = _source(frame.f_code.co_filename) if frame is not None else None
+    call = source.calls.get(span[1:]) if source is not None and span is not None else None
+    if frame is None or source is None or call is None:
+        return "batches"
+    return _Reader(source, call, call, frame).weighting()
+
+
+def size(expression: ast.expr, frame: FrameType) -> int | None:
+    """How many samples ``len(x)``, ``x.size(0)``, ``x.shape[0]`` or a number says; else None."""
+    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
+        asked, at = expression.func, expression.args[0] if len(expression.args) == 1 else None
+        if asked.attr == "size" and isinstance(at, ast.Constant):
+            return _shape(_resolved(asked.value, frame), at.value)
+        return None
+    if isinstance(expression, ast.Subscript) and isinstance(expression.value, ast.Attribute):
+        asked, at = expression.value, expression.slice
+        if asked.attr == "shape" and isinstance(at, ast.Constant):
+            return _shape(_resolved(asked.value, frame), at.value)
+        return None
+    found = number(expression, frame)
+    if isinstance(found, Length):
+        return len(found.of) if type(found.of) in (list, tuple) else _shape(found.of, 0)
+    return found if type(found) is int else None
+
+
+def _shape(tensor: Any, at: Any) -> int | None:
+    kind = type(tensor)
+    if kind.__module__ not in ("torch", "numpy") or type(at) is not int:
+        return None
+    shape = getattr(tensor, "shape", ())
+    return int(shape[at]) if type(shape[at]) is int else None
 
 
 def number(expression: ast.expr, frame: FrameType) -> Any:
@@ -272,7 +319,7 @@ class _Reader:
     def site(self, where: str) -> Site | None:
         target, subject = self._target(), self._subject_names()
         names = [name for name in (target, *subject) if name]
-        name = next((each for each in names if _LOSS & {*words(each)}), "")
+        name = next((each for each in names if _is_loss(each)), "")
         if not name:
             return None
         own_words = {*words(name)}
@@ -287,9 +334,9 @@ class _Reader:
         if split == "train" and not own:
             split = ""
         beside = own_words - _LOSS - _NEUTRAL - {*_SPLITS} - _EVALUATES
-        weighting, divisor = self._weighting(self.call)
+        weighting, size, divisor = self._weighting(self.call)
         if weighting == "batches" and divisor is None and isinstance(self.statement, ast.Assign):
-            weighting = self._later(self.statement.targets)
+            weighting, size = self._later(self.statement.targets)
         return Site(
             where,
             name,
@@ -299,10 +346,19 @@ class _Reader:
             isinstance(self.statement, ast.AugAssign | ast.Assign) or bool(target),
             self._reduction(self.subject, 3),
             weighting,
+            size,
             divisor,
             self._is_sum(),
             self._variables(),
+            isinstance(self.statement, ast.Return) and weighting == "batches" and divisor is None,
         )
+
+    def weighting(self) -> str:
+        """How it is weighted, at once or by the variable that it is assigned to."""
+        weighting, _, divisor = self._weighting(self.call)
+        if weighting == "batches" and divisor is None and isinstance(self.statement, ast.Assign):
+            weighting, _ = self._later(self.statement.targets)
+        return weighting
 
     def _target(self) -> str:
         """What it is assigned to, added to, or given to by a method or keyword."""
@@ -348,39 +404,43 @@ class _Reader:
                 return False
         return False
 
-    def _weighting(self, node: ast.AST) -> tuple[str, ast.expr | None]:
-        weighting, divisor, inner = "batches", None, node
+    def _weighting(self, node: ast.AST) -> tuple[str, ast.expr | None, ast.expr | None]:
+        weighting, size, divisor, inner = "batches", None, None, node
         for outer in self.source.around(node):
             if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Mult):
-                other = outer.right if outer.left is inner else outer.left
-                weighting = "samples" if _is_size(other) else ""
+                size = outer.right if outer.left is inner else outer.left
+                weighting = "samples" if _is_size(size) else ""
             elif isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Div):
                 if outer.left is not inner:
-                    return "", None
+                    return "", None, None
                 divisor = outer.right
             elif isinstance(outer, ast.BinOp) and not isinstance(outer.op, ast.Add):
-                return "", None
+                return "", None, None
             elif isinstance(outer, ast.Call) and len(outer.args) > 1 and inner in outer.args:
-                others = [each for each in outer.args if each is not inner]
-                if last_name(outer.func) in ("update", "add") and any(map(_is_size, others)):
-                    weighting = "samples"
+                sizes = [each for each in outer.args if each is not inner and _is_size(each)]
+                if last_name(outer.func) in ("update", "add") and sizes:
+                    weighting, size = "samples", sizes[0]
+            elif isinstance(outer, ast.Tuple) and isinstance(
+                self.source.parents[outer], ast.Return
+            ):
+                # What is given together with its size is not meant to be weighted without it.
+                sizes = [each for each in outer.elts if each is not inner and _is_size(each)]
+                if len(sizes) == 1:
+                    weighting, size = "samples", sizes[0]
             elif isinstance(outer, ast.stmt):
                 break
             inner = outer
-        return weighting, divisor
+        return weighting, size, divisor
 
-    def _later(self, targets: list[ast.expr]) -> str:
+    def _later(self, targets: list[ast.expr]) -> tuple[str, ast.expr | None]:
         """How the variable that it is assigned to is used in the same function."""
         name = last_name(targets[0]) if isinstance(targets[0], ast.Name) else ""
-        found = {
-            self._weighting(node)[0]
-            for node in ast.walk(self.scope)
-            if name
-            and isinstance(node, ast.Name)
-            and node.id == name
-            and isinstance(node.ctx, ast.Load)
-        }
-        return "samples" if "samples" in found else "batches"
+        for node in ast.walk(self.scope):
+            if name and isinstance(node, ast.Name) and node.id == name:
+                weighting, size, _ = self._weighting(node)
+                if isinstance(node.ctx, ast.Load) and weighting == "samples":
+                    return weighting, size
+        return "batches", None
 
     def _assigned(self, name: str) -> list[ast.AST]:
         """The statements of the function that give a variable its value, up to this line."""
@@ -447,6 +507,10 @@ class _Reader:
         if isinstance(self.scope, ast.FunctionDef | ast.AsyncFunctionDef):
             names += [each.arg for each in (*self.scope.args.args, *self.scope.args.kwonlyargs)]
         return tuple(names[:8])
+
+
+def _is_loss(name: str) -> bool:
+    return bool(_LOSS & {*words(name)}) or name.endswith(("cross_entropy", "with_logits"))
 
 
 def _bare(node: ast.expr) -> ast.expr:

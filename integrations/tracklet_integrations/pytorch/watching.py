@@ -448,8 +448,8 @@ class Watcher:
                 if site is None or outer is None:
                     return
                 frame = outer
-            if not (evaluates or site.is_named):
-                return
+            if not (evaluates or site.is_named) or (graded and describing.is_spent(tensor)):
+                return  # it is a loss of training
             number = value if isinstance(value, int | float) else self._value_of(tensor)
             if number is not None:
                 number = float(number) if isinstance(number, int) else number

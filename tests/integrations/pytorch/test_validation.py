@@ -381,3 +381,121 @@ def test_a_fold_of_the_same_data_is_other_data(record: Any, kind: Any, by_sample
     tracklet.pytorch.autolog(disable=True)
     found = [value for _, value in record.history(record.only(), "val_loss")]
     assert found == pytest.approx(measured)
+
+
+def by_function(model: Any, criterion: Any, loader: Any) -> float:
+    @torch.no_grad()
+    def step(x: Any, y: Any) -> float:
+        model.eval()
+        return criterion(model(x), y).item()
+
+    running = n = 0.0
+    for x, y in loader:
+        running += step(x, y) * y.size(0)
+        n += y.size(0)
+    return running / n
+
+
+def by_function_with_size(model: Any, criterion: Any, loader: Any) -> float:
+    def loss_batch(x: Any, y: Any) -> tuple[float, int]:
+        loss = criterion(model(x), y)
+        return loss.item(), len(x)
+
+    model.eval()
+    with torch.no_grad():
+        losses, sizes = zip(*[loss_batch(x, y) for x, y in loader], strict=True)
+    return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+def by_function_mean(model: Any, criterion: Any, loader: Any) -> float:
+    def step(x: Any, y: Any) -> float:
+        return nn.functional.mse_loss(model(x), y).item()
+
+    model.eval()
+    with torch.no_grad():
+        return sum(step(x, y) for x, y in loader) / len(loader)
+
+
+def of_slices(model: Any, criterion: Any, loader: Any) -> float:
+    model.eval()
+    total_loss, x, y = 0.0, *(torch.stack(each) for each in zip(*loader.dataset, strict=True))
+    with torch.no_grad():
+        for at in range(0, len(x), 4):
+            part = x[at : at + 4]
+            total_loss += len(part) * criterion(model(part), y[at : at + 4]).item()
+    return total_loss / len(x)
+
+
+@pytest.mark.parametrize("evaluate", [by_function, by_function_with_size, by_function_mean])
+def test_a_caller_says_how_a_returned_loss_is_weighted(
+    evaluate: Callable[..., float], record: Any
+) -> None:
+    """The last batch is smaller: a mean over batches is another number."""
+    trainer = Trainer()
+    with tracklet.start_run():
+        trainer.epoch()
+        expected = evaluate(trainer.model, trainer.criterion, batches(VAL))
+    assert record.history(record.only(), "val_loss") == [(4, pytest.approx(expected, rel=1e-6))]
+
+
+def test_slices_are_weighted_by_the_sizes_that_stand_there(record: Any) -> None:
+    """Without a loader the script's own expression says how many samples each loss is of."""
+    trainer = Trainer()
+    with tracklet.start_run():
+        trainer.epoch()
+        expected = of_slices(trainer.model, trainer.criterion, batches(VAL))
+    assert record.history(record.only(), "val_loss") == [(4, pytest.approx(expected, rel=1e-6))]
+
+
+@pytest.mark.parametrize("shown", ["divided", "named", "spent"])
+def test_a_loss_of_training_shown_after_an_evaluation_is_not_its(shown: str, record: Any) -> None:
+    """Divided by the length of the training's loader, named so, or one that went backward."""
+    trainer = Trainer()
+    training, running_loss = batches(TRAIN), torch.zeros(())
+    with tracklet.start_run():
+        loss = torch.zeros(())
+        for x, y in training:
+            trainer.optimizer.zero_grad()
+            loss = trainer.criterion(trainer.model(x), y)
+            loss.backward()
+            trainer.optimizer.step()
+            running_loss += loss.detach()
+        train_loss = running_loss / len(training)
+        trainer.model.eval()
+        with torch.no_grad():
+            for x, y in batches(VAL):
+                assert trainer.model(x).shape == y.shape
+        if shown == "divided":
+            assert running_loss.item() / len(training)
+        elif shown == "named":
+            assert train_loss.item()
+        else:
+            assert loss.item()
+    run = record.only()
+    assert {key for key in run.data.metrics if key.endswith("loss")} == {"loss", "train_loss"}
+
+
+def test_a_sampler_of_ones_own_that_takes_a_part_is_other_data(record: Any) -> None:
+    """It does not say which part: two of them are not the same."""
+
+    class Part(torch.utils.data.Sampler):
+        def __init__(self, chosen: range) -> None:
+            self.chosen = chosen
+
+        def __iter__(self) -> Any:
+            return iter(self.chosen)
+
+        def __len__(self) -> int:
+            return len(self.chosen)
+
+    trainer, whole = Trainer(), TensorDataset(X, Y)
+    held = batches(whole, sampler=Part(range(20, 30)))
+    with tracklet.start_run():
+        for x, y in batches(whole, sampler=Part(range(20))):
+            trainer.optimizer.zero_grad()
+            trainer.criterion(trainer.model(x), y).backward()
+            trainer.optimizer.step()
+        expected = mean_of_batches(trainer.model, trainer.criterion, held)
+    run = record.only()
+    assert record.history(run, "val_loss") == [(5, pytest.approx(expected))]
+    assert "train_eval_loss" not in run.data.metrics
