@@ -15,6 +15,7 @@ from tracklet.fluent import active, resuming
 from tracklet.fluent.active import ActiveRun
 from tracklet_integrations.keras import describing
 from tracklet_integrations.keras.fitting import log_network
+from tracklet_integrations.shared.epochs import Turns
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
 from tracklet_integrations.shared.trained import still_there
@@ -80,6 +81,8 @@ class Stepping:
         self._counter = optimizer._iterations
         self._rate = getattr(optimizer, "_learning_rate", None)
         self.at = before
+        self.seen = 0
+        """How many calls of it were seen."""
         self.around: Surroundings | None = None
         self.alone = 0
         """How many steps it has taken since another's last."""
@@ -97,6 +100,7 @@ class Stepping:
 
     def add(self, now: float, target: Any) -> None:
         """A step was taken, after the gradient of a scalar; None if its value is not known."""
+        self.seen += 1
         is_first = not self.events or self.events[-1][0] == "epoch"
         self.events.append(("loss", now, target))
         if is_first:
@@ -127,6 +131,9 @@ class LoopRecord:
         self.flush_at = 0.0
         self.is_over = False
         self.steppings: list[Stepping] = []
+        self.turns = Turns()
+        self.has_passes = False
+        """Whether epochs are passes of a data set, rather than turns of the script's loop."""
         self._options = options
         self._model: Callable[[], Any] | None = None
         self._texts: dict[str, str] = {}
@@ -184,16 +191,40 @@ class LoopRecord:
         self.steppings.remove(known)
         known.is_open = False
 
-    def end_epoch(self, batches: int | None) -> None:
+    def follow(self, known: Stepping) -> None:
+        """The first optimizer has stepped: perhaps a variable of the script's loop has risen."""
+        if self.turns.variable is None and (known.seen + 1) & known.seen:
+            return  # it is looked for at steps 1, 2, 4, 8, …
+        number = self.turns.at_step(known.seen + 1)
+        if number is not None:
+            self._add_epoch(None, number)
+
+    def end_pass(self, batches: int | None, number: int | None) -> None:
         """A pass of a data set is over, in which steps were taken.
 
         Args:
             batches: How many it had; None if it was left before its end.
+            number: The number of the epoch, if the script's loop says it.
         """
+        if self._epochs and not self.has_passes:
+            return  # it had more than one epoch, or each has several
+        self.has_passes = True
         now = time()
-        for each in [each for each in self.steppings if each.is_open] or self.steppings:
+        for each in self._training():
             each.events.append(("lr", now, each.rate_now()))
-            each.events.append(("epoch", now, batches))
+        self._add_epoch(batches, number)
+
+    def _add_epoch(self, batches: int | None, number: int | None) -> None:
+        now = time()
+        self._epochs += 1
+        for each in self._training():
+            each.events.append(("epoch", now, number or self._epochs))
+        if batches is not None:
+            self._batches = batches if self._batches in (0, batches) else None
+
+    def _training(self) -> list[Stepping]:
+        """The optimizers of the training that goes on."""
+        return [each for each in self.steppings if each.is_open] or self.steppings
 
     def write(self) -> None:
         """Write what was seen."""
@@ -238,17 +269,12 @@ class LoopRecord:
             else:
                 self._end_epoch(known, at, value, add)
 
-    def _end_epoch(
-        self, known: Stepping, at: float, batches: int | None, add: Callable[..., None]
-    ) -> None:
+    def _end_epoch(self, known: Stepping, at: float, number: int, add: Callable[..., None]) -> None:
         if known.count and known.whole:
             add("train_loss", known.total / known.count, at)
         known.count, known.total, known.whole = 0, 0.0, True
         if known is self.steppings[0]:
-            self._epochs += 1
-            add("epoch", float(self._epochs), at)
-            if batches is not None:
-                self._batches = batches if self._batches in (0, batches) else None
+            add("epoch", float(number), at)
 
     def _key(self, metric: str, known: Stepping) -> str:
         """The series of an optimizer; once it has a name of its own, it keeps it."""
@@ -272,13 +298,17 @@ class LoopRecord:
         self.is_over = True
         for each in self.steppings:
             each.is_open = False
+        ended = None if self.has_passes else self.turns.at_end()
+        if ended is not None:
+            self._add_epoch(None, ended)
         self.write()
         recorder = self.recorder
         params: dict[str, Any] = {}
         if self._epochs:
             params["epochs"] = self._epochs
-        if self._batches:
-            params["batches_per_epoch"] = self._batches
+        batches = self._batches if self.has_passes else self.turns.length
+        if self._epochs and batches:
+            params["batches_per_epoch"] = batches
         recorder.params(params)
         told = "what the gradient of each step is of"
         if self._unknown:
@@ -290,10 +320,17 @@ class LoopRecord:
         if self._epochs:
             mean = "the mean of the losses of an epoch's steps, not weighted by their sizes"
             tags[f"tracklet.{LABEL}.train_loss"] = mean
-            tags[f"tracklet.{LABEL}.epoch"] = "passes of a tf.data.Dataset with steps in them"
+            variable = self.turns.variable
+            tags[f"tracklet.{LABEL}.epoch"] = (
+                "passes of a tf.data.Dataset with steps in them"
+                if self.has_passes or variable is None
+                else f"loop variable {variable.name}"
+            )
         else:
-            reason = "left out: no pass of a tf.data.Dataset with steps in it was over"
-            tags[f"tracklet.{LABEL}.epoch"] = reason
+            tags[f"tracklet.{LABEL}.epoch"] = (
+                "left out: no pass of a tf.data.Dataset with steps in it was over, and no loop "
+                "variable is named like an epoch"
+            )
         recorder.tags(tags)
         self._log_model()
         recorder.close()

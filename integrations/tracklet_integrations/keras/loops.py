@@ -87,6 +87,8 @@ class Pass:
     source: Callable[[], Any]
     batches: int = 0
     steps: int = 0
+    number: int | None = None
+    """The number of the epoch, if a variable of the script's loop says it."""
 
 
 class Watcher:
@@ -274,7 +276,7 @@ class Watcher:
             self._note_traced(compiled, each)
         if traced:
             self._asked, self._scaled = [], []  # they are of graphs, which nothing must keep
-        values = self._tf.nest.flatten(result)
+        values = [result] if hasattr(result, "dtype") else self._tf.nest.flatten(result)
         for key, place in compiled.places.items():
             known = self._known.get(key)
             optimizer = known.ref() if known is not None else None
@@ -312,7 +314,7 @@ class Watcher:
                     if current.ref() is not None:
                         return  # it is looked at between two steps
                 elif current.batches > 1:  # of a look at one batch nothing is counted
-                    self._end_epoch(None)
+                    self._end_epoch(None, current.number)
             current = self._pass = Pass(weakref.ref(iterator), weakref.ref(source or self))
         current.batches += 1
 
@@ -321,12 +323,12 @@ class Watcher:
         if current is not None and current.ref() is iterator:
             self._pass = None
             if current.steps:
-                self._end_epoch(current.batches)
+                self._end_epoch(current.batches, current.number)
 
-    def _end_epoch(self, batches: int | None) -> None:
+    def _end_epoch(self, batches: int | None, number: int | None) -> None:
         if self._record is not None:
             with suppressed():
-                self._record.end_epoch(batches)
+                self._record.end_pass(batches, number)
 
     # -- trainings -------------------------------------------------------------------------------
 
@@ -354,8 +356,14 @@ class Watcher:
         for each in record.steppings:
             if each is not known:
                 each.alone, each.is_open = 0, False
-        if self._pass is not None:
-            self._pass.steps += 1
+        current = self._pass
+        if known is record.steppings[0]:
+            if not record.has_passes:
+                record.follow(known)
+            if current is not None and not current.steps:
+                current.number = record.turns.look()
+        if current is not None:
+            current.steps += 1
         now = time()
         known.add(now, target)
         if now >= record.flush_at or len(known.events) >= _MAX_EVENTS:

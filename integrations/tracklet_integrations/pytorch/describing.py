@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Any, Final
 
 from tracklet.autolog import Recorder
-from tracklet_integrations.pytorch.epochs import user_frames
-from tracklet_integrations.pytorch.phases import Data
+from tracklet_integrations.shared.epochs import user_frames
+from tracklet_integrations.shared.phases import Data
 
 _MAX_NODES: Final = 40
 _MAX_ITEMS: Final = 16

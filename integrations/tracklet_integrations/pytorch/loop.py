@@ -12,9 +12,9 @@ from time import time
 from types import FrameType
 from typing import Any, Final
 
-from tracklet_integrations.pytorch.epochs import Turns
-from tracklet_integrations.pytorch.phases import Data, Segment
-from tracklet_integrations.pytorch.sites import Site
+from tracklet_integrations.shared.epochs import Turns
+from tracklet_integrations.shared.phases import Data, Segment
+from tracklet_integrations.shared.sites import Site
 
 MAX_EVENTS: Final = 4096
 """So many events are written at the latest."""

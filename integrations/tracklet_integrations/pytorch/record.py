@@ -17,13 +17,13 @@ from tracklet.fluent.active import ActiveRun
 from tracklet_integrations.pytorch import describing
 from tracklet_integrations.pytorch.checkpoints import AutomaticCheckpoints
 from tracklet_integrations.pytorch.loop import Optimizing, Pass, Training
-from tracklet_integrations.pytorch.phases import Segment, Splits
 from tracklet_integrations.pytorch.saving import SavedFiles
 from tracklet_integrations.pytorch.values import Late, Transfer
 from tracklet_integrations.shared import networks
 from tracklet_integrations.shared.forwards import Forwards
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
+from tracklet_integrations.shared.phases import Segment, Splits
 from tracklet_integrations.shared.trained import log_model, still_there
 
 LABEL: Final = "pytorch"

@@ -15,14 +15,15 @@ from tracklet.autolog import budget, session
 from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
-from tracklet_integrations.pytorch import checkpoints, continuing, describing, doors, saving, sites
+from tracklet_integrations.pytorch import checkpoints, continuing, describing, doors, saving
 from tracklet_integrations.pytorch.doors import Hook
 from tracklet_integrations.pytorch.loop import MAX_PENDING, Loop, Optimizing, Training
 from tracklet_integrations.pytorch.record import LABEL, TrainingRecord, begin_run
-from tracklet_integrations.pytorch.sites import Site
 from tracklet_integrations.pytorch.values import norm_of, reader
+from tracklet_integrations.shared import sites
 from tracklet_integrations.shared.doors import Door
 from tracklet_integrations.shared.driving import DRIVER
+from tracklet_integrations.shared.sites import Site
 
 _LOADERS: Final = "torch.utils.data.dataloader"
 _MAX_SITES: Final = 4096

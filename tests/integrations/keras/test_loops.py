@@ -295,3 +295,45 @@ def test_a_step_that_fails_leaves_nothing_for_the_next(record, on):
             broken(X, Y)
         other(X)
     assert not record.only().data.metrics
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_epochs_of_a_loop_without_a_pass_are_told_by_its_variable(record, on, compiled):
+    """Over arrays, or so many batches of a stream: the number is the one that the script has."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+    step = stepping(model, optimizer)
+    step = tf.function(step) if compiled else step
+    printed, rates = [], []
+    with tracklet.start_run():
+        for epoch in range(3, 6):
+            optimizer.learning_rate = 0.5**epoch
+            rates.append(0.5**epoch)
+            for at in range(0, 32, 8):
+                x, y = tf.constant(X[at : at + 8]), tf.constant(Y[at : at + 8])
+                printed.append(float(step(x, y)))
+    run = record.only()
+    assert record.history(run, "loss") == [*enumerate(printed, 1)]
+    assert record.history(run, "epoch") == [(4, 4.0), (8, 5.0), (12, 6.0)]
+    assert record.history(run, "lr") == [*zip((1, 5, 9), rates, strict=True)]
+    means = [pytest.approx(np.mean(printed[at : at + 4])) for at in (0, 4, 8)]
+    assert record.history(run, "train_loss") == [*zip((4, 8, 12), means, strict=True)]
+    assert {"epochs": "3", "batches_per_epoch": "4"}.items() <= run.data.params.items()
+    assert run.data.tags["tracklet.keras.epoch"] == "loop variable epoch"
+
+
+def test_turns_of_a_loop_over_a_stream_are_epochs_and_a_pass_has_the_number_of_its_turn(record, on):
+    """A data set that repeats has no pass that ends; of two trainings each has its own epochs."""
+    step = stepping(network(), keras.optimizers.SGD(0.125))
+    with tracklet.start_run(run_name="stream"):
+        stream = iter(BATCHES.repeat())
+        for _epoch in range(2):
+            for _ in range(3):
+                step(*next(stream))
+    step = stepping(network(), keras.optimizers.SGD(0.125))
+    with tracklet.start_run(run_name="passes"):
+        for epoch in range(7, 9):  # noqa: B007
+            for x, y in BATCHES:
+                step(x, y)
+    runs = {run.info.run_name: run for run in record.runs()}
+    assert record.history(runs["stream"], "epoch") == [(3, 1.0), (6, 2.0)]
+    assert record.history(runs["passes"], "epoch") == [(4, 8.0), (8, 9.0)]

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Final
 
-from tracklet_integrations.pytorch import sites
+from tracklet_integrations.shared import sites
 
 _MAX_FRAMES: Final = 32
-_OUTSIDE: Final = frozenset({"torch", "tracklet", "tracklet_integrations"})
+_OUTSIDE: Final = frozenset({"keras", "tensorflow", "torch", "tracklet", "tracklet_integrations"})
 
 
 def user_frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """The script's frames from the inside out: torch's and ours are passed over."""
+    """The script's frames from the inside out: those of the frameworks and ours are passed over."""
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from tracklet_integrations.pytorch.epochs import user_frames
-from tracklet_integrations.pytorch.sites import (
+from tracklet_integrations.shared.epochs import user_frames
+from tracklet_integrations.shared.sites import (
     Length,
     Site,
     number,
