@@ -20,13 +20,12 @@ def create(
     if artifact_location:
         check_remote(artifact_location, "an experiment's artifact_location")
     made = at.store.create_experiment(name, artifact_location or None, requests.by_key(tags))
-    return replies.ExperimentId(experiment_id=made)
+    return made
 
 
 def get(at: Served, experiment_id: str) -> replies.OneExperiment:
     """The experiment of an id."""
-    found = at.store.get_experiment(experiment_id)
-    return replies.OneExperiment(experiment=replies.experiment(found, at.places))
+    return replies.experiment(at.store.get_experiment(experiment_id), at.places)
 
 
 def get_by_name(at: Served, experiment_name: str) -> replies.OneExperiment:
@@ -34,7 +33,7 @@ def get_by_name(at: Served, experiment_name: str) -> replies.OneExperiment:
     found = at.store.get_experiment_by_name(experiment_name)
     if found is None:
         raise ResourceDoesNotExist(f"there is no experiment named {brief(experiment_name)}")
-    return replies.OneExperiment(experiment=replies.experiment(found, at.places))
+    return replies.experiment(found, at.places)
 
 
 def search(

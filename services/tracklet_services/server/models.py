@@ -35,19 +35,18 @@ def create(
         requests.by_key(params),
         model_type or None,
     )
-    return replies.OneModel(model=replies.model(made, at.places))
+    return replies.model(made, at.places)
 
 
 def get(at: Served, model_id: str) -> replies.OneModel:
     """The model of an id."""
-    found = at.store.get_logged_model(model_id)
-    return replies.OneModel(model=replies.model(found, at.places))
+    return replies.model(at.store.get_logged_model(model_id), at.places)
 
 
 def finalize(at: Served, model_id: str, status: requests.ModelStatus) -> replies.OneModel:
     """Say how it ended up."""
     made = at.store.finalize_logged_model(model_id, _STATUS.get(status, status))
-    return replies.OneModel(model=replies.model(made, at.places))
+    return replies.model(made, at.places)
 
 
 def delete(at: Served, model_id: str) -> None:

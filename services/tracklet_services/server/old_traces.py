@@ -24,10 +24,7 @@ Moment: TypeAlias = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970, to the end of the year 9999."""
 
 
-class OneOldTrace(Reply, kw_only=True):
-    """What is known of a trace."""
-
-    trace_info: dict[str, Any]
+OneOldTrace: TypeAlias = Annotated[dict[str, Any], "trace_info"]
 
 
 class OldTraces(Reply, kw_only=True):
@@ -105,7 +102,7 @@ def begin(
         tags=by_key(tags),
     )
     at.store.traces.put_trace(info)
-    return OneOldTrace(trace_info=_shown(info))
+    return _shown(info)
 
 
 def end(
@@ -127,12 +124,12 @@ def end(
         tags={**info.tags, **by_key(tags)},
     )
     at.store.traces.put_trace(ended)
-    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(trace_id)))
+    return _shown(at.store.traces.get_trace_info(trace_id))
 
 
 def get(at: Served, trace_id: str) -> OneOldTrace:
     """What is known of a trace."""
-    return OneOldTrace(trace_info=_shown(at.store.traces.get_trace_info(trace_id)))
+    return _shown(at.store.traces.get_trace_info(trace_id))
 
 
 def search(

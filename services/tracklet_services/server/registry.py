@@ -15,25 +15,22 @@ def create(
 ) -> replies.OneRegistered:
     """Create one."""
     made = at.store.create_registered_model(name, requests.by_key(tags), description)
-    return replies.OneRegistered(registered_model=replies.registered(made, at.places))
+    return replies.registered(made, at.places)
 
 
 def get(at: Served, name: str) -> replies.OneRegistered:
     """The registered model of a name."""
-    found = at.store.get_registered_model(name)
-    return replies.OneRegistered(registered_model=replies.registered(found, at.places))
+    return replies.registered(at.store.get_registered_model(name), at.places)
 
 
 def rename(at: Served, name: str, new_name: str) -> replies.OneRegistered:
     """Rename one."""
-    made = at.store.rename_registered_model(name, new_name)
-    return replies.OneRegistered(registered_model=replies.registered(made, at.places))
+    return replies.registered(at.store.rename_registered_model(name, new_name), at.places)
 
 
 def update(at: Served, name: str, description: str | None = None) -> replies.OneRegistered:
     """Describe one."""
-    made = at.store.update_registered_model(name, description)
-    return replies.OneRegistered(registered_model=replies.registered(made, at.places))
+    return replies.registered(at.store.update_registered_model(name, description), at.places)
 
 
 def delete(at: Served, name: str) -> None:
@@ -98,8 +95,7 @@ def delete_alias(at: Served, name: str, alias: str) -> None:
 
 def by_alias(at: Served, name: str, alias: str) -> replies.OneVersion:
     """The version that an alias points at."""
-    found = at.store.get_model_version_by_alias(name, alias)
-    return replies.OneVersion(model_version=replies.version(found, at.places))
+    return replies.version(at.store.get_model_version_by_alias(name, alias), at.places)
 
 
 def create_version(
@@ -123,21 +119,19 @@ def create_version(
         description,
         model_id,
     )
-    return replies.OneVersion(model_version=replies.version(made, at.places))
+    return replies.version(made, at.places)
 
 
 def get_version(at: Served, name: str, version: str) -> replies.OneVersion:
     """A version."""
-    found = at.store.get_model_version(name, version)
-    return replies.OneVersion(model_version=replies.version(found, at.places))
+    return replies.version(at.store.get_model_version(name, version), at.places)
 
 
 def update_version(
     at: Served, name: str, version: str, description: str | None = None
 ) -> replies.OneVersion:
     """Describe a version."""
-    made = at.store.update_model_version(name, version, description)
-    return replies.OneVersion(model_version=replies.version(made, at.places))
+    return replies.version(at.store.update_model_version(name, version, description), at.places)
 
 
 def transition(
@@ -145,7 +139,7 @@ def transition(
 ) -> replies.OneVersion:
     """Move a version to a stage."""
     made = at.store.transition_model_version_stage(name, version, stage, archive_existing_versions)
-    return replies.OneVersion(model_version=replies.version(made, at.places))
+    return replies.version(made, at.places)
 
 
 def delete_version(at: Served, name: str, version: str) -> None:
@@ -174,7 +168,7 @@ def download_uri(at: Served, name: str, version: str) -> replies.DownloadUri:
     found = at.store.get_model_version(name, version)
     source = found.storage_location or found.source or ""
     uri = at.places.download_uri(source, found.run_id, found.model_id)
-    return replies.DownloadUri(artifact_uri=uri)
+    return uri
 
 
 def set_version_tag(at: Served, name: str, version: str, key: str, value: str) -> None:

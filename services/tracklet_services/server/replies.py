@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from msgspec import Struct, defstruct, field
 
@@ -231,26 +241,29 @@ def model(made: entities.LoggedModel, places: Places) -> Model:
     return Model(info=_model_info(made, places), data=data)
 
 
+@cache
+def answer_of(verb: Callable[..., Any]) -> type[Struct]:
+    """The class of what a verb answers: its result, or that under the name it is annotated with."""
+    result = get_type_hints(verb, include_extras=True)["return"]
+    if get_origin(result) is not Annotated:
+        return Nothing if result is type(None) else result
+    kind, name = get_args(result)
+    return defstruct(f"One_{name}".title().replace("_", ""), [(name, kind)], bases=(Reply,))
+
+
 # -- answers -------------------------------------------------------------------------------------
 
 
-class ExperimentId(Reply, kw_only=True):
-    """The new experiment."""
+class Page(Reply, kw_only=True):
+    """A page of what was found."""
 
-    experiment_id: str
-
-
-class OneExperiment(Reply, kw_only=True):
-    """An experiment."""
-
-    experiment: Experiment
+    next_page_token: str | None = None
 
 
-class Experiments(Reply, kw_only=True):
+class Experiments(Page, kw_only=True):
     """A page of experiments."""
 
     experiments: list[Experiment] = []
-    next_page_token: str | None = None
 
 
 class DatasetSummary(Reply, kw_only=True):
@@ -268,83 +281,41 @@ class DatasetSummaries(Reply, kw_only=True):
     dataset_summaries: list[DatasetSummary] = []
 
 
-class OneRun(Reply, kw_only=True):
-    """A run."""
-
-    run: Run
-
-
-class OneRunInfo(Reply, kw_only=True):
-    """What a run is now."""
-
-    run_info: RunInfo
-
-
-class Runs(Reply, kw_only=True):
+class Runs(Page, kw_only=True):
     """A page of runs."""
 
     runs: list[Run] = []
-    next_page_token: str | None = None
 
 
-class Metrics(Reply, kw_only=True):
+class Metrics(Page, kw_only=True):
     """Points of metrics."""
 
     metrics: list[Metric] = []
-    next_page_token: str | None = None
 
 
-class Files(Reply, kw_only=True):
+class Files(Page, kw_only=True):
     """A folder of artifacts."""
 
     root_uri: str | None = None
     files: list[File] = []
-    next_page_token: str | None = None
 
 
-class OneModel(Reply, kw_only=True):
-    """A logged model."""
-
-    model: Model
-
-
-class Models(Reply, kw_only=True):
+class Models(Page, kw_only=True):
     """A page of logged models."""
 
     models: list[Model] = []
-    next_page_token: str | None = None
 
 
-class OneRegistered(Reply, kw_only=True):
-    """A registered model."""
-
-    registered_model: RegisteredModel
-
-
-class Registered(Reply, kw_only=True):
+class Registered(Page, kw_only=True):
     """A page of registered models."""
 
     registered_models: list[RegisteredModel] = []
-    next_page_token: str | None = None
 
 
-class OneVersion(Reply, kw_only=True):
-    """A version."""
-
-    model_version: ModelVersion
-
-
-class Versions(Reply, kw_only=True):
+class Versions(Page, kw_only=True):
     """A page of versions."""
 
     model_versions: list[ModelVersion] = []
-    next_page_token: str | None = None
-
-
-class DownloadUri(Reply, kw_only=True):
-    """Where a version's files are."""
-
-    artifact_uri: str
 
 
 class TraceReply(Reply, kw_only=True):
@@ -354,17 +325,10 @@ class TraceReply(Reply, kw_only=True):
     spans: list[dict[str, Any]] = []
 
 
-class OneTrace(Reply, kw_only=True):
-    """A trace."""
-
-    trace: TraceReply
-
-
-class Traces(Reply, kw_only=True):
+class Traces(Page, kw_only=True):
     """Traces."""
 
     traces: list[TraceReply] = []
-    next_page_token: str | None = None
 
 
 class TraceInfos(Reply, kw_only=True):
@@ -373,20 +337,20 @@ class TraceInfos(Reply, kw_only=True):
     trace_infos: list[dict[str, Any]] = []
 
 
-class FoundTraces(Reply, kw_only=True):
+class FoundTraces(Page, kw_only=True):
     """A page of traces."""
 
     traces: list[dict[str, Any]] = []
-    next_page_token: str | None = None
 
 
-class Deleted(Reply, kw_only=True):
-    """How many traces are gone."""
-
-    traces_deleted: int = field(name="traces_deleted")
-
-
-class OneAssessment(Reply, kw_only=True):
-    """An assessment."""
-
-    assessment: dict[str, Any]
+ExperimentId: TypeAlias = Annotated[str, "experiment_id"]
+OneExperiment: TypeAlias = Annotated[Experiment, "experiment"]
+OneRun: TypeAlias = Annotated[Run, "run"]
+OneRunInfo: TypeAlias = Annotated[RunInfo, "run_info"]
+OneModel: TypeAlias = Annotated[Model, "model"]
+OneRegistered: TypeAlias = Annotated[RegisteredModel, "registered_model"]
+OneVersion: TypeAlias = Annotated[ModelVersion, "model_version"]
+DownloadUri: TypeAlias = Annotated[str, "artifact_uri"]
+OneTrace: TypeAlias = Annotated[TraceReply, "trace"]
+Deleted: TypeAlias = Annotated[int, "traces_deleted"]
+OneAssessment: TypeAlias = Annotated[dict[str, Any], "assessment"]

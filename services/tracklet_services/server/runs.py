@@ -38,13 +38,13 @@ def create(
         run_name or None,
         run_id=run_id or None,
     )
-    return replies.OneRun(run=replies.run(made, at.places, ()))
+    return replies.run(made, at.places, ())
 
 
 def get(at: Served, run_id: str) -> replies.OneRun:
     """The run with all that was recorded."""
     found = at.store.get_run(run_id)
-    return replies.OneRun(run=replies.run(found, at.places, _latest(at, found)))
+    return replies.run(found, at.places, _latest(at, found))
 
 
 def _latest(at: Served, run: Run) -> Iterable[Metric]:
@@ -67,8 +67,7 @@ def update(
     run_name: str | None = None,
 ) -> replies.OneRunInfo:
     """Change status, end time and name."""
-    info = at.store.update_run(run_id, status, end_time, run_name)
-    return replies.OneRunInfo(run_info=replies.run_info(info, at.places))
+    return replies.run_info(at.store.update_run(run_id, status, end_time, run_name), at.places)
 
 
 def delete(at: Served, run_id: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from tracklet_services.server.replies import Nothing
+from tracklet_services.server.replies import Nothing, answer_of
 from tracklet_services.server.requests import asked_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Endpoint(NamedTuple):
     path: str
     right: Right
     subject: Subject
-    call: Callable[..., Struct | None]
+    call: Callable[..., Any]
     versions: Sequence[str] = ("2.0",)
 
     @property
@@ -97,11 +97,13 @@ class Endpoint(NamedTuple):
     @property
     def reply(self) -> type[Struct]:
         """The class of what is answered."""
-        found = get_type_hints(self.call)["return"]
-        return found if issubclass(found, Struct) else Nothing
+        return answer_of(self.call)
 
     def answer(self, served: Served, asked: Struct) -> Struct:
         """Do what is asked."""
-        code = self.call.__code__
+        code, reply = self.call.__code__, self.reply
         given = [getattr(asked, name) for name in code.co_varnames[1 : code.co_argcount]]
-        return self.call(served, *given) or Nothing()
+        result = self.call(served, *given)
+        if result is None or isinstance(result, reply):
+            return result or Nothing()
+        return reply(**{reply.__struct_fields__[0]: result})

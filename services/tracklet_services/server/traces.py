@@ -46,18 +46,18 @@ def start(at: Served, trace: requests.NewTrace) -> replies.OneTrace:
     info = _made(entities.TraceInfo.from_dict, trace.trace_info)
     at.store.traces.put_trace(info)
     kept = at.store.traces.get_trace_info(info.trace_id)
-    return replies.OneTrace(trace=replies.TraceReply(trace_info=info_of(kept)))
+    return replies.TraceReply(trace_info=info_of(kept))
 
 
 def get_info(at: Served, trace_id: str) -> replies.OneTrace:
     """What is known of a trace."""
     info = at.store.traces.get_trace_info(trace_id)
-    return replies.OneTrace(trace=replies.TraceReply(trace_info=info_of(info)))
+    return replies.TraceReply(trace_info=info_of(info))
 
 
 def get(at: Served, trace_id: str) -> replies.OneTrace:
     """A trace with its spans."""
-    return replies.OneTrace(trace=_whole(at.store.traces.get_trace(trace_id)))
+    return _whole(at.store.traces.get_trace(trace_id))
 
 
 def _whole(trace: entities.Trace) -> replies.TraceReply:
@@ -141,7 +141,7 @@ def delete(
         max_traces,
         request_ids,
     )
-    return replies.Deleted(traces_deleted=gone)
+    return gone
 
 
 def link(at: Served, run_id: str, trace_ids: _Some = ()) -> None:
@@ -171,13 +171,13 @@ def create_assessment(
     """Keep an assessment."""
     made = _made(entities.Assessment.from_dictionary, assessment)
     kept = at.store.traces.create_assessment(made.with_changes(trace_id=trace_id))
-    return replies.OneAssessment(assessment=kept.to_dictionary())
+    return kept.to_dictionary()
 
 
 def get_assessment(at: Served, trace_id: str, assessment_id: str) -> replies.OneAssessment:
     """An assessment."""
     found = at.store.traces.get_assessment(trace_id, assessment_id)
-    return replies.OneAssessment(assessment=found.to_dictionary())
+    return found.to_dictionary()
 
 
 def update_assessment(
@@ -198,7 +198,7 @@ def update_assessment(
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidParameterValue(f"the assessment makes no sense: {error}") from error
     kept = traces.update_assessment(trace_id, assessment_id, made)
-    return replies.OneAssessment(assessment=kept.to_dictionary())
+    return kept.to_dictionary()
 
 
 def delete_assessment(at: Served, trace_id: str, assessment_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
@@ -11,30 +11,10 @@ from tracklet_services.server.replies import Reply
 from tracklet_services.server.table import KINDS, Endpoint, Served
 
 _Kind: TypeAlias = Literal["experiment", "registered_model"]
-
-
-class OneUser(Reply, kw_only=True):
-    """A user."""
-
-    user: dict[str, Any]
-
-
-class Token(Reply, kw_only=True):
-    """A token, which is shown this once."""
-
-    token: str
-
-
-class Users(Reply, kw_only=True):
-    """All users."""
-
-    users: list[dict[str, Any]]
-
-
-class Tokens(Reply, kw_only=True):
-    """What somebody's tokens allow; the tokens themselves are known to nobody."""
-
-    tokens: list[dict[str, Any]]
+OneUser: TypeAlias = Annotated[dict[str, Any], "user"]
+Token: TypeAlias = Annotated[str, "token"]
+Users: TypeAlias = Annotated[list[dict[str, Any]], "users"]
+Tokens: TypeAlias = Annotated[list[dict[str, Any]], "tokens"]
 
 
 class Allowed(Reply, kw_only=True):
@@ -67,12 +47,12 @@ def _accounts(at: Served) -> tuple[Accounts, Caller]:
 def create(at: Served, username: str, password: str) -> OneUser:
     """Make a user."""
     accounts, caller = _accounts(at)
-    return OneUser(user=accounts.create_user(username, password, caller))
+    return accounts.create_user(username, password, caller)
 
 
 def get(at: Served, username: str) -> OneUser:
     """What is known of a user."""
-    return OneUser(user=_accounts(at)[0].user(username))
+    return _accounts(at)[0].user(username)
 
 
 def update_password(
@@ -100,18 +80,18 @@ def create_token(
 ) -> Token:
     """A token that allows no more than its maker's own credentials do."""
     accounts, caller = _accounts(at)
-    return Token(token=accounts.create_token(caller, scope, experiment_ids))
+    return accounts.create_token(caller, scope, experiment_ids)
 
 
 def every(at: Served) -> Users:
     """All users."""
-    return Users(users=[{**user, "roles": []} for user in _accounts(at)[0].users()])
+    return [{**user, "roles": []} for user in _accounts(at)[0].users()]
 
 
 def tokens(at: Served, username: str | None = None) -> Tokens:
     """What tokens allow."""
     accounts, name = _whose(at, username)
-    return Tokens(tokens=accounts.tokens(name))
+    return accounts.tokens(name)
 
 
 def revoke_token(at: Served, token_id: str, username: str | None = None) -> None:
@@ -187,7 +167,7 @@ def _rows(user: dict[str, Any]) -> list[dict[str, Any]]:
 def current(at: Served) -> OneUser:
     """Who asks."""
     accounts, caller = _accounts(at)
-    return OneUser(user=accounts.user(caller.name))
+    return accounts.user(caller.name)
 
 
 def grant_experiment(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import uuid
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -45,12 +45,6 @@ class Webhook(Reply, kw_only=True):
     last_updated_timestamp: int
 
 
-class OneWebhook(Reply, kw_only=True):
-    """A webhook."""
-
-    webhook: Webhook
-
-
 class Webhooks(Reply, kw_only=True):
     """A page of webhooks."""
 
@@ -67,10 +61,8 @@ class Result(Reply, kw_only=True):
     error_message: str | None = None
 
 
-class Tried(Reply, kw_only=True):
-    """What came of a try."""
-
-    result: Result
+OneWebhook: TypeAlias = Annotated[Webhook, "webhook"]
+Tried: TypeAlias = Annotated[Result, "result"]
 
 
 def _shown(hook: Hook) -> Webhook:
@@ -124,12 +116,12 @@ def create(
         secret,
         status,
     )
-    return OneWebhook(webhook=_shown(hook))
+    return _shown(hook)
 
 
 def get(at: Served, webhook_id: str) -> OneWebhook:
     """A webhook."""
-    return OneWebhook(webhook=_shown(_notifier(at).hooks.get(webhook_id)))
+    return _shown(_notifier(at).hooks.get(webhook_id))
 
 
 def pages(
@@ -163,7 +155,7 @@ def update(
         secret=secret,
         status=status,
     )
-    return OneWebhook(webhook=_shown(hook))
+    return _shown(hook)
 
 
 def delete(at: Served, webhook_id: str) -> None:
@@ -179,11 +171,9 @@ def attempt(at: Served, webhook_id: str, event: OneEvent | None = None) -> Tried
         answer = notifier.send(hook, notifier.body(tried), str(uuid.uuid4()))
     except (TrackletException, OSError, http.client.HTTPException) as error:
         said = error.message if isinstance(error, TrackletException) else str(error)
-        return Tried(result=Result(success=False, error_message=said or type(error).__name__))
+        return Result(success=False, error_message=said or type(error).__name__)
     good = answer.status < 300
-    return Tried(
-        result=Result(success=good, response_status=answer.status, response_body=answer.text)
-    )
+    return Result(success=good, response_status=answer.status, response_body=answer.text)
 
 
 _W = "webhooks"
