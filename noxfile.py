@@ -29,6 +29,8 @@ TRAINERS = ["lightning", "tensorboard", "transformers"]
 
 # Further ones, whose tests share one as well.
 OTHERS = ["catboost"]
+# And what other libraries made for scikit-learn.
+ESTIMATORS = ["imbalanced-learn", "ngboost", "skorch"]
 
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]
@@ -234,7 +236,7 @@ def keras(session: nox.Session) -> None:
 @nox.session
 def others(session: nox.Session) -> None:
     """The plugins of further frameworks, which share one environment; and models for MLflow."""
-    only_those_of(session, *OTHERS, needs=["scikit-learn"])
+    only_those_of(session, *OTHERS, "estimators", needs=["scikit-learn", *ESTIMATORS])
     python = real_mlflow(session, "mlflow>=3.17,<4", *OTHERS)
     env = {**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python}
     place = ["-m", "interop", *(f"tests/interop/test_{name}.py" for name in OTHERS)]
@@ -243,7 +245,8 @@ def others(session: nox.Session) -> None:
 
 def only_those_of(session: nox.Session, *frameworks: str, needs: Sequence[str] = ()) -> None:
     """The tests of some frameworks' plugins, with no others installed."""
-    session.install("-e", f".[{','.join(frameworks)}]", *group("tests"), *needs)
+    extras = [name for name in frameworks if name in PYPROJECT["project"]["optional-dependencies"]]
+    session.install("-e", f".[{','.join(extras)}]", *group("tests"), *needs)
     places = [
         str(place)
         for kind in ("integrations", "flavors")

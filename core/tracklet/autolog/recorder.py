@@ -382,6 +382,7 @@ class Recorder:
         input_example: Any = None,
         params: Mapping[str, str] | None = None,
         registered_model_name: str | None = None,
+        fallback: str | None = None,
         **flavor_options: Any,
     ) -> ModelInfo | None:
         """Log a model; the flavor is found by the model's type.
@@ -393,6 +394,7 @@ class Recorder:
             input_example: Rows to store with it.
             params: Params to link with it.
             registered_model_name: Also register it under this name.
+            fallback: The flavor of a model whose type none knows.
             **flavor_options: What the flavor takes beside, such as ``serialization_format``. What
                 the flavor of this model has no such option for is left out.
         """
@@ -400,7 +402,12 @@ class Recorder:
         with self.step("model"):
             from tracklet import models
 
-            flavor = models.flavor_of(model)
+            try:
+                flavor = models.flavor_of(model)
+            except InvalidParameterValue:
+                if fallback is None:
+                    raise
+                flavor = models.flavor(fallback)
             known = flavor.options()
             flavor_options = {key: flavor_options[key] for key in flavor_options if key in known}
             with self._pending_model(name, params) as pending:

@@ -212,6 +212,7 @@ class FitRecord:
             "model",
             params={**self._texts, **best_params},
             registered_model_name=options.registered_model_name,
+            fallback="sklearn",  # of a class that the user named
             **shared,
         )
         self.model_id = info.model_id if info is not None else None

@@ -13,7 +13,7 @@ from tracklet.fluent.starting import active_run
 from tracklet.patching import Call, Outcome, Patch, existing_classes
 from tracklet_integrations.shared import FITTING_FOLDS
 from tracklet_integrations.shared.post_training import PostTraining
-from tracklet_integrations.sklearn import estimators, iterations
+from tracklet_integrations.sklearn import estimators, iterations, resampling
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops
 from tracklet_integrations.sklearn.options import SklearnOptions
@@ -68,6 +68,9 @@ class SklearnIntegration(autolog.Integration):
         yield Patch("sklearn.base", f"{_BASE}.__init_subclass__", self.watch_new_class)
         for cls in existing_classes(BaseEstimator):
             yield from self._of_class(cls)
+        for named in options.estimators:
+            yield from self._of_named(named)
+        yield autolog.LatePatches("imblearn.base", self._of_samplers)
         for module in ("sklearn.model_selection", "sklearn.model_selection._validation"):
             for function in _VALIDATING:
                 yield Patch(module, function, self.watch_validation)
@@ -87,6 +90,39 @@ class SklearnIntegration(autolog.Integration):
             target = f"{cls.__qualname__}.{method}"
             advice = self.watch_partial_fit if method == "partial_fit" else self.watch_fit
             yield Patch(cls.__module__, target, advice, owner=cls)
+
+    def _of_named(self, named: str | type) -> Iterator[Patch | autolog.LatePatches]:
+        """The fits of a class that the user named, which is no ``BaseEstimator``."""
+        if isinstance(named, type):
+            yield from self._of_class(named)
+            return
+        module, _, name = named.replace(":", ".").rpartition(".")
+
+        def found(home: ModuleType) -> Iterator[Patch]:
+            cls = getattr(home, name, None)
+            if not isinstance(cls, type):
+                _logger.warning(
+                    "estimators: %s has no class %r, which is not watched", module, name
+                )
+                return
+            for each in existing_classes(cls):
+                yield from self._of_class(each)
+
+        yield autolog.LatePatches(module, found)
+
+    def _of_samplers(self, home: ModuleType) -> Iterator[Patch]:
+        """What makes other rows of the training data inside of a pipeline."""
+        for name in ("SamplerMixin", "BaseSampler"):
+            if "fit_resample" in vars(getattr(home, name, object)):
+                yield Patch(home.__name__, f"{name}.fit_resample", self.watch_sampler)
+
+    def watch_sampler(self, call: Call) -> Generator[None, Outcome, None]:
+        """``fit_resample`` of imbalanced-learn's, within a training: classes before and after."""
+        outcome = yield
+        inside = session.own()
+        recorder = inside.recorder if inside is not None else None
+        if recorder is not None and outcome.error is None:
+            resampling.record(recorder, call, outcome.value)
 
     def watch_new_class(self, call: Call) -> Generator[None, Outcome, None]:
         """``BaseEstimator.__init_subclass__``: a class has come into being."""

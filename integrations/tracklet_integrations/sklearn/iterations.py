@@ -9,12 +9,13 @@ time of the fit and leaves nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any, Final
 
 from tracklet.autolog import TrainingRecorder
+from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.sklearn import estimators
 
 # Attributes that hold one number per iteration, and what they are called on the record.
@@ -33,6 +34,13 @@ _HISTORIES: Final = {
 }
 _OWNERS: Final = {"scores_": ("BayesianRidge", "ARDRegression")}
 
+# Attributes in which libraries keep what they evaluated: {set: {metric: one number per iteration}}.
+_EVALUATIONS: Final = ("evals_result_", "evals_result")
+
+# In which skorch keeps a dict per epoch; of its entries these are no results.
+_EPOCHS: Final = ("history_", "history")
+_NO_RESULTS: Final = ("epoch", "dur", "batches")
+
 # Attributes that hold one number for the whole fit.
 _NUMBERS: Final = {
     "n_iter_": "n_iter",
@@ -42,6 +50,8 @@ _NUMBERS: Final = {
     "lower_bound_": "lower_bound",
     "reconstruction_err_": "reconstruction_error",
     "bound_": "perplexity_bound",
+    "best_iteration_": "best_iteration",
+    "best_val_loss_itr": "best_iteration",  # NGBoost
     "oob_score_": "oob_score",
 }
 
@@ -110,6 +120,26 @@ def _histories(estimator: Any) -> Iterator[tuple[str, list[float]]]:
         values = _numbers_in(own.get(attribute))
         if values:
             yield key, values[:_MAX_STEPS]
+    for key, found in (*_evaluations(own), *_epochs(own)):
+        values = _numbers_in(found)
+        if values:
+            yield metric_key(key), values[:_MAX_STEPS]
+
+
+def _evaluations(own: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    found = next((own[name] for name in _EVALUATIONS if type(own.get(name)) is dict), {})
+    for data, metrics in found.items():
+        for metric, values in metrics.items() if isinstance(metrics, dict) else ():
+            yield f"{data}-{metric}", values
+
+
+def _epochs(own: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    rows = next((own[name] for name in _EPOCHS if isinstance(own.get(name), list)), [])
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        return
+    for key in rows[-1]:
+        if key not in _NO_RESULTS and not str(key).endswith(("_best", "_batch_count")):
+            yield str(key), [row.get(key) for row in rows]
 
 
 def _numbers(estimator: Any) -> Iterator[tuple[str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, Literal
 
@@ -52,6 +52,9 @@ class SklearnOptions(CommonOptions):
         iteration_metrics: ``"auto"`` records what an estimator keeps of its iterations as metrics
             with a step each; ``"live"`` also measures the loss while training, where scikit-learn
             has callbacks; ``"none"`` records none.
+        estimators: Further classes whose ``fit`` is a training, although they do not derive from
+            ``BaseEstimator``: themselves, or by name as ``"package.module.Class"``. Their modules
+            need not be imported yet.
 
     Raises:
         InvalidParameterValue: A value breaks its rule; what was configured stays in force.
@@ -78,6 +81,7 @@ class SklearnOptions(CommonOptions):
     log_plots: bool = True
     log_html: bool = True
     iteration_metrics: Literal["auto", "live", "none"] = "auto"
+    estimators: Sequence[str | type] = ()
 
     def __post_init__(self, disable: bool) -> None:
         super().__post_init__(disable)
@@ -88,6 +92,16 @@ class SklearnOptions(CommonOptions):
         self.check_choice("serialization_format", _FORMATS)
         self.check_choice("training_metrics", _WHICH)
         self.check_choice("iteration_metrics", _ITERATIONS)
+        if isinstance(self.estimators, str | type):
+            raise InvalidParameterValue(
+                f"estimators must be a list of classes or their names; got {self.estimators!r}"
+            )
+        for each in self.estimators:
+            if not isinstance(each, type) and not (isinstance(each, str) and "." in each):
+                raise InvalidParameterValue(
+                    "estimators must be classes, or names such as 'package.module.Class'; "
+                    f"got {each!r}"
+                )
         for name in ("training_metrics_seconds", "dataset_seconds"):
             seconds = getattr(self, name)
             if not seconds >= 0:
