@@ -150,11 +150,8 @@ class Importer:
         for record in self._readable(self.source.runs(experiment_id)):
             info = replace(record.run.info, experiment_id=here)
             record = replace(record, run=replace(record.run, info=info))
-            merge, copy = (
-                self.target.merge_run,
-                self._copies("runs", info.run_id, info.artifact_uri),
-            )
-            self._merge("runs", info.run_id, merge, record, copy_artifacts=copy)
+            copy = self._copies("runs", info.run_id, info.artifact_uri)
+            self._merge("runs", info.run_id, self.target.merge_run, record, copy_artifacts=copy)
             yield
 
     def _logged_models(self, experiment_id: str, here: str) -> None:

@@ -167,8 +167,7 @@ def download_uri(at: Served, name: str, version: str) -> replies.DownloadUri:
     """Where the files of a version are."""
     found = at.store.get_model_version(name, version)
     source = found.storage_location or found.source or ""
-    uri = at.places.download_uri(source, found.run_id, found.model_id)
-    return uri
+    return at.places.download_uri(source, found.run_id, found.model_id)
 
 
 def set_version_tag(at: Served, name: str, version: str, key: str, value: str) -> None:

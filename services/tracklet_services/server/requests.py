@@ -11,7 +11,6 @@ from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_type_hints
 
-import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from tracklet import entities
@@ -112,28 +111,39 @@ def asked_of(verb: Callable[..., Any]) -> type[Struct]:
 
 # -- of entities ---------------------------------------------------------------------------------
 
-_FORMS: Final[dict[str, Any]] = {
-    "str": str,
-    "str | None": str | None,
-    "int": Int64,
-    "float": float,
-    "list[InputTag]": list[Pair],
+_FORMS: Final[dict[str, tuple[Any, str]]] = {
+    "str": (str, "{}"),
+    "str | None": (str | None, "{} or None"),
+    "int": (Int64, "{}"),
+    "float": (float, "{}"),
+    "list[InputTag]": (list[Pair], "[InputTag(pair.key, pair.value) for pair in {}]"),
 }
+"""The type of a field of a message by its form, and what is made of its value."""
+
+_MAKERS: Final[dict[str, Any]] = {"InputTag": entities.InputTag}
 
 
 def _message(kind: type[entities.Entity], without: str = "") -> Any:
-    """The class of the message of an entity."""
+    """The class of the message of an entity, perhaps without the entity's last field.
+
+    What makes the entity is compiled, for messages come by the thousand.
+    """
     fields: list[Any] = []
+    values: list[str] = []
     for field, name, form in messages.fields(kind):
         if field == without:
             continue
-        typed = name, _FORMS[form]
-        if field in kind._defaults:
-            default = kind._defaults[field]
-            typed = *typed, [] if form.startswith("list") else default
-        fields.append(typed)
+        type_, value = _FORMS[form]
+        values.append(value.format(f"asked.{name}"))
+        if field not in kind._defaults:
+            fields.append((name, type_))
+        else:
+            default = [] if form.startswith("list") else kind._defaults[field]
+            fields.append((name, type_, default))
     made = defstruct(kind.__name__, fields, kw_only=True, module=__name__)
-    _FORMS[kind.__name__] = made
+    known = {**_MAKERS, "kind": kind}
+    _MAKERS[kind.__name__] = eval(f"lambda asked: kind({', '.join(values)})", known)
+    _FORMS[kind.__name__] = made, f"{kind.__name__}({{}})"
     return made
 
 
@@ -152,8 +162,7 @@ else:
 
 def made(kind: type[E], asked: Sequence[Any]) -> list[E]:
     """The entities of messages."""
-    make = messages.reader(kind)
-    return [make(each, lambda place: place) for each in msgspec.to_builtins(asked)]
+    return list(map(_MAKERS[kind.__name__], asked))
 
 
 # -- traces --------------------------------------------------------------------------------------
