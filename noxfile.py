@@ -230,7 +230,8 @@ def trainers(session: nox.Session) -> None:
 @nox.session
 def keras(session: nox.Session) -> None:
     """The tests of Keras' plugins, on TensorFlow."""
-    only_those_of(session, "keras", needs=["tensorflow-cpu"])
+    needs = ["tensorflow-cpu", "keras-tuner", "scikeras", "tensorboard"]
+    only_those_of(session, "keras", needs=needs)
 
 
 @nox.session

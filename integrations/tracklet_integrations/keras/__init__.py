@@ -18,6 +18,7 @@ from tracklet.autolog import (
     CommonOptions,
     Explanation,
     Integration,
+    LatePatches,
     recording,
     switch,
 )
@@ -139,12 +140,13 @@ class KerasIntegration(Integration):
         assert isinstance(earlier, KerasIntegration)
         self._homes = earlier._homes
 
-    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
+    def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch | LatePatches]:
         """The doors of all models, on whichever backend."""
         if not hasattr(framework, "__path__"):
             raise PatchError("the module keras is not Keras")
         if not hasattr(self, "_homes"):
             self._homes = WeakTable()
+        self._searches: WeakTable[Any] = WeakTable()
         for name, advice in (("fit", self.watch_fit), ("evaluate", self.watch_evaluation)):
             trainer = next(cls for cls in framework.Model.__mro__ if name in vars(cls))
             yield Patch(trainer.__module__, f"{trainer.__qualname__}.{name}", advice)
@@ -153,6 +155,12 @@ class KerasIntegration(Integration):
 
             self._doors = [*Watcher(options, sys.modules["tensorflow"]).doors()]  # held weakly
             yield from self._doors
+        yield LatePatches("keras_tuner", self._doors_of_tuners)
+
+    def _doors_of_tuners(self, framework: ModuleType) -> Iterable[Patch]:
+        for name, advice in (("search", self.watch_search), ("on_trial_end", self.watch_trial_end)):
+            tuner = next(cls for cls in framework.Tuner.__mro__ if name in vars(cls))
+            yield Patch(tuner.__module__, f"{tuner.__qualname__}.{name}", advice)
 
     def explain(self, options: Any) -> Explanation:
         """What is recorded."""
@@ -170,6 +178,7 @@ class KerasIntegration(Integration):
                 "loss, lr, epoch, train_loss: of loops around tf.GradientTape",
                 "model_summary.txt",
                 *(("the trained model",) if options.log_models else ()),
+                "searches of KerasTuner: trials.json, score, best_*, with no run for each trial",
                 "checkpoint.*: what a ModelCheckpoint of yours has kept",
                 *(("checkpoints",) if options.checkpoint else ()),
                 *(("the datasets",) if options.log_datasets else ()),
@@ -201,6 +210,28 @@ class KerasIntegration(Integration):
             fit.conclude(outcome.error is None)
             if outcome.error is None and options.log_models:
                 fit.log_model()
+
+    def watch_search(self, call: Call) -> Generator[None, Outcome, None]:
+        """A search of KerasTuner's: one run, in which the fits of its trials have none."""
+        tuner, options = call.instance, self.options
+        with driven_by(LABEL), recording(LABEL, options) as recorder:
+            if recorder is None:
+                yield
+                return
+            from tracklet_integrations.keras.tuning import Search
+
+            search = self._searches[tuner] = Search(recorder, tuner)
+            search.describe(call.arguments(), log_datasets=options.log_datasets)
+            outcome = yield
+            search.conclude()
+            recorder.finish(outcome)
+
+    def watch_trial_end(self, call: Call) -> Generator[None, Outcome, None]:
+        """``on_trial_end``: what came of a trial."""
+        yield
+        search = self._searches.get(call.instance)
+        if search is not None:
+            search.end_trial(call.arguments()["trial"])
 
     def watch_evaluation(self, call: Call) -> Generator[None, Outcome, None]:
         """``evaluate`` outside of a training: into the active run, or that of the training."""

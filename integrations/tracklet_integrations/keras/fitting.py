@@ -267,20 +267,9 @@ class Fit(Training):
                 found |= describing.stopping_params(self._stopping)
         self.texts |= recorder.params(found)
         if self._options.log_datasets:
-            self._datasets(given)
+            record_datasets(recorder, given)
         with super().among_the_callbacks_of(call):
             yield
-
-    def _datasets(self, given: Mapping[str, Any]) -> None:
-        found = {"train": (given.get("x"), given.get("y"))}
-        validation = given.get("validation_data")
-        if validation is not None:
-            x, y, *_ = (*validation, None) if isinstance(validation, tuple) else (validation, None)
-            found["eval"] = x, y
-        for context, (x, y) in found.items():
-            with self._recorder.step("dataset"):
-                features, targets = describing.dataset(x, y, "dataset")
-                self._recorder.dataset(features, targets, context=context)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Which epoch it is; the first says from where a training goes on that was cut off."""
@@ -371,6 +360,24 @@ class Fit(Training):
         """Log the trained model."""
         points = self.last.values()
         log_network(self._recorder, self._options, self.model, self._x, self.texts, points)
+
+
+def record_datasets(recorder: TrainingRecorder, given: Mapping[str, Any]) -> None:
+    """Record what a training is done with, and what it is validated on.
+
+    Args:
+        recorder: Of the training.
+        given: What ``fit`` was given, by name.
+    """
+    found = {"train": (given.get("x"), given.get("y"))}
+    validation = given.get("validation_data")
+    if validation is not None:
+        x, y, *_ = (*validation, None) if isinstance(validation, tuple) else (validation, None)
+        found["eval"] = x, y
+    for context, (x, y) in found.items():
+        with recorder.step("dataset"):
+            features, targets = describing.dataset(x, y, "dataset")
+            recorder.dataset(features, targets, context=context)
 
 
 def log_network(
