@@ -27,6 +27,12 @@ _OWN: Final = (
     "/model-versions/get-artifact",
     "/openapi.json",
 )
+_LISTS: Final = {
+    replies.Experiments: ("experiments", "experiment", "experiment_id"),
+    replies.Registered: ("registered_models", "registered", "name"),
+    replies.Versions: ("model_versions", "registered", "name"),
+}
+"""What lists show to those only who may read it: where it is, its kind, and what names it."""
 
 
 class Authority:
@@ -175,24 +181,11 @@ class Authority:
             self.accounts.renamed("registered", asked.name, asked.new_name)
         elif endpoint.path == "registered-models/delete":
             self.accounts.revoke("registered", asked.name)
-        elif isinstance(reply, replies.Experiments):
-            reply.experiments = [
-                one
-                for one in reply.experiments
-                if self.accounts.may(caller, "read", "experiment", one.experiment_id)
-            ]
-        elif isinstance(reply, replies.Registered):
-            reply.registered_models = [
-                one
-                for one in reply.registered_models
-                if self.accounts.may(caller, "read", "registered", one.name)
-            ]
-        elif isinstance(reply, replies.Versions):
-            reply.model_versions = [
-                one
-                for one in reply.model_versions
-                if self.accounts.may(caller, "read", "registered", one.name)
-            ]
+        elif type(reply) in _LISTS:
+            items, kind, key = _LISTS[type(reply)]
+            every, may = getattr(reply, items), self.accounts.may
+            shown = [one for one in every if may(caller, "read", kind, getattr(one, key))]
+            setattr(reply, items, shown)
         return reply
 
 
