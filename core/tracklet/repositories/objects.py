@@ -48,6 +48,7 @@ class ObjectArtifacts(RemoteArtifacts):
                 f"a place of artifacts is {scheme}:// and the name of a bucket, without a login; "
                 "credentials come from the environment"
             )
+        self.bucket = bucket
         self._objects = _library("obstore")
         self._prefix = "/".join(part for part in prefix.split("/") if part)
         self._store = _opened(scheme, bucket)
@@ -59,7 +60,7 @@ class ObjectArtifacts(RemoteArtifacts):
             with self._reported("store", path):
                 self._objects.put(
                     self._store,
-                    self._at(path),
+                    self.key(path),
                     local_file,
                     attributes=attributes,
                     chunk_size=_CHUNK,
@@ -87,7 +88,7 @@ class ObjectArtifacts(RemoteArtifacts):
 
     def _write(self, path: str, target: Path) -> str | None:
         """Write an object to a file, and give the hash that was noted when it was put."""
-        found = self._objects.get(self._store, self._at(path))
+        found = self._objects.get(self._store, self.key(path))
         size, digest = found.meta["size"], found.attributes.get(_DIGEST)
         with target.open("wb") as file:
             if size <= _CHUNK:
@@ -99,7 +100,7 @@ class ObjectArtifacts(RemoteArtifacts):
                 group = starts[first : first + _AT_ONCE]
                 ends = [min(size, start + _CHUNK) for start in group]
                 parts = self._objects.get_ranges(
-                    self._store, self._at(path), starts=group, ends=ends, coalesce=0
+                    self._store, self.key(path), starts=group, ends=ends, coalesce=0
                 )
                 for start, end, part in zip(group, ends, parts, strict=True):
                     if len(part) != end - start:
@@ -109,7 +110,7 @@ class ObjectArtifacts(RemoteArtifacts):
         return digest
 
     def list(self, path: str | None = None) -> list[FileInfo]:
-        folder = self._at(validate_artifact_path(path))
+        folder = self.key(validate_artifact_path(path))
         with self._reported("list", path or ""):
             ask = self._objects.list_with_delimiter
             found = self._again(lambda: ask(self._store, folder or None))
@@ -120,13 +121,25 @@ class ObjectArtifacts(RemoteArtifacts):
         return sorted(infos, key=lambda info: info.path)
 
     def delete(self, path: str = "") -> None:
-        wanted = self._at(validate_artifact_path(path))
+        wanted = self.key(validate_artifact_path(path))
         with self._reported("delete", path):
             below = self._objects.list(self._store, wanted or None)
             paths = [each["path"] for chunk in below for each in chunk]
             self._objects.delete(self._store, paths or [wanted])
 
-    def _at(self, path: str) -> str:
+    def signed(self, path: str, seconds: int, method: str = "GET") -> str:
+        """A URL by which whoever has it may do this with one object, for so many seconds."""
+        with self._reported("sign a URL of", path):
+            limit = timedelta(seconds=seconds)
+            return self._objects.sign(self._store, method, self.key(path), limit)
+
+    def size(self, path: str) -> int:
+        """The bytes of an object; ResourceDoesNotExist if there is none."""
+        with self._reported("find", path):
+            return self._objects.head(self._store, self.key(path))["size"]
+
+    def key(self, path: str) -> str:
+        """The key of the object of a path."""
         return "/".join(filter(None, (self._prefix, path)))
 
     def _below(self, key: str) -> str:

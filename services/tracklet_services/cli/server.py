@@ -15,6 +15,11 @@ from tracklet_services.cli import options, output
     metavar="URI",
     help="The record: a folder, sqlite:///… or postgresql://…; by default the one in use.",
 )
+@click.option(
+    "--artifacts-destination",
+    metavar="URI",
+    help="Where artifacts of new experiments go, through the server: s3://…, gs://… or abfs://…",
+)
 @click.option("-h", "--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
 @click.option("--uds", metavar="PATH", help="A Unix socket to listen on instead.")
@@ -66,6 +71,7 @@ from tracklet_services.cli import options, output
 @options.common
 def server(
     backend_store_uri: str | None,
+    artifacts_destination: str | None,
     host: str,
     port: int,
     uds: str | None,
@@ -111,6 +117,7 @@ def server(
         access_log,
         exposed,
         policy,
+        artifacts_destination or settings.option("ARTIFACTS_DESTINATION"),
     )
     token = running.first_token(chosen)
     store = output.mask(chosen.store)

@@ -26,6 +26,7 @@ from tracklet.errors import TrackletException
 from tracklet_services.server.artifacts import Artifacts, Refusal, handler
 from tracklet_services.server.authority import Authority, Identified
 from tracklet_services.server.collector import Collector
+from tracklet_services.server.direct import Parts
 from tracklet_services.server.openapi import description
 from tracklet_services.server.places import Places
 from tracklet_services.server.protocol import Protocol, UnknownEndpoint, spoken
@@ -52,6 +53,7 @@ def create_app(
     accounts: Accounts | None = None,
     knows_rights: bool = False,
     notifier: Notifier | None = None,
+    destination: str | None = None,
 ) -> Guard:
     """The ASGI application of a server over a store.
 
@@ -65,9 +67,10 @@ def create_app(
             are for administrators, unless
         knows_rights: these routes ask for rights themselves.
         notifier: Who tells webhooks; without one there are none.
+        destination: The place in an object store for artifacts of new experiments.
     """
     bounds = policy or Policy()
-    served = Served(store, Places(store), accounts, notifier=notifier)
+    served = Served(store, Places(store, destination), accounts, notifier=notifier)
     workers = Workers(threads, 4096)
     authority = None if accounts is None else Authority(accounts, served)
     protocol = Protocol(served, workers, bounds, authority)
@@ -79,7 +82,7 @@ def create_app(
         return PlainTextResponse(SPOKEN)
 
     async def info(request: Request) -> Response:
-        return JSONResponse(_info(store))
+        return JSONResponse(_info(served))
 
     async def openapi(request: Request) -> Response:
         return JSONResponse(description(*spoken(served)))
@@ -117,16 +120,17 @@ async def _refused(request: Request, error: Exception) -> Response:
     return Refusal(error)
 
 
-def _info(store: Store) -> dict[str, Any]:
+def _info(served: Served) -> dict[str, Any]:
     from tracklet.models import environment
 
+    destination = served.places.destination
     return {
-        "store_type": type(store).__name__,
+        "store_type": type(served.store).__name__,
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
-        "presigned_upload_run_id_supported": False,
-        "presigned_upload_model_id_supported": False,
+        "multipart_uploads_enabled": Parts.are_possible(destination),
+        "multipart_downloads_enabled": destination is not None,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
         "tracklet_version": environment.own_version(),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mimetypes
 from collections.abc import AsyncIterator, Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,26 +20,20 @@ from tracklet.errors import (
     InvalidParameterValue,
     ResourceDoesNotExist,
     StorageError,
-    TrackletException,
     brief,
 )
 from tracklet.record.traces import spans_json, spans_of
 from tracklet_services.server import old_traces, otlp, replies
-from tracklet_services.server.places import Place
+from tracklet_services.server.direct import SECONDS, Begin, End, Parts, named, objects
+from tracklet_services.server.places import Place, checked
 from tracklet_services.server.protocol import refuse
 from tracklet_services.server.table import Part, Right
-from tracklet_services.web.guard import TooLarge
+from tracklet_services.web.guard import TooLarge, body
 
 SPANS: Final = "traces.json"
 _OLD_CLIENTS: Final = ("mlflow-python-client/1.", "mlflow-python-client/2.")
 _CHUNK: Final = 1 << 20
 _IN_THE_WAY: Final = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
-
-
-class Unsupported(TrackletException):
-    """There is another way, which clients know."""
-
-    code = "NOT_IMPLEMENTED"
 
 
 class _Bytes(FileResponse):
@@ -49,6 +44,10 @@ class _Bytes(FileResponse):
 
 class Artifacts(Part):
     """The routes of files."""
+
+    @cached_property
+    def _parts(self) -> Parts:
+        return Parts()
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -66,9 +65,9 @@ class Artifacts(Part):
                     methods=["GET"],
                 ),
             ]
-            for step in ("mpu/create", "mpu/complete", "mpu/abort"):
-                at = f"{api}/2.0/mlflow-artifacts/{step}/{{path:path}}"
-                routes.append(Route(at, handler(self.in_parts), methods=["POST"]))
+            for step in ("create", "complete", "abort"):
+                at = f"{api}/2.0/mlflow-artifacts/mpu/{step}/{{path:path}}"
+                routes.append(Route(at, handler(self._step(step)), methods=["POST"]))
             at = f"{api}/2.0/mlflow-artifacts/presigned/{{path:path}}"
             routes.append(Route(at, handler(self.signed), methods=["GET"]))
         routes += [
@@ -181,17 +180,50 @@ class Artifacts(Part):
         await self._do(gone)
         return JSONResponse({})
 
-    async def in_parts(self, request: Request) -> Response:
-        """Refuse an upload in parts in the words by which MLflow's clients send it as a whole."""
-        find = self.served.places.find
-        await self._do(lambda: self._allowed(request, "log", find(_path(request))))
-        raise Unsupported("Multipart upload is not supported for the current artifact repository")
+    def _step(self, step: str) -> Callable[[Request], Any]:
+        kind = Begin if step == "create" else End
+
+        async def in_parts(request: Request) -> Response:
+            """A step of an upload in parts, which go to the object store itself."""
+            folder = self.served.places.find(_path(request))
+            await self._do(lambda: self._allowed(request, "log", folder))
+            content = await body(request.receive, request.scope, self.policy)
+            try:
+                asked: Any = msgspec.json.decode(content, type=kind)
+            except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+                raise InvalidParameterValue(f"the request cannot be read: {error}") from error
+            below = checked("/".join(filter(None, (folder.path, named(asked.path)))))
+            place = folder._replace(path=below)
+
+            def done() -> Any:
+                if step == "create":
+                    return self._parts.begin(place, asked.num_parts)
+                (self._parts.complete if step == "complete" else self._parts.abort)(place, asked)
+                return {}
+
+            return _json(msgspec.json.encode(await self._do(done)))
+
+        return in_parts
 
     async def signed(self, request: Request) -> Response:
-        """Refuse a URL of an object store's, so that the file is fetched from here."""
-        find = self.served.places.find
-        await self._do(lambda: self._allowed(request, "read", find(_path(request))))
-        raise Unsupported("Multipart download is not supported for the current artifact repository")
+        """A URL by which a file is fetched from the object store that it is in.
+
+        Without a size, which clients take as their word to fetch it here, for one that is in none.
+        """
+
+        def found() -> dict[str, Any]:
+            place = self.served.places.find(_path(request))
+            self._allowed(request, "read", place)
+            files = objects(place)
+            if files is None:
+                here = str(request.url).replace("/presigned/", "/artifacts/", 1)
+                return {"url": here, "headers": {}}
+            if not place.path:
+                raise ResourceDoesNotExist("there is no artifact without a name")
+            size = files.size(place.path)
+            return {"url": files.signed(place.path, SECONDS), "headers": {}, "file_size": size}
+
+        return _json(msgspec.json.encode(await self._do(found)))
 
     # -- by what they are of -------------------------------------------------------------------
 
@@ -249,7 +281,11 @@ class Artifacts(Part):
 
             scratch = tempfile.TemporaryDirectory(prefix="tracklet-")
             task = BackgroundTask(scratch.cleanup)
-            local = files.fetch(place.path, Path(scratch.name))
+            try:
+                local = files.fetch(place.path, Path(scratch.name))
+            except BaseException:
+                scratch.cleanup()
+                raise
         if not place.path or not local.is_file():
             raise ResourceDoesNotExist(f"there is no artifact {brief(place.path)}")
         kind = mimetypes.guess_type(local.name)[0] or "application/octet-stream"

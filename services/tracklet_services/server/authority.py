@@ -101,6 +101,10 @@ class Authority:
                 yield right, "experiment", self._of_run(run_id)
         elif of == "model":
             yield right, "experiment", self._of_model(asked.model_id)
+        elif of == "files":
+            run_id, model_id = asked.run_id, asked.model_id
+            found = self._of_run(run_id) if run_id else self._of_model(model_id)
+            yield right, "experiment", found
         elif of in ("trace", "traces"):
             ids = [asked.trace_id] if of == "trace" else asked.trace_ids
             for trace_id in ids:

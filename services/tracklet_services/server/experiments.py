@@ -7,7 +7,6 @@ from typing import Final
 from tracklet.entities import ViewType
 from tracklet.errors import ResourceDoesNotExist, brief
 from tracklet_services.server import replies, requests
-from tracklet_services.server.places import check_remote
 from tracklet_services.server.table import Endpoint, Served
 
 CONTEXT: Final = "mlflow.data.context"
@@ -17,10 +16,8 @@ def create(
     at: Served, name: str, artifact_location: str | None = None, tags: requests.Pairs = ()
 ) -> replies.ExperimentId:
     """Create one; a place for its artifacts is none of this machine's."""
-    if artifact_location:
-        check_remote(artifact_location, "an experiment's artifact_location")
-    made = at.store.create_experiment(name, artifact_location or None, requests.by_key(tags))
-    return made
+    location = at.places.new_location(artifact_location)
+    return at.store.create_experiment(name, location, requests.by_key(tags))
 
 
 def get(at: Served, experiment_id: str) -> replies.OneExperiment:

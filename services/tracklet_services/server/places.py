@@ -33,6 +33,9 @@ _OF_PROMPTS: Final = ("dummy-source", "prompt-template")
 _LONGEST: Final = 2048
 _OBJECT_STORES: Final = frozenset({"s3", "gs", "abfs", "abfss"})
 _NOT_A_CLIENT_S: Final = frozenset({"file", "http", "https", "mlflow-artifacts"})
+_AZURE: Final = re.compile(
+    r"[a-z0-9$-]+@[a-z0-9-]+\.(dfs|blob)\.(core\.windows\.net|fabric\.microsoft\.com)"
+)
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -113,22 +116,48 @@ class Places:
 
     Args:
         store: The record.
+        destination: The place in an object store where artifacts of new experiments go, through
+            the server: clients need no credentials, and are not told of it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, destination: str | None = None) -> None:
         self._store = store
+        self.destination = None if destination is None else destination.rstrip("/")
+
+    def new_location(self, given: str | None) -> str | None:
+        """Where the artifacts of a new experiment go, if the record is to be told.
+
+        Raises:
+            InvalidParameterValue: A client may not name this place.
+        """
+        if not given:
+            made = self.destination
+            return None if made is None else rules.below(made, f"experiment-{os.urandom(8).hex()}")
+        check_remote(given, "an experiment's artifact_location")
+        if self._is_passed_on(given):
+            raise InvalidParameterValue(
+                f"{brief(given)} cannot be an experiment's artifact_location: what is there goes "
+                "through this server, which chooses a place of its own; leave it out"
+            )
+        return given
+
+    def _is_passed_on(self, uri: str) -> bool:
+        """Whether clients are to find files at a place through the server alone."""
+        if settings.path_of(uri) is not None:
+            return True
+        return self.destination is not None and _below(uri, self.destination) is not None
 
     # -- what clients are told -----------------------------------------------------------------
 
     def shown(self, uri: str | None, path: str) -> str:
-        """Where a client finds artifacts: through this server what lies on this machine's disk."""
-        if uri is not None and settings.path_of(uri) is None:
+        """Where a client finds artifacts: through this server what it alone is to reach."""
+        if uri is not None and not self._is_passed_on(uri):
             return uri
         return SCHEME + path
 
     def shown_source(self, source: str | None, run_id: str | None, model_id: str | None) -> str:
-        """The source of a model version; of one on this machine's disk, what the record says."""
-        if source is None or source in _OF_PROMPTS or settings.path_of(source) is None:
+        """The source of a model version; of one that goes through here, what the record says."""
+        if source is None or source in _OF_PROMPTS or not self._is_passed_on(source):
             return source or ""
         if model_id is not None:
             return f"models:/{model_id}"
@@ -277,10 +306,13 @@ def check_remote(uri: str, what: str) -> None:
             that no repository is registered for.
     """
     scheme, separator, rest = uri.partition("://")
+    path = rest.partition("/")[2] if scheme in ("abfs", "abfss") else rest
     known = _OBJECT_STORES | set(plugins.entry_points("artifacts")) - _NOT_A_CLIENT_S
     if not separator or scheme not in known:
         problem = f"has one of the schemes {', '.join(sorted(known))}"
-    elif any(mark in rest for mark in "?#;@") or not rest.partition("/")[0]:
+    elif scheme in ("abfs", "abfss") and _AZURE.fullmatch(rest.partition("/")[0]) is None:
+        problem = "is as abfss://container@account.dfs.core.windows.net/folder"
+    elif any(mark in path for mark in "?#;@") or not rest.partition("/")[0]:
         problem = "names a bucket or host, and has no user, query or fragment"
     else:
         checked(rest.partition("/")[2])
@@ -292,14 +324,25 @@ def check_remote(uri: str, what: str) -> None:
 
 
 def _below(source: str, root: str | None) -> str | None:
-    """The rest of a local path below a local root, with its slash; None if it is not below."""
-    path, above = settings.path_of(source), settings.path_of(root) if root else None
+    """The rest of a place below a root, with its slash; None if it is not below."""
+    if not root:
+        return None
+    path, above = settings.path_of(source), settings.path_of(root)
+    if path is None and above is None:
+        path, above = _plain(source), _plain(root)
+        return path.removeprefix(above) if f"{path}/".startswith(f"{above}/") else None
     if path is None or not above:
         return None
     path, above = os.path.normpath(path), os.path.normpath(above)
     if path == above:
         return ""
     return path.removeprefix(above) if path.startswith(above + "/") else None
+
+
+def _plain(uri: str) -> str:
+    """A URI without what makes two of one place."""
+    scheme, separator, rest = uri.partition("://")
+    return scheme.lower() + separator + "/".join(filter(None, rest.split("/")))
 
 
 def _nowhere(path: str) -> ResourceDoesNotExist:

@@ -14,6 +14,7 @@ import msgspec
 
 from tracklet.errors import InvalidParameterValue, InvalidState, TrackletException
 from tracklet_services.server import (
+    direct,
     experiments,
     models,
     old_traces,
@@ -39,6 +40,7 @@ ENDPOINTS: Final = (
     *registry.ENDPOINTS,
     *traces.ENDPOINTS,
     *old_traces.ENDPOINTS,
+    *direct.ENDPOINTS,
 )
 
 

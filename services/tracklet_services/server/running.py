@@ -16,6 +16,7 @@ from typing import Any, Final
 from tracklet import lazy, settings
 from tracklet.errors import InvalidParameterValue
 from tracklet.stores import open_store
+from tracklet_services.server.places import check_remote
 from tracklet_services.web.access import AccessLog
 from tracklet_services.web.guard import Guard, Policy
 
@@ -42,6 +43,7 @@ class Options:
         access_log: Whether a line of JSON is printed for each request.
         exposed: Whether anybody who reaches the server may use it.
         policy: Whom it answers to, and what a request may cost.
+        destination: The place in an object store for artifacts of new experiments.
     """
 
     store: str
@@ -57,6 +59,7 @@ class Options:
     access_log: bool = False
     exposed: bool = False
     policy: Policy = field(default_factory=Policy)
+    destination: str | None = None
 
     def __post_init__(self) -> None:
         if self.prefix and (self.prefix[0] != "/" or self.prefix[-1] == "/"):
@@ -64,6 +67,8 @@ class Options:
                 f"a static prefix begins and does not end with '/'; got {self.prefix!r}"
             )
         known = self.accounts is not None or self.exposed
+        if self.destination is not None:
+            check_remote(self.destination, "--artifacts-destination")
         if self.uds is None and not known and not _is_loopback(self.host):
             raise InvalidParameterValue(
                 f"{self.host!r} can be reached from other machines, and whoever reaches this "
@@ -176,6 +181,7 @@ def app() -> Guard | AccessLog:
         accounts=accounts,
         notifier=notifier,
         knows_rights=True,
+        destination=options.destination,
     )
     return AccessLog(made) if options.access_log else made
 

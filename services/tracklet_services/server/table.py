@@ -25,7 +25,7 @@ Right: TypeAlias = Literal["read", "log", "admin"]
 
 Subject: TypeAlias = Literal[
     "nothing", "experiment", "experiments", "run", "runs", "model", "registered", "registry",
-    "trace", "traces", "new experiment", "new registered", "accounts", "resource",
+    "trace", "traces", "files", "new experiment", "new registered", "accounts", "resource",
 ]  # fmt: skip
 """What the request is about, and so whose rights decide: the fields that name it are the same in
 all requests."""
