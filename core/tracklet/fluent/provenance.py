@@ -14,6 +14,8 @@ masked.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 import os
 import platform
@@ -22,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklet import lazy
@@ -46,6 +49,8 @@ _ASSIGNED = re.compile(
     r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
 )
 _ARGUMENT = re.compile(rf"(?i)([+~]*(?:[\w-]+[./])*(?:{_SECRET}))(=.*)?", re.DOTALL)
+# Their own options are not the program's.
+_PARSERS: Final = ("fire", "hydra")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 _logger = lazy.logger(__name__)
@@ -148,7 +153,7 @@ def _packages() -> list[str]:
 def _machine() -> dict[str, Any]:
     return {
         "command": masked_arguments(sys.argv),
-        "arguments": dict(_parsed_arguments()),
+        "arguments": _parsed_arguments(),
         "folder": os.getcwd(),
         "python": platform.python_version(),
         "executable": sys.executable,
@@ -162,13 +167,96 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _parsed_arguments() -> Iterator[tuple[str, Any]]:
-    """What argparse made of the command line, where the script keeps it in a global name."""
+def _parsed_arguments() -> dict[str, Any]:
+    """What the command line was parsed into.
+
+    argparse, click and fire leave it where the run ends: in the names of the functions that are
+    called just then, or of the script. Hydra keeps the whole configuration in the folder of its
+    job, of which a key of groups is written with dots.
+    """
+    found: dict[str, Any] = {}
+    for look in (_argparse, _click, _fire, _hydra):
+        with contextlib.suppress(Exception):  # other people's objects, which may do anything
+            found |= look()
+    return {
+        name: "***" if _ARGUMENT.fullmatch(name) else masked(str(given))
+        for name, given in found.items()
+    }
+
+
+def _frames() -> Iterator[FrameType]:
+    """What is called just now, the outermost first."""
+    frames: list[FrameType] = []
+    frame = sys._getframe(1)
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return reversed(frames)
+
+
+def _argparse() -> dict[str, Any]:
     argparse: Any = sys.modules.get("argparse")
-    for value in list(vars(sys.modules["__main__"]).values()) if argparse else ():
-        if type(value) is argparse.Namespace:
-            for name, given in vars(value).items():
-                yield name, "***" if _ARGUMENT.fullmatch(name) else masked(str(given))
+    if argparse is None:
+        return {}
+    scopes = [vars(sys.modules["__main__"])]
+    for frame in _frames():
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _PARSERS:
+            scopes.append(frame.f_locals)
+    found: dict[str, Any] = {}
+    for scope in scopes:
+        for value in list(scope.values()):
+            if type(value) is argparse.Namespace:
+                found |= vars(value)
+    return found
+
+
+def _click() -> dict[str, Any]:
+    click: Any = sys.modules.get("click")
+    context = click and click.get_current_context(silent=True)
+    found: dict[str, Any] = {}
+    while context:
+        # What a command takes wins over what the groups above it take.
+        found = {**context.params, **found}
+        context = context.parent
+    return found
+
+
+def _fire() -> dict[str, Any]:
+    fire: Any = sys.modules.get("fire.core")
+    found: dict[str, Any] = {}
+    for frame in _frames() if fire else ():
+        if frame.f_code is fire._CallAndUpdateTrace.__code__:
+            called = {"fn", "varargs", "kwargs"} & frame.f_locals.keys()
+            if len(called) == 3:
+                fn, given, named = (frame.f_locals[name] for name in ("fn", "varargs", "kwargs"))
+                bound = inspect.signature(fn).bind(*given, **named)
+                bound.apply_defaults()
+                found |= bound.arguments
+    return found
+
+
+def _hydra() -> dict[str, Any]:
+    hydra: Any = sys.modules.get("hydra.core.hydra_config")
+    if hydra is None or not hydra.HydraConfig.initialized():
+        return {}
+    job = hydra.HydraConfig.get()
+    # Hydra writes it before it calls the task; where it does not, there are the overrides.
+    if job.output_subdir is not None:
+        file = Path(job.runtime.output_dir, job.output_subdir, "config.yaml")
+        if file.is_file():
+            omegaconf: Any = sys.modules["omegaconf"]
+            composed = omegaconf.OmegaConf.load(file)
+            return dict(_flat(omegaconf.OmegaConf.to_container(composed, resolve=False)))
+    return dict(each.lstrip("+~").partition("=")[::2] for each in job.overrides.task)
+
+
+def _flat(given: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys with dots, and the values that are no groups."""
+    if isinstance(given, dict) and given:
+        for key, value in given.items():
+            yield from _flat(value, f"{above}.{key}" if above else str(key))
+    else:
+        yield above, given
 
 
 def _memory() -> int | None:

@@ -188,6 +188,71 @@ def test_a_short_run_and_one_that_is_not_to_keep_no_code(work_tree, monkeypatch)
     assert [each for each in found if each.startswith("tracklet/")] == []
 
 
+TAKES = {
+    "argparse": """
+import argparse
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--hub-token")
+    arguments = parser.parse_args()
+    train()
+main()
+""",
+    "click": """
+import click
+@click.group()
+@click.option("--hub-token")
+def main(hub_token):
+    pass
+@main.command()
+@click.option("--lr", type=float)
+def fit(lr):
+    train()
+main()
+""",
+    "fire": """
+import fire
+class Trainer:
+    def fit(self, lr, hub_token, *, layers=(3, 4)):
+        train()
+fire.Fire(Trainer)
+""",
+    "hydra": """
+import hydra
+@hydra.main(version_base=None, config_path=".", config_name="conf")
+def main(configuration):
+    train()
+main()
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("library", "line", "expected"),
+    [
+        ("argparse", ["--lr", "0.5", "--hub-token", "canary"], {}),
+        ("click", ["--hub-token", "canary", "fit", "--lr", "0.5"], {}),
+        ("fire", ["fit", "--hub-token", "canary", "--lr", "0.5"], {"layers": "(3, 4)"}),
+        ("hydra", ["lr=0.5", "+hub_token=canary"], {"net.layers": "[3, 4]", "net.api_key": "***"}),
+    ],
+)
+def test_what_the_command_line_was_parsed_into_is_kept(
+    work_tree, library: str, line: list[str], expected: dict[str, str]
+) -> None:
+    pytest.importorskip(library)
+    (work_tree / "code" / "conf.yaml").write_text("lr: 1\nnet: {layers: [3, 4], api_key: canary}")
+    (work_tree / "code" / "train.py").write_text(
+        "import tracklet\nfrom tracklet.fluent import capture\ncapture.WORTH_IT = 0\n"
+        f"tracklet.set_tracking_uri({tracklet.get_tracking_uri()!r})\n"
+        "def train():\n    with tracklet.start_run():\n        pass\n" + TAKES[library]
+    )
+    found = of_script(work_tree, *line)
+    arguments = json.loads(found["tracklet/machine.json"])["arguments"]
+    assert arguments == {"lr": "0.5", "hub_token": "***", **expected}
+    assert "canary" not in found["tracklet/machine.json"]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
