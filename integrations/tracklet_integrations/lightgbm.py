@@ -117,6 +117,7 @@ class LightgbmRecord(boosting.BoostingRecord):
 
     library: ClassVar[str] = "lightgbm"
     train_argument: ClassVar[str] = "train_set"
+    continued_argument: ClassVar[str] = "init_model"
     checkpoint_suffix: ClassVar[str] = ".lgb"
     booster_class: ClassVar[str] = "lightgbm.basic.Booster"
     no_params: ClassVar[Iterable[str]] = ("valid_sets", "valid_names", "fobj", "init_model")

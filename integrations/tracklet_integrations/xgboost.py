@@ -182,6 +182,7 @@ class XgboostRecord(boosting.BoostingRecord):
 
     library: ClassVar[str] = "xgboost"
     train_argument: ClassVar[str] = "dtrain"
+    continued_argument: ClassVar[str] = "xgb_model"
     checkpoint_suffix: ClassVar[str] = ".ubj"
     booster_class: ClassVar[str] = "xgboost.core.Booster"
     no_params: ClassVar[Iterable[str]] = ("evals", "obj", "evals_result", "xgb_model", "client")

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,7 +118,33 @@ def start(
     return run, writer, Attempt(1, began, run)
 
 
-def supersede(run: ActiveRun, step: int | None, since: int | None, source: str | None) -> None:
+def before(run: ActiveRun, keys: Iterable[str], step: int) -> int | None:
+    """The last moment before earlier attempts recorded a step of these metrics, in ms.
+
+    Args:
+        run: The run.
+        keys: Metrics of one axis.
+        step: The step; None is given if none of them has it.
+    """
+    attempt: Attempt | None = run.attempt
+    known = attempt.known.data.metrics.keys() if attempt is not None else ()
+    times = [
+        point.timestamp
+        for key in keys
+        if key in known
+        for point in run.store.get_metric_history(run.info.run_id, key)
+        if point.step == step
+    ]
+    return min(times) - 1 if times else None
+
+
+def supersede(
+    run: ActiveRun,
+    step: int | None,
+    since: int | None,
+    source: str | None,
+    axis: Container[str] = (),
+) -> None:
     """Take out of a run what earlier attempts recorded beyond the checkpoint that is gone on from.
 
     What was recorded at the checkpoint's step stays, also when that was later: it is an evaluation
@@ -129,6 +155,8 @@ def supersede(run: ActiveRun, step: int | None, since: int | None, source: str |
         step: The checkpoint's; None begins from nothing.
         since: When it was saved, ms; None if that is not known.
         source: Its path, for the record.
+        axis: Metrics of the training's own steps, of which those alone decide: several rounds may
+            be in one millisecond.
     """
     attempt: Attempt | None = run.attempt
     if attempt is None or attempt.is_decided:
@@ -140,7 +168,8 @@ def supersede(run: ActiveRun, step: int | None, since: int | None, source: str |
             return False
         if step is None:
             return True
-        is_late = since is not None and point.timestamp > since and point.step != step
+        after = None if point.key in axis else since
+        is_late = after is not None and point.timestamp > after and point.step != step
         return point.step > step or is_late
 
     run_id, store = run.info.run_id, run.store

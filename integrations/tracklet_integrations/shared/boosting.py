@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, InitVar, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -99,6 +101,9 @@ class BoostingRecord:
     no_params: ClassVar[Iterable[str]]
     """Those of the library's own arguments of ``train`` and ``cv`` that are no params either."""
 
+    continued_argument: ClassVar[str]
+    """What ``train`` calls the model that it goes on with."""
+
     checkpoint_suffix: ClassVar[str]
     """The ending of the library's own files."""
 
@@ -116,6 +121,7 @@ class BoostingRecord:
         self.schema: Any = None
         self.texts: dict[str, str] = {}
         self.checkpoints: Checkpoints | None = None
+        self._continued: Any = None  # what is gone on with
         self.model_id: str | None = None
         """The logged model, once there is one."""
 
@@ -169,6 +175,7 @@ class BoostingRecord:
     def before_train(self, call: BoundCall, known: Known) -> None:
         """Record what is known before a ``train``, listen to its rounds, and write checkpoints."""
         self.before_cv(call, known)
+        self._continued = call.all.get(self.continued_argument)
         options = self.options
         if isinstance(options, CheckpointedOptions) and options.log_checkpoints:
             self.checkpoints = Checkpoints(
@@ -261,11 +268,35 @@ class BoostingRecord:
         """
         try:
             checkpoint("round")
+            if not self.rounds.count:
+                self._go_on(step, values)
             self.rounds.add(step, values)
         except Exception as error:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(error, f"{self.recorder.label}: round {step}", self.recorder.label)
         if self.checkpoints is not None and save is not None:
             self._checkpoint(self.checkpoints, step, save, maximize)
+
+    def _go_on(self, first: int, values: Sequence[tuple[str, str, float]]) -> None:
+        """In a further attempt at a run: what the earlier ones have of this round on is theirs.
+
+        Args:
+            first: The first round that is trained, counted from 0 over the model's life.
+            values: What it has measured.
+        """
+        run, given = self.recorder.run, self._continued
+        if run.attempt is None or run.attempt.is_decided:
+            return
+        from tracklet.fluent import resuming
+
+        with self.recorder.step("resume"):
+            path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+            keys = self.rounds.keys(values)
+            times = [resuming.before(run, keys, first)]
+            if path is not None:
+                with suppress(OSError, ValueError):
+                    times.append(os.stat(path).st_mtime_ns // 1_000_000 + 1)
+            since = min((each for each in times if each is not None), default=None)
+            resuming.supersede(run, first - 1 if first else None, since, path, keys)
 
     def _checkpoint(
         self,
@@ -446,6 +477,10 @@ class RoundMetrics:
         self.count += 1
         self.last_step = step
         self._record(step, found)
+
+    def keys(self, values: Iterable[tuple[str, str, float]]) -> set[str]:
+        """The metrics that a round's values are recorded as, but for further ones of a name."""
+        return {self._key(dataset, metric, 1) for dataset, metric, _ in values}
 
     def _record(self, step: int, found: dict[str, float]) -> None:
         if not found:

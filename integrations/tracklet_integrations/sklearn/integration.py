@@ -15,7 +15,7 @@ from tracklet_integrations.shared import FITTING_FOLDS
 from tracklet_integrations.shared.post_training import PostTraining
 from tracklet_integrations.sklearn import estimators, iterations, resampling
 from tracklet_integrations.sklearn.fit_record import FitRecord
-from tracklet_integrations.sklearn.loops import Loop, Loops
+from tracklet_integrations.sklearn.loops import Loop, Loops, behind
 from tracklet_integrations.sklearn.options import SklearnOptions
 
 _logger = logging.getLogger("tracklet.autolog")
@@ -193,11 +193,12 @@ class SklearnIntegration(autolog.Integration):
                 return
             record = FitRecord(estimator, recorder, self.options)
             record.before(call)
+            before = behind(estimator, recorder)
             outcome = yield
             recorder.finish(outcome)
             if outcome.error is None:
                 with recorder.step("iterations"):
-                    loop = Loop(estimator, recorder, record.log_final_model)
+                    loop = Loop(estimator, recorder, record.log_final_model, before)
                     loop.advance(estimator, _data_of(call))
                     self._loops.begin(loop)
                 if self.options.log_post_training_metrics:

@@ -106,6 +106,18 @@ def latest(estimator: Any) -> dict[str, float]:
     return found
 
 
+def counters(estimator: Any) -> dict[str, float]:
+    """What tells how far calls of ``partial_fit`` have come; empty of one that is not fitted."""
+    own = _attributes(estimator)
+    found = latest(estimator)
+    samples: Any = own.get("n_samples_seen_")
+    if samples is None and getattr(own.get("class_count_"), "ndim", 0) == 1:
+        samples = sum(own["class_count_"].tolist())
+    if isinstance(samples, Real):
+        found["n_samples_seen"] = float(samples)
+    return {key: value for key, value in found.items() if value == value}
+
+
 def continues(estimator: Any) -> bool:
     """Whether a fit goes on where the last one of the same object ended."""
     return bool(getattr(estimator, "warm_start", False))

@@ -34,18 +34,22 @@ class Loop:
         estimator: It is held until the loop is finished.
         recorder: What recorded the first call.
         finish: Records what is to be made of the estimator as it is at the end.
+        before: How many calls and samples it has behind it in this run; see :func:`behind`.
     """
 
     def __init__(
-        self, estimator: Any, recorder: TrainingRecorder, finish: Callable[[Any], None]
+        self,
+        estimator: Any,
+        recorder: TrainingRecorder,
+        finish: Callable[[Any], None],
+        before: tuple[int, int] = (0, 0),
     ) -> None:
         self.run = recorder.run
         self.managed = recorder.managed
         self.estimator = estimator
         self._finish = finish
         self._process = os.getpid()
-        self._calls = 0
-        self._samples = 0
+        self._calls, self._samples = before
         self._updated = now()
 
     def advance(self, estimator: Any, features: Any) -> None:
@@ -79,6 +83,40 @@ class Loop:
             self._finish(self.estimator)
             if self.managed:
                 self.run.store.update_run(self.run.info.run_id, "FINISHED", now())
+
+
+def behind(estimator: Any, recorder: TrainingRecorder) -> tuple[int, int]:
+    """How many calls and samples of its run an estimator has behind it, before its next call.
+
+    In a further attempt at a run that is the step at which the earlier ones recorded the very
+    counters that it has; what they recorded beyond it is superseded.
+    """
+    attempt = recorder.run.attempt
+    if attempt is None or attempt.is_decided:
+        return 0, 0
+    from tracklet.fluent import resuming
+
+    found: tuple[int, int] = (0, 0)
+    with recorder.step("resume"):
+        store, run_id = recorder.run.store, recorder.run_id
+        counters = iterations.counters(estimator)
+        counters = {k: v for k, v in counters.items() if k in attempt.known.data.metrics}
+        histories = {
+            key: {each.step: each.value for each in store.get_metric_history(run_id, key)}
+            for key in {*counters, *({SAMPLES} & attempt.known.data.metrics.keys())}
+        }
+        steps = {step for history in histories.values() for step in history}
+        same = [
+            step
+            for step in steps
+            if all(histories[key].get(step) == value for key, value in counters.items())
+        ]
+        step = max(same) if counters and same else None
+        if step is not None:
+            found = step + 1, int(histories.get(SAMPLES, {}).get(step, 0))
+        since = resuming.before(recorder.run, histories, found[0])
+        resuming.supersede(recorder.run, step, since, None, histories)
+    return found
 
 
 class Loops:
