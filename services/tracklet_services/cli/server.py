@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,9 +27,11 @@ from tracklet_services.cli import options, output
 @click.option(
     "-w", "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes."
 )
-@click.option("--static-prefix", default="", metavar="/PREFIX", help="What precedes each path.")
-@click.option("--ssl-certfile", type=click.Path(exists=True, dir_okay=False))
-@click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--static-prefix", "prefix", default="", metavar="/PREFIX", help="What precedes each path."
+)
+@click.option("--ssl-certfile", "certificate", type=click.Path(exists=True, dir_okay=False))
+@click.option("--ssl-keyfile", "key", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--allowed-hosts",
     metavar="NAMES",
@@ -72,13 +75,6 @@ from tracklet_services.cli import options, output
 def server(
     backend_store_uri: str | None,
     artifacts_destination: str | None,
-    host: str,
-    port: int,
-    uds: str | None,
-    workers: int,
-    static_prefix: str,
-    ssl_certfile: str | None,
-    ssl_keyfile: str | None,
     allowed_hosts: str | None,
     cors_allowed_origins: str | None,
     max_body_mb: float,
@@ -86,9 +82,8 @@ def server(
     auth: bool,
     auth_file: Path | None,
     webhooks_file: Path | None,
-    access_log: bool,
-    exposed: bool,
     json_output: bool,
+    **running_as: Any,
 ) -> None:
     """Serve a record to a team, by MLflow's REST protocol."""
     from tracklet import settings
@@ -103,21 +98,14 @@ def server(
         body_bytes=int(max_body_mb * (1 << 20)),
         seconds=timeout,
     )
+    users = auth_file or settings.config_dir() / "server-users.db"
     chosen = running.Options(
         settings.absolute_uri(backend_store_uri) if backend_store_uri else running.default_store(),
-        host,
-        port,
-        uds,
-        workers,
-        static_prefix,
-        ssl_certfile,
-        ssl_keyfile,
-        str(auth_file or settings.config_dir() / "server-users.db") if auth or auth_file else None,
-        str(webhooks_file) if webhooks_file else running.default_hooks(),
-        access_log,
-        exposed,
-        policy,
-        artifacts_destination or settings.option("ARTIFACTS_DESTINATION"),
+        accounts=str(users) if auth or auth_file else None,
+        hooks=str(webhooks_file) if webhooks_file else running.default_hooks(),
+        policy=policy,
+        destination=artifacts_destination or settings.option("ARTIFACTS_DESTINATION"),
+        **running_as,
     )
     token = running.first_token(chosen)
     store = output.mask(chosen.store)
