@@ -1,6 +1,7 @@
 """TensorBoard: what a ``SummaryWriter`` is told, mirrored into a run.
 
-Of ``torch.utils.tensorboard`` and of tensorboardX. Into the active run; without one, into one of
+Of ``torch.utils.tensorboard``, of tensorboardX, and what ``tf.summary`` writes eagerly; there is no
+value within a graph. Into the active run; without one, into one of
 the writer's own, which ends when the writer is closed or the process ends. While a trainer drives
 that is recorded itself, its writers are not mirrored: they say the same.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,12 +36,16 @@ __all__ = ["TensorboardIntegration", "TensorboardOptions", "autolog"]
 LABEL: Final = "tensorboard"
 
 _BINS: Final = 64
+# Where ``tf.summary`` looks its functions up, at each call.
+_TF_SUMMARY: Final = "tensorboard.summary.v2"
 _ODD: Final = re.compile(r"[^\w.\-/ ]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorboardOptions(Options):
     """Mirror what ``SummaryWriter`` is told into runs: scalars, hparams, images, histograms, texts.
+
+    So with what ``tf.summary`` writes outside of graphs, but for hparams.
 
     Args:
         log_images: Mirror images.
@@ -103,7 +109,7 @@ class TensorboardIntegration(Integration):
     """Watches the methods of writers."""
 
     name: ClassVar[str] = LABEL
-    modules: ClassVar[tuple[str, ...]] = ("torch.utils.tensorboard", "tensorboardX")
+    modules: ClassVar[tuple[str, ...]] = ("torch.utils.tensorboard", "tensorboardX", _TF_SUMMARY)
     Options: ClassVar[type[Any]] = TensorboardOptions
 
     def __init__(self, options: Any, add: Callable[[Patch], None] | None = None) -> None:
@@ -116,7 +122,10 @@ class TensorboardIntegration(Integration):
         self._mirrors = earlier._mirrors
 
     def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
-        """The methods of ``SummaryWriter``."""
+        """The methods of ``SummaryWriter``, or the functions of ``tf.summary``."""
+        if framework.__name__ == _TF_SUMMARY:
+            yield from self._of_tf_summary(options)
+            return
         owner = framework.SummaryWriter
         kinds: dict[str, Callable[[Mirror, Mapping[str, Any]], None]] = {
             "add_scalar": _scalar,
@@ -131,6 +140,20 @@ class TensorboardIntegration(Integration):
         for name, note in kinds.items():
             yield Patch(owner.__module__, f"SummaryWriter.{name}", self._watched(note))
         yield Patch(owner.__module__, "SummaryWriter.close", self.watch_close)
+
+    def _of_tf_summary(self, options: Any) -> Iterable[Patch]:
+        kinds: dict[str, Callable[[Mirror, Mapping[str, Any]], None]] = {
+            "scalar": _tf_scalar,
+            "text": _tf_text,
+        }
+        if options.log_images:
+            kinds["image"] = _tf_images
+        if options.log_histograms:
+            kinds["histogram"] = _tf_histogram
+        for name, note in kinds.items():
+            yield Patch(_TF_SUMMARY, name, self._written(note))
+        writers = "tensorflow.python.ops.summary_ops_v2"
+        yield Patch(writers, "_ResourceSummaryWriter.close", self.watch_close)
 
     def explain(self, options: Any) -> Explanation:
         """What is mirrored."""
@@ -154,6 +177,30 @@ class TensorboardIntegration(Integration):
                     with mirror.sink.step("mirror"):
                         note(mirror, call.arguments())
                     mirror.tell_faults()
+
+        return watch
+
+    def _written(
+        self, note: Callable[[Mirror, Mapping[str, Any]], None]
+    ) -> Callable[[Call], Generator[None, Outcome, None]]:
+        def watch(call: Call) -> Generator[None, Outcome, None]:
+            outcome = yield
+            tf = sys.modules.get("tensorflow")
+            quiet = session.current() is not None or session.is_muted(LABEL)
+            if quiet or tf is None or not tf.executing_eagerly() or outcome.error is not None:
+                return
+            if not outcome.value:  # no writer was there, or it is not to write
+                return
+            from tensorflow.python.ops import summary_ops_v2
+
+            mirror = self._mirror(summary_ops_v2._summary_state.writer)
+            if mirror is not None:
+                with mirror.sink.step("mirror"):
+                    given = dict(call.arguments())
+                    if given.get("step") is None:
+                        given["step"] = tf.summary.experimental.get_step()
+                    note(mirror, given)
+                mirror.tell_faults()
 
         return watch
 
@@ -228,6 +275,30 @@ def _histogram(mirror: Mirror, given: Mapping[str, Any]) -> None:
     counts, edges = np.histogram(values[np.isfinite(values)], bins=_BINS)
     content = json.dumps({"counts": counts.tolist(), "edges": edges.tolist()})
     mirror.artifact("histograms", str(given["tag"]), given.get("global_step"), "json", content)
+
+
+def _tf_scalar(mirror: Mirror, given: Mapping[str, Any]) -> None:
+    mirror.points({str(given["name"]): given["data"]}, given["step"], None)
+
+
+def _tf_text(mirror: Mirror, given: Mapping[str, Any]) -> None:
+    text = given["data"].numpy() if hasattr(given["data"], "numpy") else given["data"]
+    text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    mirror.artifact("texts", str(given["name"]), given["step"], "txt", text)
+
+
+def _tf_images(mirror: Mirror, given: Mapping[str, Any]) -> None:
+    shown = _array(given["data"])[: int(given.get("max_outputs", 3))]
+    name = str(given["name"])
+    for at, pixels in enumerate(shown):
+        tag = name if len(shown) == 1 else f"{name}_{at}"
+        told = {"tag": tag, "img_tensor": pixels, "dataformats": "HWC"}
+        _image(mirror, {**told, "global_step": given["step"]})
+
+
+def _tf_histogram(mirror: Mirror, given: Mapping[str, Any]) -> None:
+    told = {"tag": given["name"], "values": given["data"], "global_step": given["step"]}
+    _histogram(mirror, told)
 
 
 def _array(value: Any) -> Any:

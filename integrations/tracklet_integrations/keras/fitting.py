@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from tracklet.autolog import Recorder, TrainingRecorder, randomness
@@ -30,6 +30,7 @@ from tracklet_integrations.shared.sink import RunSink
 from tracklet_integrations.shared.trained import log_model
 
 _EPOCHS = "epochs of keras"
+_MAX_LOGS = 256 << 20
 
 
 class Listener:
@@ -239,6 +240,8 @@ class Fit(Training):
         self._x: Any = None
         self._stopping: Any = None
         self._kept_by: list[Any] = []
+        self._logs: list[Path] = []
+        self._began = time()
         self._restored_from: str | None = None
         # Of a further training in the run the epochs are counted on.
         self._offset: int | None = None
@@ -260,6 +263,7 @@ class Fit(Training):
             theirs = [*_flat(given.get("callbacks"))]
             self._stopping = next(iter(_of_kind("EarlyStopping", theirs)), None)
             self._kept_by = [*_of_kind("ModelCheckpoint", theirs)]
+            self._logs = [Path(each.log_dir) for each in _of_kind("TensorBoard", theirs)]
             for each in _of_kind("BackupAndRestore", theirs):
                 path = getattr(each, "_weights_path", None)
                 self._restored_from = str(path) if path and os.path.exists(path) else None
@@ -341,6 +345,9 @@ class Fit(Training):
                 told |= _kept(callback, self._epoch, self.by_epoch.get(self._epoch, {}))
             if told:
                 self._recorder.note(told)
+        for folder in self._logs:
+            with self._recorder.step("tensorboard"):
+                record_logs(self._recorder, folder, self._began)
         stopping = self._stopping
         if stopping is None:
             return
@@ -360,6 +367,27 @@ class Fit(Training):
         """Log the trained model."""
         points = self.last.values()
         log_network(self._recorder, self._options, self.model, self._x, self.texts, points)
+
+
+def record_logs(recorder: TrainingRecorder, folder: Path, since: float) -> None:
+    """Record what was written for TensorBoard, as ``tensorboard_logs/…``.
+
+    Args:
+        recorder: Of the training.
+        folder: Where TensorBoard looks; there may be older trainings in it.
+        since: When this one began, s.
+    """
+    # Clocks of file systems are a little behind.
+    found = [each for each in sorted(folder.rglob("*")) if each.is_file()]
+    found = [each for each in found if each.stat().st_mtime >= since - 1]
+    size = sum(each.stat().st_size for each in found)
+    if size > _MAX_LOGS:
+        told = f"left out: {size} bytes in {folder}; up to {_MAX_LOGS} are copied"
+        recorder.tags({"tracklet.tensorboard_logs": told})
+        return
+    for each in found:
+        name = f"tensorboard_logs/{each.relative_to(folder).as_posix()}"
+        recorder.artifacts({name: each.read_bytes()})
 
 
 def record_datasets(recorder: TrainingRecorder, given: Mapping[str, Any]) -> None:
