@@ -51,6 +51,19 @@ def spoken(served: Served) -> tuple[Endpoint, ...]:
     return (*ENDPOINTS, *own, *told)
 
 
+_NOT_KEPT: Final = {
+    "datasets": "evaluation datasets",
+    "gateway": "gateways",
+    "issues": "issues",
+    "label-schemas": "label schemas",
+    "prompt-optimization": "prompt optimizations",
+    "review-queues": "review queues",
+    "roles": "roles; permissions are granted to users",
+    "scorers": "scorers",
+    "workspaces": "workspaces",
+}
+"""What MLflow's own server has besides, by the first part of its paths."""
+
 _JSON: Final = b"application/json"
 _MOST_FIELDS: Final = 10_000
 _STATUSES: Final = {TooLarge: 413, Foreign: 403, Unprocessable: 422}
@@ -139,6 +152,9 @@ class Protocol(Part):
             match = pattern.fullmatch(verb) if of == version else None
             if match is not None:
                 return those, match.groupdict()
+        lacking = _NOT_KEPT.get(verb.partition("/")[0])
+        if lacking is not None:
+            raise UnknownEndpoint(f"this server keeps no {lacking}")
         raise UnknownEndpoint("this server has no such endpoint")
 
     async def _asked(

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import os
 import socket
-import sqlite3
 import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracklet import lazy, settings
-from tracklet.errors import InvalidParameterValue
+from tracklet.errors import InvalidParameterValue, StorageError
 from tracklet.stores import open_store
 from tracklet_services.server.places import check_remote
+from tracklet_services.server.private import PrivateFile
 from tracklet_services.web.access import AccessLog
 from tracklet_services.web.guard import Guard, Policy
 
@@ -104,12 +104,18 @@ def serve(options: Options) -> None:
         _imported(library)
     uvicorn = _imported("uvicorn")
     open_store(options.store)  # what is wrong with it is said here, once
+    for kept in (options.accounts, options.hooks):
+        if kept is not None:
+            PrivateFile(Path(kept), "")  # so is this
+    from tracklet_services.web.patience import Patient
+
     listening = None if options.uds is None else _listening(options.uds, options.accounts is None)
     os.environ[_ARGUMENTS] = json.dumps(asdict(options))  # for the processes that uvicorn starts
     try:
         uvicorn.run(
             f"{__name__}:app",
             factory=True,
+            http=Patient,
             host=options.host,
             port=options.port,
             fd=None if listening is None else listening.fileno(),
@@ -195,12 +201,10 @@ def first_token(options: Options) -> str | None:
 
 def default_hooks() -> str | None:
     """The file of the webhooks, unless another is named; None where none can be written."""
-    from tracklet_services.server.private import PrivateFile
-
     path = settings.config_dir() / "server-webhooks.db"
     try:
         PrivateFile(path, "")
-    except (OSError, sqlite3.Error) as error:  # a server that has no home of its own
+    except StorageError as error:  # a server that has no home of its own
         _logger.warning("there are no webhooks: %s; --webhooks-file names another place", error)
         return None
     return str(path)

@@ -231,7 +231,16 @@ def serve(
     """
     uvicorn = _imported("uvicorn")
     bounds = limits or Limits(seconds=Limits.default_seconds())
-    run = partial(uvicorn.run, host=host, port=port, log_level="warning", server_header=False)
+    from tracklet_services.web.patience import Patient
+
+    run = partial(
+        uvicorn.run,
+        host=host,
+        port=port,
+        http=Patient,
+        log_level="warning",
+        server_header=False,
+    )
     if processes == 1:
         model = pyfunc.load_model(model_uri, trust=trust)
         run(create_app(model, bounds, allowed_hosts=allowed_hosts))

@@ -110,6 +110,18 @@ def test_a_server_needs_no_place_for_webhooks(
     process.wait(120)
 
 
+@pytest.mark.parametrize("option", ["--webhooks-file", "--auth-file"])
+def test_a_file_that_cannot_be_written_is_named(folder: Path, option: str) -> None:
+    (folder / "none").write_text("no folder")
+    command = ["tracklet", "server", "--backend-store-uri", "mlruns", option, "none/kept.db"]
+    ran = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode != 0
+    assert "none/kept.db cannot be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def start_client(place: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-S", "-c", CLIENT, place, *arguments]
     pipe = subprocess.PIPE

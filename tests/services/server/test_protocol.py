@@ -244,3 +244,20 @@ def test_the_access_log_has_a_line_of_json_for_each_request(client: Any) -> None
     assert (first["path"], first["status"], first["bytes"]) == ("/health", 200, 2)
     assert second["status"] == 403
     assert "word" not in lines.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("method", "verb", "lacking"),
+    [
+        ("POST", "datasets/create", "evaluation datasets"),
+        ("GET", "scorers/list", "scorers"),
+        ("POST", "roles/create", "roles; permissions are granted to users"),
+        ("POST", "gateway/endpoints/create", "gateways"),
+    ],
+)
+def test_what_the_server_does_not_keep_is_said(
+    client: Any, method: str, verb: str, lacking: str
+) -> None:
+    answer = client.raw(method, verb, api="3.0")
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    assert answer.json()["message"] == f"this server keeps no {lacking}"
