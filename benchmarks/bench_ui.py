@@ -83,29 +83,37 @@ def main() -> None:
         asked = (place, [experiment], "", [], 1, names)
         say("first rows", runs=RUNS, metrics=METRICS, bytes=len(columns.table(*asked)))
         say("first rows", runs=RUNS, metrics=METRICS, cpu_s=cpu(lambda: columns.table(*asked)))
-        since = place.keep_order(place.order("1") or [])
+        made = columns.table(*asked)
+        since = json.loads(made[4 : 4 + int.from_bytes(made[:4], "little")])["since"]
         further = [f"metric.val/m{k}" for k in range(14, 33)]
         say("19 further columns", cpu_s=cpu(lambda: columns.more(place, since, further)))
         filtered = (place, [experiment], "metrics.`val/m3` > 0.5", [], 1, names)
         say("filter", cpu_s=cpu(lambda: columns.table(*filtered)))
 
-        client = tracklet.TrackletClient(str(Path(folder) / "mlruns"))
-        run_id = client.create_run(client.create_experiment("long")).info.run_id
-        writer = client.store.open_run(run_id)
-        writer.log_series("m", [(i, math.sin(i / 1e4), i) for i in range(POINTS)])
-        writer.close()
-        own = Place(str(Path(folder) / "mlruns"))
-
-        def draw(low: float | None, high: float | None) -> list[bytes]:
-            return list(series.series(own, [run_id], "m", "step", (low, high), 800))
-
-        say("a million points, first", cpu_s=cpu(lambda: draw(None, None), 1))
-        say("a million points, again", cpu_s=cpu(lambda: draw(None, None)))
-        for width in (500_000, 50_000, 5_000, 500):
-            zoom = cpu(lambda width=width: draw(100_000, 100_000 + width))
-            say("a million points, zoom", width=width, cpu_s=zoom)
         place.close()
-        own.close()
+        long(str(Path(folder) / "mlruns"), "files")
+        long(f"sqlite:///{folder}/long.db", "SQLite")
+
+
+def long(uri: str, kind: str) -> None:
+    """Draw a curve of a million points at several zooms."""
+    client = tracklet.TrackletClient(uri)
+    run_id = client.create_run(client.create_experiment("long")).info.run_id
+    writer = client.store.open_run(run_id)
+    writer.log_series("m", [(i, math.sin(i / 1e4), i) for i in range(POINTS)])
+    writer.close()
+    place = Place(uri)
+
+    def draw(low: float | None, high: float | None) -> list[bytes]:
+        return list(series.series(place, [run_id], "m", "step", (low, high), 800))
+
+    name = f"a million points in {kind}"
+    say(f"{name}, first", cpu_s=cpu(lambda: draw(None, None), 1))
+    say(f"{name}, again", cpu_s=cpu(lambda: draw(None, None)))
+    for width in (500_000, 50_000, 5_000, 500):
+        zoom = cpu(lambda width=width: draw(100_000, 100_000 + width))
+        say(f"{name}, zoom", width=width, cpu_s=zoom)
+    place.close()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from tracklet.errors import InvalidParameterValue
-from tracklet.reading.blocks import Block, Blocks, total_of
+from tracklet.reading import columns
+from tracklet.reading.blocks import Block, Blocks, Columns, RowBlocks, block_of
+from tracklet_services.ui.answers import without_user
 from tracklet_services.ui.frames import Frame
 from tracklet_services.ui.place import LIMITS, Place
 
@@ -32,11 +34,8 @@ class Curve:
 
     def __init__(self, place: Place, run_id: str, key: str) -> None:
         self.run_id = run_id
-        backend = getattr(place.client.store, "backend", None)
-        file = getattr(backend, "metric_file", None)
-        path = file(run_id, key) if file is not None else None
-        self._blocks = Blocks(path) if path is not None else None
-        self._points: tuple[list[int], list[float], list[int]] = ([], [], [])
+        self._blocks = _blocks_of(place, run_id, key)
+        self._points: Columns = ([], [], [])
         if self._blocks is not None:
             self.rows = self._blocks.rows
         else:
@@ -46,7 +45,7 @@ class Curve:
                 [p.value for p in history],
                 [p.step for p in history],
             )
-            self.rows = [_whole(*self._points)] if history else []
+            self.rows = [block_of(0, 0, self._points)] if history else []
         self.origin = min((row.time_min for row in self.rows), default=0.0)
         """When it began, ms."""
 
@@ -55,7 +54,7 @@ class Curve:
         """How many points there are."""
         return int(sum(row.points for row in self.rows))
 
-    def read(self, rows: Sequence[Block]) -> tuple[list[int], list[float], list[int]]:
+    def read(self, rows: Sequence[Block]) -> Columns:
         """The timestamps, values and steps of the points in some blocks."""
         return self._points if self._blocks is None else self._blocks.read(rows)
 
@@ -76,23 +75,18 @@ class Curve:
         return [(time - self.origin) / _MS for time in times]
 
 
-def _whole(times: list[int], values: list[float], steps: list[int]) -> Block:
-    finite = [value for value in values if math.isfinite(value)]
-    nan = math.nan
-    return Block(
-        0,
-        len(values),
-        min(steps),
-        max(steps),
-        min(times),
-        max(times),
-        min(finite, default=nan),
-        max(finite, default=nan),
-        total_of(finite),
-        finite[-1] if finite else nan,
-        len(values) - len(finite),
-        0,
-    )
+def _blocks_of(place: Place, run_id: str, key: str) -> Blocks | RowBlocks | None:
+    """The blocks of a metric; None where there is no such run, or the store has none."""
+    backend = getattr(place.client.store, "backend", None)
+    if backend is None:
+        return None
+    file = getattr(backend, "metric_file", None)
+    if file is not None:
+        path = file(run_id, key)
+        return None if path is None else Blocks(path)
+    (row,) = place.ask(lambda reader: columns.run_rows(reader, [run_id]))
+    where = f"{without_user(place.uri)}\n{run_id}"
+    return None if row < 0 else RowBlocks(place.ask, where, row, key)
 
 
 def series(
