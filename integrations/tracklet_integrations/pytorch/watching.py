@@ -221,7 +221,9 @@ class Watcher:
             original(self, *args, **kwargs)
             steady = loop.steady
             if steady is None or loop.pending or steady.ref() is not self:
-                noted(self)  # else nothing is there that it takes away
+                noted(self)
+            else:  # nothing is there that it takes away, but a closure may begin here
+                steady.first_zero = loop.backwards
 
         doors.skip([noted], within=True)
         doors.skip([zero_grad], within=False)

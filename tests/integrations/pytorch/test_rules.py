@@ -388,6 +388,46 @@ def test_gradients_closures_and_data_are_measured(record: Any) -> None:
     )
 
 
+class Twice(torch.optim.SGD):
+    """Evaluates a closure twice in each step that is given one."""
+
+    def step(self, closure: Any = None) -> Any:
+        if closure is not None:
+            with torch.enable_grad():
+                closure()
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, Twice])
+def test_a_closure_is_counted_after_many_steps_without_one(record: Any, kind: Any) -> None:
+    """However alike the steps before it were, as with an optimizer that takes closures at times."""
+    model = network()
+    optimizer = kind(model.parameters(), lr=0.1)
+    losses: list[list[float]] = []
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(X), Y)
+        loss.backward()
+        losses[-1].append(loss.item())
+        return loss
+
+    evaluations = 2 if kind is Twice else 1
+    with tracklet.start_run():
+        for number in range(1, 41):
+            losses.append([])
+            if number % 10:
+                closure()
+                optimizer.step()
+            else:
+                optimizer.step(closure)
+    run = record.only()
+    assert record.history(run, "closure_evaluations") == [
+        (step, evaluations) for step in (10, 20, 30, 40)
+    ]
+    assert record.history(run, "loss") == list(enumerate((each[0] for each in losses), 1))
+
+
 def test_a_loader_that_reads_ahead_ends_its_epoch_with_its_last_step(record: Any) -> None:
     """As accelerate's does: it is exhausted before its last batch is trained on."""
     model = network()
