@@ -21,6 +21,7 @@ from tracklet.record.query import Query
 from tracklet_services.ui import columns as table
 from tracklet_services.ui import (
     events,
+    extremes,
     frames,
     health,
     lineage,
@@ -64,12 +65,14 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/keys", keys),
         route("/api/ui/v1/table", run_table),
         route("/api/ui/v1/series", curves),
+        route("/api/ui/v1/extremes", extremes.extremes),
         events.route(place),
         route("/api/ui/v1/run/{run_id}", run_page),
         route("/api/ui/v1/models", models.logged),
         route("/api/ui/v1/model/{model_id}", models.model),
         route("/api/ui/v1/registry", models.registry),
         route("/api/ui/v1/registered", models.registered),
+        route("/api/ui/v1/registered/metrics", models.over_versions),
         route("/api/ui/v1/version", models.version),
         route("/api/ui/v1/traces", traces.traces),
         route("/api/ui/v1/trace/{trace_id}", traces.trace),

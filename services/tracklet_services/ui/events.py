@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from starlette.routing import Route
 
 from tracklet.errors import TrackletException
 from tracklet.reading.connection import Reader
+from tracklet.stores.files import contents, layout
 from tracklet_services.ui import rights
 from tracklet_services.ui.place import LIMITS, Place
 
@@ -67,7 +70,9 @@ async def _changes(place: Place, ids: Sequence[str]) -> AsyncIterator[str]:
 
 
 def _signs(place: Place, ids: Sequence[str]) -> Any:
-    """What differs when something changed: runs, where those running are, and models."""
+    """What differs when something changed: runs, where those running are, models, and traces."""
+    backend = getattr(place.client.store, "backend", None)
+    in_files = hasattr(backend, "metric_file")
 
     def answer(reader: Reader) -> Any:
         mark = "?" if reader.dialect == "sqlite" else "%s"
@@ -89,6 +94,19 @@ def _signs(place: Place, ids: Sequence[str]) -> Any:
             reader.rows(f"SELECT count(*), max(last_updated_timestamp) FROM {table}")
             for table in ("logged_models", "registered_models", "model_versions")
         ]
-        return [list(map(tuple, rows)) for rows in (runs, points, others, *models)]
+        # The index over folders has no traces; in a database an id is quicker to find than a count.
+        traces = [] if in_files else reader.rows("SELECT max(id) FROM traces")
+        return [list(map(tuple, rows)) for rows in (runs, points, others, *models, traces)]
 
-    return place.ask(answer)
+    signs = place.ask(answer)
+    return [signs, _folders(backend.root, ids)] if in_files and backend is not None else signs
+
+
+def _folders(root: str, ids: Sequence[str]) -> list[int]:
+    """When a trace last came into, or left, each of some experiments' folders, ns."""
+    found: list[int] = []
+    homes = [f"{root}/{os.path.basename(id_)}" for id_ in ids] if ids else contents.folders(root)
+    for home in homes:
+        with contextlib.suppress(OSError, ValueError):
+            found.append(os.stat(f"{home}/{layout.TRACES}").st_mtime_ns)
+    return found

@@ -25,6 +25,7 @@ from tracklet_services.ui.place import Place
 from tracklet_services.ui.rights import may
 
 _MOST_VERSIONS: Final = 10_000
+_MOST_MEASURED: Final = 500
 
 
 # -- logged models -----------------------------------------------------------------------------
@@ -185,6 +186,35 @@ def registered(place: Place, request: Request) -> Any:
     }
 
 
+def over_versions(place: Place, request: Request) -> Any:
+    """Each metric over the newest versions of a registered model, oldest first.
+
+    A version has what was measured of the logged model that it came of, else of its run.
+    """
+    versions = _versions(place, request.query_params.get("name", ""))
+    shown = versions[:_MOST_MEASURED][::-1]
+    runs = Runs(place, request, (one.run_id for one in shown))
+    found: dict[str, list[Any]] = {}
+    for one in shown:
+        for point in _measures(place, request, one, runs):
+            digest = point.dataset_digest
+            value = [str(one.version), number(point.value), point.dataset_name, digest]
+            found.setdefault(point.key, []).append(value)
+    return {"of": len(versions), "shown": len(shown), "metrics": sorted(found.items())}
+
+
+def _measures(
+    place: Place, request: Request, version: ModelVersion, runs: Runs
+) -> Iterable[Metric]:
+    """What was last measured of a version, of which who asks may read."""
+    model = _logged(place, version.model_id)
+    if model is not None and may(request, "experiment", model.experiment_id) and model.metrics:
+        return _last(model.metrics)
+    if version.run_id and version.run_id in runs:
+        return _last(place.client.store.last_points(version.run_id))
+    return []
+
+
 def version(place: Place, request: Request) -> Any:
     """All that the page of a version needs."""
     name = request.query_params.get("name", "")
@@ -195,9 +225,6 @@ def version(place: Place, request: Request) -> Any:
     model = _logged(place, found.model_id)
     if model is not None and not may(request, "experiment", model.experiment_id):
         model = None
-    metrics: Iterable[Metric] = [] if model is None else model.metrics
-    if not metrics and made is not None:
-        metrics = place.client.store.last_points(made.info.run_id)
     return {
         **_version(found),
         "description": found.description or "",
@@ -206,7 +233,7 @@ def version(place: Place, request: Request) -> Any:
         "message": found.status_message,
         "run": run.brief(found.run_id),
         "params": {} if model is None else model.params,
-        "metrics": [_measured(metric) for metric in _last(metrics)],
+        "metrics": [_measured(metric) for metric in _measures(place, request, found, run)],
         "files": _files(found, made, model),
         "versions": others,
         "aliases_of_all": place.client.get_registered_model(name).aliases,

@@ -109,3 +109,73 @@ def test_a_point_that_is_seen_after_later_ones_is_in_the_blocks(tmp_path: Path) 
         db.execute(f"INSERT INTO metrics VALUES ({', '.join('?' * len(row))})", row)
     db.close()
     assert len(check(client.tracking_uri, run_id)) == 30
+
+
+@pytest.fixture(params=["folder", "sqlite"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A record in files, and one in a database: the place, and what asks its pages."""
+    from tracklet_services.server import personal
+    from tracklet_services.ui.place import Place
+
+    if request.param == "sqlite":
+        pytest.importorskip("sqlalchemy")
+    where = f"{tmp_path}/mlruns" if request.param == "folder" else f"sqlite:///{tmp_path}/r.db"
+    place = Place(where)
+    app = personal.create_app(place, token=None)
+    yield place, TestClient(app, base_url="http://localhost:5000").get
+    place.close()
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_the_best_points_are_told_of_all_points_not_only_of_the_last(kept: Any) -> None:
+    place, ask = kept
+    client = place.client
+    run_id = client.create_run(client.create_experiment("e")).info.run_id
+    nan, inf = float("nan"), float("inf")
+    for step, value in enumerate([3.0, nan, -2.0, 9.5, inf, -2.0, 9.5, *[1.0] * 200]):
+        client.log_metric(run_id, "m", value, step=10 * step)
+    client.log_metric(run_id, "odd", nan, step=1)
+    asked = {"run": run_id, "key": ["m", "odd", "none"]}
+    found = ask("/api/ui/v1/extremes", params=asked).json()["extremes"]
+    assert found == [
+        [run_id, "m", 207, 2, -2.0, 20, 9.5, 30],
+        [run_id, "odd", 1, 1, None, None, None, None],
+        [run_id, "none", 0, 0, None, None, None, None],
+    ]
+    many = {"run": [run_id] * 501, "key": "m"}
+    assert ask("/api/ui/v1/extremes", params=many).status_code == 400
+
+
+def test_metrics_of_a_registered_model_are_told_over_its_versions(kept: Any) -> None:
+    place, ask = kept
+    client = place.client
+    experiment = client.create_experiment("e")
+    client.create_registered_model("net")
+    for auc in (0.7, float("nan"), 0.9):
+        run_id = client.create_run(experiment).info.run_id
+        client.log_metric(run_id, "auc", 0.1, step=0)
+        client.log_metric(run_id, "auc", auc, step=1)
+        client.create_model_version("net", f"runs:/{run_id}/model", run_id)
+    model = client.create_logged_model(experiment, "m", run_id)
+    client.log_metric(run_id, "val", 0.5, step=2, model_id=model.model_id)
+    client.create_model_version("net", f"models:/{model.model_id}", run_id)
+    found = ask("/api/ui/v1/registered/metrics", params={"name": "net"}).json()
+    assert found["of"] == found["shown"] == 4
+    values = {key: [[v, value] for v, value, *_ in points] for key, points in found["metrics"]}
+    assert values["auc"] == [["1", 0.7], ["2", "NaN"], ["3", 0.9]]
+    assert ["4", 0.5] in values["val"]
+
+
+def test_a_new_trace_is_a_change(kept: Any) -> None:
+    from tracklet.entities.trace import TraceInfo, TraceLocation, TraceState
+    from tracklet_services.ui.events import _signs
+
+    place, _ = kept
+    experiment = place.client.create_experiment("e")
+    for ids in ([], [experiment]):
+        before = _signs(place, ids)
+        assert _signs(place, ids) == before
+        where = TraceLocation.from_experiment_id(experiment)
+        info = TraceInfo(f"tr-{len(ids):032x}", where, 1, TraceState.OK)
+        place.client.store.traces.put_trace(info)
+        assert _signs(place, ids) != before
