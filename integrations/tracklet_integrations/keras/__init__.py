@@ -175,7 +175,7 @@ class KerasIntegration(Integration):
                 "params: the arguments of fit, optimizer_*, loss, metrics, the model and its size",
                 "early stopping: stopped_epoch, restored_epoch, the restored epoch's metrics again",
                 "test_*: what evaluate measures after the training",
-                "loss, lr, epoch, train_loss: of loops around tf.GradientTape",
+                "loss, lr, epoch, train_loss, val_loss, test_loss: of loops around tf.GradientTape",
                 "model_summary.txt",
                 *(("the trained model",) if options.log_models else ()),
                 "searches of KerasTuner: trials.json, score, best_*, with no run for each trial",

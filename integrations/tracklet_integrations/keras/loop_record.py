@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import time
 from types import FrameType
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tracklet_integrations.keras.fitting import log_network
 from tracklet_integrations.shared.epochs import Turns
 from tracklet_integrations.shared.metric_keys import metric_key
 from tracklet_integrations.shared.own_run import own_run
+from tracklet_integrations.shared.phases import METRICS, Data, Segment, Splits
 from tracklet_integrations.shared.trained import still_there
 
 LABEL: Final = "keras"
@@ -38,7 +39,7 @@ class Surroundings:
         self.name = ""
         self.model: Callable[[], Any] | None = None
         smallest = 0
-        for name, value in _variables(frame):
+        for name, value in variables_around(frame):
             if value is optimizer or getattr(value, "inner_optimizer", None) is optimizer:
                 self.name = self.name or name
             if not any(cls.__module__ == "keras.src.models.model" for cls in type(value).__mro__):
@@ -48,7 +49,8 @@ class Surroundings:
                 self.model, smallest = weakref.ref(value), len(own)
 
 
-def _variables(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
+def variables_around(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
+    """The variables of the script around a frame, from the inside out."""
     seen: set[int] = set()
     for _ in range(_MAX_FRAMES):
         if frame is None:
@@ -83,6 +85,9 @@ class Stepping:
         self.at = before
         self.seen = 0
         """How many calls of it were seen."""
+        self.turns = Turns()
+        self.epochs_are = ""
+        """What its epochs are: ``passes`` of a data set, or ``turns`` of the script's loop."""
         self.around: Surroundings | None = None
         self.alone = 0
         """How many steps it has taken since another's last."""
@@ -101,7 +106,7 @@ class Stepping:
     def add(self, now: float, target: Any) -> None:
         """A step was taken, after the gradient of a scalar; None if its value is not known."""
         self.seen += 1
-        is_first = not self.events or self.events[-1][0] == "epoch"
+        is_first = not self.events or self.events[-1][0] in ("epoch", "looked")
         self.events.append(("loss", now, target))
         if is_first:
             self.events.append(("lr", now, self.rate_now()))
@@ -131,9 +136,6 @@ class LoopRecord:
         self.flush_at = 0.0
         self.is_over = False
         self.steppings: list[Stepping] = []
-        self.turns = Turns()
-        self.has_passes = False
-        """Whether epochs are passes of a data set, rather than turns of the script's loop."""
         self._options = options
         self._model: Callable[[], Any] | None = None
         self._texts: dict[str, str] = {}
@@ -141,6 +143,9 @@ class LoopRecord:
         self._epochs = 0
         self._batches: int | None = 0
         self._unknown = 0
+        self._trained_on: list[Data] = []
+        self._splits = Splits()
+        self._origins: dict[str, str] = {}
 
     @classmethod
     def begin(cls, options: Any, on_end: Callable[[LoopRecord], None]) -> LoopRecord | None:
@@ -192,12 +197,14 @@ class LoopRecord:
         known.is_open = False
 
     def follow(self, known: Stepping) -> None:
-        """The first optimizer has stepped: perhaps a variable of the script's loop has risen."""
-        if self.turns.variable is None and (known.seen + 1) & known.seen:
+        """An optimizer has stepped: perhaps a variable of the script's loop has risen."""
+        turns, step = known.turns, known.seen + 1
+        if turns.variable is None and step & (step - 1):
             return  # it is looked for at steps 1, 2, 4, 8, …
-        number = self.turns.at_step(known.seen + 1)
+        number = turns.at_step(step)
         if number is not None:
-            self._add_epoch(None, number)
+            self._add_epoch([known] if known.is_open else self.steppings, None, number)
+            known.epochs_are = "turns"
 
     def end_pass(self, batches: int | None, number: int | None) -> None:
         """A pass of a data set is over, in which steps were taken.
@@ -206,25 +213,37 @@ class LoopRecord:
             batches: How many it had; None if it was left before its end.
             number: The number of the epoch, if the script's loop says it.
         """
-        if self._epochs and not self.has_passes:
+        training = self._training()
+        if training[0].epochs_are == "turns":
             return  # it had more than one epoch, or each has several
-        self.has_passes = True
+        training[0].epochs_are = "passes"
         now = time()
-        for each in self._training():
+        for each in training:
             each.events.append(("lr", now, each.rate_now()))
-        self._add_epoch(batches, number)
+        self._add_epoch(training, batches, number)
 
-    def _add_epoch(self, batches: int | None, number: int | None) -> None:
+    def _add_epoch(self, training: list[Stepping], batches: int | None, number: int | None) -> None:
         now = time()
-        self._epochs += 1
-        for each in self._training():
-            each.events.append(("epoch", now, number or self._epochs))
-        if batches is not None:
-            self._batches = batches if self._batches in (0, batches) else None
+        for each in training:
+            each.events.append(("epoch", now, (batches, number)))
 
     def _training(self) -> list[Stepping]:
         """The optimizers of the training that goes on."""
         return [each for each in self.steppings if each.is_open] or self.steppings
+
+    def note_data(self, data: Data) -> None:
+        """Steps are taken in a pass of this data."""
+        if not any(each.is_same(data) for each in self._trained_on):
+            self._trained_on.append(data)
+
+    def looked(self, segment: Segment | None, means: Mapping[str, Any]) -> None:
+        """The script has looked at losses that are none of its steps'.
+
+        Args:
+            segment: What it has looked at.
+            means: What its own means were by then, by their splits.
+        """
+        self._training()[0].events.append(("looked", time(), (segment, means)))
 
     def write(self) -> None:
         """Write what was seen."""
@@ -259,26 +278,65 @@ class LoopRecord:
                     self._unknown += 1
                     known.whole = False
                     continue
-                number = float(value)
-                known.count, known.total = known.count + 1, known.total + number
-                add("loss", number, at)
+                loss = float(value)
+                known.count, known.total = known.count + 1, known.total + loss
+                add("loss", loss, at)
             elif kind == "lr":
                 if value is not None and value != known.rate:
                     known.rate = value
                     add("lr", value, at)
+            elif kind == "looked":
+                segment, means = value
+                self._look(segment, means, step, at, add)
             else:
-                self._end_epoch(known, at, value, add)
+                batches, number = value
+                self._end_epoch(known, at, batches, number, add)
 
-    def _end_epoch(self, known: Stepping, at: float, number: int, add: Callable[..., None]) -> None:
+    def _look(
+        self,
+        segment: Segment | None,
+        means: Mapping[str, Any],
+        step: int,
+        at: float,
+        add: Callable[..., None],
+    ) -> None:
+        for split, value in means.items():
+            metric = METRICS[split]
+            add(metric, float(value), at)
+            self._origins[metric] = "the mean that the script has taken itself"
+        if segment is None:
+            return
+        for metric, value, origin in self._splits.losses(
+            segment, step, self._trained_on, "mean", float
+        ):
+            if metric in map(METRICS.__getitem__, means):
+                continue
+            if value is not None:
+                add(metric, value, at)
+                self._origins[metric] = origin
+            else:
+                self._origins.setdefault(metric, origin)
+
+    def _end_epoch(
+        self,
+        known: Stepping,
+        at: float,
+        batches: int | None,
+        number: int | None,
+        add: Callable[..., None],
+    ) -> None:
         if known.count and known.whole:
             add("train_loss", known.total / known.count, at)
         known.count, known.total, known.whole = 0, 0.0, True
         if known is self.steppings[0]:
-            add("epoch", float(number), at)
+            self._epochs += 1
+            add("epoch", float(number or self._epochs), at)
+            if batches is not None:
+                self._batches = batches if self._batches in (0, batches) else None
 
     def _key(self, metric: str, known: Stepping) -> str:
         """The series of an optimizer; once it has a name of its own, it keeps it."""
-        if metric == "epoch":
+        if metric == "epoch" or metric in METRICS.values():
             return metric
         kept = known.keys.get(metric)
         if kept is None:
@@ -298,15 +356,16 @@ class LoopRecord:
         self.is_over = True
         for each in self.steppings:
             each.is_open = False
-        ended = None if self.has_passes else self.turns.at_end()
+        first = self.steppings[0]
+        ended = None if first.epochs_are == "passes" else first.turns.at_end()
         if ended is not None:
-            self._add_epoch(None, ended)
+            self._add_epoch(self.steppings, None, ended)
         self.write()
         recorder = self.recorder
         params: dict[str, Any] = {}
         if self._epochs:
             params["epochs"] = self._epochs
-        batches = self._batches if self.has_passes else self.turns.length
+        batches = first.turns.length if first.epochs_are == "turns" else self._batches
         if self._epochs and batches:
             params["batches_per_epoch"] = batches
         recorder.params(params)
@@ -320,10 +379,10 @@ class LoopRecord:
         if self._epochs:
             mean = "the mean of the losses of an epoch's steps, not weighted by their sizes"
             tags[f"tracklet.{LABEL}.train_loss"] = mean
-            variable = self.turns.variable
+            variable = first.turns.variable
             tags[f"tracklet.{LABEL}.epoch"] = (
                 "passes of a tf.data.Dataset with steps in them"
-                if self.has_passes or variable is None
+                if first.epochs_are == "passes" or variable is None
                 else f"loop variable {variable.name}"
             )
         else:
@@ -331,6 +390,7 @@ class LoopRecord:
                 "left out: no pass of a tf.data.Dataset with steps in it was over, and no loop "
                 "variable is named like an epoch"
             )
+        tags |= {f"tracklet.{LABEL}.{metric}": told for metric, told in self._origins.items()}
         recorder.tags(tags)
         self._log_model()
         recorder.close()

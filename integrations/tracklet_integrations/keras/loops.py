@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -22,13 +23,25 @@ from tracklet.fluent import active
 from tracklet.patching import checkpoint, is_suppressed, report, suppressed
 from tracklet.state import in_child
 from tracklet_integrations.keras import describing
-from tracklet_integrations.keras.loop_record import LABEL, LoopRecord, Stepping, Surroundings
+from tracklet_integrations.keras.loop_record import (
+    LABEL,
+    LoopRecord,
+    Stepping,
+    Surroundings,
+    variables_around,
+)
+from tracklet_integrations.shared import sites
 from tracklet_integrations.shared.doors import Door
 from tracklet_integrations.shared.driving import DRIVER
+from tracklet_integrations.shared.epochs import user_frames
+from tracklet_integrations.shared.phases import Data, Segment
+from tracklet_integrations.shared.weak_table import WeakTable
 
 _SECONDS: Final = 1.0
 _MAX_EVENTS: Final = 4096
 _MAX_ASKED: Final = 64
+_MAX_SITES: Final = 4096
+_UNREAD: Final = object()
 _STEPS_OF_ITS_OWN: Final = 10
 """After so many steps in which no other optimizer takes one, a training is one of its own."""
 
@@ -85,6 +98,8 @@ class Pass:
 
     ref: Callable[[], Any]
     source: Callable[[], Any]
+    data: Data
+    is_over: bool = False
     batches: int = 0
     steps: int = 0
     number: int | None = None
@@ -112,6 +127,13 @@ class Watcher:
         self._compiled: dict[int, Compiled] = {}
         self._known: dict[int, Stepping] = {}
         self._pass: Pass | None = None
+        # The pass that gave the newest batch, if no step was taken since.
+        self._around: Pass | None = None
+        self._segment: Segment | None = None
+        self._sites: dict[tuple[Any, int], Any] = {}
+        self._losses: WeakTable[str] = WeakTable()
+        self._results: dict[str, Any] = {}
+        self._trained: deque[Any] = deque(maxlen=8)
         self._record: LoopRecord | None = None
         self._ask_at = 0.0
         _all.add(self)
@@ -131,6 +153,9 @@ class Watcher:
         yield Door(functions, "Function.__call__", self._call)
         iterators = "tensorflow.python.data.ops.iterator_ops"
         yield Door(iterators, "OwnedIterator.__next__", self._next)
+        for name in ("numpy", "__float__"):
+            yield Door("tensorflow.python.framework.ops", f"_EagerTensorBase.{name}", self._look)
+        yield Door("keras.src.metrics.reduction_metrics", "Mean.result", self._result)
 
     # -- the doors: each calls the original, and then notes --------------------------------------
 
@@ -199,6 +224,27 @@ class Watcher:
             return batch
 
         return __next__
+
+    def _look(self, original: Any) -> Any:
+        watcher, known, frame_at = self, self._sites, sys._getframe
+
+        def look(self: Any) -> Any:
+            frame = frame_at(1)
+            if known.get((frame.f_code, frame.f_lasti), _UNREAD) is not None:
+                watcher._note(watcher._looked, "a look at a loss", self, frame)
+            return original(self)
+
+        return look
+
+    def _result(self, original: Any) -> Any:
+        watcher = self
+
+        def result(self: Any) -> Any:
+            found = original(self)
+            watcher._note(watcher._measured, "a mean", self, found, sys._getframe(1))
+            return found
+
+        return result
 
     def _note(self, what: Callable[..., None], place: str, *told: Any) -> None:
         try:
@@ -306,24 +352,85 @@ class Watcher:
         return None
 
     def _given(self, iterator: Any) -> None:
-        current = self._pass
+        current, around = self._pass, self._around
+        if around is not None and around is not current and around.ref() is iterator:
+            around.batches += 1
+            return  # it is looked at between two steps
         if current is None or current.ref() is not iterator:
             source = getattr(iterator, "_dataset", None)
+            if self._segment is not None or self._results:
+                self._end_segment()
+            found = Pass(weakref.ref(iterator), weakref.ref(source or self), _data(source))
             if current is not None and current.steps:
                 if current.source() is not source:
                     if current.ref() is not None:
-                        return  # it is looked at between two steps
+                        self._around, found.batches = found, 1
+                        return
                 elif current.batches > 1:  # of a look at one batch nothing is counted
                     self._end_epoch(None, current.number)
-            current = self._pass = Pass(weakref.ref(iterator), weakref.ref(source or self))
+            current = self._pass = found
+        self._around = current
         current.batches += 1
 
     def _exhausted(self, iterator: Any) -> None:
         current = self._pass
-        if current is not None and current.ref() is iterator:
+        for each in (current, self._around):
+            if each is not None and each.ref() is iterator:
+                each.is_over = True
+        if current is not None and current.is_over:
             self._pass = None
             if current.steps:
                 self._end_epoch(current.batches, current.number)
+
+    def _looked(self, tensor: Any, frame: FrameType) -> None:
+        """The script looks at a number, perhaps at a loss that is none of a step's."""
+        place = frame.f_code, frame.f_lasti
+        site = self._sites.get(place, _UNREAD)
+        if site is _UNREAD:
+            is_user = next(user_frames(frame), None) is frame
+            if len(self._sites) >= _MAX_SITES:
+                self._sites.clear()
+            site = self._sites[place] = sites.read(frame) if is_user else None
+        if site is None or self._record is None or tensor.shape.rank != 0:
+            return
+        known = [*self._trained, *self._results.values(), *(each.target for each in self._asked)]
+        if any(tensor is each for each in known):
+            return
+        around, current = self._around, self._pass
+        if around is not None and around.steps:
+            around = None
+        if around is None and not site.is_named:
+            # Only a name says of a loss outside of a pass of other data that it is no training's.
+            spoken = (sites.split_in(sites.variable(frame, each)) for each in site.variables)
+            if next((each for each in spoken if each), site.split) not in ("val", "test"):
+                return
+        if self._segment is None:
+            in_training = current is not None and current.steps > 0
+            self._segment = Segment(around, in_training=in_training)
+        self._segment.add(site, tensor, frame)
+
+    def _measured(self, metric: Any, result: Any, frame: FrameType) -> None:
+        """The script asks for a mean: it may be the one of a loss that it has taken itself."""
+        if self._record is None or not self._is_eager() or not hasattr(result, "numpy"):
+            return
+        kind = self._losses.get(metric)
+        if kind is None:
+            holders = (n for n, value in variables_around(frame) if value is metric)
+            told = (sites.split_of_loss(name) for name in (metric.name, *holders))
+            kind = self._losses[metric] = next((each for each in told if each), "")
+        if kind in ("val", "test") and describing.value_of(metric.count):
+            self._results[kind] = result
+
+    def _end_segment(self, *, by_step: bool = False) -> None:
+        """What was looked at is complete; if training goes on, perhaps it was a part of that."""
+        segment, self._segment = self._segment, None
+        results, self._results = self._results, {}
+        around = segment.around if segment is not None else None
+        if by_step and segment is not None:
+            goes_on = around is not None and not around.is_over and around is self._pass
+            segment = None if goes_on else segment
+        if self._record is not None and (segment is not None or results):
+            self._record.looked(segment, results)
 
     def _end_epoch(self, batches: int | None, number: int | None) -> None:
         if self._record is not None:
@@ -357,11 +464,17 @@ class Watcher:
             if each is not known:
                 each.alone, each.is_open = 0, False
         current = self._pass
-        if known is record.steppings[0]:
-            if not record.has_passes:
+        if self._segment is not None or self._results:
+            self._end_segment(by_step=True)
+        self._around = None
+        if target is not None:
+            self._trained.append(target)
+        if known is record.steppings[0] or known.is_open:
+            if known.epochs_are != "passes":
                 record.follow(known)
             if current is not None and not current.steps:
-                current.number = record.turns.look()
+                current.number = known.turns.look()
+                record.note_data(current.data)
         if current is not None:
             current.steps += 1
         now = time()
@@ -403,10 +516,12 @@ class Watcher:
     def _run_ends(self, record: LoopRecord) -> None:
         if record.is_over or not self.is_on:
             return
-        if self._record is record:
-            self._record = None
         try:
             with suppressed():
+                if self._record is record:
+                    self._end_segment()
+                    self._record = None
+                    self._trained.clear()
                 record.close()
         except Exception as error:  # noqa: BLE001
             report(error, f"{LABEL}: the end of a training", LABEL)
@@ -422,6 +537,13 @@ class Watcher:
         if self._record is not None:
             self._end(self._record)
         self.is_on = False
+
+
+def _data(source: Any) -> Data:
+    """What a data set is told by; nothing of it is computed."""
+    spec = getattr(source, "element_spec", None)
+    ref = weakref.ref(source) if source is not None else lambda: None
+    return Data(ref, (id(source),), (repr(spec),), describing.batch_size(source), None)
 
 
 @in_child

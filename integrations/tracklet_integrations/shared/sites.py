@@ -84,6 +84,13 @@ def split_in(text: Any) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
+def split_of_loss(name: str) -> str:
+    """Whose whole loss something is by its name; empty if the name does not say that."""
+    own = {*words(name)}
+    beside = {each for each in own - _LOSS - _NEUTRAL - {*_SPLITS} if not each.isdigit()}
+    return split_in(name) if _is_loss(name) and beside <= {"metric", "tracker"} else ""
+
+
 def variable(frame: FrameType, name: str) -> Any:
     """A variable of a frame; None if there is none of this name."""
     values = frame.f_locals

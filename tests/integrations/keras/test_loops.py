@@ -239,7 +239,7 @@ def test_each_training_has_a_run_and_fit_is_seen_once(record, on):
     for _ in range(2):
         model, optimizer = network(), keras.optimizers.SGD(0.125)
         kept.append(optimizer)  # so that it is not told by that
-        for _ in range(3):
+        for _ in range(4):
             for x, y in BATCHES:
                 stepping(model, optimizer)(x, y)
     model.compile(keras.optimizers.SGD(0.5), "mse")
@@ -248,8 +248,9 @@ def test_each_training_has_a_run_and_fit_is_seen_once(record, on):
     stepping(model, optimizer)(X, Y)
     fit, second, first = record.runs()
     for run in (first, second):
-        assert [step for step, _ in record.history(run, "loss")] == [*range(1, 13)]
-        assert len(record.history(run, "epoch")) == 3
+        assert [step for step, _ in record.history(run, "loss")] == [*range(1, 17)]
+        assert record.history(run, "epoch") == [(4, 1.0), (8, 2.0), (12, 3.0), (16, 4.0)]
+        assert run.data.params["epochs"] == "4"
         assert run.info.status == "FINISHED"
     assert "lr" not in fit.data.metrics
     assert len(record.history(fit, "loss")) == 2
@@ -337,3 +338,107 @@ def test_turns_of_a_loop_over_a_stream_are_epochs_and_a_pass_has_the_number_of_i
     runs = {run.info.run_name: run for run in record.runs()}
     assert record.history(runs["stream"], "epoch") == [(3, 1.0), (6, 2.0)]
     assert record.history(runs["passes"], "epoch") == [(4, 8.0), (8, 9.0)]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_losses_of_other_data_are_those_that_the_script_has(record, on, compiled):
+    """Of passes of data sets by the data, of arrays by the names; a training's looks are none."""
+    model, optimizer = network(), keras.optimizers.SGD(0.125)
+    step = stepping(model, optimizer)
+    step = tf.function(step) if compiled else step
+    held_out = tf.data.Dataset.from_tensor_slices((X[:24] + 1, Y[:24])).batch(8)
+    others = tf.data.Dataset.from_tensor_slices((X[:16] + 2, Y[:16])).batch(8)
+    valid, tested, smoothed = [], [], 0.0
+    with tracklet.start_run():
+        for _epoch in range(2):
+            for x, y in BATCHES:
+                loss = step(x, y)
+                smoothed = 0.9 * smoothed + 0.1 * loss
+                running_loss = float(smoothed)
+            total_loss = 0.0
+            for x, y in held_out:
+                loss = tf.reduce_mean((model(x) - y) ** 2)
+                total_loss += loss.numpy()
+            valid.append(total_loss / 3)
+            losses = []
+            for x, y in others:
+                loss = tf.reduce_mean((model(x) - y) ** 2)
+                losses.append(float(loss))
+            tested.append(np.mean(losses))
+    run = record.only()
+    close = lambda found: [*zip((4, 8), map(pytest.approx, found), strict=True)]  # noqa: E731
+    assert record.history(run, "val_loss") == close(valid)
+    assert record.history(run, "test_loss") == close(tested)
+    assert "mean of 3 batches' losses at test_loops.py" in run.data.tags["tracklet.keras.val_loss"]
+    assert running_loss > 0
+    assert "train_eval_loss" not in run.data.metrics
+
+
+def test_means_that_the_script_takes_of_validation_losses_are_recorded_as_they_are(record, on):
+    """By the metric's name or its variable's; inside of a function it is a tensor of a graph."""
+    model = network()
+    test_loss, val_loss_metric = keras.metrics.Mean(name="test_loss"), keras.metrics.Mean()
+    val_loss_of_parts = keras.metrics.Mean(name="val_kl_loss")
+    step = tf.function(stepping(model, keras.optimizers.SGD(0.125)))
+
+    @tf.function
+    def test_step(x, y):
+        loss = tf.reduce_mean((model(x) - y) ** 2)
+        for each in (test_loss, val_loss_metric, val_loss_of_parts):
+            each.update_state(loss, sample_weight=tf.reduce_sum(x) ** 2)
+        return test_loss.result()
+
+    said = []
+    with tracklet.start_run():
+        for _epoch in range(2):
+            assert not test_loss.result()  # nothing was measured yet, which is no loss of 0
+            for x, y in BATCHES:
+                step(x, y)
+            for x, y in BATCHES:
+                test_step(x + 1, y)
+                assert f"{test_loss.result():.2f}"
+            said.append(float(test_loss.result()))
+            assert float(val_loss_metric.result()) == said[-1]
+            val_loss_of_parts.result()
+            for each in (test_loss, val_loss_metric):
+                each.reset_state()
+    run = record.only()
+    assert test_step.experimental_get_tracing_count() == 1
+    for metric in ("test_loss", "val_loss"):
+        assert record.history(run, metric) == [*zip((4, 8), said, strict=True)]
+    assert "val_kl_loss" not in run.data.metrics
+
+
+def test_a_loss_that_is_named_as_one_of_validation_needs_no_data_set(record, on):
+    """As over arrays; what has another name is nobody's."""
+    model, step = network(), None
+    step = stepping(model, keras.optimizers.SGD(0.125))
+    said = []
+    with tracklet.start_run():
+        for epoch in range(2):  # noqa: B007
+            for at in (0, 16):
+                step(X[at : at + 16], Y[at : at + 16])
+            val_loss = tf.reduce_mean((model(X) - Y) ** 2)
+            said.append(float(val_loss))
+            loss = tf.reduce_mean(model(X))
+            float(loss)
+    run = record.only()
+    assert record.history(run, "val_loss") == [*zip((2, 4), said, strict=True)]
+    assert "test_loss" not in run.data.metrics
+
+
+def test_a_fold_after_the_other_has_the_turns_of_its_own_loop_from_its_first_step(record, on):
+    """Though it shows only after some steps that it is no second optimizer of the first one's."""
+    kept = []
+    for _fold in range(2):
+        model, optimizer = network(), keras.optimizers.SGD(0.125)
+        kept.append(optimizer)
+        step = stepping(model, optimizer)
+        for _epoch in range(12):
+            step(X, Y)
+    tracklet.autolog(disable=True)
+    runs = record.runs()
+    assert len(runs) == 2
+    for run in runs:
+        assert record.history(run, "epoch") == [(at, float(at)) for at in range(1, 13)]
+        assert record.history(run, "train_loss") == record.history(run, "loss")
