@@ -7,10 +7,12 @@ PyTorch's where Keras runs on it.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import InitVar, dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
@@ -20,9 +22,11 @@ from tracklet.autolog import (
     Integration,
     LatePatches,
     recording,
+    session,
     switch,
 )
 from tracklet.errors import InvalidParameterValue
+from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.patching import Call, Outcome, Patch, PatchError
 from tracklet_integrations.shared.checkpointing import check_options
@@ -34,6 +38,9 @@ from tracklet_integrations.shared.weak_table import WeakTable
 __all__ = ["KerasIntegration", "KerasOptions", "autolog"]
 
 LABEL: Final = "keras"
+
+# ``tf.train.Checkpoint`` knows of no metric: what a file or its folder is called tells the best.
+_BEST: Final = re.compile(r"(?<![a-z])best(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -153,8 +160,14 @@ class KerasIntegration(Integration):
         if framework.backend.backend() == "tensorflow":
             from tracklet_integrations.keras.loops import Watcher
 
-            self._doors = [*Watcher(options, sys.modules["tensorflow"]).doors()]  # held weakly
+            self._watcher = Watcher(options, sys.modules["tensorflow"])
+            self._doors = [*self._watcher.doors()]  # held weakly
             yield from self._doors
+            folder = "tensorflow.python.checkpoint"
+            yield Patch(f"{folder}.checkpoint", "Checkpoint.save", self.watch_saving)
+            yield Patch(f"{folder}.checkpoint", "Checkpoint.write", self.watch_saving)
+            manager = f"{folder}.checkpoint_management"
+            yield Patch(manager, "CheckpointManager.save", self.watch_saving)
         yield LatePatches("keras_tuner", self._doors_of_tuners)
 
     def _doors_of_tuners(self, framework: ModuleType) -> Iterable[Patch]:
@@ -179,7 +192,7 @@ class KerasIntegration(Integration):
                 "model_summary.txt",
                 *(("the trained model",) if options.log_models else ()),
                 "searches of KerasTuner: trials.json, score, best_*, with no run for each trial",
-                "checkpoint.*: what a ModelCheckpoint of yours has kept",
+                "checkpoint.*: what a ModelCheckpoint or tf.train.Checkpoint of yours has kept",
                 *(("checkpoints",) if options.checkpoint else ()),
                 *(("the datasets",) if options.log_datasets else ()),
             ),
@@ -225,6 +238,20 @@ class KerasIntegration(Integration):
             outcome = yield
             search.conclude()
             recorder.finish(outcome)
+
+    def watch_saving(self, call: Call) -> Generator[None, Outcome, None]:
+        """``tf.train.Checkpoint`` and its manager: where the newest is, in the run that goes on."""
+        outcome = yield
+        mine = active.top()
+        run = mine or self._watcher.run
+        if run is None or session.is_muted(LABEL) or not isinstance(outcome.value, str):
+            return
+        if self.options.exclusive and mine is not None and session.current() is None:
+            return
+        kind = "best" if _BEST.search("/".join(Path(outcome.value).parts[-2:])) else "last"
+        sink = RunSink(run, LABEL)
+        with sink.step("checkpoint"):
+            sink.note({f"checkpoint.{kind}_model_path": outcome.value})
 
     def watch_trial_end(self, call: Call) -> Generator[None, Outcome, None]:
         """``on_trial_end``: what came of a trial."""

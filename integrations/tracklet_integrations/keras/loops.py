@@ -138,6 +138,12 @@ class Watcher:
         self._ask_at = 0.0
         _all.add(self)
 
+    @property
+    def run(self) -> Any:
+        """The run of the loop that goes on; None without one."""
+        record = self._record
+        return None if record is None or record.is_over else record.run
+
     def doors(self) -> Iterable[Door]:
         """What is to be opened."""
         optimizers = "keras.src.optimizers"
