@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from tracklet.entities import Run, ViewType
@@ -66,6 +66,7 @@ def routes(place: Place) -> list[BaseRoute]:
         route("/api/ui/v1/table", run_table),
         route("/api/ui/v1/series", curves),
         route("/api/ui/v1/extremes", extremes.extremes),
+        route("/api/ui/v1/points", points),
         events.route(place),
         route("/api/ui/v1/run/{run_id}", run_page),
         route("/api/ui/v1/models", models.logged),
@@ -197,24 +198,36 @@ def run_table(place: Place, request: Request) -> Any:
 
 def curves(place: Place, request: Request) -> Any:
     """A metric of several runs: frames, each after its length."""
-    asked = request.query_params
-
-    def asked_number(name: str) -> float | None:
-        text = asked.get(name)
-        if text is None:
-            return None
-        try:
-            if math.isfinite(given := float(text)):
-                return given
-        except ValueError:
-            pass
-        raise InvalidParameterValue(f"{name} is a number; got {text!r}")
-
-    axis: Any = asked.get("x", "step")
-    between = asked_number("from"), asked_number("to")
-    bins = int(asked_number("bins") or _BINS)
-    frames_ = series.series(place, asked.getlist("run"), asked.get("key", ""), axis, between, bins)
+    bins = int(_asked_number(request, "bins") or _BINS)
+    frames_ = series.series(place, *_asked_curves(request), bins)
     return b"".join(len(one).to_bytes(4, "little") + one for one in frames_)
+
+
+def points(place: Place, request: Request) -> Any:
+    """All points of a metric of several runs, as CSV."""
+    return StreamingResponse(
+        series.points(place, *_asked_curves(request)),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": "attachment"},
+    )
+
+
+def _asked_curves(request: Request) -> tuple[list[str], str, Any, Any]:
+    asked = request.query_params
+    between = _asked_number(request, "from"), _asked_number(request, "to")
+    return asked.getlist("run"), asked.get("key", ""), asked.get("x", "step"), between
+
+
+def _asked_number(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        if math.isfinite(given := float(text)):
+            return given
+    except ValueError:
+        pass
+    raise InvalidParameterValue(f"{name} is a number; got {text!r}")
 
 
 def run_page(place: Place, request: Request) -> Any:
@@ -336,6 +349,6 @@ def code(place: Place, request: Request) -> Any:
 def file(place: Place, request: Request) -> Any:
     """The bytes of a file."""
     kind, owner, path = (request.path_params[name] for name in ("kind", "owner", "path"))
-    if kind not in ("runs", "models") or not path:
+    if kind not in ("runs", "models") or not (path or "zip" in request.query_params):
         raise InvalidParameterValue("files lie below files/runs/ID/ and files/models/ID/")
     return previews.response(previews.local_file(place, kind, owner, path), request)

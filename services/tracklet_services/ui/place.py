@@ -24,6 +24,7 @@ LIMITS: Final = {
     "bins": 4_000,
     "preview_bytes": 2 << 20,
     "streams": 64,
+    "zip_bytes": 8 << 30,
 }
 """What one request may ask for."""
 

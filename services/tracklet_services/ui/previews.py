@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, Response
 from tracklet.entities import FileInfo
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.repositories import ArtifactRepository, repository
-from tracklet_services.ui import tables
+from tracklet_services.ui import archive, tables
 from tracklet_services.ui.place import LIMITS, Place
 
 POLICY: Final = "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
@@ -118,10 +118,15 @@ def local_file(place: Place, kind: str, owner: str, path: str) -> Path:
 
 
 def response(path: Path, request: Request) -> Response:
-    """A file as an answer: shown by the browser if it is harmless there, else a download."""
+    """A file as an answer: shown by the browser if it is harmless there, else a download.
+
+    A folder is one with ``?zip=NAME``.
+    """
+    headers = {"content-security-policy": POLICY}
+    if path.is_dir() and "zip" in request.query_params:
+        return archive.response(path, request.query_params["zip"] or "artifacts", headers)
     if not path.is_file():
         raise ResourceDoesNotExist("this is no file")
-    headers = {"content-security-policy": POLICY}
     if path.suffix.lower() in (*_PAGES, ".ipynb") and request.query_params.get("as") == "page":
         headers |= {"content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN"}
         if path.suffix.lower() == ".ipynb":
@@ -150,7 +155,7 @@ def describe(path: Path) -> dict[str, Any]:
     """What there is to say of a file before any of it is sent."""
     status = os.stat(path)
     if path.is_dir():
-        return {"is_dir": True, "model": (path / "MLmodel").is_file()}
+        return {"is_dir": True, "model": (path / "MLmodel").is_file(), **archive.size_of(path)}
     return {
         "is_dir": False,
         "size": status.st_size,

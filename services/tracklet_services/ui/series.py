@@ -21,6 +21,7 @@ from tracklet_services.ui.place import LIMITS, Place
 Axis: TypeAlias = Literal["step", "time", "wall"]
 
 _MS: Final = 1000.0
+_AT_ONCE: Final = 64  # blocks of a few kilobytes
 
 
 class Curve:
@@ -98,18 +99,58 @@ def series(
     bins: int,
 ) -> Iterator[bytes]:
     """A frame for each run, all over the same bins."""
-    if len(runs) > LIMITS["series"]:
-        raise InvalidParameterValue(f"at most {LIMITS['series']} runs are drawn at once")
     if not 1 <= bins <= LIMITS["bins"]:
         raise InvalidParameterValue(f"bins are 1 to {LIMITS['bins']}; got {bins}")
-    if axis not in ("step", "time", "wall"):
-        raise InvalidParameterValue(f"x is step, time or wall; got {axis!r}")
-    curves = [Curve(place, run_id, key) for run_id in runs]
+    curves = _curves(place, runs, key, axis)
     spans = [curve.span(row, axis) for curve in curves for row in curve.rows]
     low = between[0] if between[0] is not None else min((s[0] for s in spans), default=0.0)
     high = between[1] if between[1] is not None else max((s[1] for s in spans), default=0.0)
     for curve in curves:
         yield _frame(curve, axis, low, high, bins, whole=between == (None, None))
+
+
+def points(
+    place: Place,
+    runs: Sequence[str],
+    key: str,
+    axis: Axis,
+    between: tuple[float | None, float | None],
+) -> Iterator[str]:
+    """Each point of each run as a line of CSV, in the order in which they were written.
+
+    Args:
+        between: Where they are on the axis; everywhere by default.
+    """
+    curves = _curves(place, runs, key, axis)
+    low = -math.inf if between[0] is None else between[0]
+    high = math.inf if between[1] is None else between[1]
+    return _lines(curves, axis, low, high)
+
+
+def _lines(curves: Sequence[Curve], axis: Axis, low: float, high: float) -> Iterator[str]:
+    yield "run_id,step,timestamp,value\r\n"
+    for curve in curves:
+        inside = [row for row in curve.rows if _overlaps(curve.span(row, axis), low, high)]
+        for i in range(0, len(inside), _AT_ONCE):
+            times, values, steps = curve.read(inside[i : i + _AT_ONCE])
+            places = curve.places(times, steps, axis)
+            yield "".join(
+                f"{curve.run_id},{step},{time},{value!r}\r\n"
+                for place, step, time, value in zip(places, steps, times, values, strict=True)
+                if low <= place <= high
+            )
+
+
+def _overlaps(span: tuple[float, float], low: float, high: float) -> bool:
+    return span[1] >= low and span[0] <= high
+
+
+def _curves(place: Place, runs: Sequence[str], key: str, axis: Axis) -> list[Curve]:
+    if len(runs) > LIMITS["series"]:
+        raise InvalidParameterValue(f"at most {LIMITS['series']} runs are drawn at once")
+    if axis not in ("step", "time", "wall"):
+        raise InvalidParameterValue(f"x is step, time or wall; got {axis!r}")
+    return [Curve(place, run_id, key) for run_id in runs]
 
 
 def _frame(curve: Curve, axis: Axis, low: float, high: float, bins: int, *, whole: bool) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,12 @@ def _cell(value: Any) -> Any:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+@lru_cache(maxsize=1)
+def _cells(path: Path, changed: int, size: int) -> Any:
+    """The cells of a notebook, kept for its other outputs until it changes."""
+    return json.loads(path.read_bytes())["cells"]
+
+
 def notebook_page(path: Path, output: str, headers: dict[str, str]) -> HTMLResponse:
     """The HTML of one output of a notebook, ``CELL.OUTPUT``, as a page of its own.
 
@@ -81,7 +88,9 @@ def notebook_page(path: Path, output: str, headers: dict[str, str]) -> HTMLRespo
     """
     try:
         cell, _, number = output.partition(".")
-        found = json.loads(path.read_bytes())["cells"][int(cell)]["outputs"][int(number)]
+        status = path.stat()
+        cells = _cells(path, status.st_mtime_ns, status.st_size)
+        found = cells[int(cell)]["outputs"][int(number)]
         html = found["data"]["text/html"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise ResourceDoesNotExist(f"{path.name} has no HTML as output {output}") from None

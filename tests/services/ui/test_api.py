@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +215,50 @@ def test_no_path_leads_out_of_a_run(
         assert answer.status_code in (400, 404) or nothing, name
 
 
+def test_a_folder_is_sent_as_one_file_without_what_lies_elsewhere(tmp_path: Path) -> None:
+    from tracklet_services.ui.place import Place
+
+    made = tracklet.TrackletClient(str(tmp_path / "mlruns"))
+    run_id = made.create_run(made.create_experiment("files")).info.run_id
+    texts = {"a/b/表 #?%.txt": "x" * 3_000_000, "a/c.txt": "", "d.txt": "d"}
+    for path, text in texts.items():
+        made.log_text(run_id, text, path)
+    root = Path(made.download_artifacts(run_id, ""))
+    (root / "out").symlink_to("/etc/hostname")
+    (root / "a" / "in").symlink_to(root / "d.txt")
+    place = Place(str(tmp_path / "mlruns"))
+    app = application.create_app(place, token=TOKEN, port=5000)
+    client = TestClient(app, "http://localhost:5000", headers={"authorization": f"Bearer {TOKEN}"})
+    try:
+        described = client.get("/api/ui/v1/describe", params={"run": run_id, "path": ""}).json()
+        assert (described["files"], described["bytes"]) == (4, 3_000_002)
+        for path, wanted in (
+            ("", {**texts, "a/in": "d"}),
+            ("a", {"b/表 #?%.txt": texts["a/b/表 #?%.txt"], "c.txt": ""}),
+        ):
+            answer = client.get(f"/files/runs/{run_id}/{path}?zip=all of it")
+            assert answer.headers["content-disposition"].endswith("''all%20of%20it.zip")
+            assert answer.headers["content-security-policy"].startswith("sandbox;")
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+                assert packed.testzip() is None
+                assert {name: packed.read(name).decode() for name in packed.namelist()} == wanted
+        for path in ("none?zip=x", "a", ""):
+            assert client.get(f"/files/runs/{run_id}/{path}").status_code in (400, 404)
+    finally:
+        place.close()
+
+
+def test_a_folder_beyond_the_limit_is_refused_before_any_of_it(
+    client: TestClient, record: Path, experiment: str, monkeypatch: Any
+) -> None:
+    from tracklet_services.ui.place import LIMITS
+
+    monkeypatch.setitem(LIMITS, "zip_bytes", 1)
+    answer = client.get(f"/files/runs/{_run(record, experiment)}/figures?zip=x")
+    assert answer.status_code == 400
+    assert "tracklet artifacts download" in answer.json()["message"]
+
+
 # -- who may ask -------------------------------------------------------------------------------
 
 
@@ -352,6 +399,28 @@ def test_a_spike_is_in_the_curve_at_every_zoom(long_curve: Any) -> None:
             inside = [v for v in values[first : last + 1] if not math.isfinite(v)]
             assert sum(buffers[6]) == len(inside)
     place.close()
+
+
+def test_points_are_exported_as_they_were_recorded(long_curve: Any) -> None:
+    from tracklet_services.ui.place import Place
+
+    uri, run_id, values = long_curve
+    place = Place(uri)
+    app = application.create_app(place, token=TOKEN, port=5000)
+    client = TestClient(app, "http://localhost:5000", headers={"authorization": f"Bearer {TOKEN}"})
+    try:
+        for asked, steps in (
+            ({}, range(20_000)),
+            ({"from": "6998", "to": "7002"}, range(6998, 7003)),
+            ({"x": "time", "from": "2", "to": "2.01"}, range(1000, 1006)),
+        ):
+            answer = client.get("/api/ui/v1/points", params={"run": run_id, "key": "m", **asked})
+            rows = list(csv.DictReader(io.StringIO(answer.text)))
+            assert [int(row["step"]) for row in rows] == list(steps)
+            assert [row["value"] for row in rows] == [repr(values[step]) for step in steps]
+            assert all(int(row["timestamp"]) == 1000 + 2 * int(row["step"]) for row in rows)
+    finally:
+        place.close()
 
 
 def test_a_short_curve_comes_whole(client: TestClient, record: Path, experiment: str) -> None:

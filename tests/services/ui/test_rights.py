@@ -74,6 +74,7 @@ class Team:
             "keys": f"keys?experiments={experiment}",
             "table": f"table?experiments={experiment}",
             "series": f"series?run={run}&key=m",
+            "points": f"points?run={run}&key=m",
             "run/{run_id}": f"run/{run}",
             "models": f"models?experiments={experiment}",
             "model/{model_id}": f"model/{model}",

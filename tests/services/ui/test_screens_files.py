@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -139,3 +142,50 @@ def test_parquet_is_a_table(own: Own, open_page: Open, tmp_path: Path) -> None:
     expect(page.get_by_role("cell", name="NaN").first).to_be_visible()
     page.get_by_role("treeitem", name="torn.parquet").click()
     expect(page.get_by_text("cannot be read as Parquet")).to_be_visible()
+
+
+def test_a_folder_is_downloaded_as_one_file(own: Own, open_page: Open) -> None:
+    server, client, _, run_id = own
+    client.log_text(run_id, "one", "some/deep/1.txt")
+    client.log_text(run_id, "two", "some/2.txt")
+    page = open_page(f"#/runs/{run_id}?tab=artifacts", server=server)
+    expect(page.get_by_text("2 files, 6 B")).to_be_visible()
+    page.get_by_role("treeitem", name="some").click()
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="download the folder (zip)").click()
+    assert coming.value.suggested_filename == "some.zip"
+    with zipfile.ZipFile(coming.value.path()) as packed:
+        assert sorted(packed.namelist()) == ["2.txt", "deep/1.txt"]
+
+
+def test_a_chart_is_exported_as_it_is_seen_and_its_points_as_they_are(
+    own: Own, open_page: Open
+) -> None:
+    server, client, experiment, run_id = own
+    hidden = client.create_run(experiment, run_name="<i>second").info.run_id
+    for run in (run_id, hidden):
+        for step in range(20):
+            client.log_metric(run, "val/b loss", step / 7, step=step)
+    page = open_page(f"#/compare?runs={run_id},{hidden}&tab=charts&keys=val", server=server)
+    chart = page.get_by_role("article", name="val/b loss")
+    expect(chart.locator("canvas")).to_be_visible()
+
+    def exported(item: str, role: str = "button") -> Path:
+        chart.get_by_role("button", name="export val/b loss").click()
+        with page.expect_download() as coming:
+            page.get_by_role("dialog").get_by_role(role, name=item).click()
+        assert coming.value.suggested_filename.startswith("val-b-loss.")
+        return Path(coming.value.path())
+
+    assert exported("picture (PNG)").read_bytes().startswith(b"\x89PNG\r\n")
+    drawn = ElementTree.fromstring(exported("lines (SVG)").read_text("utf-8"))
+    svg = "{http://www.w3.org/2000/svg}"
+    assert {one.text for one in drawn.iter(f"{svg}title")} == {"first", "<i>second"}
+    paths = [one.find(f"{svg}path") for one in drawn.iter(f"{svg}g") if one.get("stroke")]
+    assert [path.attrib["d"].count(",") for path in paths if path is not None] == [20, 20]
+    points = exported("all points (CSV)", "link").read_text("utf-8")
+    rows = list(csv.DictReader(points.splitlines()))
+    assert [row["value"] for row in rows if row["run_id"] == hidden] == [
+        repr(step / 7) for step in range(20)
+    ]
+    assert len(rows) == 40

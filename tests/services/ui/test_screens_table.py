@@ -374,6 +374,13 @@ def test_brushes_of_parallel_axes_filter(swept: Swept, open_page: Open) -> None:
     expect(page.get_by_text("1 of 9 runs").first).to_be_visible()
     page.get_by_role("button", name="move auc left").click()
     expect(page.locator(".axis-name")).to_have_text(["model", "auc", "lr"])
+    grip = page.locator(".axis-name").first.bounding_box()
+    page.mouse.move(grip["x"] + 5, grip["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 5 + 170 * 2, grip["y"] + 5, steps=4)
+    page.mouse.up()
+    expect(page.locator(".axis-name")).to_have_text(["auc", "lr", "model"])
+    assert "axes=metric.auc%2Cparam.lr%2Cparam.model" in page.url
 
 
 def test_curves_of_a_group_are_drawn_as_their_mean(swept: Swept, open_page: Open) -> None:

@@ -5,10 +5,7 @@ import { Trouble } from './lib/parts.js';
 import { state as live } from './lib/live.js';
 import { Help, showHelp } from './lib/keys.js';
 import { route } from './lib/route.js';
-import { announced, place, setTheme, showDensity, showTheme, theme, toast } from './lib/state.js';
-
-showTheme();
-showDensity();
+import { announced, place, setTheme, theme, toast } from './lib/state.js';
 
 /** @type {Record<string, () => Promise<any>>} */
 const SCREENS = {

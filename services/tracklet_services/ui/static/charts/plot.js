@@ -43,6 +43,8 @@ export class Plot {
     this.onHover = onHover;
     /** @type {any} */
     this.plot = null;
+    /** @type {{ run: string, at: number }[]} */
+    this.lines = [];
   }
 
   destroy() {
@@ -69,7 +71,6 @@ export class Plot {
     const data = [look.x === 'wall' ? x.map(v => v / 1000) : x];
     const series = [/** @type {any} */ ({})];
     const bands = [];
-    /** @type {{ run: string, at: number }[]} */
     this.lines = [];
     curves.forEach((curve, i) => {
       const colour = format.colour(curve.run);
@@ -87,7 +88,7 @@ export class Plot {
       }
       series.push({ stroke: colour, width: 1.6, dash: dashOf(i), points: { show: curve.x.length === 1 || undefined, size: 5, fill: colour } });
       data.push(/** @type {any} */ (line));
-      /** @type {any[]} */ (this.lines).push({ run: curve.run, at: series.length - 1 });
+      this.lines.push({ run: curve.run, at: series.length - 1 });
     });
     const ink = css(this.host, '--dim');
     const rule = css(this.host, '--line');
@@ -146,7 +147,7 @@ export class Plot {
 
   /** The value of each line at a place, or the next one before it. @param {any} u @param {number} at */
   near(u, at) {
-    return /** @type {any[]} */ (this.lines).flatMap(({ run, at: line }) => {
+    return this.lines.flatMap(({ run, at: line }) => {
       const values = u.data[line];
       let i = at;
       while (i > 0 && values[i] === undefined) i--;

@@ -44,30 +44,24 @@ export function prefer(name, value) {
   }
 }
 
-export const theme = signal(preference('theme'));
-
-/** @param {string} name '' follows the system. */
-export function setTheme(name) {
-  theme.value = name;
-  prefer('theme', name);
-  showTheme();
+/** A preference that the style sheet sees on the page as `data-NAME`. @param {string} name */
+function look(name) {
+  const chosen = signal(preference(name));
+  const { dataset } = document.documentElement;
+  chosen.subscribe((/** @type {string} */ value) => {
+    if (value) dataset[name] = value;
+    else delete dataset[name];
+  });
+  /** @param {string} value */
+  const set = value => {
+    chosen.value = value;
+    prefer(name, value);
+  };
+  return /** @type {[import('../vendor/preact.js').Signal<string>, (value: string) => void]} */ ([chosen, set]);
 }
 
-export function showTheme() {
-  if (theme.value) document.documentElement.dataset.theme = theme.value;
-  else delete document.documentElement.dataset.theme;
-}
+/** '' follows the system. */
+export const [theme, setTheme] = look('theme');
 
-export const density = signal(preference('density'));
-
-/** @param {string} name '' is comfortable. */
-export function setDensity(name) {
-  density.value = name;
-  prefer('density', name);
-  showDensity();
-}
-
-export function showDensity() {
-  if (density.value) document.documentElement.dataset.density = density.value;
-  else delete document.documentElement.dataset.density;
-}
+/** '' is comfortable. */
+export const [density, setDensity] = look('density');

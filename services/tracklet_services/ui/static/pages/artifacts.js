@@ -15,8 +15,20 @@ export default function Artifacts(owner) {
   const path = route.value.query.get('path') ?? '';
   return html`<div class="artifacts">
     <div class="tree" role="tree" aria-label="artifacts" onKeyDown=${onTreeKey}><${Folder} owner=${owner} path="" open=${path} level=${1} /></div>
-    <div class="preview">${path ? html`<${Preview} key=${path} owner=${owner} path=${path} />` : html`<p class="dim">Choose a file.</p>`}</div>
+    <div class="preview">${path ? html`<${Preview} key=${path} owner=${owner} path=${path} />` : html`<${Whole} owner=${owner} />`}</div>
   </div>`;
+}
+
+/** What there is in all, while no file is chosen. @param {{ owner: Owner }} props */
+function Whole({ owner }) {
+  const { value: about } = useAnswer(signal => get('describe', [...owned(owner), ['path', '']], signal), owner.owner);
+  return html`<p class="dim">Choose a file.</p>${about?.files > 0 && html`<p><${Zip} owner=${owner} path="" about=${about} /></p>`}`;
+}
+
+/** A folder as one file, after what that will be. @param {{ owner: Owner, path: string, about: any }} props */
+function Zip({ owner, path, about }) {
+  const name = path.slice(path.lastIndexOf('/') + 1) || owner.owner;
+  return html`<a class="button" href=${fileUrl(owner.kind, owner.owner, path, `?zip=${encodeURIComponent(name)}`)} download=${`${name}.zip`}>download ${path ? 'the folder' : 'all'} (zip)</a> <span class="dim small">${format.count(about.files)} ${about.files === 1 ? 'file' : 'files'}, ${format.bytes(about.bytes)}</span>`;
 }
 
 /** @param {KeyboardEvent & { currentTarget: HTMLElement }} event */
@@ -77,6 +89,6 @@ function Preview({ owner, path }) {
   return html`<div class="bar"><h2 dir="auto">${name}</h2>
       ${!about.is_dir && html`<span class="dim small">${format.bytes(about.size)} · ${format.age(about.changed)}</span>`}
       <span class="grow"></span><${Copy} text=${`${owner.kind === 'runs' ? `runs:/${owner.owner}` : `models:/${owner.owner}`}/${path}`} label="copy URI" />
-      ${!about.is_dir && html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
+      ${about.is_dir ? html`<${Zip} owner=${owner} path=${path} about=${about} />` : html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
     ${broken ? html`<${Trouble} error=${broken} retry=${mend} />` : large ? html`<p>This file has ${format.bytes(about.size)}. <button onClick=${() => setAnyway(true)}>show it anyway</button></p>` : html`<${Body} owner=${owner} path=${path} name=${name} url=${url} about=${about} />`}`;
 }

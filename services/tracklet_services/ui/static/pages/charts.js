@@ -2,11 +2,16 @@
 import { html, useEffect, useRef, useState } from '../vendor/preact.js';
 import { fetchCurves, oddities } from '../charts/data.js';
 import { together } from '../charts/groups.js';
+import { png, svg } from '../charts/picture.js';
 import { Plot } from '../charts/plot.js';
+import { BASE } from '../lib/api.js';
 import * as format from '../lib/format.js';
 import { Trouble } from '../lib/parts.js';
 import { route, setQuery } from '../lib/route.js';
 import { awaiting, changes } from '../lib/live.js';
+import { say } from '../lib/state.js';
+import { save } from '../table/export.js';
+import { MenuButton } from '../table/parts.js';
 
 const MOST_RUNS = 100;
 const MOST_MEMBERS = 500;
@@ -86,6 +91,7 @@ function Card({ runs, groups, name, look }) {
   const [error, setError] = useState(/** @type {any} */ (null));
   const [hover, setHover] = useState(/** @type {any} */ (null));
   const [asTable, setAsTable] = useState(false);
+  const [exporting, setExporting] = useState(false);
   const [turn, again] = useState(0);
   const names = Object.fromEntries(groups ? groups.map(({ label }) => [label, label]) : runs.map(run => [run.id, run.name || run.id.slice(0, 8)]));
   const ids = runs.map(run => run.id).join();
@@ -132,12 +138,25 @@ function Card({ runs, groups, name, look }) {
       drawing.destroy();
     };
   }, [curves, near, asTable, look.log, look.half, look.zoom?.join()]);
+  const picture = async (/** @type {'png' | 'svg'} */ kind) => {
+    setExporting(false);
+    const drawing = plot.current;
+    if (!drawing?.plot) return;
+    try {
+      const made = kind === 'png' ? await png(drawing.plot, name) : svg(drawing.plot, name, drawing.lines.map(one => names[one.run]), drawing.lines.map(one => one.at));
+      save(`${fileName(name)}.${kind}`, made);
+    } catch (problem) {
+      say(String(/** @type {any} */ (problem).message));
+    }
+  };
   const total = (curves ?? []).reduce((sum, curve) => sum + curve.count, 0);
   const odd = (curves ?? []).flatMap(curve => oddities(curve).map(one => ({ ...one, run: curve.run })));
   const left = look.log ? (curves ?? []).reduce((sum, { mean }) => sum + mean.filter(v => v <= 0).length, 0) : 0;
   const summary = (curves ?? []).map(curve => `${names[curve.run]}: ${format.count(curve.count)} points, last ${format.number(lastOf(curve))}`).slice(0, 12).join('; ');
   return html`<article class="chart card" ref=${card} aria-label=${name}>
-    <div class="chart-head"><h3 dir="auto">${name}</h3><span class="dim small">${hover ? at(hover.place, look.x) : curves ? `${format.count(total)} points` : ''}</span><button class="quiet small" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? 'chart' : 'table'}</button></div>
+    <div class="chart-head"><h3 dir="auto">${name}</h3><span class="dim small">${hover ? at(hover.place, look.x) : curves ? `${format.count(total)} points` : ''}</span>${curves && curves.length > 0 && html`<${MenuButton} quiet label="export" of=${name} open=${exporting} onOpen=${setExporting}>
+      <button disabled=${asTable} onClick=${() => picture('png')}>picture (PNG)</button><button disabled=${asTable} onClick=${() => picture('svg')}>lines (SVG)</button>
+      <a href=${pointsUrl(runs, name, look)} download=${`${fileName(name)}.csv`} onClick=${() => setExporting(false)}>all points${look.zoom ? ' in view' : ''} (CSV)</a></${MenuButton}>`}<button class="quiet small" aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? 'chart' : 'table'}</button></div>
     ${error && html`<${Trouble} error=${error} retry=${() => again(n => n + 1)} />`}
     ${asTable && curves ? html`<div class="scroll chart-table" tabindex="0"><table class="list"><thead><tr><th>Run</th><th class="number">points</th><th class="number">least</th><th class="number">greatest</th><th class="number">last</th></tr></thead><tbody>${curves.map(curve => html`<tr><td>${names[curve.run]}</td><td class="number">${format.count(curve.count)}</td><td class="number">${format.number(extreme(curve, -1))}</td><td class="number">${format.number(extreme(curve, 1))}</td><td class="number">${format.number(lastOf(curve))}</td></tr>`)}</tbody></table></div>`
       : html`<div class="plot" ref=${host} role="img" tabindex="0" aria-label=${`${name} over ${look.x}. ${summary}`} onKeyDown=${(/** @type {any} */ e) => {
@@ -150,6 +169,18 @@ function Card({ runs, groups, name, look }) {
     ${odd.length > 0 && html`<p class="reason small">▲ not finite: ${format.count(odd.reduce((sum, one) => sum + one.count, 0))} points, the first at ${at(odd[0].x, look.x)} of ${names[odd[0].run]}</p>`}
     ${left > 0 && html`<p class="reason small">${format.count(left)} values of 0 or less have no place on a logarithmic axis</p>`}
   </article>`;
+}
+
+/** @param {string} name */
+const fileName = name => name.replace(/[^\p{L}\p{N}._-]+/gu, '-');
+
+/** Where the points of a chart are as they were recorded. @param {Run[]} runs @param {string} key @param {import('../charts/plot.js').Look} look */
+function pointsUrl(runs, key, { x, zoom }) {
+  const url = new URL('points', BASE);
+  url.searchParams.set('key', key);
+  for (const { id } of runs) url.searchParams.append('run', id);
+  if (zoom) for (const [name, value] of [['x', x], ['from', zoom[0]], ['to', zoom[1]]]) url.searchParams.set(String(name), String(value));
+  return url.href;
 }
 
 /** @param {import('../charts/data.js').Curve[]} curves @param {[number, number] | null} zoom @param {number} by */

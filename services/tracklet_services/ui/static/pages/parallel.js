@@ -161,6 +161,28 @@ function Drawing({ data, rows, names, filter, onChange }) {
     next.splice(i + by, 0, ...next.splice(i, 1));
     onChange(next);
   };
+  const carry = (/** @type {PointerEvent} */ event, /** @type {number} */ i) => {
+    if (event.button) return;
+    const grip = /** @type {HTMLElement} */ (event.currentTarget);
+    const head = /** @type {HTMLElement} */ (grip.parentElement);
+    const controller = new AbortController();
+    const way = (/** @type {PointerEvent} */ e) => Math.max(-i, Math.min(names.length - 1 - i, (e.clientX - event.clientX) / APART));
+    grip.setPointerCapture(event.pointerId);
+    head.classList.add('dragged');
+    grip.addEventListener('pointermove', e => {
+      head.style.translate = `${way(e) * APART}px`;
+    }, controller);
+    const end = (/** @type {PointerEvent} */ e) => {
+      controller.abort();
+      head.classList.remove('dragged');
+      head.style.translate = '';
+      const by = Math.round(way(e));
+      if (by && e.type === 'pointerup') move(i, by);
+    };
+    grip.addEventListener('pointerup', end, controller);
+    grip.addEventListener('pointercancel', end, controller);
+    event.preventDefault();
+  };
   const picker = (/** @type {any} */ axis, /** @type {'low' | 'high'} */ end) => {
     const now = brushes[axis.name] ?? { low: 0, high: 1 };
     return html`<input type="range" min="0" max="100" value=${Math.round(now[end] * 100)} aria-label=${`${end === 'low' ? 'least' : 'greatest'} of ${title(axis.name)}, in parts of the axis`} onChange=${(/** @type {any} */ e) => {
@@ -191,7 +213,7 @@ function Drawing({ data, rows, names, filter, onChange }) {
           setDrawing(null);
           brush(name, Math.abs(y - from) < 0.01 ? null : { low: Math.min(from, y), high: Math.max(from, y) });
         }}></canvas>
-      ${axes.map((axis, i) => html`<div class="axis-head" key=${axis.name} style=${{ left: `${axis.x - APART / 2 + 4}px`, width: `${APART - 8}px` }}><span class="axis-name" dir="auto" title=${title(axis.name)}>${title(axis.name)}${axis.log ? ' (log)' : ''}</span><span><button class="quiet small" disabled=${!i} aria-label=${`move ${title(axis.name)} left`} onClick=${() => move(i, -1)}>‹</button><button class="quiet small" disabled=${i === axes.length - 1} aria-label=${`move ${title(axis.name)} right`} onClick=${() => move(i, 1)}>›</button><button class="quiet small" aria-label=${`remove ${title(axis.name)}`} onClick=${() => onChange(names.filter(name => name !== axis.name))}>×</button></span></div>`)}
+      ${axes.map((axis, i) => html`<div class="axis-head" key=${axis.name} style=${{ left: `${axis.x - APART / 2 + 4}px`, width: `${APART - 8}px` }}><span class="axis-name" dir="auto" title=${title(axis.name)} onPointerDown=${(/** @type {any} */ e) => carry(e, i)}>${title(axis.name)}${axis.log ? ' (log)' : ''}</span><span><button class="quiet small" disabled=${!i} aria-label=${`move ${title(axis.name)} left`} onClick=${() => move(i, -1)}>‹</button><button class="quiet small" disabled=${i === axes.length - 1} aria-label=${`move ${title(axis.name)} right`} onClick=${() => move(i, 1)}>›</button><button class="quiet small" aria-label=${`remove ${title(axis.name)}`} onClick=${() => onChange(names.filter(name => name !== axis.name))}>×</button></span></div>`)}
     </div></div>
     <details><summary>brushes by keys</summary><div class="brushes">${axes.map(axis => html`<p key=${axis.name}><span dir="auto">${title(axis.name)}</span> ${picker(axis, 'low')} ${picker(axis, 'high')}</p>`)}</div></details>`;
 }

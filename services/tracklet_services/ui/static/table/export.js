@@ -52,9 +52,9 @@ export async function written(kind, data, rows, names) {
   return WRITERS[kind](values(data, rows, names));
 }
 
-/** @param {string} name @param {string} text */
-export function save(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain;charset=utf-8' }));
+/** @param {string} name @param {string | Blob} made */
+export function save(name, made) {
+  const url = URL.createObjectURL(typeof made === 'string' ? new Blob([made], { type: 'text/plain;charset=utf-8' }) : made);
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

@@ -13,7 +13,7 @@ export function Menu({ at, label, onClose, children }) {
     const { offsetWidth, offsetHeight, style } = box.current;
     style.left = `${Math.max(8, Math.min(at.left, innerWidth - offsetWidth - 8))}px`;
     style.top = `${Math.max(8, Math.min(at.bottom + 2, innerHeight - offsetHeight - 8))}px`;
-    box.current.querySelector('button, input')?.focus();
+    box.current.querySelector('button:not(:disabled), input, a')?.focus();
     const outside = (/** @type {Event} */ event) => {
       if (!box.current?.contains(event.target)) onClose();
     };
@@ -35,9 +35,12 @@ export function Menu({ at, label, onClose, children }) {
   }}>${children}</div>`;
 }
 
-/** A button with a menu below it. @param {{ label: string, open: boolean, onOpen: (open: boolean) => void, children?: any }} props */
-export function MenuButton({ label, open, onOpen, children }) {
+/**
+ * A button with a menu below it; `of` says of what it is, where there are several of it.
+ * @param {{ label: string, of?: string, quiet?: boolean, open: boolean, onOpen: (open: boolean) => void, children?: any }} props
+ */
+export function MenuButton({ label, of, quiet, open, onOpen, children }) {
   const button = useRef(/** @type {any} */ (null));
-  return html`<button ref=${button} aria-expanded=${open} onClick=${() => onOpen(!open)}>${label} ▾</button>
+  return html`<button ref=${button} class=${quiet ? 'quiet small' : ''} aria-label=${of && `${label} ${of}`} aria-expanded=${open} onClick=${() => onOpen(!open)}>${label} ▾</button>
     ${open && html`<${Menu} at=${button.current.getBoundingClientRect()} label=${label} onClose=${() => onOpen(false)}>${children}</${Menu}>`}`;
 }
