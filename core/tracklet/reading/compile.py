@@ -91,6 +91,7 @@ class Select:
         self._metric_condition = metric_condition
         self._source = subject.source or subject.table
         self._joined: dict[Key, str] = {}
+        self._first: tuple[str, str] | None = None
         self._values: list[Any] = []
 
     def value(self, value: Any) -> str:
@@ -127,12 +128,30 @@ class Select:
         for order in order_by:
             self._order(order)
 
-    def statement(self, limit: int, offset: int) -> tuple[str, list[Any]]:
-        """The SELECT of the ids, and its values."""
-        text = f"SELECT {self.subject.table}.id FROM {self._source}"
-        if self.conditions:
-            text += f" WHERE {' AND '.join(self.conditions)}"
-        text += f" ORDER BY {', '.join(self.order)}"
+    @property
+    def begins_with_numbers(self) -> bool:
+        """Whether what has a number of some metric comes first, by that."""
+        return self._first is not None
+
+    def statement(self, limit: int, offset: int, numbers: bool = False) -> tuple[str, list[Any]]:
+        """The SELECT of the ids, and its values.
+
+        Args:
+            limit: How many,
+            offset: after how many.
+            numbers: Whether only what :attr:`begins_with_numbers`, which an index has in order.
+        """
+        source, conditions, order = self._source, self.conditions, self.order
+        if numbers and self._first is not None:
+            rows, value = self._first
+            table = self.subject.values["metric"][0]
+            source = source.replace(f" LEFT JOIN {table} AS {rows} ", f" JOIN {table} AS {rows} ")
+            conditions = [*conditions, f"{rows}.value IS NOT NULL"]
+            order = [value, *order[2:]]  # the value and whether it lacks come first
+        text = f"SELECT {self.subject.table}.id FROM {source}"
+        if conditions:
+            text += f" WHERE {' AND '.join(conditions)}"
+        text += f" ORDER BY {', '.join(order)}"
         text += f" LIMIT {self.value(limit)} OFFSET {self.value(offset)}"
         values: list[Any] = []
 
@@ -239,6 +258,8 @@ class Select:
             joined = self._joined.get(key)
             rows = joined or self._value_rows(key, "LEFT JOIN")
             value, optional = f"{rows}.value", key.kind == "metric" or not joined
+            if key.kind == "metric" and not joined and not self.order:
+                self._first = rows, f"{value} {'ASC' if order.ascending else 'DESC'}"
             if optional and not joined:
                 lacks = f"{rows}.{self.subject.values[key.kind][1]} IS NULL"
         last = " NULLS LAST" if optional else ""

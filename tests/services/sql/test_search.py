@@ -259,6 +259,8 @@ def test_a_search_finds_what_the_filter_means_in_the_order_asked_for(
     fill(connection, runs)
     found = search_runs(connection, ["1"], text, order_by=order_by)
     assert [run.info.run_id for run in found] == expected(runs, text, order_by)
+    first = search_runs(connection, ["1"], text, order_by=order_by, max_results=2)
+    assert [run.info.run_id for run in first] == [run.info.run_id for run in found[:2]]
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
@@ -330,6 +332,8 @@ def test_searches_mean_the_same_on_postgresql(fresh_database):
                 fill_anywhere(connection, runs)
                 found = search_runs(reader, ["1"], text, order_by=order_by)
                 assert [run.info.run_id for run in found] == expected(runs, text, order_by)
+                first = search_runs(reader, ["1"], text, order_by=order_by, max_results=2)
+                assert [run.info.run_id for run in first] == [run.info.run_id for run in found[:2]]
                 by_id = {run.info.run_id: run for run in search_runs(reader, ["1"])}
                 for run in runs:
                     metrics = by_id[run.info.run_id].data.metrics
