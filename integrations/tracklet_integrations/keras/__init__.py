@@ -202,6 +202,7 @@ class KerasIntegration(Integration):
                 "the rates of schedules that you have written": "to ask for one runs your code",
                 "loops around stateless_apply or on PyTorch": "nothing says what the loss is",
                 "losses that a loop's tf.function does not return": "its graph is left alone",
+                "steps within strategy.run": "its replicas take them in threads of their own",
                 "Keras 2, as in the package tf_keras": "only Keras 3 is watched",
             },
         )

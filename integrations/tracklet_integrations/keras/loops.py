@@ -255,6 +255,7 @@ class Watcher:
     def _note(self, what: Callable[..., None], place: str, *told: Any) -> None:
         try:
             if self._is_mine():
+                checkpoint(place)
                 what(*told)
         except Exception as error:  # noqa: BLE001
             run_id = self._record.run.info.run_id if self._record is not None else ""

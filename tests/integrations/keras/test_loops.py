@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import tracklet
+from tracklet.patching import injected
 
 pytestmark = [
     # TensorFlow's tensors as arrays of NumPy 2.
@@ -442,3 +443,57 @@ def test_a_fold_after_the_other_has_the_turns_of_its_own_loop_from_its_first_ste
     for run in runs:
         assert record.history(run, "epoch") == [(at, float(at)) for at in range(1, 13)]
         assert record.history(run, "train_loss") == record.history(run, "loss")
+
+
+@pytest.mark.parametrize("by_itself", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_a_loop_trains_the_same_whichever_step_of_ours_fails(record, monkeypatch, by_itself):
+    """All places, and each by itself: losses, weights, optimizer, traces and random state."""
+
+    def trained():
+        keras.utils.set_random_seed(5)
+        model = network()
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.1))
+        mean, losses = keras.metrics.Mean(name="val_loss"), []
+
+        def step(x, y):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+                scaled = optimizer.scale_loss(loss)
+            found = tape.gradient(scaled, model.trainable_variables)
+            optimizer.apply(found, model.trainable_variables)
+            return loss
+
+        compiled = tf.function(step)
+        for _epoch in range(2):
+            for x, y in BATCHES.shuffle(4):
+                losses.append(float(compiled(x, y)))
+                losses.append(step(x, y).numpy())
+            mean.update_state(tf.reduce_mean(model(X) ** 2))
+            val_loss = float(mean.result())
+            losses.append(val_loss)
+        state = [each.numpy().tobytes() for each in (*model.variables, *optimizer.variables)]
+        drawn = float(keras.random.uniform(())), float(np.random.random())
+        return losses, state, drawn, compiled.experimental_get_tracing_count()
+
+    expected, places = trained(), []
+    monkeypatch.setattr("tracklet.patching.faults._listening.strict", bool)
+
+    def watched(probe):
+        tracklet.keras.autolog(silent=True, log_models=False)
+        with injected(probe):
+            found = trained()
+        tracklet.autolog(disable=True)
+        return found
+
+    assert watched(places.append) == expected
+    run = record.only()
+    assert {"loss", "val_loss", "epoch", "train_loss", "lr"} <= run.data.metrics.keys()
+    kinds = {"a step", "a scaled loss", "a gradient", "a call", "a batch", "the end of a data set"}
+    assert kinds | {"a look at a loss", "a mean", "step start"} <= {*places}
+    for failing in [{each} for each in {*places}] if by_itself else [{*places}]:
+
+        def fail(place, failing=failing):
+            if place in failing:
+                raise RuntimeError(place)
+
+        assert watched(fail) == expected, failing
