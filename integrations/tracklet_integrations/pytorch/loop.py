@@ -127,6 +127,7 @@ class Pass:
 
     __slots__ = (
         "batches",
+        "by",
         "data",
         "is_accounted",
         "is_over",
@@ -144,6 +145,7 @@ class Pass:
         self.loader = id(getattr(iterator, "_index_sampler", iterator))
         self.batches = 0
         self.steps = 0
+        self.by: Optimizing | None = None  # whose step was its first
         self.trained = 0  # how many batches it had given at the last step
         self.is_over = False  # it gave all that there is
         self.is_accounted = False
@@ -294,6 +296,7 @@ class Loop:
                 if turns.variable is not None or not known.step & (known.step - 1):
                     self._follow(training, known, turns)
             elif current.steps == 1:
+                current.by = known
                 self._begin_pass(training, current, turns)
         groups = optimizer.param_groups
         if len(groups) != 1 or groups[0].get("lr") is not known.rate:
@@ -307,7 +310,9 @@ class Loop:
                 events.append(("grad_norm", known, known.step, now, (self._grad_norm(optimizer),)))
                 training.grad_norm_at = now + max(_SECONDS, _SHARE * (time() - now))
         known.first_zero = known.second_zero = -1
-        if now >= training.flush_at or len(training.events) >= MAX_EVENTS:
+        # Not while it is open whose an optimizer is: what it is called on the record depends on it.
+        is_due = now >= training.flush_at or len(training.events) >= MAX_EVENTS
+        if is_due and known.held is None:
             training.flush_at = now + _SECONDS
             self._flush(training)
         if loss is not None and closure is None:
@@ -512,6 +517,7 @@ class Loop:
         for known in self._undecided:
             training.optimizers.append(known)
             training.events += known.held or ()
+            training.turns.add(known.turns)
             known.held, known.training = None, training
         self._undecided = []
 
@@ -596,6 +602,8 @@ class Loop:
         if not is_whole and ended.batches <= 1:
             return
         ended.is_accounted = True
+        if ended.by in training.optimizers:
+            self._join(training)  # what has stepped in the same pass is no training of its own
         self._end_epoch(training, ended.number)
         if is_whole and training.batches in (0, ended.batches):
             training.batches = ended.batches

@@ -113,6 +113,11 @@ class Turns:
         self.length = steps if self.length in (0, steps) else None
         return variable.number(before, self._first)
 
+    def add(self, other: Turns) -> None:
+        """Count the steps that another optimizer has taken in the epoch that goes on."""
+        if other.variable is not None and other._value == self._value:
+            self._steps += other._steps
+
     def at_end(self) -> int | None:
         """The number of the last epoch, if it had as many steps as each before."""
         if self.variable is None or self._is_lost or not self._steps:
