@@ -209,6 +209,9 @@ def test_from_the_registry_to_what_a_version_came_from(shown: Shown, open_page: 
     expect(page.get_by_role("rowheader", name=re.compile("^Version"))).to_have_text(
         ["Version 2", "Version 1"]
     )
+    expect(page.get_by_label("metric")).to_have_value("auc")
+    page.get_by_role("button", name="as a table").click()
+    expect(page.locator(".figure tbody td").first).to_have_text("1")
     page.get_by_role("link", name="Version 1").click()
     expect(heading(page)).to_have_text("churn version 1")
     expect(page.get_by_text("@champion")).to_be_visible()
@@ -521,6 +524,7 @@ def screens(kept: Library) -> list[str]:
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "narrow and dark": {"color_scheme": "dark"},
+    "forced colours": {"forced_colors": "active"},
 }
 
 

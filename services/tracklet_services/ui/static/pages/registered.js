@@ -5,11 +5,13 @@ import * as format from '../lib/format.js';
 import { Listing } from '../lib/listing.js';
 import { changes, listen } from '../lib/live.js';
 import { Aliases, RunLink, Stage, versionHref } from '../lib/models.js';
-import { Crumbs, Trouble, useAnswer, Waiting } from '../lib/parts.js';
+import { Crumbs, Later, Trouble, useAnswer, Waiting } from '../lib/parts.js';
 import { go, href } from '../lib/route.js';
 import { say } from '../lib/state.js';
 import { mayDelete, mayWrite, tryWrite } from '../lib/write.js';
 import { Name, Note, Tags } from './edit.js';
+
+const overVersions = () => import('./versions.js');
 
 /** @param {string} name @returns {import('../lib/listing.js').Column[]} */
 const columnsOf = name => [
@@ -74,6 +76,7 @@ export default function Registered({ name }) {
     </div>
     <h2>Versions</h2>
     ${value.versions.length ? html`<${Listing} label="versions" columns=${columnsOf(name)} rows=${value.versions} usual="version DESC" keyOf=${(/** @type {any} */ one) => one.version} />` : html`<p class="dim">It has no version yet: <code>tracklet.register_model("models:/m-…", ${JSON.stringify(name)})</code></p>`}
+    ${value.versions.length > 0 && html`<h2>Metrics over versions</h2><${Later} load=${overVersions} props=${{ name }} />`}
   </main>`;
 }
 
