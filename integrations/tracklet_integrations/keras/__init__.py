@@ -268,7 +268,11 @@ class KerasIntegration(Integration):
         def hears(sink: RunSink) -> AbstractContextManager[None]:
             from tracklet_integrations.keras.fitting import Evaluation
 
-            return Evaluation(sink, step).among_the_callbacks_of(call)
+            evaluation = Evaluation(sink, step)
+            run = sink.recorder.run if sink.recorder is not None else active.top() or home
+            if self.options.log_datasets and run is not None:
+                evaluation.link(run, call.arguments())
+            return evaluation.among_the_callbacks_of(call)
 
         yield from watch_evaluation(LABEL, self.options, home, hears)
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from tracklet.autolog import Recorder, TrainingRecorder, randomness
-from tracklet.entities import Metric
+from tracklet.autolog import Recorder, TrainingRecorder, datasets, randomness
+from tracklet.entities import Dataset, DatasetInput, InputTag, Metric
 from tracklet.fluent import resuming
+from tracklet.fluent.active import ActiveRun
 from tracklet.names import now
 from tracklet.patching import Call, checkpoint
 from tracklet_integrations.keras import describing
@@ -45,6 +46,8 @@ class Listener:
     model: Any = None
     model_id: str | None = None
     """The logged model that what is measured is linked with."""
+    dataset: Dataset | None = None
+    """The data that it is linked with."""
 
     def __init__(self, sink: Any) -> None:
         self.sink: RunSink = sink
@@ -88,9 +91,10 @@ class Listener:
 
     def take_all(self, measured: Iterable[tuple[Mapping[str, Any], int, int]]) -> None:
         """Record values that were measured, each with its step and time in ms."""
-        run_id = self.sink.run_id
+        run_id, data = self.sink.run_id, self.dataset
+        of = (None, None) if data is None else (data.name, data.digest)
         points = [
-            Metric(metric_key(name), number, stamp, step, self.model_id, None, None, run_id)
+            Metric(metric_key(name), number, stamp, step, self.model_id, *of, run_id)
             for values, step, stamp in measured
             for name, number in _numbers(values)
         ]
@@ -125,6 +129,24 @@ class Evaluation(Listener):
     def __init__(self, sink: RunSink, step: int) -> None:
         super().__init__(sink)
         self._step = step
+
+    def link(self, run: ActiveRun, given: Mapping[str, Any]) -> None:
+        """Record what is evaluated on, and link with it what is measured.
+
+        Args:
+            run: The run.
+            given: The arguments of ``evaluate``.
+        """
+        with self.sink.step("dataset"):
+            x, y = describing.dataset(given.get("x"), given.get("y"), "dataset")
+            if datasets.too_slow(x, datasets.DEFAULT_SECONDS) is not None:
+                return
+            found = datasets.dataset_of(x, y, "dataset")
+            if found is not None:
+                entity = found.to_entity()
+                tag = InputTag("mlflow.data.context", "test")
+                run.store.log_inputs(self.sink.run_id, [DatasetInput(entity, [tag])])
+                self.dataset = entity
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """What it has measured."""

@@ -79,6 +79,10 @@ def test_a_fit_is_recorded_with_its_arguments_as_they_were_bound(record, on):
     measured = model.evaluate(X[:4], Y[:4], verbose=0, return_dict=True)
     run = record.only()
     assert record.history(run, "test_loss") == [(1, measured["loss"])]
+    contexts = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+    assert set(contexts) == {"train", "eval", "test"}
+    (point,) = tracklet.TrackletClient().get_metric_history(run.info.run_id, "test_loss")
+    assert point.dataset_digest == contexts["test"].digest
     assert run.info.status == "FINISHED"
 
 
