@@ -64,6 +64,7 @@ class Watcher:
         self._stepped_within = False
         self._kinds = (torch.Tensor, torch.nn.Parameter)
         self._item: Any = torch._C.TensorBase.item
+        self._tolist: Any = torch._C.TensorBase.tolist
         self._has_gradients: Callable[[], bool] = torch.is_grad_enabled
         self._is_compiling: Callable[[], bool] = torch.compiler.is_compiling
         self._module: Any = torch.nn.Module
@@ -159,7 +160,7 @@ class Watcher:
     def _backward(self, original: Any) -> Any:
         watcher, loop, driver = self, self.loop, DRIVER.get
         graph_task, value_of = self._graph_task, self._value_of
-        plain, item = self._kinds[0], self._item
+        plain, item, tolist = self._kinds[0], self._item, self._tolist
 
         def noted(args: Any, kwargs: Any) -> None:
             try:
@@ -172,7 +173,8 @@ class Watcher:
                 is_plain = given is None and type(tensor) is plain and tensor.is_cpu
                 is_steady = loop.steady is not None and not watcher._stepped_within
                 if is_plain and is_steady and watcher._scaled is None:
-                    value, pending = item(tensor), loop.pending
+                    # Of a tensor without dimensions the number itself, read without a dispatch.
+                    value, pending = tolist(tensor), loop.pending
                     if type(value) is float and len(pending) < MAX_PENDING:
                         pending.append((loop.backwards, value))
                         loop.backwards += 1
