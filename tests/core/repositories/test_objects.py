@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import tracklet
 from tracklet import TrackletClient
 from tracklet.errors import InvalidParameterValue, ResourceDoesNotExist, StorageError
 from tracklet.repositories import repository
+from tracklet.repositories.objects import ObjectArtifacts
 
 pytest.importorskip("obstore", reason="the extra `objects` is not installed")
 moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
@@ -91,6 +94,35 @@ def test_a_login_in_the_place_is_refused() -> None:
     with pytest.raises(InvalidParameterValue, match="without a login") as caught:
         repository("s3://key:secret@bucket/x")
     assert "secret" not in str(caught.value)
+
+
+def test_places_of_azure_and_google_are_where_their_uris_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is signed for them names the account, the bucket and the object, with their login."""
+    rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
+    forms = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()
+    )
+    account = {
+        "type": "service_account",
+        "private_key": key.decode(),
+        "private_key_id": "1",
+        "client_email": "someone@team.example",
+    }
+    (tmp_path / "login.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "login.json"))
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", base64.b64encode(b"key").decode())
+    azure = "https://team.blob.core.windows.net/box/a%20b/f.bin?"
+    for uri, wanted in (
+        ("gs://bucket/a b", "https://storage.googleapis.com/bucket/a%20b/f.bin?"),
+        ("abfs://box@team.dfs.core.windows.net/a b", azure),
+        ("abfss://box@team.dfs.core.windows.net/a b", azure),
+    ):
+        place = repository(uri)
+        assert isinstance(place, ObjectArtifacts)
+        assert place.signed("f.bin", 60).startswith(wanted), uri
 
 
 @pytest.mark.usefixtures("tracklet_home")
