@@ -35,6 +35,8 @@ _NEUTRAL: Final = frozenset(
     " criterion cross entropy mse l1 mae bce ce nll huber smooth binary with logits b t v f e i"
     " per tensor list history meter score value new".split()
 )
+# What Keras calls a mean.
+_MEANS: Final = dict.fromkeys(("sum_over_batch_size", "mean_with_sample_weight", "auto"), "mean")
 _SIZES: Final = frozenset("size shape len n num numel batch bs bsz count".split())
 _CASTS: Final = frozenset("item detach cpu clone float double data numpy tolist to squeeze".split())
 
@@ -483,6 +485,9 @@ class _Reader:
                 return str(each.value.value)
             if each.arg in ("size_average", "reduce", "reduction"):
                 return "none"  # not to be told
+        called = last_name(node.func)
+        if called in ("reduce_sum", "reduce_mean"):
+            return called.removeprefix("reduce_")
         criterion = _resolved(node.func, self.frame)
         if getattr(criterion, "__module__", "") == "torch.nn.functional":
             return "mean"
@@ -490,7 +495,7 @@ class _Reader:
             own = object.__getattribute__(criterion, "__dict__").get("reduction")
         except AttributeError:
             return ""
-        return own if isinstance(own, str) else ""
+        return _MEANS.get(own, own) if isinstance(own, str) else ""
 
     def _is_sum(self) -> bool:
         """Whether a variable is added to in this function, and divided nowhere before."""

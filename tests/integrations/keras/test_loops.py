@@ -497,3 +497,28 @@ def test_a_loop_trains_the_same_whichever_step_of_ours_fails(record, monkeypatch
                 raise RuntimeError(place)
 
         assert watched(fail) == expected, failing
+
+
+def test_a_loss_of_keras_is_a_mean_and_a_sum_over_unknown_sizes_is_left_out(record, on):
+    """In a function of the script's own; that of the other data set is never taken for a mean."""
+    model, loss_fn = network(), keras.losses.MeanSquaredError()
+    step, said = stepping(model, keras.optimizers.SGD(0.125)), []
+    held_out = tf.data.Dataset.from_tensor_slices((X[:24] + 1, Y[:24])).batch(8)
+    others = tf.data.Dataset.from_tensor_slices((X[:12] + 2, Y[:12])).batch(8)
+
+    def evaluate():
+        return np.mean([loss_fn(y, model(x)).numpy() for x, y in held_out])
+
+    with tracklet.start_run():
+        for x, y in BATCHES:
+            step(x, y)
+        said.append(evaluate())
+        total_loss = 0.0
+        for x, y in others:
+            loss = tf.reduce_sum((model(x) - y) ** 2)
+            total_loss += float(loss)
+        assert total_loss / 12 > 0
+    run = record.only()
+    assert record.history(run, "val_loss") == [(4, pytest.approx(said[0]))]
+    assert "test_loss" not in run.data.metrics
+    assert run.data.tags["tracklet.keras.test_loss"].startswith("left out")
