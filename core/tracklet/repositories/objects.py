@@ -51,7 +51,12 @@ class ObjectArtifacts(RemoteArtifacts):
         self.bucket = bucket
         self._objects = _library("obstore")
         self._prefix = "/".join(part for part in prefix.split("/") if part)
-        self._store = _opened(scheme, bucket)
+        try:
+            self._store = _opened(scheme, bucket)
+        except self._objects.exceptions.BaseError as error:
+            raise StorageError(
+                f"could not open {uri} with the environment's credentials: {_first_line(error)}"
+            ) from error
 
     def _upload(self, local_file: Path, path: str) -> None:
         for is_hashed in (True, True, False):  # what is written to meanwhile has no lasting hash
@@ -152,8 +157,13 @@ class ObjectArtifacts(RemoteArtifacts):
         except FileNotFoundError as error:
             raise ResourceDoesNotExist(f"there is no artifact {path!r} at {self.uri}") from error
         except self._objects.exceptions.BaseError as error:
-            reason = str(error).splitlines()[0][:500]
+            reason = _first_line(error)
             raise StorageError(f"could not {action} {path!r} at {self.uri}: {reason}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What a failure of the library's comes to, without its internals."""
+    return str(error).partition("\n")[0][:500]
 
 
 def _signs(file: Path) -> tuple[int, int]:

@@ -125,6 +125,17 @@ def test_places_of_azure_and_google_are_where_their_uris_say(
         assert place.signed("f.bin", 60).startswith(wanted), uri
 
 
+def test_a_login_that_is_none_is_a_storage_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    login = {"type": "service_account", "private_key": "SECRET", "private_key_id": "1"}
+    (tmp_path / "login.json").write_text(json.dumps({**login, "client_email": "a@team.example"}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "login.json"))
+    with pytest.raises(StorageError, match="could not open gs://bucket/x") as caught:
+        repository("gs://bucket/x")
+    assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("tracklet_home")
 def test_an_experiment_keeps_its_artifacts_in_a_bucket(bucket: str, tmp_path: Path) -> None:
     experiment = tracklet.create_experiment("production-models", artifact_location=bucket)
