@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,43 @@ def test_every_screen_is_accessible(
         if size:
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert found == {}
+
+
+def test_an_address_shows_the_same_to_whoever_opens_it(
+    open_page: Open, record: Path, experiment: str
+) -> None:
+    runs = [
+        run.info.run_id for run in tracklet.TrackletClient(str(record)).search_runs([experiment])
+    ]
+    table = f"#/experiments/{experiment}"
+    changes = {
+        table: (".row", lambda page: page.get_by_role("columnheader", name="lr").click()),
+        f"{table}?view=charts": (
+            ".chart canvas",
+            lambda page: page.get_by_label("find metrics").fill("auc"),
+        ),
+        f"{table}?view=parallel": (
+            ".parallel canvas",
+            lambda page: page.get_by_role(
+                "button", name=re.compile("^move .* right")
+            ).first.click(),
+        ),
+        f"#/runs/{runs[0]}": (".card", lambda page: page.keyboard.press("4")),
+        f"#/compare?runs={','.join(runs)}": (
+            ".compare td",
+            lambda page: page.get_by_label("only what differs").uncheck(),
+        ),
+    }
+    page = open_page()
+    home = page.url.partition("#")[0]
+    for at, (seen, change) in changes.items():
+        page.goto(home + at)
+        expect(page.locator(seen).first).to_be_visible()
+        change(page)
+        expect(page).not_to_have_url(home + at)
+        page.wait_for_load_state("networkidle")
+        other = open_page(page.url.removeprefix(home))
+        expect(other.locator("#main")).to_have_text(
+            page.locator("#main").inner_text(), use_inner_text=True
+        )
+        other.close()
