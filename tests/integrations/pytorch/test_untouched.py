@@ -19,6 +19,7 @@ from tests.integrations.pytorch.conftest import X, Y, loader, network
 from torch import nn
 
 import tracklet
+from tracklet_integrations.pytorch.loop import MAX_EVENTS
 
 
 def learned(workers: int = 0) -> list[Any]:
@@ -121,8 +122,10 @@ def test_nothing_of_the_users_is_kept_alive() -> None:
 
     train(5, model, optimizer)
     before = tensors()
-    train(300, model, optimizer)
+    objects = len(gc.get_objects())
+    train(10_000, model, optimizer)
     assert tensors() == before
+    assert len(gc.get_objects()) < objects + 2 * MAX_EVENTS  # what is not written yet
     del model, optimizer
     assert tensors() < before
 
