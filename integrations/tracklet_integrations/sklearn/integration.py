@@ -13,7 +13,7 @@ from tracklet.fluent.starting import active_run
 from tracklet.patching import Call, Outcome, Patch, existing_classes
 from tracklet_integrations.shared import FITTING_FOLDS
 from tracklet_integrations.shared.post_training import PostTraining
-from tracklet_integrations.sklearn import estimators, iterations, resampling
+from tracklet_integrations.sklearn import estimators, iterations
 from tracklet_integrations.sklearn.fit_record import FitRecord
 from tracklet_integrations.sklearn.loops import Loop, Loops, behind
 from tracklet_integrations.sklearn.options import SklearnOptions
@@ -122,6 +122,8 @@ class SklearnIntegration(autolog.Integration):
         inside = session.own()
         recorder = inside.recorder if inside is not None else None
         if recorder is not None and outcome.error is None:
+            from tracklet_integrations.sklearn import resampling  # most trainings need none
+
             resampling.record(recorder, call, outcome.value)
 
     def watch_new_class(self, call: Call) -> Generator[None, Outcome, None]:
