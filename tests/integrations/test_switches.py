@@ -17,7 +17,7 @@ CHECKPOINTS += "checkpoint_mode checkpoint_keep_last"
 PARAMETERS = {
     "sklearn": COMMON + "max_tuning_runs log_post_training_metrics serialization_format "
     "registered_model_name pos_label extra_tags * training_metrics training_metrics_seconds "
-    "dataset_seconds log_plots log_html iteration_metrics",
+    "dataset_seconds log_plots log_html iteration_metrics estimators",
     "xgboost": f"importance_types {COMMON}registered_model_name model_format extra_tags *"
     + CHECKPOINTS,
     "lightgbm": f"{COMMON}registered_model_name extra_tags *{CHECKPOINTS}",
