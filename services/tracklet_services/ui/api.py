@@ -319,7 +319,10 @@ def _asked_file(place: Place, request: Request) -> Any:
 
 def describe(place: Place, request: Request) -> Any:
     """What a file is."""
-    return previews.describe(_asked_file(place, request))
+    asked = request.query_params
+    kind = "models" if "model" in asked else "runs"
+    owner = asked.get("model") or asked.get("run", "")
+    return previews.describe(place, kind, owner, asked.get("path", ""))
 
 
 def mlmodel(place: Place, request: Request) -> Any:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from tracklet import settings
 from tracklet.entities import FileInfo
 from tracklet.errors import ResourceDoesNotExist, TrackletException
 from tracklet.repositories import ArtifactRepository, repository
@@ -151,8 +152,21 @@ def is_text(path: Path) -> bool:
         return b"\0" not in file.read(_HEAD)
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """What there is to say of a file before any of it is sent."""
+def describe(place: Place, kind: str, owner: str, name: str) -> dict[str, Any]:
+    """What there is to say of a file or folder before any of it is sent.
+
+    How much a folder holds is not said where it would have to be fetched from elsewhere first.
+    """
+    if kind == "models":
+        root = place.client.get_logged_model(owner).artifact_location
+    else:
+        root = place.client.get_run(owner).info.artifact_uri or ""
+    if settings.local_path(root) is None:
+        inside = tree(place, owner, name) if kind == "runs" else model_tree(place, owner, name)
+        paths = {str(file["path"]) for file in inside["files"]}
+        if not name or any(path.startswith(f"{name}/") for path in paths):
+            return {"is_dir": True, "model": f"{name}/MLmodel".lstrip("/") in paths}
+    path = local_file(place, kind, owner, name)
     status = os.stat(path)
     if path.is_dir():
         return {"is_dir": True, "model": (path / "MLmodel").is_file(), **archive.size_of(path)}

@@ -89,6 +89,6 @@ function Preview({ owner, path }) {
   return html`<div class="bar"><h2 dir="auto">${name}</h2>
       ${!about.is_dir && html`<span class="dim small">${format.bytes(about.size)} · ${format.age(about.changed)}</span>`}
       <span class="grow"></span><${Copy} text=${`${owner.kind === 'runs' ? `runs:/${owner.owner}` : `models:/${owner.owner}`}/${path}`} label="copy URI" />
-      ${about.is_dir ? html`<${Zip} owner=${owner} path=${path} about=${about} />` : html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
+      ${about.is_dir ? about.files > 0 && html`<${Zip} owner=${owner} path=${path} about=${about} />` : html`<a class="button" href=${`${url}?download=1`} download=${name}>download</a>`}</div>
     ${broken ? html`<${Trouble} error=${broken} retry=${mend} />` : large ? html`<p>This file has ${format.bytes(about.size)}. <button onClick=${() => setAnyway(true)}>show it anyway</button></p>` : html`<${Body} owner=${owner} path=${path} name=${name} url=${url} about=${about} />`}`;
 }
