@@ -69,3 +69,15 @@ def test_the_examples_of_a_page_run(
 def test_ci_calls_the_test_command_of_the_readme() -> None:
     commands = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert commands[1].strip() in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_page_of_frameworks_is_what_the_plugins_say() -> None:
+    """It is written by ``python docs/frameworks.py``, which is to be run when a plugin changes."""
+    made = subprocess.run(
+        [sys.executable, "-c", "import frameworks; print(frameworks.page(), end='')"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "docs",
+    )
+    assert made.stdout == (ROOT / "docs" / "frameworks.md").read_text()
