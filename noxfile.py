@@ -28,9 +28,9 @@ FRAMEWORKS = ["lightgbm", "pytorch", "sklearn", "xgboost"]
 TRAINERS = ["lightning", "tensorboard", "transformers"]
 
 # Further ones, whose tests share one as well.
-OTHERS = ["catboost"]
+OTHERS = ["catboost", "onnx"]
 # And what other libraries made for scikit-learn.
-ESTIMATORS = ["imbalanced-learn", "ngboost", "skorch"]
+ESTIMATORS = ["imbalanced-learn", "ngboost", "skl2onnx", "skorch"]
 
 # What the environment of the real mlflow holds; xgboost-cpu is xgboost without a GPU's libraries.
 MLFLOW = ["mlflow>=3.17,<4", "lightgbm", "scikit-learn", "torch==2.13.0", "xgboost-cpu"]
@@ -238,7 +238,7 @@ def keras(session: nox.Session) -> None:
 def others(session: nox.Session) -> None:
     """The plugins of further frameworks, which share one environment; and models for MLflow."""
     only_those_of(session, *OTHERS, "estimators", needs=["scikit-learn", *ESTIMATORS])
-    python = real_mlflow(session, "mlflow>=3.17,<4", *OTHERS)
+    python = real_mlflow(session, "mlflow>=3.17,<4", *OTHERS, "onnxruntime")
     env = {**test_environment(session), "TRACKLET_MLFLOW_PYTHON": python}
     place = ["-m", "interop", *(f"tests/interop/test_{name}.py" for name in OTHERS)]
     session.run("pytest", TIMEOUT, *place, *session.posargs, env=env)

@@ -79,8 +79,8 @@ _RENAMED = {
 _MODULES = frozenset(
     (
         "artifacts autolog catboost client data entities errors exceptions keras lightgbm models "
-        "optuna plugins pyfunc pytorch settings sklearn tensorboard tensorflow testing tracing "
-        "tracking transformers xgboost"
+        "onnx optuna plugins pyfunc pytorch settings sklearn tensorboard tensorflow testing "
+        "tracing tracking transformers xgboost"
     ).split()
 )
 
@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         keras,
         lightgbm,
         models,
+        onnx,
         optuna,
         plugins,
         pyfunc,

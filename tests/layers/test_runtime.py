@@ -94,8 +94,8 @@ def modules_of(package: str) -> list[str]:
 
 # These stand above the plugins, or are run by the interpreter or Alembic under names of their own.
 _PLUGINS = (
-    "catboost keras lightgbm optuna pyfunc pytorch sklearn tensorboard tensorflow transformers "
-    "xgboost"
+    "catboost keras lightgbm onnx optuna pyfunc pytorch sklearn tensorboard tensorflow "
+    "transformers xgboost"
 )
 FACADES = tuple(f"tracklet.{name}" for name in _PLUGINS.split())
 NOT_IMPORTED = (

@@ -44,6 +44,7 @@ MODULES: Final[dict[str, str]] = {
     "models.model": "models",
     "models.signature": "models",
     "models.utils": "models",
+    "onnx": "onnx",
     "protos": "",
     "protos.databricks_pb2": "",
     "pyfunc": "pyfunc models exceptions",
@@ -233,7 +234,7 @@ LEFT_OUT: Final[dict[str, str]] = {
         "models.utils.convert_complex_types_pyspark*"
     ): "it has nothing to do with Spark",
     (
-        "h2o* onnx* paddle* pmdarima* prophet* sentence_transformers* "
+        "h2o* paddle* pmdarima* prophet* sentence_transformers* "
         "shap* spacy* statsmodels* transformers.[!a]* data.huggingface_dataset* "
         "data.from_huggingface data.tensorflow_dataset* data.from_tensorflow"
     ): "it has no flavor for this library, unless a plugin brings one",
