@@ -185,8 +185,9 @@ class Artifacts(Part):
 
         async def in_parts(request: Request) -> Response:
             """A step of an upload in parts, which go to the object store itself."""
-            folder = self.served.places.find(_path(request))
-            await self._do(lambda: self._allowed(request, "log", folder))
+            folder = await self._do(
+                lambda: self._allowed(request, "log", self.served.places.find(_path(request)))
+            )
             content = await body(request.receive, request.scope, self.policy)
             try:
                 asked: Any = msgspec.json.decode(content, type=kind)

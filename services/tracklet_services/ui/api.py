@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Callable
 from importlib.metadata import version
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -99,9 +101,25 @@ class NotKept(TrackletException):
 def _answered(answer: Callable[[Place, Request], Any], place: Place, request: Request) -> Any:
     """An answer to who may have it; a page of one thing is told what may be done to that."""
     rights.check(place, request)
-    made = answer(place, request)
+    with previews.fetching() as fetched:
+        made = answer(place, request)
+        _keep_until_sent(fetched, made)
     best = rights.best(place, request) if isinstance(made, dict) else None
     return made if best is None else {**made, "may": best}
+
+
+def _keep_until_sent(fetched: list[TemporaryDirectory[str]], made: Any) -> None:
+    """Keep what was fetched for an answer that is a file, until that is sent."""
+    if not fetched or not isinstance(made, Response):
+        return
+    folders = fetched.copy()
+    fetched.clear()
+
+    def remove() -> None:
+        for folder in folders:
+            folder.cleanup()
+
+    made.background = BackgroundTask(remove)
 
 
 def as_json(document: Any, status: int = 200) -> Response:
@@ -354,4 +372,6 @@ def file(place: Place, request: Request) -> Any:
     kind, owner, path = (request.path_params[name] for name in ("kind", "owner", "path"))
     if kind not in ("runs", "models") or not (path or "zip" in request.query_params):
         raise InvalidParameterValue("files lie below files/runs/ID/ and files/models/ID/")
+    if "zip" in request.query_params:
+        previews.check_zip(place, kind, owner, path)
     return previews.response(previews.local_file(place, kind, owner, path), request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -20,8 +21,11 @@ _TYPE: Final = "application/zip"
 
 def size_of(folder: Path) -> dict[str, int]:
     """How many files lie in a folder, at any depth, and their bytes."""
-    files = list(_files(folder))
-    return {"files": len(files), "bytes": sum(path.stat().st_size for path in files)}
+    sizes: list[int] = []
+    for path in _files(folder):
+        with suppress(FileNotFoundError):  # a training keeps its latest checkpoints only
+            sizes.append(path.stat().st_size)
+    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def response(folder: Path, name: str, headers: dict[str, str]) -> Response:
@@ -30,16 +34,25 @@ def response(folder: Path, name: str, headers: dict[str, str]) -> Response:
     Raises:
         InvalidParameterValue: It is larger than the limit.
     """
-    size, most = size_of(folder)["bytes"], LIMITS["zip_bytes"]
+    check(size_of(folder)["bytes"])
+    attached = f"attachment; filename*=UTF-8''{quote(f'{name}.zip')}"
+    return StreamingResponse(
+        _packed(folder), headers={**headers, "content-disposition": attached}, media_type=_TYPE
+    )
+
+
+def check(size: int) -> None:
+    """Refuse a folder of too many bytes.
+
+    Raises:
+        InvalidParameterValue: It is larger than the limit.
+    """
+    most = LIMITS["zip_bytes"]
     if size > most:
         raise InvalidParameterValue(
             f"the folder has {size:,} bytes, and at most {most:,} are packed into one file; "
             "fetch it with: tracklet artifacts download"
         )
-    attached = f"attachment; filename*=UTF-8''{quote(f'{name}.zip')}"
-    return StreamingResponse(
-        _packed(folder), headers={**headers, "content-disposition": attached}, media_type=_TYPE
-    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -77,10 +90,14 @@ def _packed(folder: Path) -> Iterator[bytes]:
     # Weights and pictures hardly shrink: packing them would only take time.
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:  # type: ignore[arg-type]
         for path in _files(folder):
-            about = zipfile.ZipInfo.from_file(
-                path, path.relative_to(within).as_posix(), strict_timestamps=False
-            )
-            with path.open("rb") as file, packed.open(about, "w") as entry:
+            name = path.relative_to(within).as_posix()
+            try:
+                about = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+                file = path.open("rb")
+            except FileNotFoundError:  # as above
+                continue
+            # What is still written to may come to have more than the 2 GiB of a plain entry.
+            with file, packed.open(about, "w", force_zip64=True) as entry:
                 while piece := file.read(_PIECE):
                     entry.write(piece)
                     yield pipe.taken()

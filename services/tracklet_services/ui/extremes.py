@@ -45,5 +45,6 @@ def _where(
     found = best(value_of(row) for row in finite)
     first = next(row for row in finite if value_of(row) == found)
     _, values, steps = curve.read([first])
-    at = next(step for value, step in zip(values, steps, strict=True) if value == found)
-    return number(found), at
+    # A point may go between one look and the other.
+    at = (step for value, step in zip(values, steps, strict=True) if value == found)
+    return number(found), next(at, None)

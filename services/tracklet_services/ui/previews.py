@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -47,6 +51,7 @@ _SHOWN: Final = frozenset(
 _PAGES: Final = (".html", ".htm")
 _LONGEST_TREE: Final = 20_000
 _HEAD: Final = 8_192
+_fetched: Final[ContextVar[list[TemporaryDirectory[str]]]] = ContextVar("fetched")
 
 
 def tree(place: Place, run_id: str, path: str) -> dict[str, Any]:
@@ -105,17 +110,59 @@ def head_of(path: Path) -> str:
 
 
 def local_file(place: Place, kind: str, owner: str, path: str) -> Path:
-    """Where a file or folder of a run or logged model lies on this machine.
+    """Where a file or folder of a run or logged model lies on this machine, while :func:`fetching`.
 
     Raises:
         ResourceDoesNotExist: There is none.
         InvalidParameterValue: The path leads out of it.
     """
+    root, scratch = _root(place, kind, owner), None
+    if settings.local_path(root) is None:
+        fetched = TemporaryDirectory(prefix="tracklet-")
+        _fetched.get().append(fetched)
+        scratch = fetched.name
     if kind == "models":
-        model = place.client.get_logged_model(owner)
-        files: ArtifactRepository = repository(model.artifact_location)
-        return files.fetch(path)
-    return Path(place.client.download_artifacts(owner, path))
+        files: ArtifactRepository = repository(root)
+        return files.fetch(path, None if scratch is None else Path(scratch))
+    return Path(place.client.download_artifacts(owner, path, scratch))
+
+
+@contextmanager
+def fetching() -> Iterator[list[TemporaryDirectory[str]]]:
+    """What is fetched from elsewhere goes at the end, unless it is taken out of the list."""
+    folders: list[TemporaryDirectory[str]] = []
+    token = _fetched.set(folders)
+    try:
+        yield folders
+    finally:
+        _fetched.reset(token)
+        for folder in folders:
+            folder.cleanup()
+
+
+def check_zip(place: Place, kind: str, owner: str, path: str) -> None:
+    """Refuse a folder elsewhere that is too large to be packed, before any of it is fetched.
+
+    Raises:
+        InvalidParameterValue: It is.
+    """
+    root = _root(place, kind, owner)
+    if settings.local_path(root) is not None:
+        return
+    files: ArtifactRepository = repository(root)
+    size, waiting = 0, [path]
+    while waiting:
+        for info in files.list(waiting.pop()):
+            if info.is_dir:
+                waiting.append(info.path)
+            size += info.file_size or 0
+        archive.check(size)
+
+
+def _root(place: Place, kind: str, owner: str) -> str:
+    if kind == "models":
+        return place.client.get_logged_model(owner).artifact_location
+    return place.client.get_run(owner).info.artifact_uri or ""
 
 
 def response(path: Path, request: Request) -> Response:
@@ -157,11 +204,7 @@ def describe(place: Place, kind: str, owner: str, name: str) -> dict[str, Any]:
 
     How much a folder holds is not said where it would have to be fetched from elsewhere first.
     """
-    if kind == "models":
-        root = place.client.get_logged_model(owner).artifact_location
-    else:
-        root = place.client.get_run(owner).info.artifact_uri or ""
-    if settings.local_path(root) is None:
+    if settings.local_path(_root(place, kind, owner)) is None:
         inside = tree(place, owner, name) if kind == "runs" else model_tree(place, owner, name)
         paths = {str(file["path"]) for file in inside["files"]}
         if not name or any(path.startswith(f"{name}/") for path in paths):

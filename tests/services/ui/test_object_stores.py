@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from starlette.testclient import TestClient
 
 import tracklet
 from tracklet_services.server import personal as application
-from tracklet_services.ui.place import Place
+from tracklet_services.ui.place import LIMITS, Place
 
 pytest.importorskip("obstore", reason="the extra `objects` is not installed")
 moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
@@ -40,20 +42,29 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where what is fetched lies meanwhile."""
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def _opened(place: str) -> TestClient:
+    app = application.create_app(Place(place), token=TOKEN, port=5000)
+    return TestClient(app, "http://localhost:5000", headers={"authorization": f"Bearer {TOKEN}"})
+
+
 def test_a_folder_is_described_without_fetching_it(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, tmp_path: Path, fetched: Path
 ) -> None:
     """What it is, and nothing of how much it holds; a file is described as one."""
     made = tracklet.TrackletClient(str(tmp_path / "mlruns"))
     run_id = made.create_run(made.create_experiment("far", bucket)).info.run_id
     made.log_text(run_id, "x" * 1000, "kept/MLmodel")
     made.log_text(run_id, "y", "kept/data/weights.txt")
-    fetched = tmp_path / "fetched"
-    monkeypatch.setenv("TMPDIR", str(fetched))
-    fetched.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(fetched))
-    app = application.create_app(Place(str(tmp_path / "mlruns")), token=TOKEN, port=5000)
-    client = TestClient(app, "http://localhost:5000", headers={"authorization": f"Bearer {TOKEN}"})
+    client = _opened(str(tmp_path / "mlruns"))
 
     def described(path: str) -> dict[str, object]:
         answer = client.get("/api/ui/v1/describe", params={"run": run_id, "path": path})
@@ -64,3 +75,30 @@ def test_a_folder_is_described_without_fetching_it(
     assert described("kept") == {"is_dir": True, "model": True}
     assert list(fetched.rglob("*")) == []
     assert described("kept/data/weights.txt")["size"] == 1
+
+
+def test_what_was_fetched_for_an_answer_goes_with_it(
+    bucket: str, tmp_path: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files, folders as one file, logs and descriptions leave nothing; failures neither."""
+    made = tracklet.TrackletClient(str(tmp_path / "mlruns"))
+    experiment = made.create_experiment("far", bucket)
+    run_id = made.create_run(experiment).info.run_id
+    made.log_text(run_id, "hello", "kept/a/note.txt")
+    made.log_text(run_id, "printed", "tracklet/output.log")
+    client = _opened(str(tmp_path / "mlruns"))
+    about = {"run": run_id, "path": "kept/a/note.txt"}
+    assert client.get(f"/files/runs/{run_id}/kept/a/note.txt").text == "hello"
+    packed = client.get(f"/files/runs/{run_id}/kept?zip=kept").content
+    with zipfile.ZipFile(io.BytesIO(packed)) as found:
+        assert found.read("a/note.txt") == b"hello"
+    assert client.get("/api/ui/v1/log", params={"run": run_id}).content == b"printed"
+    assert client.get("/api/ui/v1/describe", params=about).json()["size"] == 5
+    assert client.get(f"/files/runs/{run_id}/kept").status_code == 404
+    assert client.get(f"/files/runs/{run_id}/none.txt").status_code == 404
+    assert list(fetched.iterdir()) == []
+    monkeypatch.setitem(LIMITS, "zip_bytes", 4)
+    monkeypatch.setattr(
+        "tracklet.repositories.objects.ObjectArtifacts.fetch", lambda *_: pytest.fail("fetched")
+    )
+    assert client.get(f"/files/runs/{run_id}/kept?zip=kept").status_code == 400
