@@ -43,6 +43,12 @@ def own_fitting_methods(cls: type) -> Iterable[str]:
             yield name
 
 
+def is_estimator(value: Any) -> bool:
+    """Whether this derives from scikit-learn's base class; what the user named need not."""
+    base: Any = sys.modules["sklearn.base"]
+    return isinstance(value, base.BaseEstimator)
+
+
 def prepares_data(cls: type) -> bool:
     """Whether an estimator by itself is a preparation rather than a training.
 

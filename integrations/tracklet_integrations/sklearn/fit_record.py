@@ -144,7 +144,7 @@ class FitRecord:
     def _drawing(self, measured: Measured) -> Callable[[], dict[str, bytes | str]] | None:
         """What makes the plots and the HTML representation, off the training path."""
         sample, page = measured.sample, None
-        if self._options.log_html:
+        if self._options.log_html and estimators.is_estimator(self._estimator):
             with self._recorder.step("html"):
                 page = plots.page_maker(self._estimator, self._users_code is None)
 
@@ -171,7 +171,12 @@ class FitRecord:
             self._users_code = estimators.users_code(self._estimator, self._shallow_params)
             # A search with `refit=False` has no estimator to ask.
             can_predict = self._search is None or hasattr(self._search, "best_estimator_")
-            if self._may_predict() and can_predict:
+            if not estimators.is_estimator(self._estimator):
+                measured.left_out[training_metrics.ALL] = (
+                    "it derives from no class of scikit-learn's, so that nobody knows what "
+                    "predicting does"
+                )
+            elif self._may_predict() and can_predict:
                 scoring = estimators.scoring_of(self._estimator)
                 with untouched(self._estimator):
                     measured = training_metrics.measure(
