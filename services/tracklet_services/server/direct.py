@@ -78,12 +78,17 @@ class Parts:
     @cached_property
     def _s3(self) -> Any:
         config = import_module("botocore.config").Config(signature_version="s3v4")
-        return import_module("boto3").client(
-            "s3",
-            endpoint_url=settings.option("S3_ENDPOINT_URL"),
-            region_name=os.environ.get("AWS_REGION"),
-            verify=False if settings.flag("S3_IGNORE_TLS") else None,
-            config=config,
+        # The session that all share is not to be used by several threads.
+        return (
+            import_module("boto3.session")
+            .Session()
+            .client(
+                "s3",
+                endpoint_url=settings.option("S3_ENDPOINT_URL"),
+                region_name=os.environ.get("AWS_REGION"),
+                verify=False if settings.flag("S3_IGNORE_TLS") else None,
+                config=config,
+            )
         )
 
     def begin(self, place: Place, count: int) -> dict[str, Any]:

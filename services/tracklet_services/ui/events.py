@@ -31,8 +31,8 @@ def route(place: Place) -> Route:
         if streams >= LIMITS["streams"]:
             return Response(status_code=503)
         given = request.query_params.get("experiments", "")
-        ids = [id_ for id_ in given.split(",") if id_]
-        if not all(rights.may(request, "experiment", id_) for id_ in ids):
+        ids = list(dict.fromkeys(id_ for id_ in given.split(",") if id_))
+        if not await place.run(all, (rights.may(request, "experiment", id_) for id_ in ids)):
             return Response(status_code=403)
 
         async def stream() -> AsyncIterator[str]:
