@@ -19,14 +19,14 @@ WHOLE = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.fixture
 def port(tracklet_home: Path) -> Iterator[int]:
-    """Where a server listens that waits for a fifth of a second."""
+    """Where a server listens that waits a second for headers, and a fifth of one for a body."""
     from tracklet.stores import open_store
     from tracklet_services.server import create_app
     from tracklet_services.web.guard import Policy
     from tracklet_services.web.patience import Patient
 
     class Impatient(Patient):
-        seconds = 0.2
+        seconds = 1.0
 
     app = create_app(open_store(str(tracklet_home / "mlruns")), Policy(seconds=0.2))
     config = uvicorn.Config(app, http=Impatient, lifespan="off", log_level="error")
