@@ -177,21 +177,39 @@ def _parsed_arguments() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for look in (_argparse, _click, _fire, _hydra):
         with contextlib.suppress(Exception):  # other people's objects, which may do anything
-            found |= look()
-    return {
-        name: "***" if _ARGUMENT.fullmatch(name) else masked(str(given))
-        for name, given in found.items()
-    }
+            found |= {
+                name: "***" if _ARGUMENT.fullmatch(name) else masked(str(given))
+                for name, given in look().items()
+            }
+    return found
 
 
 def _frames() -> Iterator[FrameType]:
-    """What is called just now, the outermost first."""
+    """What is called just now, outermost first; not our calls, which would keep themselves."""
     frames: list[FrameType] = []
     frame = sys._getframe(1)
     while frame is not None:
-        frames.append(frame)
+        if frame.f_globals is not globals():
+            frames.append(frame)
         frame = frame.f_back
     return reversed(frames)
+
+
+def _names(frame: FrameType) -> dict[str, Any]:
+    """What a call that goes on has in its names.
+
+    Until Python 3.13 its frame keeps what was read, so that nothing of it would be freed before the
+    call ends, and as the very dictionary that ``locals()`` gave there, so that it would change.
+    """
+    code = frame.f_code
+    lasts = sys.version_info < (3, 13) and bool(code.co_flags & inspect.CO_OPTIMIZED)
+    if lasts and not {"locals", "vars"}.isdisjoint(code.co_names):
+        return {}
+    kept = frame.f_locals
+    found = dict(kept)
+    if lasts and sys.gettrace() is None:  # a debugger writes what is kept back
+        kept.clear()
+    return found
 
 
 def _argparse() -> dict[str, Any]:
@@ -201,7 +219,7 @@ def _argparse() -> dict[str, Any]:
     scopes = [vars(sys.modules["__main__"])]
     for frame in _frames():
         if frame.f_globals.get("__name__", "").partition(".")[0] not in _PARSERS:
-            scopes.append(frame.f_locals)
+            scopes.append(_names(frame))
     found: dict[str, Any] = {}
     for scope in scopes:
         for value in list(scope.values()):
@@ -226,9 +244,9 @@ def _fire() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for frame in _frames() if fire else ():
         if frame.f_code is fire._CallAndUpdateTrace.__code__:
-            called = {"fn", "varargs", "kwargs"} & frame.f_locals.keys()
-            if len(called) == 3:
-                fn, given, named = (frame.f_locals[name] for name in ("fn", "varargs", "kwargs"))
+            names = _names(frame)
+            if {"fn", "varargs", "kwargs"} <= names.keys():
+                fn, given, named = (names[name] for name in ("fn", "varargs", "kwargs"))
                 bound = inspect.signature(fn).bind(*given, **named)
                 bound.apply_defaults()
                 found |= bound.arguments

@@ -228,6 +228,30 @@ main()
 }
 
 
+def test_a_look_at_the_names_of_calls_keeps_and_changes_nothing_of_them(work_tree) -> None:
+    """What a function lets go of is freed, and what ``locals()`` gave it stays as it was."""
+    (work_tree / "code" / "train.py").write_text(
+        "import argparse, weakref, tracklet\nfrom tracklet.fluent import capture\n"
+        "capture.WORTH_IT = 0\n"
+        f"tracklet.set_tracking_uri({tracklet.get_tracking_uri()!r})\n"
+        "class Model:\n    def __str__(self):\n        raise ValueError\n"
+        "def fit():\n"
+        "    model = Model()\n"
+        "    there = weakref.ref(model)\n"
+        "    arguments = argparse.Namespace(lr=0.5, model=model)\n"
+        "    with tracklet.start_run():\n        pass\n"
+        "    del model, arguments\n"
+        "    assert there() is None\n"
+        "def main():\n"
+        "    before = locals()\n"
+        "    later = 1\n"
+        "    fit()\n"
+        "    assert not before\n"
+        "main()\n"
+    )
+    assert json.loads(of_script(work_tree)["tracklet/machine.json"])["arguments"] == {}
+
+
 @pytest.mark.parametrize(
     ("library", "line", "expected"),
     [
