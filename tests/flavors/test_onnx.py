@@ -32,7 +32,7 @@ from tracklet_flavors.onnx import OnnxFlavor
 X = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)
 FRAME = pd.DataFrame(X, columns=list("abcd"))
-CLASSIFIER = LogisticRegression().fit(X, Y)
+CLASSIFIER = LogisticRegression(solver="liblinear").fit(X, Y)
 
 
 def graph(zipmap: bool = False) -> Any:
@@ -96,7 +96,7 @@ def test_columns_of_texts_and_numbers(tmp_path: Path) -> None:
     """A converter's inputs of one column each are taken from a frame's."""
     frame = pd.DataFrame({"number": X[:, 0], "kind": np.where(Y, "yes", "no")})
     steps = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
-    model = make_pipeline(steps, LogisticRegression()).fit(frame, Y)
+    model = make_pipeline(steps, LogisticRegression(solver="liblinear")).fit(frame, Y)
     types = [("number", FloatTensorType([None, 1])), ("kind", StringTensorType([None, 1]))]
     flavor.save_model(
         to_onnx(model, initial_types=types, options={"zipmap": False}), tmp_path / "m"
