@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from inspect import CO_OPTIMIZED
 from time import time
 from types import FrameType
 from typing import Any, Final
@@ -49,6 +51,18 @@ class Surroundings:
                 self.model, smallest = weakref.ref(value), len(own)
 
 
+def _locals(frame: FrameType) -> dict[str, Any]:
+    values = frame.f_locals
+    found = dict(values)
+    if (
+        sys.version_info < (3, 13)
+        and frame.f_code.co_flags & CO_OPTIMIZED
+        and sys.getrefcount(values) <= 3  # of the frame, this name and the argument: no `locals()`
+    ):
+        values.clear()  # a snapshot, which would keep all of them alive as long as the frame is
+    return found
+
+
 def variables_around(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
     """The variables of the script around a frame, from the inside out."""
     seen: set[int] = set()
@@ -57,7 +71,7 @@ def variables_around(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
             return
         values = frame.f_globals
         if str(values.get("__name__", "")).partition(".")[0] not in _PASSED_OVER:
-            for scope in (dict(frame.f_locals), values):
+            for scope in (_locals(frame), values):
                 if scope is values and id(values) in seen:
                     continue
                 seen.add(id(scope))

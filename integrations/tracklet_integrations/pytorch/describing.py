@@ -266,6 +266,7 @@ def _variables(frame: FrameType) -> list[tuple[str, Any]]:
         sys.version_info < (3, 13)
         and values is not frame.f_globals
         and frame.f_code.co_flags & CO_OPTIMIZED
+        and sys.getrefcount(values) <= 3  # of the frame, this name and the argument: no `locals()`
     ):
         values.clear()  # a snapshot, which would keep all of them alive as long as the frame is
     for name, value in [*found]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from inspect import CO_OPTIMIZED
 from pathlib import PurePath
-from sys import version_info
+from sys import getrefcount, version_info
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -104,6 +104,7 @@ def variable(frame: FrameType, name: str) -> Any:
         version_info < (3, 13)
         and values is not frame.f_globals
         and frame.f_code.co_flags & CO_OPTIMIZED
+        and getrefcount(values) <= 3  # of the frame, this name and the argument: no `locals()`
     ):
         values.clear()  # a snapshot, which would keep all of them alive as long as the frame is
     return found

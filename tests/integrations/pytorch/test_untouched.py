@@ -58,6 +58,26 @@ def test_a_training_is_the_same_to_the_bit(tracklet_home: Path) -> None:
     assert len(tracklet.search_runs(output_format="list")) == 1
 
 
+def test_what_a_loop_keeps_of_its_own_names_stays(tracklet_home: Path) -> None:
+    """Scripts keep their settings by ``locals()``, which until Python 3.13 a frame shares."""
+    tracklet.pytorch.autolog()
+
+    def train(rate: float, epochs: int) -> dict[str, Any]:
+        settings = locals()
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        for _ in range(epochs):
+            for x, y in loader():
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(model(x), y)
+                loss.backward()
+                optimizer.step()
+        return settings
+
+    kept = train(0.1, 2)
+    assert (kept["rate"], kept["epochs"]) == (0.1, 2)
+
+
 def test_off_means_gone(tracklet_home: Path) -> None:
     """Every function is the very object that it was, and torch knows of no hook."""
     from torch.optim import optimizer
