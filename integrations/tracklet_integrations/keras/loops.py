@@ -486,7 +486,9 @@ class Watcher:
             current.steps += 1
         now = time()
         known.add(now, target)
-        if now >= record.flush_at or len(known.events) >= _MAX_EVENTS:
+        # Not while it is open whose an optimizer is: what another is called depends on it.
+        is_due = now >= record.flush_at or len(known.events) >= _MAX_EVENTS
+        if is_due and not any(each.is_open for each in record.steppings):
             record.flush_at = now + _SECONDS
             with suppressed():
                 record.write()

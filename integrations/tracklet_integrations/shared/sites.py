@@ -36,7 +36,9 @@ _NEUTRAL: Final = frozenset(
     " per tensor list history meter score value new".split()
 )
 # What Keras calls a mean.
-_MEANS: Final = dict.fromkeys(("sum_over_batch_size", "mean_with_sample_weight", "auto"), "mean")
+_MEANS: Final[dict[str, str]] = dict.fromkeys(
+    ("sum_over_batch_size", "mean_with_sample_weight", "auto"), "mean"
+)
 _SIZES: Final = frozenset("size shape len n num numel batch bs bsz count".split())
 _CASTS: Final = frozenset("item detach cpu clone float double data numpy tolist to squeeze".split())
 

@@ -445,6 +445,27 @@ def test_a_fold_after_the_other_has_the_turns_of_its_own_loop_from_its_first_ste
         assert record.history(run, "train_loss") == record.history(run, "loss")
 
 
+def test_the_next_training_does_not_rename_what_was_not_written_yet(record, on, monkeypatch):
+    """Its first steps, by an optimizer beside one that still lives, may be when it is written."""
+    clock = [1000.0]
+    monkeypatch.setattr("tracklet_integrations.keras.loops.time", lambda: clock[0])
+    tracklet.keras.autolog()
+    models = []
+    for _ in range(2):
+        models.append((network(), keras.optimizers.SGD(0.125)))
+        step = stepping(*models[-1])
+        for _ in range(4):
+            for x, y in BATCHES:
+                step(x, y)
+        clock[0] += 60
+    tracklet.autolog(disable=True)
+    runs = record.runs()
+    assert len(runs) == 2
+    for run in runs:
+        assert {"loss", "lr", "train_loss"} <= set(run.data.metrics)
+        assert record.history(run, "epoch")[-1] == (16, 4.0)
+
+
 @pytest.mark.parametrize("by_itself", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
 def test_a_loop_trains_the_same_whichever_step_of_ours_fails(record, monkeypatch, by_itself):
     """All places, and each by itself: losses, weights, optimizer, traces and random state."""
