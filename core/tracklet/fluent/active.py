@@ -185,9 +185,22 @@ def to_record() -> ActiveRun | None:
 
 
 def to_end() -> ActiveRun | None:
-    """The run that ``end_run`` ends: this context's, or one whose context this thread lost."""
+    """The run that ``end_run`` ends: this context's, or one whose context this thread lost.
+
+    What autologging has opened around the user's code, such as a trial's run, is not theirs to end:
+    scripts end what may be open before they start a run.
+    """
+    for run in reversed(open_runs()):
+        if not is_autologgings(run):
+            return run
     mine = threading.current_thread()
-    return top() or _single([run for run in list(process.open.values()) if run.thread() is mine])
+    runs = [run for run in list(process.open.values()) if run.thread() is mine]
+    return _single([run for run in runs if not is_autologgings(run)])
+
+
+def is_autologgings(run: ActiveRun) -> bool:
+    """Whether autologging opened this run, and ends it."""
+    return not run.is_shared and "mlflow.autologging" in run.data.tags
 
 
 def _single(runs: list[ActiveRun]) -> ActiveRun | None:

@@ -68,7 +68,7 @@ def start_run(
     # A forked child inherits its parent's run, and starts its own below it.
     inherits = current is not None and current.pid != os.getpid()
     # What autologging has around the user's code, such as a trial's run, is no run of theirs.
-    inherits = inherits or (current is not None and _is_autologgings(current))
+    inherits = inherits or (current is not None and active.is_autologgings(current))
     if current is not None and not nested and not inherits:
         raise InvalidState(
             f"run {current.info.run_id} is active already. End it with tracklet.end_run(), or "
@@ -132,10 +132,6 @@ def start_run(
         unknown = started or ActiveRun(run, store, writer)
         unknown.__exit__(type(error), error, None)
         raise
-
-
-def _is_autologgings(run: ActiveRun) -> bool:
-    return not run.is_shared and "mlflow.autologging" in run.data.tags
 
 
 def end_run(status: str = "FINISHED") -> None:

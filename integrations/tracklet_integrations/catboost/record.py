@@ -79,7 +79,7 @@ class CatboostRecord(boosting.BoostingRecord):
             self.datasets(known(call.all["train_pool"]), self.evaluated(call, known))
         if params.get("allow_writing_files", True):
             with self.recorder.step("files"):
-                folder = Path(params.get("train_dir") or "catboost_info")
+                folder = Path(params.get("train_dir") or "catboost_info").absolute()
                 sets = set_names(len(_pools(call.all["test_pool"])))
                 sets = sets or (["validation"] if params.get("eval_fraction") else [])
                 base = self._base(call)

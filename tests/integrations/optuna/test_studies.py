@@ -172,6 +172,28 @@ def test_runs_of_the_users_inside_of_a_trial(on) -> None:
     ]
 
 
+def test_what_the_user_ends_to_be_safe_is_not_the_trials_run(on) -> None:
+    """``end_run`` before ``start_run`` is in many an objective; the trial's run goes on."""
+
+    def objective(trial: Any) -> float:
+        tracklet.end_run()
+        tracklet.start_run(run_name="mine")
+        x = trial.suggest_float("x", 0, 1)
+        tracklet.log_metric("x", x)
+        tracklet.end_run()
+        tracklet.end_run()
+        return x
+
+    study = study_of()
+    study.optimize(objective, n_trials=2)
+    others, trials = runs()
+    for each in study.trials:
+        assert trials[f"trial {each.number}"].data.metrics["value"] == each.value
+        assert trials[f"trial {each.number}"].data.params["x"] == str(each.params["x"])
+    mine = [run for run in others if run.info.run_name == "mine"]
+    assert [run.data.metrics["x"] for run in mine] == [each.params["x"] for each in study.trials]
+
+
 def test_a_run_of_the_users_around_a_study(on) -> None:
     """The study is recorded into it, and the trials lie below it."""
     with tracklet.start_run() as mine:
