@@ -42,6 +42,7 @@ _MAX_EVENTS: Final = 4096
 _MAX_ASKED: Final = 64
 _MAX_SITES: Final = 4096
 _UNREAD: Final = object()
+_TRAINING: Final = frozenset({"a gradient", "a step", "a call"})
 _STEPS_OF_ITS_OWN: Final = 10
 """After so many steps in which no other optimizer takes one, a training is one of its own."""
 
@@ -235,9 +236,10 @@ class Watcher:
         watcher, known, frame_at = self, self._sites, sys._getframe
 
         def look(self: Any) -> Any:
-            frame = frame_at(1)
-            if known.get((frame.f_code, frame.f_lasti), _UNREAD) is not None:
-                watcher._note(watcher._looked, "a look at a loss", self, frame)
+            if watcher._record is not None:
+                frame = frame_at(1)
+                if known.get((frame.f_code, frame.f_lasti), _UNREAD) is not None:
+                    watcher._note(watcher._looked, "a look at a loss", self, frame)
             return original(self)
 
         return look
@@ -247,14 +249,15 @@ class Watcher:
 
         def result(self: Any) -> Any:
             found = original(self)
-            watcher._note(watcher._measured, "a mean", self, found, sys._getframe(1))
+            if watcher._record is not None:
+                watcher._note(watcher._measured, "a mean", self, found, sys._getframe(1))
             return found
 
         return result
 
     def _note(self, what: Callable[..., None], place: str, *told: Any) -> None:
         try:
-            if self._is_mine():
+            if self._is_mine(place):
                 checkpoint(place)
                 what(*told)
         except Exception as error:  # noqa: BLE001
@@ -262,17 +265,19 @@ class Watcher:
             with budget.charged(budget.tally_of(run_id)):
                 report(error, f"{LABEL}: {place}", LABEL)
 
-    def _is_mine(self) -> bool:
+    def _is_mine(self, place: str) -> bool:
         if not self.is_on or DRIVER.get() is not None or is_suppressed():
             return False
         thread = get_ident()
-        if thread != self._thread:
-            alive = {each.ident for each in threading.enumerate()}
-            if self._record is not None and self._thread in alive:
-                return False
-            if self._thread not in alive:
-                self._thread = thread
-        return thread == self._thread
+        if thread == self._thread:
+            return True
+        # Where nothing is on the record, the thread that is watched may only load data.
+        if (self._record is not None or place not in _TRAINING) and self._thread in {
+            each.ident for each in threading.enumerate()
+        }:
+            return False
+        self._thread, self._pass, self._around = thread, None, None
+        return True
 
     # -- what is noted ---------------------------------------------------------------------------
 
@@ -398,7 +403,7 @@ class Watcher:
             if len(self._sites) >= _MAX_SITES:
                 self._sites.clear()
             site = self._sites[place] = sites.read(frame) if is_user else None
-        if site is None or self._record is None or tensor.shape.rank != 0:
+        if site is None or tensor.shape.rank != 0:
             return
         known = [*self._trained, *self._results.values(), *(each.target for each in self._asked)]
         if any(tensor is each for each in known):
@@ -418,7 +423,7 @@ class Watcher:
 
     def _measured(self, metric: Any, result: Any, frame: FrameType) -> None:
         """The script asks for a mean: it may be the one of a loss that it has taken itself."""
-        if self._record is None or not self._is_eager() or not hasattr(result, "numpy"):
+        if not self._is_eager() or not hasattr(result, "numpy"):
             return
         kind = self._losses.get(metric)
         if kind is None:

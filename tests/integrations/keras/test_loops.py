@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+
 import pytest
 
 pytest.importorskip("keras")
@@ -443,6 +446,39 @@ def test_a_fold_after_the_other_has_the_turns_of_its_own_loop_from_its_first_ste
     for run in runs:
         assert record.history(run, "epoch") == [(at, float(at)) for at in range(1, 13)]
         assert record.history(run, "train_loss") == record.history(run, "loss")
+
+
+@pytest.mark.parametrize("loads", ["what it reads", "a data set"])
+def test_a_thread_that_only_loads_data_is_not_taken_for_the_one_that_trains(record, on, loads):
+    """It lives as long as the training does, and was seen before it."""
+    tracklet.keras.autolog()
+    batches, is_over = queue.Queue(), threading.Event()
+
+    def load():
+        for _ in range(3):
+            if loads == "a data set":
+                for batch in BATCHES:
+                    batches.put(batch)
+            else:
+                for at in range(0, 32, 8):
+                    batches.put((tf.constant(X[at : at + 8]).numpy(), Y[at : at + 8]))
+        is_over.wait()
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    try:
+        step = stepping(network(), keras.optimizers.SGD(0.125))
+        losses = []
+        for _epoch in range(3):
+            for _ in range(4):
+                losses.append(float(step(*batches.get(timeout=60))))
+        tracklet.autolog(disable=True)
+    finally:
+        is_over.set()
+        loader.join()
+    (run,) = record.runs()
+    assert [value for _, value in record.history(run, "loss")] == losses
+    assert record.history(run, "epoch")[-1] == (12, 3.0)
 
 
 def test_the_next_training_does_not_rename_what_was_not_written_yet(record, on, monkeypatch):
