@@ -77,6 +77,10 @@ def trainings() -> Iterator[tuple[str, Training]]:
     ):
         model = classifier(data, labels, cat_features=categories)
         yield name, Training(model, data, model.predict(data))
+    # The names of its columns are numbers, and CatBoost's the texts of these.
+    numbered = texts.set_axis(range(4), axis=1)
+    model = classifier(numbered, Y, cat_features=[3])
+    yield "numbered columns", Training(model, numbered, model.predict(numbered))
     ranker = CatBoostRanker(**MUTE).fit(X, Y, group_id=np.arange(200) // 10)
     yield "ranker", Training(ranker, X, ranker.predict(X))
     raw = CatBoost({**MUTE, "loss_function": "Logloss"}).fit(X, Y)
@@ -132,6 +136,24 @@ def test_what_is_asked_by_params(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         pyfunc.load_model(tmp_path / "p").predict(FRAME), model.predict_proba(FRAME)
     )
+
+
+@pytest.mark.parametrize("kind", ["str", "object", "category"])
+@pytest.mark.parametrize("columns", [["a", "k"], [0, 1]])
+def test_missing_categories_are_those_of_the_training(
+    tmp_path: Path, kind: str, columns: list[Any]
+) -> None:
+    """As CatBoost spells them; whatever the column's type and name, and the frame stays as is."""
+    frame = pd.DataFrame({"a": X[:, 0], "k": np.where(X[:, 1] > 0, "yes", "nan")})
+    frame = frame.set_axis(columns, axis=1)
+    model = classifier(frame, Y, cat_features=[1])
+    flavor.save_model(model, tmp_path / "m")
+    holes = frame.copy()
+    holes[columns[1]] = frame[columns[1]].astype(object).where(X[:, 1] > 0, None).astype(kind)
+    before = holes.copy()
+    found = pyfunc.load_model(str(tmp_path / "m")).predict(holes)
+    np.testing.assert_array_equal(found, model.predict(frame))
+    pd.testing.assert_frame_equal(holes, before)
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -122,20 +122,22 @@ class CatboostPredictor(MethodPredictor):
         """
         if not (hasattr(data, "iloc") and hasattr(data, "columns")):
             return data
-        names = list(self.model.feature_names_)
-        if names != list(data.columns) and sorted(names) == sorted(map(str, data.columns)):
-            data = data[names]
-        changed = {}
+        # CatBoost takes a column's name as a text, and so do those of a frame that has numbers.
+        names, columns = list(self.model.feature_names_), list(map(str, data.columns))
+        if names != columns and sorted(names) == sorted(columns):
+            data = data.iloc[:, [columns.index(name) for name in names]]
+        seen = data
         for position in self.model.get_cat_feature_indices():
             if position >= data.shape[1]:
                 continue
             column = data.iloc[:, position]
-            if column.dtype.kind == "f":
-                whole = column.astype("Int64").astype(object)
-                changed[data.columns[position]] = whole.where(column.notna(), "nan")
-            elif column.dtype == object and column.isna().any():
-                changed[data.columns[position]] = column.where(column.notna(), "nan")
-        return data.assign(**changed) if changed else data
+            is_float = column.dtype.kind == "f"
+            if not is_float and not column.hasnans:
+                continue
+            texts = column.astype("Int64" if is_float else object).astype(object)
+            seen = data.copy(deep=False) if seen is data else seen
+            seen.isetitem(position, texts.where(column.notna(), "nan"))
+        return seen
 
 
 def _type_of(model: Any) -> str:
