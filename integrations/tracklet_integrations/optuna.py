@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ from tracklet.autolog.recorder import AUTOLOGGING_TAG, Recorder
 from tracklet.fluent import active
 from tracklet.fluent.active import ActiveRun
 from tracklet.fluent.starting import start_run
-from tracklet.patching import Call, Outcome, Patch, keep_context, report
+from tracklet.patching import Call, Outcome, Patch, delivered, keep_context, report
 from tracklet_integrations.shared.own_run import own_run
 from tracklet_integrations.shared.weak_table import WeakTable
 
@@ -74,8 +75,10 @@ class StudyRecord:
         self.options = options
         self.run = run
         self._study = study
-        self._best: float | None = None
+        self._best: tuple[float, int] | None = None  # and the step that it is recorded at
         self._sums = dict.fromkeys(_COUNTS, 0)
+        self._told: set[int] = set()
+        self._lock = threading.Lock()
 
     def describe(self, arguments: Mapping[str, Any]) -> None:
         """Record what is known when the first trial begins."""
@@ -96,35 +99,54 @@ class StudyRecord:
                     else directions,
                 }
             )
+        with self.recorder.step("best"):
+            if len(study.directions) == 1:
+                with suppress(ValueError):  # no trial is there yet that could be the best
+                    self._is_best(study.best_trial)
 
     def begin_trial(self, number: int) -> ActiveRun:
         """The run of a trial that begins, which is the active one of this context."""
-        tags = {
-            **self.recorder.extra_tags,
-            AUTOLOGGING_TAG: LABEL,
-            "optuna.trial_number": str(number),
+        info = self.run.info
+        settings: dict[str, Any] = {
+            "run_name": f"trial {number}",
+            "nested": True,
+            "experiment_id": info.experiment_id,
+            "tags": {
+                **self.recorder.extra_tags,
+                AUTOLOGGING_TAG: LABEL,
+                "optuna.trial_number": str(number),
+            },
         }
-        # Another thread has no active run. The parent is there: it need not be looked up.
-        if active.top() is None:
-            tags["mlflow.parentRunId"] = self.run.info.run_id
-        return active.unshared(start_run(run_name=f"trial {number}", nested=True, tags=tags))
+        if active.top() is None:  # in a thread of the study's own
+            settings["parent_run_id"] = info.run_id
+        return active.unshared(start_run(**settings))
 
     def end_trial(self, run: ActiveRun | None, trial: Any) -> None:
         """Record what is known of a trial that is over, in its run and in the study's."""
         state = trial.state.name
-        if state in self._sums:
-            self._sums[state] += 1
         values = _values(trial)
         if run is not None:
             self._tell(Recorder(run, LABEL, managed=True), trial, values)
-        recorder = self.recorder
-        for key, value in values.items():
-            recorder.metrics({key: value}, step=trial.number)
-        if len(self._study.directions) == 1 and "value" in values and state == "COMPLETE":
-            sign = 1 if self._study.directions[0].name == "MINIMIZE" else -1
-            if self._best is None or sign * values["value"] < sign * self._best:
-                self._best = values["value"]
-                recorder.metrics({"best_value": self._best}, step=trial.number)
+        with self._lock:
+            if trial.number in self._told:  # a second time, with skip_if_finished
+                return
+            self._told.add(trial.number)
+            if state in self._sums:
+                self._sums[state] += 1
+            if values:
+                self.recorder.metrics(values, step=trial.number)
+            if len(self._study.directions) == 1 and "value" in values and state == "COMPLETE":
+                self._is_best(trial)
+
+    def _is_best(self, trial: Any) -> None:
+        """Record a trial's value if it is the best so far of those within the constraints."""
+        value = float(trial.value)
+        sign = 1 if self._study.directions[0].name == "MINIMIZE" else -1
+        best, last = self._best or (math.inf * sign, -1)
+        if (sign * value < sign * best or last < 0) and _is_feasible(trial):
+            # Trials of several threads end in another order than they began; the last one counts.
+            self._best = value, max(trial.number, last + 1)
+            self.recorder.metrics({"best_value": value}, step=self._best[1])
 
     def _tell(self, recorder: Recorder, trial: Any, values: Mapping[str, float]) -> None:
         recorder.params(trial.params)
@@ -138,27 +160,36 @@ class StudyRecord:
 
     def close(self, run_ids: Mapping[int, str]) -> None:
         """Record the trials as a table, how many ended how, and the best one's params."""
+        # Where the user has a run for each trial, all trials in each would take quadratic time.
+        if self.recorder.managed or run_ids or len(self._told) != 1:
+            self._tabulate(run_ids)
+        self.recorder.metrics({_COUNTS[state]: count for state, count in self._sums.items()})
+        with suppress(Exception):  # the store may be what has failed
+            self.recorder.close()
+
+    def _tabulate(self, run_ids: Mapping[int, str]) -> None:
         study, recorder = self._study, self.recorder
         trials: Sequence[Any] = ()
         with recorder.step("trials"):
             trials = study.get_trials(deepcopy=False)
             table = json.dumps(_table(trials, run_ids), default=str)
+            if "NaN" in table or "Infinity" in table:  # of a user's attribute; JSON has none
+                table = json.dumps(json.loads(table, parse_constant=str))
             recorder.artifacts({TRIALS_FILE: table})
             shown = [{"path": recorder.folder + TRIALS_FILE, "type": "table"}]
             recorder.note({"mlflow.loggedArtifacts": json.dumps(shown)})
-        recorder.metrics({_COUNTS[state]: count for state, count in self._sums.items()})
-        if any(trial.state.name == "COMPLETE" for trial in trials):
-            with recorder.step("best"):
+        if not any(trial.state.name == "COMPLETE" and _is_feasible(trial) for trial in trials):
+            return
+        with recorder.step("best"):
+            if len(study.directions) == 1:
+                found = [study.best_trial]
+                params = found[0].params
+                recorder.params({f"best_{key}": params[key] for key in params})
+            else:
                 found = study.best_trials
-                if len(study.directions) == 1:
-                    best = study.best_trial
-                    recorder.params({f"best_{key}": best.params[key] for key in best.params})
-                    found = [best]
-                space = {key: repr(each) for key, each in found[0].distributions.items()}
-                recorder.artifacts({"search_space.json": json.dumps(space)})
-                recorder.tags({"optuna.best_trials": json.dumps([each.number for each in found])})
-        with suppress(Exception):  # the store may be what has failed
-            recorder.close()
+            space = {key: repr(each) for key, each in found[0].distributions.items()}
+            recorder.artifacts({"search_space.json": json.dumps(space)})
+            recorder.tags({"optuna.best_trials": json.dumps([each.number for each in found])})
 
 
 @dataclass
@@ -188,6 +219,7 @@ class OptunaIntegration(Integration):
         # Studies that are optimized now, and those that are told of trials.
         self._optimized: WeakTable[tuple[StudyRecord, dict[int, str]]] = WeakTable()
         self._told: WeakTable[StudyRecord] = WeakTable()
+        self._telling = threading.Lock()
 
     def patches(self, framework: ModuleType, options: Any) -> Iterable[Patch]:
         """What drives a study."""
@@ -205,7 +237,7 @@ class OptunaIntegration(Integration):
         record = None
         quiet = session.current() is not None or session.is_muted(LABEL)
         if not quiet and self._optimized.get(study) is None:
-            record = self._begin(study, push=True)
+            record = self._begin(study, push=options.log_trials)
         if record is None:
             yield
             return
@@ -213,26 +245,38 @@ class OptunaIntegration(Integration):
         run_ids: dict[int, str] = {}
         self._optimized[study] = record, run_ids
         try:
-            outcome = yield
+            yield
         finally:
             self._optimized[study] = None  # pyright: ignore[reportArgumentType]
-        record.close(run_ids if options.log_trials else {})
-        if record.recorder.managed:
-            _end(record.run, outcome.error)
+            try:
+                record.close(run_ids if options.log_trials else {})
+            finally:
+                # Asked for, because an advice that fails may not have come to hear of it.
+                outcome = delivered()
+                if record.recorder.managed:
+                    _end(record.run, outcome.error if outcome is not None else None)
 
     def _begin(self, study: Any, *, push: bool) -> StudyRecord | None:
         options = self.options
-        run = active.top()
-        if options.exclusive and run is not None:
-            return None
-        managed = run is None
-        if run is None:
-            settings: dict[str, Any] = {
-                "run_name": name_of(study),
-                "tags": {**(options.extra_tags or {}), AUTOLOGGING_TAG: LABEL},
-            }
-            run = active.unshared(start_run(**settings)) if push else own_run(**settings)
-        return StudyRecord(study, run, options, managed=managed)
+        outer = active.top()
+        # A study inside of a trial is no part of it: both have values, by their own steps.
+        is_inner = outer is not None and active.is_autologgings(outer)
+        if outer is not None and not is_inner:
+            return None if options.exclusive else StudyRecord(study, outer, options, managed=False)
+        settings: dict[str, Any] = {
+            "run_name": name_of(study),
+            "tags": {**(options.extra_tags or {}), AUTOLOGGING_TAG: LABEL},
+        }
+        if push:
+            run = active.unshared(start_run(**settings))
+        else:
+            if outer is not None:
+                settings["experiment_id"] = outer.info.experiment_id
+                settings["parent_run_id"] = outer.info.run_id
+            run = own_run(**settings)
+            if outer is not None:
+                outer.on_end.append(lambda: _end(run, None))
+        return StudyRecord(study, run, options, managed=True)
 
     def watch_trial(self, call: Call) -> Generator[None, Outcome, None]:
         """One trial, in the thread that runs it."""
@@ -245,20 +289,21 @@ class OptunaIntegration(Integration):
         going = _Going(study, record)
         token = _going.set(going)
         try:
-            outcome = yield
+            yield
         finally:
             _going.reset(token)
-        try:
-            if study is not None and going.trial_id is not None:
-                trial = study._storage.get_trial(going.trial_id)
-                if going.run is not None:
-                    run_ids[trial.number] = going.run.info.run_id
-                record.end_trial(going.run, trial)
-                if going.run is not None:
-                    active.finish(going.run, _STATUS.get(trial.state.name, "FAILED"))
-        finally:
-            if going.run is not None and going.run.is_open:
-                _end(going.run, outcome.error)
+            outcome = delivered()
+            try:
+                if study is not None and going.trial_id is not None:
+                    trial = study._storage.get_trial(going.trial_id)
+                    if going.run is not None:
+                        run_ids[trial.number] = going.run.info.run_id
+                    record.end_trial(going.run, trial)
+                    if going.run is not None:
+                        active.finish(going.run, _STATUS.get(trial.state.name, "FAILED"))
+            finally:
+                if going.run is not None and going.run.is_open:
+                    _end(going.run, outcome.error if outcome is not None else None)
 
     def watch_ask(self, call: Call) -> Generator[None, Outcome, None]:
         """The beginning of a trial: its number is known, and nothing of it has run."""
@@ -282,15 +327,15 @@ class OptunaIntegration(Integration):
             return
         if self._optimized.get(study) is not None or session.is_muted(LABEL):
             return
-        record = self._told.get(study)
-        if record is None or not record.run.is_open:
-            record = self._begin(study, push=False)
-            if record is None:
-                return
-            self._told[study] = record
-            record.describe({})
-            told = record
-            record.run.on_end.append(lambda: told.close({}))
+        with self._telling:
+            record = self._told.get(study)
+            if record is None or not record.run.is_open:
+                record = self._begin(study, push=False)
+                if record is None:
+                    return
+                self._told[study] = told = record
+                record.run.on_end.append(lambda: told.close({}))
+                record.describe({})
         record.end_trial(None, outcome.value)
 
     def explain(self, options: Any) -> Explanation:
@@ -325,6 +370,14 @@ def _end(run: ActiveRun, error: BaseException | None) -> None:
             run.__exit__(type(error) if error is not None else None, error, None)
         except Exception as problem:  # noqa: BLE001 (contained: see tracklet.patching.faults)
             report(problem, "optuna: ending a run", LABEL)
+
+
+def _is_feasible(trial: Any) -> bool:
+    """Whether a trial satisfies the constraints, if there are any."""
+    found = getattr(trial, "constraints", None)  # Optuna 5
+    if not isinstance(found, Mapping):
+        found = dict(enumerate(trial.system_attrs.get("constraints") or ()))
+    return all(value <= 0 for value in found.values())
 
 
 def _values(trial: Any) -> dict[str, float]:

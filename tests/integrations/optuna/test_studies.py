@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -235,19 +237,112 @@ def test_ask_and_tell(on) -> None:
     assert points(parent, "value") == {each.number: each.value for each in study.trials}
 
 
-def test_a_study_inside_of_a_trial(on) -> None:
-    """Its run lies below the trial's."""
+@pytest.mark.parametrize("told", [False, True])
+def test_a_study_inside_of_a_trial(on, told: bool) -> None:
+    """Its run lies below the trial's, whose own value stays what it is, and ends with it."""
 
     def outer(trial: Any) -> float:
-        inner = study_of()
-        inner.optimize(lambda each: each.suggest_float("y", 0, 1), n_trials=1)
-        return inner.best_value
+        inner = study_of("inner")
+        if told:
+            for _ in range(3):
+                each = inner.ask()
+                inner.tell(each, each.suggest_float("y", 5, 9))
+        else:
+            inner.optimize(lambda each: each.suggest_float("y", 5, 9), n_trials=3)
+        return inner.best_value - 100
 
-    study_of("outer").optimize(outer, n_trials=1)
+    study = study_of("outer")
+    study.optimize(outer, n_trials=1)
+    found = {run.info.run_name: run for run in runs()[0]}
+    assert set(found) == {"inner", "outer"}
+    parent = CLIENT().get_run(found["inner"].data.tags[PARENT])
+    assert parent.data.metrics == {"value": study.best_value}
+    assert parent.data.tags[PARENT] == found["outer"].info.run_id
+    assert found["inner"].info.status == "FINISHED"
+    assert len(points(found["inner"], "value")) == 3
+
+
+def test_the_best_of_trials_that_end_in_another_order(on) -> None:
+    """The last point is the best value, although its trial began first."""
+    second = threading.Event()
+
+    def objective(trial: Any) -> float:
+        if trial.number == 0:
+            assert second.wait(60)
+            return 1.0
+        if trial.number == 2:
+            second.set()
+        return 5.0 - trial.number
+
+    study = study_of()
+    study.optimize(objective, n_trials=4, n_jobs=2)
     (parent,), _ = runs()
-    found = tracklet.search_runs(output_format="list")
-    assert len(found) == 3
-    assert parent.info.run_name == "outer"
+    assert parent.data.metrics["best_value"] == study.best_value
+
+
+def test_the_best_of_trials_that_were_there_before(on) -> None:
+    """A study that goes on has its best value from the beginning, and its best params with it."""
+    study = study_of()
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    study.optimize(lambda trial: 5 + trial.suggest_float("x", 0, 1), n_trials=2)
+    _, parent = runs()[0]
+    assert points(parent, "best_value") == {study.best_trial.number: study.best_value}
+    assert parent.data.params["best_x"] == str(study.best_params["x"])
+
+
+def test_the_best_within_the_constraints(on) -> None:
+    """Of values that break one none is the best."""
+
+    def objective(trial: Any) -> float:
+        return [3.0, 0.0, 2.0][trial.number]
+
+    broken = {0: -1.0, 1: 1.0, 2: 0.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constraints come and go, says Optuna
+        sampler = TPESampler(seed=0, constraints_func=lambda trial: (broken[trial.number],))
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(objective, n_trials=3)
+    (parent,), _ = runs()
+    assert points(parent, "best_value") == {0: 3.0, 2: 2.0}
+
+
+def test_trials_in_threads_are_where_their_study_is(on) -> None:
+    """In the experiment of the user's run, with that as their parent."""
+    experiment = tracklet.create_experiment("other")
+    with tracklet.start_run(experiment_id=experiment) as mine:
+        study_of().optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3, n_jobs=2)
+    found = tracklet.search_runs([experiment], output_format="list")
+    assert len(found) == 4
+    parents = [run.data.tags.get(PARENT) for run in found if run.info.run_id != mine.info.run_id]
+    assert parents == [mine.info.run_id] * 3
+
+
+def test_a_run_of_the_users_for_each_trial(on) -> None:
+    """Each has its trial's value once, and not the table of all."""
+    study = study_of()
+    for _ in range(3):
+        with tracklet.start_run():
+            trial = study.ask()
+            value = trial.suggest_float("x", 0, 1)
+            study.tell(trial, value)
+            study.tell(trial, value, skip_if_finished=True)
+    found, _ = runs()
+    assert [run.data.metrics["value"] for run in found] == [each.value for each in study.trials]
+    assert [run.data.metrics["n_complete"] for run in found] == [1, 1, 1]
+    assert [CLIENT().list_artifacts(run.info.run_id) for run in found] == [[], [], []]
+
+
+def test_attributes_that_json_has_no_numbers_for(on) -> None:
+    """The table is JSON to every reader."""
+
+    def objective(trial: Any) -> float:
+        trial.set_user_attr("loss", math.nan)
+        return trial.suggest_float("x", 0, 1)
+
+    study_of().optimize(objective, n_trials=1)
+    (parent,), _ = runs()
+    text = tracklet.artifacts.load_text(f"{parent.info.artifact_uri}/trials.json")
+    assert "NaN" in json.loads(text, parse_constant=lambda name: pytest.fail(name))["data"][0]
 
 
 def test_without_child_runs(on) -> None:
@@ -259,6 +354,25 @@ def test_without_child_runs(on) -> None:
     assert trials == {}
     assert [row["value"] for row in table(parent)] == [each.value for each in study.trials]
     assert {row["run_id"] for row in table(parent)} == {None}
+
+
+def test_without_child_runs_a_training_has_a_run_of_its_own(on) -> None:
+    """One for each trial's, as without us, and none in the study's."""
+    from sklearn.linear_model import LogisticRegression
+
+    tracklet.optuna.autolog(log_trials=False)
+    tracklet.sklearn.autolog(log_models=False)
+
+    def objective(trial: Any) -> float:
+        c = trial.suggest_float("C", 0.1, 1)
+        LogisticRegression(C=c).fit([[0.0], [1.0]], [0, 1])
+        return c
+
+    study_of("rows").optimize(objective, n_trials=2)
+    found = {run.info.run_name: run for run in runs()[0]}
+    assert len(found) == 3
+    assert "training_score" not in found.pop("rows").data.metrics
+    assert all("training_score" in run.data.metrics for run in found.values())
 
 
 def test_a_storages_password_is_not_recorded(on, tmp_path) -> None:
