@@ -103,6 +103,8 @@ class TrainingFiles:
             others = self._writing.get(self._key, [])
             if self in others:
                 others.remove(self)
+            if not others:
+                self._writing.pop(self._key, None)
         if read:
             self._read()
 

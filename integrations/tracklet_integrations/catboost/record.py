@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -37,14 +38,22 @@ _NO_PARAMS: Final = ("callbacks", "train_dir", "pool_metainfo_options")
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params as texts that are the same in every run: objects by their class."""
-    return {
-        key: value
-        if value is None or isinstance(value, str | int | float | list | tuple | dict)
-        else type(value).__name__
-        for key, value in params.items()
-        if key not in _NO_PARAMS
-    }
+    """Params whose texts are the same in every run: NumPy's as Python's, objects by their class."""
+    return {key: _plain(value) for key, value in params.items() if key not in _NO_PARAMS}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays, pandas' indexes
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return type(value).__name__
 
 
 def decided(params: Mapping[str, Any], given: Iterable[str]) -> dict[str, Any]:
@@ -60,6 +69,12 @@ class CatboostRecord(boosting.BoostingRecord):
     train_argument: ClassVar[str] = "train_pool"
     no_params: ClassVar[Iterable[str]] = ()
     files: TrainingFiles | None = None
+    base: int = 0
+    """How many rounds the model that is gone on with had been trained."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._read: dict[tuple[str, str], set[int]] = {}  # the rounds that the files told of
 
     def params(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         own = plain_params(self.wrapper.get_params()) if self.wrapper is not None else {}
@@ -74,6 +89,8 @@ class CatboostRecord(boosting.BoostingRecord):
         """Record what is known before a training, and follow the files that it writes."""
         params = call.all["params"] or {}
         with self.recorder.step("params"):
+            # Now: a model may go on with itself, and has more of them afterwards.
+            self.base = int(getattr(call.all.get("init_model"), "tree_count_", None) or 0)
             self.params(params, {})
         with self.recorder.step("data"):
             self.datasets(known(call.all["train_pool"]), self.evaluated(call, known))
@@ -82,11 +99,13 @@ class CatboostRecord(boosting.BoostingRecord):
                 folder = Path(params.get("train_dir") or "catboost_info").absolute()
                 sets = set_names(len(_pools(call.all["test_pool"])))
                 sets = sets or (["validation"] if params.get("eval_fraction") else [])
-                base = self._base(call)
-                self.files = TrainingFiles(
-                    folder, sets, lambda step, values: self.round(base + step, values)
-                )
+                self.files = TrainingFiles(folder, sets, self._written)
                 self.files.follow()
+
+    def _written(self, step: int, values: Sequence[tuple[str, str, float]]) -> None:
+        for data, metric, _ in values:
+            self._read.setdefault((data, metric), set()).add(step)
+        self.round(self.base + step, values)
 
     def after_failure(self) -> None:
         """Record the rounds until then, if there are files of them."""
@@ -96,7 +115,7 @@ class CatboostRecord(boosting.BoostingRecord):
     def after_train(self, call: boosting.BoundCall, booster: Any) -> None:
         if self.files is not None:
             self.files.stop()
-        base, settled = self._base(call), {}
+        base, settled = self.base, {}
         with self.recorder.step("params"):
             settled = booster.get_all_params()
             self.texts |= self.recorder.params(decided(settled, self.texts))
@@ -108,19 +127,17 @@ class CatboostRecord(boosting.BoostingRecord):
             watched = (sets[-1], str(settled.get("eval_metric"))) if sets and stops else None
             period, rounds = int(params.get("metric_period") or 1), int(settled["iterations"])
             for step, values in rounds_of(results, period, rounds, watched).items():
-                if base + step > self.rounds.last_step:
-                    self.round(base + step, values)
+                # Neither file has all: one is written before the other, and of what is evaluated
+                # at every round they have what the period leaves.
+                left = [each for each in values if step not in self._read.get(each[:2], ())]
+                if left:
+                    self.round(base + step, left)
         best = booster.best_iteration_
         if best is not None and stops:
             self.early_stopping(self.rounds.last_step, base + best, base + best)
         elif best is not None:
             self.recorder.metrics({"best_iteration": base + best})
         self._log_importances(booster)
-
-    def _base(self, call: boosting.BoundCall) -> int:
-        """How many rounds the model that is continued had been trained."""
-        init = call.all.get("init_model")
-        return int(getattr(init, "tree_count_", None) or 0)
 
     def _log_importances(self, booster: Any) -> None:
         def scores(kind: str) -> Mapping[str, float]:

@@ -475,7 +475,7 @@ class RoundMetrics:
             known = [self._recorder.known_steps(key) for key in found]
             self._offset = max((steps for steps in known if steps > step), default=0)
         self.count += 1
-        self.last_step = step
+        self.last_step = max(step, self.last_step)
         self._record(step, found)
 
     def keys(self, values: Iterable[tuple[str, str, float]]) -> set[str]:
@@ -510,7 +510,7 @@ class RoundMetrics:
     def note(self) -> None:
         """Remember for later trainings in the same run which steps there are."""
         for key, (_, steps, _) in self._points.items():
-            self._recorder.note_steps(key, steps[-1] + (self._offset or 0) + 1)
+            self._recorder.note_steps(key, max(steps) + (self._offset or 0) + 1)
 
     def repeat(self, step: int) -> None:
         """Record the metrics of a round once more, as the round after the last."""

@@ -19,6 +19,7 @@ from sklearn.datasets import make_classification
 
 import tracklet
 from tracklet import pyfunc
+from tracklet_integrations.catboost.curves import TrainingFiles
 
 X, Y = make_classification(400, 6, random_state=0)
 QUIET: dict[str, Any] = {"thread_count": 1, "verbose": False}
@@ -93,6 +94,45 @@ def test_a_training_that_goes_on_counts_on(on) -> None:
         first = CatBoostRegressor(iterations=4, **MUTE).fit(X, X[:, 0])
         CatBoostRegressor(iterations=3, **MUTE).fit(X, X[:, 0], init_model=first)
     assert list(points(only_run(), "learn-RMSE")) == list(range(7))
+
+
+def test_what_the_files_did_not_tell_of_is_there(on, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were read to their end, and have not all: no value is lost, and none is twice."""
+    stop = TrainingFiles.stop
+    monkeypatch.setattr(TrainingFiles, "stop", lambda self, read=False: stop(self, read=True))
+    model = CatBoostClassifier(
+        iterations=30, metric_period=8, od_pval=1e-9, use_best_model=False, **QUIET
+    )
+    with warnings.catch_warnings(), tracklet.start_run():
+        model.fit(X[:200], Y[:200], eval_set=(X[200:], Y[200:]))
+        again = CatBoostClassifier(iterations=2, metric_period=8, **MUTE)
+        again.fit(X[:200], Y[:200])
+    run = only_run()
+    watched = model.evals_result_["validation"]["Logloss"]
+    assert len(watched) == 30
+    found = points(run, "validation-Logloss")
+    np.testing.assert_allclose([found[step] for step in range(30)], watched, rtol=1e-8)
+    # Then the best round once more, and the next training comes after it.
+    assert list(points(run, "learn-Logloss")) == [0, 8, 16, 24, 29, 30, 31, 32]
+
+
+def test_a_model_that_goes_on_with_itself(on) -> None:
+    """Its rounds are counted from those that it had before."""
+    model = CatBoostRegressor(iterations=4, **MUTE).fit(X, X[:, 0])
+    with tracklet.start_run() as run:
+        model.fit(X, X[:, 0], init_model=model)
+    values = model.evals_result_["learn"]["RMSE"]
+    assert points(run, "learn-RMSE") == dict(enumerate(values, 4))
+
+
+def test_params_of_numpys_are_numbers(on) -> None:
+    """As a search over arrays gives them; arrays are lists."""
+    CatBoostClassifier(
+        iterations=np.int64(2), depth=np.int32(3), class_weights=np.array([1.0, 2.0]), **MUTE
+    ).fit(X, Y)
+    params = only_run().data.params
+    assert (params["iterations"], params["depth"]) == ("2", "3")
+    assert params["class_weights"] == "[1.0, 2.0]"
 
 
 def test_a_failed_training_keeps_its_rounds(on) -> None:
