@@ -36,6 +36,8 @@ __all__ = ["TensorboardIntegration", "TensorboardOptions", "autolog"]
 LABEL: Final = "tensorboard"
 
 _BINS: Final = 64
+# Where TensorFlow keeps its writers, and the one that is written to.
+_SUMMARY_OPS: Final = "tensorflow.python.ops.summary_ops_v2"
 # Where ``tf.summary`` looks its functions up, at each call.
 _TF_SUMMARY: Final = "tensorboard.summary.v2"
 _ODD: Final = re.compile(r"[^\w.\-/ ]")
@@ -152,8 +154,7 @@ class TensorboardIntegration(Integration):
             kinds["histogram"] = _tf_histogram
         for name, note in kinds.items():
             yield Patch(_TF_SUMMARY, name, self._written(note))
-        writers = "tensorflow.python.ops.summary_ops_v2"
-        yield Patch(writers, "_ResourceSummaryWriter.close", self.watch_close)
+        yield Patch(_SUMMARY_OPS, "_ResourceSummaryWriter.close", self.watch_close)
 
     def explain(self, options: Any) -> Explanation:
         """What is mirrored."""
@@ -191,9 +192,7 @@ class TensorboardIntegration(Integration):
                 return
             if not outcome.value:  # no writer was there, or it is not to write
                 return
-            from tensorflow.python.ops import summary_ops_v2
-
-            mirror = self._mirror(summary_ops_v2._summary_state.writer)
+            mirror = self._mirror(sys.modules[_SUMMARY_OPS]._summary_state.writer)
             if mirror is not None:
                 with mirror.sink.step("mirror"):
                     given = dict(call.arguments())
