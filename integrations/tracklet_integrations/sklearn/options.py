@@ -97,7 +97,7 @@ class SklearnOptions(CommonOptions):
                 f"estimators must be a list of classes or their names; got {self.estimators!r}"
             )
         for each in self.estimators:
-            if not isinstance(each, type) and not (isinstance(each, str) and "." in each):
+            if not isinstance(each, type) and not (isinstance(each, str) and {".", ":"} & {*each}):
                 raise InvalidParameterValue(
                     "estimators must be classes, or names such as 'package.module.Class'; "
                     f"got {each!r}"

@@ -123,7 +123,8 @@ def test_names_that_are_none(on: None) -> None:
             tracklet.sklearn.autolog(estimators=given)
 
 
-def test_a_class_that_is_not_there_is_said_once(on: None, caplog: Any) -> None:
+@pytest.mark.parametrize("named", ["json.NoSuchThing", "json:NoSuchThing"])
+def test_a_class_that_is_not_there_is_said_once(on: None, caplog: Any, named: str) -> None:
     """Training goes on."""
-    tracklet.sklearn.autolog(estimators=["json.NoSuchThing"])
+    tracklet.sklearn.autolog(estimators=[named])
     assert "json has no class 'NoSuchThing'" in caplog.text
