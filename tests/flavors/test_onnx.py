@@ -95,7 +95,7 @@ def test_a_classifier_answers_as_the_trained_one(tmp_path: Path, zipmap: bool) -
 def test_columns_of_texts_and_numbers(tmp_path: Path) -> None:
     """A converter's inputs of one column each are taken from a frame's."""
     frame = pd.DataFrame({"number": X[:, 0], "kind": np.where(Y, "yes", "no")})
-    steps = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    steps = make_column_transformer((OneHotEncoder(), ["kind"]), ("passthrough", ["number"]))
     model = make_pipeline(steps, LogisticRegression(solver="liblinear")).fit(frame, Y)
     types = [("number", FloatTensorType([None, 1])), ("kind", StringTensorType([None, 1]))]
     flavor.save_model(
