@@ -85,9 +85,6 @@ class CatboostIntegration(BoostingIntegration):
     def wrapper_of(self, framework: ModuleType) -> type | None:
         return framework.CatBoost
 
-    def is_worker(self, call: boosting.BoundCall) -> bool:
-        return False
-
     def importances(self, options: Any) -> Iterable[str]:
         return (IMPORTANCE,)
 

@@ -328,19 +328,20 @@ def tree(place: Place, request: Request) -> Any:
     return previews.tree(place, asked.get("run", ""), path)
 
 
-def _asked_file(place: Place, request: Request) -> Any:
+def _asked(request: Request) -> tuple[str, str, str]:
+    """Of what kind the owner of a file is, which one, and the file's path."""
     asked = request.query_params
     kind = "models" if "model" in asked else "runs"
-    owner = asked.get("model") or asked.get("run", "")
-    return previews.local_file(place, kind, owner, asked.get("path", ""))
+    return kind, asked.get("model") or asked.get("run", ""), asked.get("path", "")
+
+
+def _asked_file(place: Place, request: Request) -> Any:
+    return previews.local_file(place, *_asked(request))
 
 
 def describe(place: Place, request: Request) -> Any:
     """What a file is."""
-    asked = request.query_params
-    kind = "models" if "model" in asked else "runs"
-    owner = asked.get("model") or asked.get("run", "")
-    return previews.describe(place, kind, owner, asked.get("path", ""))
+    return previews.describe(place, *_asked(request))
 
 
 def mlmodel(place: Place, request: Request) -> Any:
